@@ -1,0 +1,1 @@
+"""Clips in, clips out: the models, their weights and their training. Knows no wire, port, clock or process."""

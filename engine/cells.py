@@ -1,0 +1,125 @@
+"""Where the notes of a clip lie on the grid, and how they move to where a groove plays them.
+
+A cell is one drum in one sixteenth: the model says one offset and velocity for it, all of its notes move together.
+numpy alone, no model.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clip import EARLIEST_START_BEATS, STEPS_PER_BEAT, Clip
+from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
+from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
+
+ORNAMENT_TOLERANCE_BEATS = 1 / 96
+"""How near a note must be to a triplet sixteenth or a 32nd to be taken as one: these lie close to other places."""
+
+BESIDE_REACH_BEATS = 1 / 24
+"""How far a note that lies beside the sixteenths may move: half of the way from a triplet to its neighbour."""
+
+TAP_DRUM = INSTRUMENTS.index("closed_hat")
+"""The drum whose feel the onsets of a clip that is no drums are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The sounding notes of a clip, as the grid sees them; every array is [sounding note].
+
+    note is the index in the clip; place_beats the grid position it belongs to, a sixteenth, a triplet or a 32nd;
+    anchor the index (in these arrays) of the loudest note of its cell, which is what the model moves.
+    """
+
+    note: NDArray[np.int64]
+    start_beats: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    step: NDArray[np.int64]
+    drum: NDArray[np.int64]
+    place_beats: NDArray[np.float64]
+    anchor: NDArray[np.int64]
+    steps: int
+
+    def groove(self) -> Array:
+        """The cells as [step, 27], each as its anchor is played now."""
+        groove = np.zeros((self.steps, DEPTH), dtype=np.float32)
+        step, drum = self.step[self.anchor], self.drum[self.anchor]
+        groove[step, drum] = 1
+        groove[step, CLASSES + drum] = self.velocity[self.anchor] / 127
+        early = step - self.start_beats[self.anchor] * STEPS_PER_BEAT
+        groove[step, 2 * CLASSES + drum] = np.clip(2 * early, -1, 1)
+        return groove
+
+
+def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool) -> Cells:
+    """The cells of a clip; as_taps puts all notes of a step in one."""
+    heard = [(index, note) for index, note in enumerate(clip.notes) if not note.mute]
+    start_beats = np.array([note.start_beats for _, note in heard], dtype=np.float64)
+    velocity = np.array([note.velocity for _, note in heard], dtype=np.float64)
+    pitch = np.array([note.pitch for _, note in heard], dtype=np.int64)
+    drum = np.full(len(heard), TAP_DRUM) if as_taps else drum_map.class_of[pitch]
+    step = nearest_step(start_beats)
+    steps = max(steps_of(clip), int(step.max()) + 1 if len(step) else 0)
+    note = np.array([index for index, _ in heard], dtype=np.int64)
+    anchor = _anchors(step * CLASSES + drum, velocity)
+    return Cells(note, start_beats, velocity, step, drum, nearest_place(start_beats), anchor, steps)
+
+
+def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The loudest note of each note's cell, of equals the first."""
+    order = np.lexsort((-np.arange(len(cell)), velocity, cell))
+    _, inverse, counts = np.unique(cell, return_inverse=True, return_counts=True)
+    return order[np.cumsum(counts) - 1][inverse]
+
+
+def nearest_place(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest sixteenth or eighth triplet of each start; a triplet sixteenth or 32nd only where it is exact."""
+    places = np.stack([np.round(start_beats * division) / division for division in (4, 3, 6, 8)])
+    distance = np.abs(places - start_beats)
+    distance[2:][distance[2:] > ORNAMENT_TOLERANCE_BEATS] = np.inf
+    distance[1:] += 1e-9  # of equals the sixteenth
+    nearest: NDArray[np.float64] = places[distance.argmin(axis=0), np.arange(len(start_beats))]
+    return nearest
+
+
+def play_clip(
+    clip: Clip, cells: Cells, groove: Array, *, timing: float, velocity: float, only: tuple[int, ...] = ()
+) -> Clip:
+    """The same notes as the groove [step, 27] plays them: count, order, pitches and durations are the clip's.
+
+    timing and velocity 0..1 say how far; only, if given, which pitches change.
+    """
+    step, drum = cells.step, cells.drum
+    shift = timing * (_played_beats(cells, groove) - cells.start_beats)[cells.anchor]
+    shift = np.maximum(shift, _earliest_shift(cells)) if timing else shift
+    played = np.maximum(groove[step, CLASSES + drum] * 127, 1)
+    louder = cells.velocity * (played / cells.velocity[cells.anchor] - 1)
+    velocities = np.clip(np.rint(cells.velocity + velocity * louder), 1, 127).astype(int)
+    notes = list(clip.notes)
+    for i, index in enumerate(cells.note):
+        note = notes[index]
+        if not only or note.pitch in only:
+            start = max(note.start_beats + float(shift[i]), EARLIEST_START_BEATS)
+            notes[index] = replace(note, start_beats=start, velocity=int(velocities[i]))
+    return clip.with_notes(tuple(notes))
+
+
+def _played_beats(cells: Cells, groove: Array) -> NDArray[np.float64]:
+    """Where the groove plays each note.
+
+    A note that lies beside the sixteenths keeps its place, and gets what the groove's position differs from the
+    place nearest to it: a triplet stays a triplet.
+    """
+    sixteenth = cells.step / STEPS_PER_BEAT
+    offset = groove[cells.step, 2 * CLASSES + cells.drum].astype(np.float64)
+    played = sixteenth - offset / 2 / STEPS_PER_BEAT
+    beside = np.abs(cells.place_beats - sixteenth) > 1e-6
+    deviation = np.clip(played - nearest_place(played), -BESIDE_REACH_BEATS, BESIDE_REACH_BEATS)
+    return np.where(beside, cells.place_beats + deviation, played)
+
+
+def _earliest_shift(cells: Cells) -> NDArray[np.float64]:
+    """How far each note may move back so that the first of its cell stays within half a step of the clip."""
+    first = np.full(len(cells.note), np.inf)
+    np.minimum.at(first, cells.anchor, cells.start_beats)
+    return EARLIEST_START_BEATS - first[cells.anchor]

@@ -1,0 +1,92 @@
+"""Notes and clips: the values that everything else passes on. Times are beats (quarter notes).
+
+Knows nothing of files, tensors or wires.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from engine.errors import ClipError
+
+STEPS_PER_BEAT = 4
+"""A step is a sixteenth."""
+
+EARLIEST_START_BEATS = -0.5 / STEPS_PER_BEAT
+"""A first hit may lie half a step before the clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note of a clip.
+
+    pitch 0..127; velocity 1..127; start_beats from the clip's start, at least -0.125; duration_beats > 0.
+    A muted note is kept but neither heard nor played.
+    """
+
+    pitch: int
+    start_beats: float
+    duration_beats: float
+    velocity: int
+    mute: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pitch <= 127:
+            raise ClipError(f"pitch must be in 0..127, not {self.pitch}")
+        if not 1 <= self.velocity <= 127:
+            raise ClipError(f"velocity must be in 1..127, not {self.velocity}")
+        if not (math.isfinite(self.start_beats) and self.start_beats >= EARLIEST_START_BEATS):
+            raise ClipError(f"start must be at least {EARLIEST_START_BEATS} beats, not {self.start_beats}")
+        if not (math.isfinite(self.duration_beats) and self.duration_beats > 0):
+            raise ClipError(f"duration must be more than 0 beats, not {self.duration_beats}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The notes first … first + count - 1 of a clip belong to one instrument. channel 1..16, program 0..127."""
+
+    name: str
+    channel: int
+    program: int
+    first: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.channel <= 16:
+            raise ClipError(f"channel must be in 1..16, not {self.channel}")
+        if not 0 <= self.program <= 127:
+            raise ClipError(f"program must be in 0..127, not {self.program}")
+        if self.first < 0 or self.count < 0:
+            raise ClipError("a part's first and count must be 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Notes in the order in which they were given, and the length, meter and tempo they were given in."""
+
+    notes: tuple[Note, ...]
+    length_beats: float
+    beats_per_bar: float = 4.0
+    tempo_bpm: float = 120.0
+    parts: tuple[Part, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.length_beats) and self.length_beats > 0):
+            raise ClipError(f"a clip's length must be more than 0 beats, not {self.length_beats}")
+        if not (math.isfinite(self.beats_per_bar) and 0.25 <= self.beats_per_bar <= 64):
+            raise ClipError(f"beats_per_bar must be in 0.25..64, not {self.beats_per_bar}")
+        if not (math.isfinite(self.tempo_bpm) and 3 <= self.tempo_bpm <= 1000):
+            raise ClipError(f"tempo must be in 3..1000 bpm, not {self.tempo_bpm}")
+        for part in self.parts:
+            if part.first + part.count > len(self.notes):
+                raise ClipError(
+                    f"part {part.name} ends at note {part.first + part.count}, the clip has {len(self.notes)}"
+                )
+
+    @property
+    def bars(self) -> int:
+        """The whole bars that hold the clip, at least one."""
+        return max(1, math.ceil(self.length_beats / self.beats_per_bar - 1e-6))
+
+    def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
+        """The same clip around other notes."""
+        return replace(self, notes=notes)

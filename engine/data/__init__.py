@@ -1,0 +1,1 @@
+"""Corpora of MIDI files → performances → windows to train and measure on."""

@@ -1,0 +1,46 @@
+"""The errors a user can cause, each with one sentence that says what is accepted.
+
+    VaebridgeError
+    ├── EngineError
+    │   ├── ClipError       a note, clip or setting outside its range
+    │   ├── MidiFileError   a file that is no MIDI, or holds nothing to play
+    │   ├── WeightsError    weights or a card that are missing, damaged or foreign
+    │   ├── ModelError      no such model or style, or a verb that the model does not have
+    │   ├── DataError       a corpus that cannot be read
+    │   └── TrainingError   a run that cannot start or go on
+    └── BridgeError         (bridge/errors.py)
+
+A bug raises what it raises.
+"""
+
+
+class VaebridgeError(Exception):
+    """Something a user can mend; the message is one sentence."""
+
+
+class EngineError(VaebridgeError):
+    """Anything the engine refuses."""
+
+
+class ClipError(EngineError):
+    """A note, clip or setting outside its range."""
+
+
+class MidiFileError(EngineError):
+    """A file that is no MIDI file, or that holds nothing to play."""
+
+
+class WeightsError(EngineError):
+    """Weights or a card that are missing, damaged or foreign."""
+
+
+class ModelError(EngineError):
+    """No such model or style, or a verb that the model does not have."""
+
+
+class DataError(EngineError):
+    """A corpus that cannot be read."""
+
+
+class TrainingError(EngineError):
+    """A training run that cannot start or go on."""

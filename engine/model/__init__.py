@@ -1,0 +1,1 @@
+"""The networks, top-down: vae → encoder and decoders → lstm. Tensors in, tensors out."""

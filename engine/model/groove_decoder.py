@@ -1,0 +1,61 @@
+"""GrooVAE's decoder: an LSTM that writes 27 numbers a step. Gillick et al. 2019, arXiv 1905.06118, section 3."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.noise import Noise
+from engine.model.tasks import Given
+from engine.representation.groove import DEPTH, HITS, OFFSETS, VELOCITIES
+
+
+class GrooveDecoder(nn.Module):
+    """Step input = [previous 27, z, the hits where they are a control] -> 9 hits, 9 velocities, 9 offsets.
+
+    Hits are Bernoulli(logit / temperature); velocity = sigmoid and offset = tanh, deterministic.
+    """
+
+    def __init__(self, z: int, hidden: int, layers: int, *, hits_control: bool = False):
+        super().__init__()
+        self.hits_control = hits_control
+        self.initial_state = InitialState(z, hidden, layers)
+        self.lstm = Lstm(DEPTH + z + (9 if hits_control else 0), hidden, layers)
+        self.output = nn.Linear(hidden, DEPTH)
+
+    def loss(self, z: Tensor, target: Tensor, given: Given) -> dict[str, Tensor]:
+        """z (batch, z), target (batch, step, 27) -> the published loss in its parts, each (batch,).
+
+        Log loss on hits, squared error on velocities and on offsets.
+        """
+        previous = F.pad(target[:, :-1], (0, 0, 1, 0))
+        static = self._static(z[:, None].expand(-1, target.shape[1], -1), target)
+        logits = self.output(self.lstm.run(torch.cat([previous, static], dim=-1), self.initial_state(z)))
+        hits = F.binary_cross_entropy_with_logits(logits[..., HITS], target[..., HITS], reduction="none")
+        return {
+            "hits": hits.sum(dim=(1, 2)),
+            "velocity": ((torch.sigmoid(logits[..., VELOCITIES]) - target[..., VELOCITIES]) ** 2).sum(dim=(1, 2)),
+            "offset": ((torch.tanh(logits[..., OFFSETS]) - target[..., OFFSETS]) ** 2).sum(dim=(1, 2)),
+        }
+
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
+        """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
+        batch, steps, _ = z.shape
+        cell = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
+        gates = cell.project(self._static(z, given.groove)).unbind(1)
+        chance = noise.uniform(batch, steps, 9) if temperature else torch.full_like(given.hits_known, 0.5)
+        hits_known, played_known = given.hits_known > 0, given.played_known[:, :, None] > 0
+        told = given.groove[..., 9:].reshape(batch, steps, 2, 9)
+        rows = []
+        for step in range(steps):
+            logits = self.output(cell.step(gates[step]))
+            hits = torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]
+            hits = torch.where(hits_known[:, step], given.groove[:, step, HITS], hits.to(z))
+            played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
+            played = torch.where(played_known[:, step], told[:, step], played) * hits[:, None]
+            rows.append(torch.cat([hits, played.flatten(1)], dim=1))
+            cell.fed.copy_(rows[-1])
+        return torch.stack(rows, dim=1)
+
+    def _static(self, z: Tensor, groove: Tensor) -> Tensor:
+        return torch.cat([z, groove[..., HITS]], dim=-1) if self.hits_control else z

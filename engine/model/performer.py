@@ -1,0 +1,212 @@
+"""How the hits are played: offset and velocity of one hit after the other, each knowing those before it.
+
+Drawn independently the marginals of timing and velocity are right and the joint is wrong: a listener hears it.
+So an LSTM walks the hits in the order of step and class, and draws the offset from 33 bins over -1..1, then the
+velocity from 32 bins over 0..1 given the offset. A head of its own says the mean, which temperature 0 plays: means
+fed back into the walk are not the mean of what it draws.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.noise import Noise
+from engine.model.tasks import Given
+from engine.representation.drum_map import CLASSES
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+
+OFFSET_BINS, VELOCITY_BINS = 33, 32
+CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
+MEAN_WEIGHTS = (4.0, 8.0)
+"""About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
+
+GAP, OWN = 2, 3
+PAST = OWN + 2 * CLASSES
+"""What a hit knows of those before: the last one's offset and velocity, the gap to it in beats; then each drum's
+last offset, each drum's last velocity.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The hits of a batch in order: cell = step·9 + drum (batch, hit), 0 where real (batch, hit) is False."""
+
+    cell: Tensor
+    real: Tensor
+
+    @property
+    def step(self) -> Tensor:
+        """(batch, hit)."""
+        return self.cell // CLASSES
+
+    @property
+    def drum(self) -> Tensor:
+        """(batch, hit)."""
+        return self.cell % CLASSES
+
+    def at(self, grid: Tensor) -> Tensor:
+        """(batch, step, 9) -> (batch, hit)."""
+        return grid.flatten(1).gather(1, self.cell)
+
+    def rows_at(self, table: Tensor) -> Tensor:
+        """(batch, step·9, n) -> (batch, hit, n)."""
+        return table.gather(1, self.cell[..., None].expand(-1, -1, table.shape[-1]))
+
+
+def walk(hits: Tensor) -> Walk:
+    """The hits (batch, step, 9) in the order of step and drum."""
+    flat = hits.flatten(1) > 0
+    counts = flat.sum(dim=1)
+    longest = max(1, int(counts.max()))  # a batch of rests still has one place, which is not real
+    order = torch.argsort((~flat).to(torch.uint8), dim=1, stable=True)[:, :longest]
+    real = torch.arange(longest, device=hits.device) < counts[:, None]
+    return Walk(torch.where(real, order, 0), real)
+
+
+class Performer(nn.Module):
+    """p(offset, velocity | hits, z, what is given of them), a hit at a time.
+
+    A bidirectional LSTM reads all hits, what is known of how they are played, the taps, the position in the bar
+    and the tempo. Hit input = [past, drum, z, context at the step]; the mean is of all but the past.
+    """
+
+    def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
+        super().__init__()
+        self.context = nn.LSTM(CONTEXT_DEPTH, context, 2, batch_first=True, bidirectional=True, dropout=dropout)
+        static = CLASSES + z + 2 * context
+        self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))
+        self.initial_state = InitialState(z, hidden)
+        self.lstm = Lstm(PAST + static, hidden)
+        self.offset = nn.Linear(hidden, OFFSET_BINS)
+        self.velocity_hidden = nn.Linear(hidden, hidden // 2)
+        self.offset_drawn = nn.Embedding(OFFSET_BINS, hidden // 2)
+        self.velocity = nn.Linear(hidden // 2, VELOCITY_BINS)
+        self.dropout = nn.Dropout(dropout)
+
+    def loss(self, z: Tensor, target: Tensor, given: Given) -> dict[str, Tensor]:
+        """z (batch, z), target (batch, step, 27) -> nats of the offsets and velocities not given, each (batch,)."""
+        hits = target[..., HITS]
+        path = walk(hits)
+        z_steps = z[:, None].expand(-1, hits.shape[1], -1)
+        static = self.dropout(self._static(path, z_steps, hits, given))
+        inputs = torch.cat([_past(path, target), static], dim=-1)
+        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
+        offset, velocity = path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])
+        unknown = path.real * (1 - path.at(given.played_known))
+        offset_bin = _offset_bin(offset)
+        offset_nats = F.cross_entropy(self.offset(hidden).transpose(1, 2), offset_bin, reduction="none")
+        mixed = torch.tanh(self.velocity_hidden(hidden) + self.offset_drawn(offset_bin))
+        velocity_nats = F.cross_entropy(
+            self.velocity(mixed).transpose(1, 2), _velocity_bin(velocity), reduction="none"
+        )
+        wrong = (self.mean(static) - torch.stack([offset, velocity], dim=-1)) ** 2
+        wrong = (wrong * torch.tensor(MEAN_WEIGHTS).to(wrong)).sum(dim=-1)
+        nats = {"offset": offset_nats, "velocity": velocity_nats, "mean": wrong}
+        return {name: (value * unknown).sum(dim=1) for name, value in nats.items()}
+
+    def decode(self, z: Tensor, hits: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
+        """z (batch, step, z), hits (batch, step, 9) -> the groove (batch, step, 27). temperature 0 is the mean."""
+        batch, steps, _ = hits.shape
+        path = walk(hits)
+        known = path.at(given.played_known)
+        told = torch.stack([path.at(given.groove[..., OFFSETS]), path.at(given.groove[..., VELOCITIES])], dim=-1)
+        static = self._static(path, z, hits, given)
+        if temperature == 0:
+            played = torch.where(known[..., None] > 0, told, self.mean(static))
+        else:
+            jitter = path.rows_at(noise.uniform(batch, steps * CLASSES, 2)) - 0.5
+            gumbel = temperature * path.rows_at(noise.gumbel(batch, steps * CLASSES, OFFSET_BINS + VELOCITY_BINS))
+            played = self._walk(path, static, z[:, 0], known, told, jitter, gumbel)
+        offset, velocity = played[..., 0].clamp(-1, 1), played[..., 1].clamp(0, 1)
+        values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * path.real[..., None]
+        groove = torch.zeros(batch, steps * CLASSES, 3, device=z.device)
+        groove.scatter_add_(1, path.cell[..., None].expand(-1, -1, 3), values)
+        return groove.view(batch, steps, CLASSES, 3).transpose(2, 3).flatten(2)
+
+    def _walk(
+        self, path: Walk, static: Tensor, z: Tensor, known: Tensor, told: Tensor, jitter: Tensor, gumbel: Tensor
+    ) -> Tensor:
+        """One hit after the other: offset and velocity (batch, hit, 2).
+
+        Chance (batch, hit, n) belongs to a cell, not to its turn: jitter -.5...5 places a value in its bin.
+        """
+        cell = Stepper(self.lstm, PAST, self.initial_state(z))
+        gates = cell.project(static) + _gaps(path)[..., None] * self.lstm.weight_ih_l0[:, GAP]
+        offset_noise, velocity_noise = gumbel[..., :OFFSET_BINS], gumbel[..., OFFSET_BINS:]
+        bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
+        bias = bias + F.pad(offset_noise, (0, self.velocity_hidden.out_features))
+        weights = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t()
+        both = bias.new_empty(bias.shape[0], bias.shape[2])
+        offset_logits, hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
+        drawn, velocity_weights = self.offset_drawn.weight, self.velocity.weight.t()
+        offsets, velocities = _values(z)
+        played = jitter * torch.stack([offsets[1] - offsets[0], velocities[1] - velocities[0]])
+        slots = torch.stack([path.drum + OWN, path.drum + OWN + CLASSES], dim=-1)
+        last, told = cell.fed[:, :2], torch.where(known[..., None] > 0, told, torch.nan)
+        turns = (gates, bias, velocity_noise + self.velocity.bias, played, slots, told)
+        any_known = bool(known.any())
+        for gate, offset_bias, velocity_bias, pair, slot, fixed in zip(*(t.unbind(1) for t in turns), strict=True):
+            torch.addmm(offset_bias, cell.step(gate), weights, out=both)
+            offset_bin = offset_logits.argmax(dim=-1)
+            pair[:, 0] += offsets.take(offset_bin)
+            if any_known:
+                pair[:, 0] = torch.where(fixed[:, 0].isnan(), pair[:, 0], fixed[:, 0])
+                offset_bin = _offset_bin(pair[:, 0])
+            mixed = drawn.index_select(0, offset_bin).add_(hidden).tanh_()
+            velocity_bin = torch.addmm(velocity_bias, mixed, velocity_weights).argmax(dim=-1)
+            pair[:, 1] += velocities.take(velocity_bin)
+            if any_known:
+                pair[:, 1] = torch.where(fixed[:, 1].isnan(), pair[:, 1], fixed[:, 1])
+            last.copy_(pair)
+            cell.fed.scatter_(1, slot, pair)
+        return played
+
+    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Tensor:
+        """What a hit's input has besides the past: (batch, hit, 9 + z + 2·context)."""
+        position = F.one_hot(given.position, 16).to(hits)
+        tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
+        known = given.played_known * hits
+        told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
+        context, _ = self.context(torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1))
+        at_hit = torch.cat([z, context], dim=-1).gather(
+            1, path.step[..., None].expand(-1, -1, z.shape[-1] + context.shape[-1])
+        )
+        return torch.cat([F.one_hot(path.drum, CLASSES).to(hits), at_hit], dim=-1)
+
+
+def _past(path: Walk, target: Tensor) -> Tensor:
+    """What each hit knows of those before it, from how they were played: (batch, hit, 21)."""
+    values = torch.stack([path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])], dim=-1)
+    previous = F.pad(values[:, :-1], (0, 0, 1, 0))
+    slots = []
+    order = torch.arange(path.cell.shape[1], device=target.device)
+    for drum in range(CLASSES):
+        last = torch.where(path.drum == drum, order, -1).cummax(dim=1).values
+        last = F.pad(last[:, :-1], (1, 0), value=-1)
+        slots.append(values.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, 2)) * (last >= 0)[..., None])
+    each = torch.stack(slots, dim=2)
+    return torch.cat([previous, _gaps(path)[..., None], each[..., 0], each[..., 1]], dim=-1)
+
+
+def _gaps(path: Walk) -> Tensor:
+    """The beats since the hit before, at most 2: (batch, hit)."""
+    gap = F.pad(path.step[:, 1:] - path.step[:, :-1], (1, 0))
+    return (gap / 4).clamp(0, 2)
+
+
+def _offset_bin(offset: Tensor) -> Tensor:
+    return torch.round((offset.clamp(-1, 1) + 1) * ((OFFSET_BINS - 1) / 2)).long()
+
+
+def _velocity_bin(velocity: Tensor) -> Tensor:
+    return (velocity * VELOCITY_BINS).long().clamp(0, VELOCITY_BINS - 1)
+
+
+def _values(like: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle of each offset bin and of each velocity bin."""
+    offsets = torch.linspace(-1, 1, OFFSET_BINS)
+    velocities = (torch.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS
+    return offsets.to(like), velocities.to(like)

@@ -1,0 +1,158 @@
+"""What each task lets the model hear and be told: the input transforms of GrooVAE, targets untouched.
+
+Training draws its examples with them; the generator prepares a user's clip with the same functions.
+Source: Gillick et al. 2019, arXiv 1905.06118, sections 3 and 4, and the released configurations.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+
+TAP_CLASS = INSTRUMENTS.index("open_hat")
+"""The class on which taps are heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a decoder is told of the groove it must produce.
+
+    groove (batch, step, 27), of which hits_known (batch, step, 9) says whose hit bit is fixed, played_known whose
+    velocity and offset are; taps (batch, step, 6) = hit | velocity | offset | taps, velocity, offset are known;
+    position (batch, step) the sixteenth in the bar, below 16; tempo_bpm (batch,).
+    """
+
+    groove: Tensor
+    hits_known: Tensor
+    played_known: Tensor
+    taps: Tensor
+    position: Tensor
+    tempo_bpm: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """heard (batch, step, 27) goes into the encoder, given into the decoder."""
+
+    heard: Tensor
+    given: Given
+
+
+def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) -> Given:
+    """A groove of which nothing but its length, meter and tempo is known."""
+    batch, steps, _ = groove.shape
+    unknown = torch.zeros_like(groove[..., HITS])
+    position = torch.arange(steps, device=groove.device) % steps_per_bar
+    if steps_per_bar > 16:
+        position = position * 16 // steps_per_bar
+    taps = groove.new_zeros(batch, steps, 6)
+    return Given(groove, unknown, unknown, taps, position.expand(batch, steps), tempo_bpm)
+
+
+def autoencode(groove: Tensor, given: Given) -> Example:
+    """Everything is heard, nothing is told: z must hold it all."""
+    return Example(groove, given)
+
+
+def humanize(groove: Tensor, given: Given) -> Example:
+    """Which drum is hit when is heard and told, how it is played is not."""
+    return Example(_hits_alone(groove), replace(given, hits_known=torch.ones_like(given.hits_known)))
+
+
+def transfer(groove: Tensor, given: Given) -> Example:
+    """Everything is heard and the hits are told: z is left the feel."""
+    return Example(groove, replace(given, hits_known=torch.ones_like(given.hits_known)))
+
+
+def fill(groove: Tensor, given: Given, instrument: int) -> Example:
+    """All instruments but one are heard and told as they are played."""
+    heard, known = groove.clone(), torch.ones_like(given.hits_known)
+    heard[..., instrument::CLASSES] = 0
+    known[..., instrument] = 0
+    return Example(heard, replace(given, hits_known=known, played_known=known))
+
+
+def tap(
+    groove: Tensor,
+    given: Given,
+    *,
+    keep: Tensor | None = None,
+    velocity_known: Tensor | bool = True,
+    offset_known: Tensor | bool = True,
+) -> Example:
+    """The loudest hit of each step, its instrument forgotten.
+
+    keep (batch, step), velocity_known and offset_known (batch, 1) hide taps, velocities and offsets.
+    """
+    hits, velocities, offsets = groove[..., HITS], groove[..., VELOCITIES], groove[..., OFFSETS]
+    loudest = torch.where(hits > 0, velocities, -1.0).argmax(dim=-1, keepdim=True)
+    hit = hits.gather(-1, loudest)[..., 0]
+    if keep is not None:
+        hit = hit * keep
+    known = [
+        torch.as_tensor(flag, device=hit.device).to(hit).expand_as(hit) for flag in (velocity_known, offset_known)
+    ]
+    velocity = velocities.gather(-1, loudest)[..., 0] * hit * known[0]
+    offset = offsets.gather(-1, loudest)[..., 0] * hit * known[1]
+    heard = torch.zeros_like(groove)
+    for block, value in enumerate((hit, velocity, offset)):
+        heard[..., block * CLASSES + TAP_CLASS] = value
+    taps = torch.stack([hit, velocity, offset, torch.ones_like(hit), *known], dim=-1)
+    return Example(heard, replace(given, taps=taps))
+
+
+def note_dropout(groove: Tensor, generator: torch.Generator) -> Tensor:
+    """Which steps of a tapped groove survive: a tap is dropped with p ~ U(0, .8)·max(.2, 1 − velocity)."""
+    batch, steps, _ = groove.shape
+    loudest = groove[..., VELOCITIES].amax(dim=-1)
+    rate = 0.8 * torch.rand(batch, 1, generator=generator).to(groove)
+    drop = rate * torch.clamp(1 - loudest, min=0.2)
+    return (torch.rand(batch, steps, generator=generator).to(groove) >= drop).to(groove)
+
+
+def _hits_alone(groove: Tensor) -> Tensor:
+    heard = torch.zeros_like(groove)
+    heard[..., HITS] = groove[..., HITS]
+    return heard
+
+
+def _some(batch: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    return (torch.rand(batch, 1, generator=generator) < probability).to(like)
+
+
+def _random_fill(groove: Tensor, given: Given, generator: torch.Generator) -> Example:
+    """Half of the time the closed hat, else any instrument."""
+    any_instrument = int(torch.randint(CLASSES, (), generator=generator))
+    closed_hat = INSTRUMENTS.index("closed_hat")
+    return fill(groove, given, closed_hat if torch.rand((), generator=generator) < 0.5 else any_instrument)
+
+
+def _random_taps(groove: Tensor, given: Given, generator: torch.Generator) -> Example:
+    return tap(
+        groove,
+        given,
+        keep=note_dropout(groove, generator),
+        velocity_known=_some(len(groove), 0.6, generator, groove),
+        offset_known=_some(len(groove), 0.7, generator, groove),
+    )
+
+
+TrainingTask = Callable[[Tensor, Given, torch.Generator], Example]
+
+TRAINING_TASKS: dict[str, TrainingTask] = {
+    "autoencode": lambda groove, given, _: autoencode(groove, given),
+    "humanize": lambda groove, given, _: humanize(groove, given),
+    "transfer": lambda groove, given, _: transfer(groove, given),
+    "tap": _random_taps,
+    "tap_fixed_velocity": lambda groove, given, _: tap(groove, given, velocity_known=False),
+    "tap_fixed_velocity_note_dropout": lambda groove, given, generator: tap(
+        groove, given, velocity_known=False, keep=note_dropout(groove, generator)
+    ),
+    "fill": _random_fill,
+    "add_closed_hat": lambda groove, given, _: fill(groove, given, INSTRUMENTS.index("closed_hat")),
+}
+"""Every task by the name that configurations use."""

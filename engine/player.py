@@ -1,0 +1,236 @@
+"""The verbs, on one model: what it hears, what it is told, and what becomes of the groove that it plays."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.cells import Cells, cut_cells, play_clip
+from engine.clip import Clip
+from engine.errors import ClipError, ModelError
+from engine.latent import glide, slerp
+from engine.model import tasks
+from engine.model.noise import Noise
+from engine.model.tasks import Example, Given
+from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
+from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
+from engine.requests import Drumify, Fill, Humanize, Interpolate, Request, Sample, Vary
+from engine.resident import Resident
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a verb made: its clips, and what to say about them."""
+
+    clips: list[Clip]
+    as_taps: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+class Player:
+    """One request on one model, with the chance of one seed."""
+
+    def __init__(self, resident: Resident, drum_map: DrumMap, noise: Noise):
+        self.resident, self.model, self.noise, self.drum_map = resident, resident.model, noise, drum_map
+
+    def play(self, request: Request) -> Played:
+        """Whatever is asked for."""
+        match request:
+            case Sample():
+                return self.sample(request)
+            case Humanize():
+                return self.humanize(request)
+            case Drumify():
+                return self.drumify(request)
+            case Fill():
+                return self.fill(request)
+            case Interpolate():
+                return self.interpolate(request)
+            case Vary():
+                return self.vary(request)
+        raise ModelError(f"no model can {type(request).__name__.lower()}")
+
+    def sample(self, request: Sample) -> Played:
+        """New bars: z from the prior, or from where the style's clips lie."""
+        steps = request.bars * 16
+        z = self._style(request.style, request.count) if request.style else self._prior(request.count)
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, 120.0, 16)
+        return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [120.0]))
+
+    def humanize(self, request: Humanize) -> Played:
+        """The clip's own notes, moved to where the model plays their cells."""
+        clip, drum_map = request.clip, self.drum_map
+        pitches = _pitches(clip)
+        if len(pitches) == 0:
+            return Played([clip] * request.count)
+        as_taps = not drum_map.is_drums(pitches)
+        cells = cut_cells(clip, drum_map, as_taps=as_taps)
+        grooves = self._humanized(cells, request)
+        clips = [
+            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=request.only)
+            for groove in grooves
+        ]
+        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+
+    def drumify(self, request: Drumify) -> Played:
+        """Taps → a full drum part. Velocities or offsets that are all alike are not played: they are left open."""
+        clip = request.clip
+        bars = request.bars or clip.bars
+        groove = clip_to_groove(clip, self.drum_map, bars * steps_per_bar(clip.beats_per_bar))
+        if not groove.any():
+            raise ClipError("drumify needs a clip with at least one note that sounds")
+        given = self._given(groove, clip, request.count)
+        hit = groove[:, :CLASSES] > 0
+        example = tasks.tap(
+            given.groove,
+            given,
+            velocity_known=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
+            offset_known=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
+        )
+        z = (
+            self._style(request.style, request.count)
+            if request.style
+            else self._encode(example, request.temperature)
+        )
+        decoded = self._decode(z, example.given, request.temperature)
+        return Played(self._clips(decoded, self.drum_map, clip.beats_per_bar, [clip.tempo_bpm]))
+
+    def fill(self, request: Fill) -> Played:
+        """The clip's notes as they are, and the hits that the model adds for one instrument."""
+        if request.instrument not in INSTRUMENTS:
+            raise ClipError(f"there is no instrument {request.instrument!r}; there are: {', '.join(INSTRUMENTS)}")
+        clip, instrument = request.clip, INSTRUMENTS.index(request.instrument)
+        cells = cut_cells(clip, self.drum_map, as_taps=False)
+        given = self._given(cells.groove(), clip, request.count)
+        example = tasks.fill(given.groove, given, instrument)
+        example.given.hits_known[..., instrument] = given.groove[..., instrument]  # what it has, it keeps
+        z = self._encode(example, request.temperature)
+        grooves = self._decode(z, example.given, request.temperature)
+        grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
+        added = self._clips(grooves, _own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
+        clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
+        return Played(clips, remarks=_outside(_pitches(clip), self.drum_map))
+
+    def interpolate(self, request: Interpolate) -> Played:
+        """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
+        first, points = request.clips[0], request.points
+        steps = max(steps_of(clip) for clip in request.clips)
+        z = [self._hear(clip, steps) for clip in request.clips]
+        path = [slerp(z[0], z[1], x) if len(z) == 2 else _plane(z, x, y) for x, y in points]
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, _bar(first))
+        grooves = self._decode(torch.cat(path), given, request.temperature)
+        tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
+        return Played(self._clips(grooves, _own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
+
+    def vary(self, request: Vary) -> Played:
+        """z = similarity·mu + (1 − similarity)·noise, as MusicVAE's JavaScript port does."""
+        clip, count = request.clip, request.count
+        mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
+        noise = self.noise.normal(count, 1, mu.shape[-1])
+        z = request.similarity * mu + (1 - request.similarity) * noise
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
+        grooves = self._decode(z, given, request.temperature)
+        pitches = _own_pitches(self.drum_map, clip)
+        return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
+
+    def _humanized(self, cells: Cells, request: Humanize) -> list[Array]:
+        given = self._given(cells.groove(), request.clip, request.count)
+        example = tasks.humanize(given.groove, given)
+        if request.style:
+            z = self._style(request.style, request.count, request.temperature)
+        elif "humanize" in self.resident.config.recipe.tasks:
+            z = self._encode(example, request.temperature)
+        else:  # a model that has never heard hits alone takes its feel from the prior
+            z = request.temperature * self._prior(request.count)
+        decoded = self._decode(z, example.given, request.temperature)
+        return list(decoded.cpu().numpy())
+
+    def _given(self, groove: Array, clip: Clip, count: int) -> Given:
+        return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+
+    def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
+        """A groove (step, 27) for `count` rows, of which nothing is told yet."""
+        rows = torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
+        return tasks.nothing_given(rows, rows.new_full((count,), tempo_bpm), bar)
+
+    def _hear(self, clip: Clip, steps: int) -> Tensor:
+        """The mu of a clip, repeated to a length: (1, window, z)."""
+        groove = clip_to_groove(clip, self.drum_map)
+        repeated = np.resize(groove, (steps, groove.shape[1]))
+        given = self._nothing(repeated, 1, clip.tempo_bpm, _bar(clip))
+        return self._encode(tasks.autoencode(given.groove, given), 0.0)
+
+    def _encode(self, example: Example, temperature: float) -> Tensor:
+        """One z a window of the model's length: (batch, window, z), drawn with the same noise for all windows."""
+        batch, steps, depth = example.heard.shape
+        length = min(steps, self.resident.card.bars * self.resident.card.steps_per_bar)
+        windows = -(-steps // length)
+        heard = torch.nn.functional.pad(example.heard, (0, 0, 0, windows * length - steps))
+        posterior = self.model.encode(heard.reshape(batch * windows, length, depth))
+        mu, sigma = (each.view(batch, windows, -1) for each in (posterior.mu, posterior.sigma))
+        return mu + temperature * sigma * self.noise.normal(batch, 1, mu.shape[-1])
+
+    def _prior(self, count: int) -> Tensor:
+        """A z a row: (batch, 1, z)."""
+        return self.noise.normal(count, 1, self.resident.config.shape.z)
+
+    def _style(self, style: str, count: int, temperature: float = 1.0) -> Tensor:
+        """A z a row from where a style's clips lie: (batch, 1, z)."""
+        known = self.resident.card.styles
+        if style not in known:
+            names = ", ".join(known) or "none"
+            raise ModelError(f"{self.resident.card.name} knows no style {style!r}; it knows: {names}")
+        index = known.index(style)
+        noise = self.noise.normal(count, 1, self.resident.config.shape.z)
+        return self.resident.style_mean[index] + temperature * self.resident.style_spread[index] * noise
+
+    def _decode(self, z: Tensor, given: Given, temperature: float) -> Tensor:
+        """(batch, window, z) -> grooves (batch, step, 27)."""
+        path = glide(z, given.groove.shape[1])
+        return self.model.decode(path, given, temperature=temperature, noise=self.noise)
+
+    def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
+        """A clip a row; tempos has one entry, or one a row."""
+        rows = grooves.cpu().numpy()
+        each = tempos * len(rows) if len(tempos) == 1 else tempos
+        return [
+            groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
+            for row, tempo in zip(rows, each, strict=True)
+        ]
+
+
+def _plane(corners: list[Tensor], x: float, y: float) -> Tensor:
+    return slerp(slerp(corners[0], corners[1], x), slerp(corners[2], corners[3], x), y)
+
+
+def _bar(clip: Clip) -> int:
+    return steps_per_bar(clip.beats_per_bar)
+
+
+def _pitches(clip: Clip) -> NDArray[np.int64]:
+    return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
+
+
+def _varies(values: Array) -> bool:
+    return bool(np.ptp(values) > 1e-3)
+
+
+def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
+    """A sentence a pitch that the drum map does not have."""
+    return tuple(
+        f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
+        for pitch in drum_map.outside(pitches)
+    )
+
+
+def _own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
+    """The map that writes each drum with the pitch that the clip uses most for it."""
+    pitch_of = drum_map.pitch_of.copy()
+    pitches = _pitches(clip)
+    for drum in range(CLASSES):
+        own = pitches[drum_map.class_of[pitches] == drum] if len(pitches) else pitches
+        if len(own):
+            pitch_of[drum] = np.bincount(own).argmax()
+    return replace(drum_map, pitch_of=pitch_of)

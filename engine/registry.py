@@ -1,0 +1,93 @@
+"""Every named configuration, once: the network, what it is trained on, and what it can then do.
+
+The groovae rows are the published ones (Gillick et al. 2019, arXiv 1905.06118); drummer is our own.
+"""
+
+from dataclasses import dataclass, replace
+
+from engine.errors import ModelError
+from engine.model.vae import ModelShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a configuration is trained.
+
+    bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
+    The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
+    """
+
+    bars: tuple[int, ...]
+    tasks: dict[str, float]
+    batch: int = 512
+    epochs: int = 50
+    free_bits: float = 48
+    beta: float = 0.2
+    rate_peak: float = 1e-3
+    rate_floor: float = 1e-5
+    decay: float = 0.9999
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One named configuration. verbs: what weights of it can do."""
+
+    name: str
+    family: str
+    shape: ModelShape
+    recipe: Recipe
+    verbs: tuple[str, ...]
+
+
+_GROOVE_SHAPE = ModelShape(encoder_hidden=512, decoder="groove", decoder_hidden=256, decoder_layers=2, z=256)
+
+
+def _groovae(name: str, bars: int, task: str, verbs: tuple[str, ...], *, hits_control: bool = False) -> Config:
+    shape = replace(_GROOVE_SHAPE, hits_control=hits_control)
+    return Config(
+        name=name, family="groovae", shape=shape, recipe=Recipe(bars=(bars,), tasks={task: 1.0}), verbs=verbs
+    )
+
+
+CONFIGS: dict[str, Config] = {
+    config.name: config
+    for config in (
+        Config(
+            name="drummer",
+            family="groovae",
+            shape=ModelShape(
+                encoder_hidden=192,
+                decoder="drummer",
+                decoder_hidden=256,
+                decoder_layers=1,
+                context=128,
+                z=128,
+                dropout=0.25,
+            ),
+            recipe=Recipe(
+                bars=(2, 4),
+                tasks={"humanize": 0.3, "transfer": 0.2, "autoencode": 0.25, "tap": 0.13, "fill": 0.12},
+                batch=64,
+                epochs=16,
+                decay=0,
+            ),
+            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary"),
+        ),
+        _groovae("groovae_4bar", 4, "autoencode", ("sample", "interpolate", "vary")),
+        _groovae("groovae_2bar_humanize", 2, "humanize", ("humanize",)),
+        _groovae("groovae_2bar_hits_control", 2, "transfer", ("humanize",), hits_control=True),
+        _groovae("groovae_2bar_tap_fixed_velocity", 2, "tap_fixed_velocity", ("drumify",)),
+        _groovae(
+            "groovae_2bar_tap_fixed_velocity_note_dropout", 2, "tap_fixed_velocity_note_dropout", ("drumify",)
+        ),
+        _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat", ("fill",)),
+    )
+}
+
+
+def find_config(name: str) -> Config:
+    """The configuration of that name, or a ModelError that lists them."""
+    if name not in CONFIGS:
+        raise ModelError(f"there is no configuration {name!r}; there are: {', '.join(CONFIGS)}")
+    return CONFIGS[name]

@@ -1,0 +1,121 @@
+"""The nine drum classes, and which pitch belongs to which.
+
+Source: Roberts et al. 2018 (arXiv 1803.05428) and Gillick et al. 2019 (arXiv 1905.06118), as released.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ClipError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+INSTRUMENTS = (
+    "kick",
+    "snare",
+    "closed_hat",
+    "open_hat",
+    "low_tom",
+    "mid_tom",
+    "high_tom",
+    "crash",
+    "ride",
+)
+"""The nine classes, in the order of the representation."""
+
+CLASSES = len(INSTRUMENTS)
+
+TD11_PITCHES = (
+    (36,),
+    (38, 37, 40),
+    (42, 22, 44),
+    (46, 26),
+    (43, 58),
+    (47, 45),
+    (50, 48),
+    (49, 52, 55, 57),
+    (51, 53, 59),
+)
+"""The Roland TD-11 of the Groove MIDI Dataset: what the models were trained on. 45, 48, 58 differ from GM."""
+
+GENERAL_MIDI_PITCHES = (
+    (36, 35),
+    (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
+    (42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22),
+    (46, 67, 72, 74, 79, 81, 26),
+    (45, 29, 41, 43, 61, 64, 84),
+    (48, 47, 60, 63, 77, 86, 87),
+    (50, 30, 62, 76, 83),
+    (49, 52, 55, 57, 58),
+    (51, 53, 59, 82),
+)
+"""What a clip's pitches mean at inference; the first of each class is the pitch that is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrumMap:
+    """The class of every pitch.
+
+    class_of [128] holds 0..8, for a pitch outside the map the class of the nearest pitch inside it; inside [128]
+    says which pitches are in the map; pitch_of [9] is the pitch that each class is written with.
+    """
+
+    class_of: NDArray[np.int64]
+    inside: NDArray[np.bool_]
+    pitch_of: NDArray[np.int64]
+
+    def outside(self, pitches: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The distinct pitches that are not in the map."""
+        return np.unique(pitches[~self.inside[pitches]])
+
+    def is_drums(self, pitches: NDArray[np.int64]) -> bool:
+        """Whether at least half of the notes are in the map."""
+        return bool(2 * self.inside[pitches].sum() >= len(pitches))
+
+
+def drum_map(pitches: Sequence[Sequence[int]]) -> DrumMap:
+    """The map of nine tuples of pitches, the first of each being the one that is written."""
+    mapped = np.array([pitch for group in pitches for pitch in group], dtype=np.int64)
+    classes = np.array([index for index, group in enumerate(pitches) for _ in group], dtype=np.int64)
+    distance = np.abs(np.arange(128)[:, None] - mapped[None, :])
+    inside = distance.min(axis=1) == 0
+    return DrumMap(classes[distance.argmin(axis=1)], inside, np.array([group[0] for group in pitches]))
+
+
+TD11 = drum_map(TD11_PITCHES)
+GENERAL_MIDI = drum_map(GENERAL_MIDI_PITCHES)
+
+
+def read_drum_map(path: Path) -> DrumMap:
+    """A map from a .toml of `instrument = [pitches]`; one that is left out keeps General MIDI's pitches."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ClipError(f"{path} is no readable drum map: {error}") from error
+    return drum_map_of(content)
+
+
+def drum_map_of(content: Mapping[str, Sequence[int]]) -> DrumMap:
+    """A map from instrument names to pitches; a pitch may belong to one instrument only."""
+    if unknown := sorted(set(content) - set(INSTRUMENTS)):
+        raise ClipError(f"a drum map has no instrument {unknown[0]!r}; it has {', '.join(INSTRUMENTS)}")
+    for name, pitches in content.items():
+        if not (isinstance(pitches, list) and pitches and all(type(p) is int and 0 <= p <= 127 for p in pitches)):
+            raise ClipError(f"{name} in a drum map must be a list of pitches in 0..127, not {pitches!r}")
+    given = [pitch for pitches in content.values() for pitch in pitches]
+    if len(given) != len(set(given)):
+        twice = next(pitch for pitch in given if given.count(pitch) > 1)
+        raise ClipError(f"pitch {twice} stands twice in the drum map")
+    groups = []
+    for name, general in zip(INSTRUMENTS, GENERAL_MIDI_PITCHES, strict=True):
+        kept = [pitch for pitch in general if pitch not in given] or [general[0]]
+        groups.append(content.get(name, kept))
+    return drum_map(groups)

@@ -1,0 +1,142 @@
+"""Weights on disk: NAME.safetensors and its card NAME.toml, verified before use.
+
+Importing this module imports no torch: a process that only lists models reads cards.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import tomlkit
+
+from engine.errors import ModelError, WeightsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a weights file is: the part of the card that the program reads, and the rest for people.
+
+    config names a registry entry; sha256 is the safetensors file's; bars and steps_per_bar say what the model
+    was trained on; verbs what it can do; styles the names whose means the file holds.
+    """
+
+    name: str
+    config: str
+    family: str
+    bars: int
+    steps_per_bar: int
+    verbs: tuple[str, ...]
+    styles: tuple[str, ...] = ()
+    sha256: str
+    license: str = ""
+    data: str = ""
+    command: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped weights: in a wheel inside the package, in a checkout beside it."""
+    package = Path(__file__).parent
+    wheel = package / "shipped_weights"
+    return wheel if wheel.is_dir() else package.parent / "weights"
+
+
+class Library:
+    """The cards in some folders, by name; a folder given earlier wins.
+
+    A card that cannot be read is left out, and its sentence is in problems.
+    """
+
+    def __init__(self, folders: Iterable[Path]):
+        self.cards: dict[str, Card] = {}
+        self.paths: dict[str, Path] = {}
+        self.problems: list[str] = []
+        for folder in folders:
+            for path in sorted(folder.glob("*.toml")):
+                try:
+                    card = read_card(path)
+                except WeightsError as error:
+                    self.problems.append(str(error))
+                    continue
+                if card.name not in self.cards:
+                    self.cards[card.name] = card
+                    self.paths[card.name] = path.with_suffix(".safetensors")
+
+    def card(self, name: str) -> Card:
+        """The card of that name, or a ModelError that lists the names there are."""
+        if name not in self.cards:
+            known = ", ".join(sorted(self.cards)) or "none"
+            raise ModelError(f"there is no model {name!r}; the models are: {known}")
+        return self.cards[name]
+
+    def verify(self, name: str) -> Path:
+        """The path of the weights, once their checksum is the card's."""
+        card, path = self.card(name), self.paths[name]
+        try:
+            with path.open("rb") as file:
+                digest = sha256_of(file)
+        except OSError as error:
+            raise WeightsError(f"the weights of {name} cannot be read: {path}: {error.strerror}") from error
+        if digest != card.sha256:
+            raise WeightsError(
+                f"{path} is damaged or not the file its card describes: its sha256 is {digest[:12]}…"
+            )
+        return path
+
+    def tensors(self, name: str) -> "dict[str, Tensor]":
+        """The verified tensors by name, as they are stored."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.verify(name)
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise WeightsError(f"{path} is no safetensors file: {error}") from error
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The hex digest of what is left of an open file."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def read_card(path: Path) -> Card:
+    """The card in a .toml file, or a WeightsError that names what is wrong with it."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no readable card: {error}") from error
+    for key in ("verbs", "styles"):
+        content[key] = tuple(content.get(key, ()))
+    try:
+        return Card(**content)
+    except TypeError as error:
+        raise WeightsError(f"{path} is no card of weights: {error}") from error
+
+
+def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> Card:
+    """Write both files, the card last and with the checksum of what was written."""
+    from safetensors.torch import save_file
+
+    path = folder / f"{card.name}.safetensors"
+    save_file(dict(tensors), path)
+    with path.open("rb") as file:
+        card = replace(card, sha256=sha256_of(file))
+    document = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(card).items()}
+    path.with_suffix(".toml").write_text(tomlkit.dumps(document), encoding="utf-8")
+    return card

@@ -1,0 +1,74 @@
+import zipfile
+
+import mido
+import numpy as np
+import pytest
+
+from engine.data.corpus import read_corpus
+from engine.data.windows import cut_windows
+from engine.errors import DataError
+from engine.evaluation import BASELINES, hits_of
+
+
+def write_midi(path, *, channel=9, bars=4):
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500000)])
+    for _ in range(bars * 4):
+        track.append(mido.Message("note_on", channel=channel, note=36, velocity=100))
+        track.append(mido.Message("note_off", channel=channel, note=36, time=480))
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(path)
+
+
+def test_a_folder_of_any_midi_files_is_split_by_name(tmp_path):
+    for i in range(30):
+        write_midi(tmp_path / f"{i}.mid")
+    performances = read_corpus(tmp_path)
+    assert len(performances) == 30
+    assert {each.split for each in performances} == {"train", "validation", "test"}
+    assert [each.split for each in performances] == [each.split for each in read_corpus(tmp_path)]
+
+
+def test_the_listed_tempo_style_and_split_are_taken(tmp_path):
+    write_midi(tmp_path / "a.mid")
+    (tmp_path / "info.csv").write_text(
+        "style,bpm,time_signature,midi_filename,split\nfunk/groove1,97,4-4,a.mid,validation\n"
+    )
+    (performance,) = read_corpus(tmp_path)
+    assert (performance.style, performance.tempo_bpm, performance.split) == ("funk", 97.0, "validation")
+
+
+def test_a_zip_is_read_in_place(tmp_path):
+    write_midi(tmp_path / "a.mid")
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        archive.write(tmp_path / "a.mid", "deep/a.mid")
+    (performance,) = read_corpus(tmp_path / "corpus.zip")
+    assert performance.start_beats.tolist() == list(range(16))
+
+
+@pytest.mark.parametrize("make", [lambda p: p / "nowhere", lambda p: p])
+def test_a_place_without_drums_is_refused(tmp_path, make):
+    with pytest.raises(DataError):
+        read_corpus(make(tmp_path))
+
+
+def test_a_file_that_is_no_midi_is_named(tmp_path):
+    (tmp_path / "a.mid").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"a\.mid is no readable MIDI file"):
+        read_corpus(tmp_path)
+
+
+def test_a_short_performance_is_padded_or_left_out(tmp_path):
+    write_midi(tmp_path / "a.mid", bars=1)
+    (tmp_path / "info.csv").write_text("midi_filename,split\na.mid,train\n")
+    performances = read_corpus(tmp_path)
+    assert cut_windows(performances, split="train", bars=2).grooves.shape == (1, 32, 27)
+    assert len(cut_windows(performances, split="train", bars=2, pad=False)) == 0
+
+
+@pytest.mark.data
+def test_the_quantised_error_on_the_test_split_is_the_published_one(groove_zip):
+    """22.6 ms and .0415, or the windows are not the paper's."""
+    windows = cut_windows(read_corpus(groove_zip), split="test", bars=2)
+    figures = BASELINES["quantised"]("quantised", windows, windows, np.random.default_rng(0))
+    assert figures.timing_mae_ms == pytest.approx(22.6, abs=0.05)
+    assert figures.timing_mse == pytest.approx(0.0415, abs=0.00005)
+    assert len(hits_of(windows).offset) == 78_676

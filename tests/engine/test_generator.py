@@ -1,0 +1,214 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.clip import Clip, Note
+from engine.errors import ClipError, ModelError
+from engine.generator import Generator
+from engine.player import Player
+from engine.requests import Drumify, Fill, Humanize, Interpolate, Sample, Vary
+from engine.weights import Library, shipped_folder
+
+
+@pytest.fixture(scope="module")
+def generator(weights_folder):
+    generator = Generator(Library([weights_folder]), device="cpu")
+    generator.load("drummer")
+    return generator
+
+
+def beat(bars=2, meter=4.0, tempo=120.0):
+    """Hats on the eighths, kick and snare on the quarters."""
+    notes = []
+    for eighth in range(int(bars * meter * 2)):
+        notes.append(Note(42, eighth / 2, 0.25, 90))
+        if eighth % 2 == 0:
+            notes.append(Note(36 if eighth % 4 == 0 else 38, eighth / 2, 0.25, 100))
+    return Clip(tuple(notes), bars * meter, meter, tempo)
+
+
+REQUESTS = [
+    Sample(seed=3, bars=2),
+    Sample(seed=3, bars=4, style="funk", count=2),
+    Humanize(seed=3, clip=beat()),
+    Humanize(seed=3, clip=beat(), style="rock", count=2, temperature=0.5),
+    Drumify(seed=3, clip=beat()),
+    Fill(seed=3, clip=beat(), instrument="ride"),
+    Interpolate(seed=3, clips=(beat(2), beat(4)), steps=3),
+    Interpolate(seed=3, clips=(beat(),) * 4, position=0.3, position2=0.6, count=2),
+    Vary(seed=3, clip=beat(), similarity=0.8, count=2),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: type(r).__name__)
+def test_a_seed_means_the_same_notes(generator, request_):
+    first, second = generator.run(request_), generator.run(request_)
+    assert first.clips == second.clips
+    assert first.seed == 3
+    assert generator.run(replace(request_, seed=4)).clips != first.clips
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: type(r).__name__)
+def test_each_request_gives_as_many_results_as_it_asks_for(generator, request_):
+    expected = len(request_.points) if isinstance(request_, Interpolate) else request_.count
+    assert len(generator.run(request_).clips) == expected
+
+
+def test_without_a_seed_one_is_drawn_and_said(generator):
+    results = generator.run(Sample())
+    assert generator.run(Sample(seed=results.seed)).clips == results.clips
+
+
+def test_temperature_zero_is_the_same_for_every_seed(generator):
+    first, second = (generator.run(Humanize(clip=beat(), seed=seed, temperature=0)) for seed in (1, 2))
+    assert first.clips == second.clips
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 127), st.floats(-0.125, 20), st.integers(1, 127)), max_size=30),
+    st.sampled_from([4.0, 3.0, 3.5, 5.0, 0.3]),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_any_clip_is_humanized_note_for_note(generator, notes, meter, temperature):
+    clip = Clip(tuple(Note(p, s, 0.1, v) for p, s, v in notes), 4.0, meter)
+    (played,) = generator.run(Humanize(clip=clip, seed=1, temperature=temperature)).clips
+    assert [(n.pitch, n.duration_beats) for n in played.notes] == [(n.pitch, n.duration_beats) for n in clip.notes]
+
+
+@pytest.mark.parametrize("bars", [1, 3, 5, 17, 512])
+def test_a_clip_of_any_length_is_humanized(generator, bars):
+    clip = beat(bars)
+    (played,) = generator.run(Humanize(clip=clip, seed=1)).clips
+    assert len(played.notes) == len(clip.notes)
+    assert played.notes[-1] != clip.notes[-1]
+
+
+def test_half_a_bar_is_humanized(generator):
+    clip = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100)), 2.0)
+    assert generator.run(Humanize(clip=clip, seed=1)).clips[0].length_beats == 2.0
+
+
+def test_an_empty_clip_comes_back_empty(generator):
+    assert generator.run(Humanize(clip=Clip((), 4.0))).clips == (Clip((), 4.0),)
+
+
+def test_a_clip_that_is_no_drums_is_played_as_taps_and_says_so(generator):
+    clip = Clip(tuple(Note(100 + i, i / 2, 0.5, 80) for i in range(8)), 4.0)
+    assert generator.run(Humanize(clip=clip)).as_taps
+    assert not generator.run(Humanize(clip=beat())).as_taps
+
+
+def test_a_pitch_outside_the_map_is_named(generator):
+    clip = beat().with_notes((*beat().notes, Note(100, 0, 1, 100)))
+    assert generator.run(Humanize(clip=clip)).remarks == ("pitch 100 is not in the drum map: played as mid_tom",)
+
+
+def test_a_muted_note_is_left_alone(generator):
+    clip = beat().with_notes((Note(36, 0.0, 0.25, 100, mute=True), *beat().notes))
+    assert generator.run(Humanize(clip=clip, seed=1)).clips[0].notes[0] == clip.notes[0]
+
+
+def test_fill_adds_the_instrument_and_leaves_the_rest(generator):
+    clip = Clip(tuple(note for note in beat().notes if note.pitch != 42), 8.0)
+    (filled,) = generator.run(Fill(clip=clip, seed=1, temperature=2)).clips
+    assert filled.notes[: len(clip.notes)] == clip.notes
+    assert {note.pitch for note in filled.notes[len(clip.notes) :]} == {42}
+
+
+def test_fill_refuses_an_instrument_that_it_does_not_have(generator):
+    with pytest.raises(ClipError, match="no instrument 'cowbell'; there are: kick"):
+        generator.run(Fill(clip=beat(), instrument="cowbell"))
+
+
+def test_drumify_gives_as_many_bars_as_it_is_asked_for(generator):
+    assert generator.run(Drumify(clip=beat(2), bars=3)).clips[0].length_beats == 12
+
+
+def test_drumify_needs_a_tap(generator):
+    with pytest.raises(ClipError, match="at least one note"):
+        generator.run(Drumify(clip=Clip((), 4.0)))
+
+
+def test_a_variation_keeps_the_clips_own_pitches(generator):
+    clip = Clip(tuple(Note(40, i / 2, 0.25, 100) for i in range(16)), 8.0)
+    (varied,) = generator.run(Vary(clip=clip, seed=1)).clips
+    assert 38 not in {note.pitch for note in varied.notes}
+
+
+def test_the_shorter_clip_of_an_interpolation_is_repeated(generator):
+    clips = generator.run(Interpolate(clips=(beat(2), beat(4)), steps=2)).clips
+    assert [clip.length_beats for clip in clips] == [16, 16]
+
+
+def test_the_meter_and_tempo_of_the_clip_are_kept(generator):
+    (varied,) = generator.run(Vary(clip=beat(2, 3.5, 97.0))).clips
+    assert (varied.beats_per_bar, varied.tempo_bpm, varied.length_beats) == (3.5, 97.0, 7.0)
+
+
+def test_a_style_that_is_unknown_is_answered_with_the_known_ones(generator):
+    with pytest.raises(ModelError, match="knows no style 'polka'; it knows: funk, rock"):
+        generator.run(Sample(style="polka"))
+
+
+def test_a_verb_that_the_model_does_not_have_is_refused(generator):
+    with pytest.raises(ModelError, match="groovae_2bar_humanize cannot sample; it can humanize"):
+        generator.run(Sample(model="groovae_2bar_humanize"))
+
+
+def test_a_model_that_was_asked_for_is_loaded_beside_the_default(generator):
+    assert generator.run(Humanize(clip=beat(), model="groovae_2bar_humanize")).model == "groovae_2bar_humanize"
+    assert generator.default == "drummer"
+
+
+def test_the_newest_model_with_the_verb_is_its_default(weights_folder):
+    generator = Generator(Library([weights_folder]), device="cpu")
+    generator.load("drummer")
+    generator.load("groovae_2bar_humanize")
+    assert generator.run(Humanize(clip=beat())).model == "groovae_2bar_humanize"
+    assert generator.run(Sample()).model == "drummer"
+
+
+def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(generator, monkeypatch):
+    play, failures = Player.play, [torch.OutOfMemoryError("CUDA out of memory")]
+
+    def full_at_first(self, request):
+        if failures:
+            raise failures.pop()
+        return play(self, request)
+
+    monkeypatch.setattr(Player, "play", full_at_first)
+    assert "the GPU is out of memory: played on the CPU" in generator.run(Sample()).remarks
+
+
+def test_a_device_that_is_not_there_is_refused_in_words(library):
+    with pytest.raises(ModelError, match="device must be auto, cpu, cuda or cuda:N and present, not 'tpu'"):
+        Generator(library, device="tpu")
+
+
+def test_warming_up_runs_every_verb(generator):
+    generator.warm_up()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_plays_the_same_hits_at_temperature_zero(weights_folder):
+    answers = []
+    for device in ("cpu", "cuda"):
+        generator = Generator(Library([weights_folder]), device=device)
+        generator.load("drummer")
+        answers.append(generator.run(Humanize(clip=beat(), temperature=0)).clips[0])
+    for cpu, gpu in zip(answers[0].notes, answers[1].notes, strict=True):
+        assert gpu.start_beats == pytest.approx(cpu.start_beats, abs=1e-3)
+
+
+def test_the_shipped_weights_are_whole():
+    library = Library([shipped_folder()])
+    assert "drummer" in library.cards
+    assert not library.problems
+    for name in library.cards:
+        assert library.verify(name).stat().st_size <= 16 * 2**20
+    assert sum(path.stat().st_size for path in library.paths.values()) <= 60 * 2**20

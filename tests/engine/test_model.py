@@ -1,0 +1,181 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.model import tasks
+from engine.model.encoder import Posterior
+from engine.model.noise import Noise
+from engine.model.performer import OFFSET_BINS, _past, walk
+from engine.model.vae import Vae
+from engine.registry import CONFIGS
+
+BATCH, STEPS = 5, 32
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module", params=list(CONFIGS))
+def config(request):
+    return CONFIGS[request.param]
+
+
+@pytest.fixture(scope="module")
+def model(config):
+    torch.manual_seed(0)
+    return Vae(config.shape).eval()
+
+
+@pytest.fixture(scope="module")
+def drummer():
+    torch.manual_seed(0)
+    return Vae(CONFIGS["drummer"].shape).eval()
+
+
+@pytest.fixture
+def groove():
+    generator = torch.Generator().manual_seed(0)
+    hits = (torch.rand(BATCH, STEPS, 9, generator=generator) < 0.15).float()
+    velocities = torch.rand(BATCH, STEPS, 9, generator=generator) * hits
+    offsets = (torch.rand(BATCH, STEPS, 9, generator=generator) * 2 - 1) * hits
+    return torch.cat([hits, velocities, offsets], dim=-1)
+
+
+@pytest.fixture
+def nothing(groove):
+    return tasks.nothing_given(groove, torch.full((BATCH,), 110.0))
+
+
+def latent(model):
+    z = torch.randn(BATCH, model.shape.z, generator=torch.Generator().manual_seed(1))
+    return z, z[:, None].expand(-1, STEPS, -1)
+
+
+def test_what_is_given_is_kept_to_the_last_digit(model, groove, nothing):
+    known = torch.ones_like(nothing.hits_known)
+    given = replace(nothing, hits_known=known, played_known=known)
+    played = model.decode(latent(model)[1], given, temperature=1.0, noise=Noise(1))
+    torch.testing.assert_close(played, groove)
+
+
+def test_given_hits_are_kept_and_played(model, groove, nothing):
+    given = tasks.humanize(groove, nothing).given
+    played = model.decode(latent(model)[1], given, temperature=1.0, noise=Noise(1))
+    assert torch.equal(played[..., :9], groove[..., :9])
+    assert played[..., 9:18].min() >= 0
+    assert played[..., 9:18].max() <= 1
+    assert played[..., 18:].abs().max() <= 1
+    assert not played[..., 18:][groove[..., :9] == 0].any()
+
+
+def test_a_seed_means_the_same_groove(model, nothing):
+    first, second, other = (
+        model.decode(latent(model)[1], nothing, temperature=1.0, noise=Noise(seed)) for seed in (7, 7, 8)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_a_rows_notes_do_not_depend_on_its_neighbours(model, groove, nothing):
+    """A padded walk must not leak from row to row."""
+    given = tasks.humanize(groove, nothing).given
+    together = model.decode(latent(model)[1], given, temperature=0.0, noise=Noise(1))
+    alone = replace(given, **{name: getattr(given, name)[2:3] for name in given.__dataclass_fields__})
+    torch.testing.assert_close(
+        model.decode(latent(model)[1][2:3], alone, temperature=0.0, noise=Noise(1)), together[2:3]
+    )
+
+
+def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
+    z, path = latent(drummer)
+    pattern = drummer.decoder.pattern
+    hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
+    inputs = torch.cat([F.pad(hits[:, :-1], (0, 0, 1, 0)), path, pattern._context(nothing)], dim=-1)
+    logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z)))
+    assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
+
+
+def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing):
+    z, path = latent(drummer)
+    performer, given = drummer.decoder.performer, tasks.humanize(groove, nothing).given
+    played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
+    order = walk(groove[..., :9])
+    inputs = torch.cat([_past(order, played), performer._static(order, path, groove[..., :9], given)], dim=-1)
+    bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))).argmax(dim=-1)
+    middle = torch.linspace(-1, 1, OFFSET_BINS)[bins]
+    assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5
+
+
+def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
+    torch.manual_seed(0)
+    model = Vae(CONFIGS["groovae_4bar"].shape).eval()
+    z, path = latent(model)
+    played = model.decode(path, nothing, temperature=0.0, noise=Noise(1))
+    inputs = torch.cat([F.pad(played[:, :-1], (0, 0, 1, 0)), path], dim=-1)
+    logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z)))
+    hits = (logits[..., :9] > 0).float()
+    assert torch.equal(played[..., :9], hits)
+    torch.testing.assert_close(played[..., 9:18], torch.sigmoid(logits[..., 9:18]) * hits)
+
+
+def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):
+    given = tasks.fill(groove, nothing, instrument=2).given
+    hits = drummer.decoder.pattern.decode(latent(drummer)[1], given, temperature=2.0, noise=Noise(3))
+    others = [drum for drum in range(9) if drum != 2]
+    assert torch.equal(hits[..., others], groove[..., others])
+
+
+def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):
+    example = tasks.tap(groove, nothing)
+    hits = drummer.decoder.pattern.decode(latent(drummer)[1], example.given, temperature=2.0, noise=Noise(3))
+    assert (hits.amax(dim=-1) >= example.given.taps[..., 0]).all()
+
+
+def test_the_loss_is_finite_for_a_bar_without_a_hit(model):
+    silence = torch.zeros(2, 32, 27)
+    given = tasks.nothing_given(silence, torch.full((2,), 120.0))
+    losses = model.loss(
+        tasks.autoencode(silence, given), silence, beta=0.2, free_bits=48, noise=torch.zeros(2, model.shape.z)
+    )
+    assert torch.isfinite(losses["total"])
+
+
+def test_free_bits_leave_a_small_divergence_without_cost(drummer, groove, nothing):
+    example, noise = tasks.transfer(groove, nothing), torch.zeros(BATCH, drummer.shape.z)
+    free = drummer.loss(example, groove, beta=0.2, free_bits=1e6, noise=noise)
+    paid = drummer.loss(example, groove, beta=0.2, free_bits=0, noise=noise)
+    assert (paid["total"] - free["total"]).item() == pytest.approx(0.2 * paid["kl"].item(), rel=1e-3)
+
+
+def test_the_divergence_of_the_standard_normal_from_itself_is_zero():
+    assert Posterior(torch.zeros(2, 8), torch.ones(2, 8)).kl().abs().max() == 0
+
+
+def test_a_tap_is_the_loudest_hit_of_its_step(groove, nothing):
+    taps = tasks.tap(groove, nothing).given.taps
+    assert torch.equal(taps[..., 1], groove[..., 9:18].amax(dim=-1))
+    assert torch.equal(
+        tasks.tap(groove, nothing, velocity_known=False).given.taps[..., 1].any(), torch.tensor(False)
+    )
+
+
+def test_humanize_hears_hits_alone(groove, nothing):
+    heard = tasks.humanize(groove, nothing).heard
+    assert torch.equal(heard[..., :9], groove[..., :9])
+    assert not heard[..., 9:].any()
+
+
+def test_fill_does_not_hear_the_instrument_it_adds(groove, nothing):
+    heard = tasks.fill(groove, nothing, instrument=2).heard
+    assert not heard[..., [2, 11, 20]].any()
+
+
+def test_the_meter_is_told_as_the_place_in_the_bar(groove):
+    tempo = torch.full((BATCH,), 120.0)
+    assert tasks.nothing_given(groove, tempo, 14).position[0, :16].tolist() == [*range(14), 0, 1]
+    assert tasks.nothing_given(groove, tempo, 20).position.max() < 16

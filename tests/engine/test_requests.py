@@ -1,0 +1,40 @@
+import pytest
+
+from engine.clip import Clip
+from engine.errors import ClipError
+from engine.requests import VERBS, Drumify, Humanize, Interpolate, Sample
+
+CLIP = Clip((), 4.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Humanize(clip=CLIP, timing=1.5), "timing must be in 0..1, not 1.5"),
+        (lambda: Humanize(clip=CLIP, temperature=float("nan")), "temperature must be in 0..2, not nan"),
+        (lambda: Sample(bars=0), "bars must be in 1..64, not 0"),
+        (lambda: Sample(seed=2**24), "seed must be in 0..16777215, not 16777216"),
+        (lambda: Interpolate(clips=(CLIP, CLIP), steps=1), "steps must be in 2..32, not 1"),
+        (lambda: Interpolate(clips=(CLIP,)), "interpolate takes 2 or 4 clips, not 1"),
+        (lambda: Interpolate(clips=(CLIP, CLIP), steps=3, position=0.5), "steps or position, not both"),
+        (lambda: Interpolate(clips=(CLIP, CLIP), steps=3, count=2), "count goes with position"),
+        (lambda: Interpolate(clips=(CLIP, CLIP), position=0, position2=0), "position2 goes with four clips"),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused_by_name(make, sentence):
+    with pytest.raises(ClipError, match=sentence.replace(".", r"\.")):
+        make()
+
+
+def test_a_setting_without_a_value_is_left_open():
+    assert Drumify(clip=CLIP).bars is None
+
+
+def test_every_setting_of_every_verb_says_what_it_is_for():
+    for request in VERBS.values():
+        for field in request.__dataclass_fields__.values():
+            assert field.name in ("clip", "clips") or field.metadata["text"]
+
+
+def test_an_interpolation_goes_from_the_first_clip_to_the_last():
+    assert [x for x, _ in Interpolate(clips=(CLIP, CLIP), steps=3).points] == [0, 0.5, 1]

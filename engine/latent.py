@@ -16,16 +16,3 @@ def slerp(a: Tensor, b: Tensor, position: float) -> Tensor:
     sine = torch.sin(angle)
     arc = (torch.sin((1 - position) * angle) * a + torch.sin(position * angle) * b) / sine.clamp(min=1e-12)
     return torch.where((sine < 1e-4) | (norms < 1e-12), torch.lerp(a, b, position), arc)
-
-
-def glide(points: Tensor, steps: int) -> Tensor:
-    """One z a window -> one a step, moving in a straight line from window's middle to window's middle.
-
-    points (batch, window, z) -> (batch, step, z).
-    """
-    batch, windows, size = points.shape
-    if windows == 1:
-        return points.expand(batch, steps, size)
-    return torch.nn.functional.interpolate(
-        points.transpose(1, 2), size=steps, mode="linear", align_corners=False
-    ).transpose(1, 2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.cells import Cells, cut_cells, play_clip
 from engine.clip import Clip
 from engine.errors import ClipError, ModelError
-from engine.latent import glide, slerp
+from engine.latent import slerp
 from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
@@ -34,6 +34,7 @@ class Player:
 
     def __init__(self, resident: Resident, drum_map: DrumMap, noise: Noise):
         self.resident, self.model, self.noise, self.drum_map = resident, resident.model, noise, drum_map
+        self._window_steps = resident.card.bars * resident.card.steps_per_bar
 
     def play(self, request: Request) -> Played:
         """Whatever is asked for."""
@@ -163,14 +164,10 @@ class Player:
         return self._encode(tasks.autoencode(given.groove, given), 0.0)
 
     def _encode(self, example: Example, temperature: float) -> Tensor:
-        """One z a window of the model's length: (batch, window, z), drawn with the same noise for all windows."""
-        batch, steps, depth = example.heard.shape
-        length = min(steps, self.resident.card.bars * self.resident.card.steps_per_bar)
-        windows = -(-steps // length)
-        heard = torch.nn.functional.pad(example.heard, (0, 0, 0, windows * length - steps))
-        posterior = self.model.encode(heard.reshape(batch * windows, length, depth))
-        mu, sigma = (each.view(batch, windows, -1) for each in (posterior.mu, posterior.sigma))
-        return mu + temperature * sigma * self.noise.normal(batch, 1, mu.shape[-1])
+        """One z for each window of the model's length: (batch, window, z), drawn with one noise for all windows."""
+        posteriors = [self.model.encode(window) for window in torch.split(example.heard, self._window_steps, dim=1)]
+        mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
+        return mu + temperature * sigma * self.noise.normal(len(mu), 1, mu.shape[-1])
 
     def _prior(self, count: int) -> Tensor:
         """A z a row: (batch, 1, z)."""
@@ -188,7 +185,9 @@ class Player:
 
     def _decode(self, z: Tensor, given: Given, temperature: float) -> Tensor:
         """(batch, window, z) -> grooves (batch, step, 27)."""
-        path = glide(z, given.groove.shape[1])
+        path = z.repeat_interleave(self._window_steps, dim=1)
+        steps = given.groove.shape[1]
+        path = path[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
         return self.model.decode(path, given, temperature=temperature, noise=self.noise)
 
     def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:

@@ -57,7 +57,7 @@ CONFIGS: dict[str, Config] = {
             name="drummer",
             family="groovae",
             shape=ModelShape(
-                encoder_hidden=192,
+                encoder_hidden=256,
                 decoder="drummer",
                 decoder_hidden=256,
                 decoder_layers=1,
@@ -69,7 +69,7 @@ CONFIGS: dict[str, Config] = {
                 bars=(2, 4),
                 tasks={"humanize": 0.3, "transfer": 0.2, "autoencode": 0.25, "tap": 0.13, "fill": 0.12},
                 batch=64,
-                epochs=16,
+                epochs=14,
                 decay=0,
             ),
             verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary"),

@@ -22,7 +22,8 @@ class DrummerDecoder(nn.Module):
         played = self.performer.loss(z, target, given)
         if bool(given.hits_known.all()):
             return {"hits": z.new_zeros(len(z)), **played}
-        return {"hits": self.pattern.loss(z, target, given), **played}
+        planned = self.pattern.planned_loss(z, target, given)
+        return {"hits": self.pattern.loss(z, target, given), "planned": planned, **played}
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""

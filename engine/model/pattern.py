@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from engine.model.lstm import InitialState, Lstm, Stepper
 from engine.model.noise import Noise
+from engine.model.plan import PLAN_DEPTH, Plan, keep_some
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
@@ -13,13 +14,16 @@ from engine.representation.groove import HITS
 SUBSETS = 2**CLASSES
 GIVEN_DEPTH = 2 * CLASSES + 6 + 16 + 1
 IMPOSSIBLE = -1e9
+HIDDEN_SHARE = 0.5
+"""The share of steps whose past is hidden in training."""
 
 
 class PatternDecoder(nn.Module):
     """p(hits | z, what is given): subsets that contradict a given hit, or a tap, have no probability.
 
     A bidirectional LSTM reads what is given; an LSTM then writes the steps. Step input = [hits of the step before,
-    z, context]. The categorical over subsets is MusicVAE's for drums (arXiv 1803.05428).
+    z, plan, context]. The categorical over subsets is MusicVAE's for drums (arXiv 1803.05428). In training half of
+    the steps before are hidden, and the plan alone must say the hits as well: so z holds the pattern.
     """
 
     bits: Tensor
@@ -28,7 +32,9 @@ class PatternDecoder(nn.Module):
         super().__init__()
         self.context = nn.LSTM(GIVEN_DEPTH, context, batch_first=True, bidirectional=True)
         self.initial_state = InitialState(z, hidden)
-        self.lstm = Lstm(CLASSES + z + 2 * context, hidden)
+        self.plan = Plan(z)
+        self.planned_hits = nn.Linear(PLAN_DEPTH, CLASSES)
+        self.lstm = Lstm(CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.dropout = nn.Dropout(dropout)
         bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
@@ -37,19 +43,26 @@ class PatternDecoder(nn.Module):
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
         hits = target[..., HITS]
-        z_steps = z[:, None].expand(-1, hits.shape[1], -1)
-        previous = F.pad(hits[:, :-1], (0, 0, 1, 0))
-        inputs = torch.cat([previous, self.dropout(torch.cat([z_steps, self._context(given)], dim=-1))], dim=-1)
+        static = self.static(z[:, None].expand(-1, hits.shape[1], -1), given)
+        previous = keep_some(F.pad(hits[:, :-1], (0, 0, 1, 0)), HIDDEN_SHARE, self.training)
+        inputs = torch.cat([previous, self.dropout(static)], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         logits = self.output(hidden) + self._impossible(given)
         subset = (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
         return F.cross_entropy(logits.transpose(1, 2), subset, reduction="none").sum(dim=1)
 
+    def planned_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
+        """The log loss of the hits that are not given, as the plan alone says them: (batch,)."""
+        hits = target[..., HITS]
+        logits = self.planned_hits(self.plan(z[:, None].expand(-1, hits.shape[1], -1)))
+        nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
+        return (nats * (1 - given.hits_known)).sum(dim=(1, 2))
+
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
         cell = Stepper(self.lstm, CLASSES, self.initial_state(z[:, 0]))
-        gates = cell.project(torch.cat([z, self._context(given)], dim=-1)).unbind(1)
+        gates = cell.project(self.static(z, given)).unbind(1)
         known = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
         logits, weights = z.new_empty(batch, SUBSETS), self.output.weight.t()
         rows = []
@@ -60,13 +73,13 @@ class PatternDecoder(nn.Module):
             rows.append(hits)
         return torch.stack(rows, dim=1)
 
-    def _context(self, given: Given) -> Tensor:
-        """(batch, step, 2·context) from what is given."""
+    def static(self, z: Tensor, given: Given) -> Tensor:
+        """What a step's input has besides the past: (batch, step, z + 24 + 2·context)."""
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
         told = given.groove[..., HITS] * given.hits_known
         context, _ = self.context(torch.cat([told, given.hits_known, given.taps, position, tempo], dim=-1))
-        return context  # type: ignore[no-any-return]
+        return torch.cat([z, self.plan(z), context], dim=-1)
 
     def _impossible(self, given: Given) -> Tensor:
         """(batch, step, 512): a large negative number on each subset that contradicts what is given."""

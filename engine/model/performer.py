@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from engine.model.lstm import InitialState, Lstm, Stepper
 from engine.model.noise import Noise
+from engine.model.plan import PLAN_DEPTH, Plan, keep_some
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
@@ -22,6 +23,9 @@ OFFSET_BINS, VELOCITY_BINS = 33, 32
 CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
 MEAN_WEIGHTS = (4.0, 8.0)
 """About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
+
+HIDDEN_SHARE = 0.25
+"""The share of hits whose past is hidden in training."""
 
 GAP, OWN = 2, 3
 PAST = OWN + 2 * CLASSES
@@ -70,13 +74,15 @@ class Performer(nn.Module):
     """p(offset, velocity | hits, z, what is given of them), a hit at a time.
 
     A bidirectional LSTM reads all hits, what is known of how they are played, the taps, the position in the bar
-    and the tempo. Hit input = [past, drum, z, context at the step]; the mean is of all but the past.
+    and the tempo. Hit input = [past, drum, z, plan, context at the step]; the mean is of all but the past. In
+    training a quarter of the pasts are hidden: so z holds the feel.
     """
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
         self.context = nn.LSTM(CONTEXT_DEPTH, context, 2, batch_first=True, bidirectional=True, dropout=dropout)
-        static = CLASSES + z + 2 * context
+        self.plan = Plan(z)
+        static = CLASSES + z + PLAN_DEPTH + 2 * context
         self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))
         self.initial_state = InitialState(z, hidden)
         self.lstm = Lstm(PAST + static, hidden)
@@ -92,7 +98,7 @@ class Performer(nn.Module):
         path = walk(hits)
         z_steps = z[:, None].expand(-1, hits.shape[1], -1)
         static = self.dropout(self._static(path, z_steps, hits, given))
-        inputs = torch.cat([_past(path, target), static], dim=-1)
+        inputs = torch.cat([keep_some(_past(path, target), HIDDEN_SHARE, self.training), static], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         offset, velocity = path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])
         unknown = path.real * (1 - path.at(given.played_known))
@@ -165,15 +171,14 @@ class Performer(nn.Module):
         return played
 
     def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Tensor:
-        """What a hit's input has besides the past: (batch, hit, 9 + z + 2·context)."""
+        """What a hit's input has besides the past: (batch, hit, 9 + z + 24 + 2·context)."""
         position = F.one_hot(given.position, 16).to(hits)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
         known = given.played_known * hits
         told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
         context, _ = self.context(torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1))
-        at_hit = torch.cat([z, context], dim=-1).gather(
-            1, path.step[..., None].expand(-1, -1, z.shape[-1] + context.shape[-1])
-        )
+        at_step = torch.cat([z, self.plan(z), context], dim=-1)
+        at_hit = at_step.gather(1, path.step[..., None].expand(-1, -1, at_step.shape[-1]))
         return torch.cat([F.one_hot(path.drum, CLASSES).to(hits), at_hit], dim=-1)
 
 

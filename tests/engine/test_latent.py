@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.latent import glide, slerp
+from engine.latent import slerp
 
 
 def test_slerp_keeps_the_length_of_equally_long_vectors():
@@ -22,9 +22,3 @@ def test_slerp_ends_where_it_says():
     a, b = torch.randn(3, 16), torch.randn(3, 16)
     assert torch.allclose(slerp(a, b, 0.0), a, atol=1e-5)
     assert torch.allclose(slerp(a, b, 1.0), b, atol=1e-5)
-
-
-def test_a_glide_has_no_jump():
-    path = glide(torch.tensor([[[0.0], [1.0], [0.0]]]), 96)
-    assert path.shape == (1, 96, 1)
-    assert (path[:, 1:] - path[:, :-1]).abs().max() <= 1 / 32 + 1e-6

@@ -95,7 +95,7 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     z, path = latent(drummer)
     pattern = drummer.decoder.pattern
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
-    inputs = torch.cat([F.pad(hits[:, :-1], (0, 0, 1, 0)), path, pattern._context(nothing)], dim=-1)
+    inputs = torch.cat([F.pad(hits[:, :-1], (0, 0, 1, 0)), pattern.static(path, nothing)], dim=-1)
     logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z)))
     assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
 

@@ -1,0 +1,1 @@
+"""Everything on a wire: OSC, processes, configuration and the command line. Imports no torch."""

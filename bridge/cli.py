@@ -1,0 +1,82 @@
+"""The command line: `vaebridge serve` and the rest.
+
+Knows which verbs there are and how an error is told. What is slow to import is imported by the verb that needs it.
+"""
+
+from importlib.metadata import version as version_of
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bridge import cli_daemon, cli_files, cli_models
+from engine.errors import VaebridgeError
+from engine.requests import Drumify, Fill, Vary
+
+INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C ended."""
+
+
+class Commands(TyperGroup):
+    """The verbs: a user's mistake is one line, Ctrl-C is silent, serve reads its flags when it is asked for."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except VaebridgeError as error:
+            typer.echo(f"vaebridge: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb to run; the configuration that serve's flags name is slow to import."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, cli_daemon.serve_command() if name == "serve" else command, rest
+
+
+app = typer.Typer(
+    name="vaebridge",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Human drums in milliseconds: MusicVAE and GrooVAE over OSC and on MIDI files.",
+)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"vaebridge {version_of('vaebridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Human drums in milliseconds: MusicVAE and GrooVAE over OSC and on MIDI files."""
+
+
+DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
+
+app.command("serve", rich_help_panel=DAEMON)(cli_daemon.serve)
+app.command("send", rich_help_panel=DAEMON, context_settings=cli_daemon.ANY_ARGUMENTS)(cli_daemon.send)
+app.command("doctor", rich_help_panel=DAEMON)(cli_daemon.doctor)
+app.command("humanize", rich_help_panel=FILES)(cli_files.humanize)
+app.command("sample", rich_help_panel=FILES)(cli_files.sample)
+app.command("drumify", rich_help_panel=FILES)(cli_files.on_clip(Drumify))
+app.command("fill", rich_help_panel=FILES)(cli_files.on_clip(Fill))
+app.command("interpolate", rich_help_panel=FILES)(cli_files.interpolate)
+app.command("vary", rich_help_panel=FILES)(cli_files.on_clip(Vary))
+app.command("train", rich_help_panel=MODELS)(cli_models.train)
+app.command("evaluate", rich_help_panel=MODELS)(cli_models.evaluate)
+app.add_typer(cli_models.weights, name="weights", rich_help_panel=MODELS)
+
+
+def main() -> None:
+    """The command `vaebridge`."""
+    app(prog_name="vaebridge")

@@ -1,0 +1,128 @@
+"""serve, send and doctor: the verbs around a running daemon. None of them imports torch but the doctor."""
+
+import re
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli_options import config_of, with_config
+from engine.errors import VaebridgeError
+from engine.requests import VERBS
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+    from bridge.remote import Remote
+    from engine.requests import Request
+
+ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+FILE_ARGUMENT = re.compile(r"-[A-Za-z-]|.*\.midi?$", re.IGNORECASE)
+"""What only the verbs on files have: an option, or the name of a MIDI file."""
+
+
+def serve() -> None:
+    """Start the daemon: models stay in memory, musicians talk to it over OSC."""
+
+
+def serve_command() -> Any:
+    """serve, with a flag for each field of the configuration."""
+    from bridge.config import Config
+
+    @with_config(Config)
+    def serve_now(
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no first clip")] = False, **settings: Any
+    ) -> None:
+        from bridge.daemon import serve as run
+
+        config = config_of(Config, settings)
+
+        def ready(address: str, models: tuple[str, ...], seconds: float) -> None:
+            here = config.model_copy(update={"osc_port": int(address.rpartition(":")[2])})
+            told = {"models": models, "seconds": seconds, "quiet": quiet}
+            threading.Thread(target=greet, args=(here,), kwargs=told, name="welcome", daemon=True).start()
+
+        run(config, on_ready=ready)
+
+    serve_now.__doc__ = serve.__doc__
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    one.command("serve")(serve_now)
+    return typer.main.get_command(one)
+
+
+def send(
+    ctx: typer.Context,
+    verb: Annotated[str, typer.Argument(help="a verb of the protocol: humanize, clip/get, status, …")],
+) -> None:
+    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid -o out.mid`."""
+    from bridge.cli_show import console
+    from bridge.config import Config
+    from bridge.remote import atom
+
+    if verb in VERBS and any(FILE_ARGUMENT.match(argument) for argument in ctx.args):
+        raise typer.Exit(_send_files(ctx, [verb, *ctx.args]))
+    with _remote(Config()) as daemon:
+        for reply in daemon.ask(verb, *map(atom, ctx.args)):
+            console().print(reply.address, *reply.arguments, markup=False)
+
+
+def doctor() -> None:
+    """Look at what this machine has and lacks, and say what to do."""
+    from bridge.cli_show import console
+    from bridge.config import Config
+    from bridge.doctor import examine
+
+    broken = False
+    for finding in examine(Config()):
+        console().print(
+            f"{finding.state:6} {finding.subject:8} {finding.text}", style=STYLES[finding.state], markup=False
+        )
+        if finding.advice:
+            console().print(f"{'':15} → {finding.advice}", markup=False)
+        broken = broken or finding.state == "broken"
+    if broken:
+        raise typer.Exit(1)
+
+
+STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
+
+
+def _send_files(ctx: typer.Context, arguments: list[str]) -> int:
+    """Run the verb on files with the daemon as its engine; its exit code."""
+    commands: Any = ctx.find_root().command
+    code = commands.main(args=arguments, prog_name="vaebridge send", obj=_open_remote, standalone_mode=False)
+    return code or 0
+
+
+def _open_remote(config: "Config", request: "Request") -> "Remote":
+    return _remote(config)
+
+
+def _remote(config: "Config") -> "Remote":
+    from bridge.remote import Remote
+
+    return Remote(config.osc_host, config.osc_port)
+
+
+def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: bool) -> None:
+    """Say that the daemon is ready, show what it does, and how to ask it; on a thread of its own."""
+    from bridge.cli_show import console
+
+    try:
+        with _remote(config) as daemon:
+            device = daemon.ask("status")[-1].keys.get("device")
+            who = f"{', '.join(models)} on {device}"
+            console().print(f"ready on {daemon.address} with {who} after {seconds:.1f} s", markup=False)
+            if not quiet:
+                _show_first_clip(daemon)
+    except VaebridgeError as error:
+        console().print(f"the first clip failed: {error}", markup=False)
+
+
+def _show_first_clip(daemon: "Remote") -> None:
+    from bridge.cli_show import console, show_change
+    from bridge.welcome import first_clip
+
+    before, results = first_clip(daemon)
+    show_change(before, results.clips[0])
+    console().print(f"played in {results.ms:.1f} ms. In another terminal:", markup=False)
+    console().print("  vaebridge send humanize YOUR.mid -o played.mid\n  vaebridge send status", markup=False)

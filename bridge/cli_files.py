@@ -1,0 +1,175 @@
+"""The verbs on MIDI files, without a daemon: read, ask the engine, write, show.
+
+What a verb's settings are stands in engine.requests. The engine is loaded when a command runs, not before.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+from bridge.cli_options import Command, request_of, with_settings
+from engine.errors import MidiFileError, ModelError
+from engine.requests import VERBS, Humanize, Interpolate, Request, Results, Sample
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+    from engine.weights import Library
+
+
+class Runs(Protocol):
+    """Whatever answers requests: the engine in this process, or a daemon."""
+
+    def run(self, request: Request) -> Results:
+        """The results of one request."""
+        ...
+
+
+OpenGenerator = Callable[["Config", Request], Runs]
+"""How a command gets its engine: the context's obj, where a test puts another."""
+
+Source = Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="the file to write; else one beside the input", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="write over a file that was not named with -o")]
+Track = Annotated[str | None, typer.Option(help="the notes of this track: a name or a number from 1")]
+Channel = Annotated[int | None, typer.Option(help="the notes of this channel; else 10, else all", metavar="1..16")]
+
+
+@with_settings(Sample)
+def sample(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
+    """Make new bars."""
+    request = request_of(Sample, settings)
+    results = generator_of(ctx, request).run(request)
+    _write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
+
+
+@with_settings(Humanize)
+def humanize(
+    ctx: typer.Context,
+    source: Source,
+    output: Output = None,
+    force: Force = False,
+    track: Track = None,
+    channel: Channel = None,
+    **settings: Any,
+) -> None:
+    """Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."""
+    from bridge.cli_show import show_change, show_results
+    from engine.midi_file import load_song, save_midi
+
+    song = load_song(source, track=track, channel=channel)
+    target = output or beside(source, "humanized")
+    targets = targets_of(target, settings["count"], may_exist=force or output is not None)
+    requests = [request_of(Humanize, settings, clip=clip) for clip in song.clips]
+    generator = generator_of(ctx, requests[0])
+    passages = [generator.run(requests[0])]
+    passages += [generator.run(replace(request, seed=passages[0].seed)) for request in requests[1:]]
+    for index, target in enumerate(targets):
+        clips = [results.clips[index] for results in passages]
+        save_midi(song.with_clips(clips, remark=_remark(passages[0], "humanize")), target)
+    show_change(song.clips[0], passages[0].clips[0])
+    show_results(passages, targets)
+
+
+def on_clip(kind: type[Request]) -> Command:
+    """The command of a verb that makes new clips from the clip in a file; the request's docstring is its help."""
+    verb = kind.__name__.lower()
+
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        source: Source,
+        output: Output = None,
+        force: Force = False,
+        track: Track = None,
+        channel: Channel = None,
+        **settings: Any,
+    ) -> None:
+        from engine.midi_file import clip_from_midi
+
+        request = request_of(kind, settings, clip=clip_from_midi(source, track=track, channel=channel))
+        results = generator_of(ctx, request).run(request)
+        _write_clips(results, verb, output, force, otherwise=beside(source, verb))
+
+    command.__doc__ = kind.__doc__
+    return command
+
+
+@with_settings(Interpolate)
+def interpolate(
+    ctx: typer.Context,
+    sources: Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)],
+    output: Output = None,
+    force: Force = False,
+    **settings: Any,
+) -> None:
+    """Walk from one clip to another, or in the plane between four."""
+    from engine.midi_file import clip_from_midi
+
+    request = request_of(Interpolate, settings, clips=tuple(map(clip_from_midi, sources)))
+    results = generator_of(ctx, request).run(request)
+    _write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+
+
+def open_generator(config: "Config", request: Request) -> Runs:
+    """The engine as the configuration has it, with a model that can do what will be asked."""
+    from engine.generator import Generator
+    from engine.weights import Library
+
+    generator = Generator(Library(config.weight_folders), device=config.device, drum_map=config.drum_map)
+    generator.load(request.model or default_model(config, generator.library, request))
+    return generator
+
+
+def default_model(config: "Config", library: "Library", request: Request) -> str:
+    """The last of the resident models that has the request's verb, as in the daemon."""
+    verb = next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
+    able = [name for name in config.models if verb in library.card(name).verbs]
+    if not able:
+        raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
+    return able[-1]
+
+
+def generator_of(ctx: typer.Context, request: Request) -> Runs:
+    """The engine that the context names, else one in this process."""
+    from bridge.config import Config
+
+    opener: OpenGenerator = ctx.obj or open_generator
+    return opener(Config(), request)
+
+
+def beside(source: Path, word: str) -> Path:
+    """in.mid -> in.humanized.mid."""
+    return source.with_name(f"{source.stem}.{word}.mid")
+
+
+def targets_of(target: Path, count: int, *, may_exist: bool) -> list[Path]:
+    """The files of count results: out.mid, or out.1.mid, out.2.mid, …; MidiFileError if one is there already."""
+    numbered = [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, count + 1)]
+    targets = [target] if count == 1 else numbered
+    for each in targets:
+        if each.exists() and not may_exist:
+            raise MidiFileError(f"{each} is there already; --force writes over it, -o names another")
+    return targets
+
+
+def _write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
+    """Write each clip anew and show the first."""
+    from bridge.cli_show import show_clip, show_results
+    from engine.midi_file import clip_to_midi
+
+    targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
+    for clip, target in zip(results.clips, targets, strict=True):
+        clip_to_midi(clip, target, text=_remark(results, verb))
+    show_clip(results.clips[0])
+    show_results([results], targets)
+
+
+def _remark(results: Results, verb: str) -> str:
+    """What a written file says of how it was made."""
+    return f"vaebridge {verb}, model {results.model}, seed {results.seed}"

@@ -1,0 +1,185 @@
+"""train, evaluate and weights: the verbs on models rather than on music."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.training import Progress
+    from engine.weights import Library
+
+weights = typer.Typer(help="List, show and verify the weights that are here.", no_args_is_help=True)
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="a folder or zip of MIDI files; the Groove MIDI Dataset's splits are used", envvar="VAEBRIDGE_DATA"
+    ),
+]
+FIGURES = {
+    "timing_mae_ms": "timing MAE (ms)",
+    "timing_mse": "timing MSE",
+    "velocity_mae": "velocity MAE",
+    "velocity_mse": "velocity MSE",
+    "timing_kl": "timing KL",
+    "velocity_kl": "velocity KL",
+}
+"""The columns of the table."""
+
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="a configuration of engine/registry.py", show_default=False)],
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="the run's folder; else runs/CONFIG", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="the name of the weights; else CONFIG")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same run on a CPU")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="else what the configuration says")] = None,
+    max_windows: Annotated[int | None, typer.Option(help="train on no more than so many, to try a run")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train a model; the same command again goes on where it was stopped."""
+    from bridge.cli_show import console
+    from engine.training import train as run
+
+    out = out or Path("runs") / config
+    with _progress() as on_progress:
+        card = run(
+            config,
+            data=data,
+            out=out,
+            name=name,
+            seed=seed,
+            epochs=epochs,
+            max_windows=max_windows,
+            device=device,
+            on_progress=on_progress,
+        )
+    console().print(
+        f"{out / card.name}.safetensors and its card; validation {card.training['validation_nats']} nats"
+    )
+
+
+def evaluate(
+    data: Data,
+    models: Annotated[list[str] | None, typer.Argument(help="which models; else all", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "validation",
+    seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 0,
+) -> None:
+    """Print the humanizing table: how far from the drummers our models and simple baselines play."""
+    from rich.table import Table
+
+    from bridge.cli_show import console
+    from engine.evaluation import evaluate as figures
+
+    library, screen = _library(), console()
+    with screen.status("reading the data") as status:
+        rows = figures(
+            data=data,
+            library=library,
+            models=models or library.cards,
+            split=split,
+            seed=seed,
+            on_progress=status.update,
+        )
+    table = Table(
+        "", *FIGURES.values(), box=None, title=f"2-bar windows of the {split} split", title_justify="left"
+    )
+    for row in rows:
+        table.add_row(row.name, *(f"{getattr(row, field):.4g}" for field in FIGURES))
+    screen.print(table)
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """All models: what they do, how long, and where they are."""
+    from rich.table import Table
+
+    from bridge.cli_show import console
+
+    library = _library()
+    table = Table("model", "family", "bars", "verbs", "file", box=None)
+    for name, card in sorted(library.cards.items()):
+        table.add_row(name, card.family, str(card.bars), " ".join(card.verbs), str(library.paths[name]))
+    console().print(table)
+    for problem in library.problems:
+        console().print(problem, style="red", markup=False)
+
+
+@weights.command("show")
+def show_weights(name: Annotated[str, typer.Argument(help="the model", show_default=False)]) -> None:
+    """A model's card."""
+    from bridge.cli_show import console
+
+    library = _library()
+    library.card(name)
+    card = library.paths[name].with_suffix(".toml").read_text(encoding="utf-8")
+    console().print(card, markup=False, end="")
+
+
+@weights.command("verify")
+def verify_weights() -> None:
+    """Compare each file with the checksum on its card."""
+    from bridge.cli_show import console
+
+    library = _library()
+    refused = [_refusal(library, name) for name in sorted(library.cards)]
+    for problem in (problems := [*library.problems, *filter(None, refused)]):
+        console().print(problem, style="red", markup=False)
+    console().print(f"{refused.count('')} of {len(library.cards)} models are what their cards say")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _refusal(library: "Library", name: str) -> str:
+    """What is wrong with a model's file, or nothing."""
+    try:
+        library.verify(name)
+    except WeightsError as error:
+        return str(error)
+    return ""
+
+
+def _library() -> "Library":
+    from bridge.config import Config
+    from engine.weights import Library
+
+    library = Library(Config().weight_folders)
+    if not library.cards and not library.problems:
+        raise WeightsError(
+            "there are no weights; `vaebridge train` makes some, `vaebridge doctor` says where they go"
+        )
+    return library
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[Progress], None]]":
+    """Follows a run: a bar on a terminal, else a line for each epoch."""
+    from rich import progress
+
+    from bridge.cli_show import console
+
+    screen, seen = console(), set()
+    text, steps = progress.TextColumn("{task.description}"), progress.MofNCompleteColumn()
+    columns = (text, progress.BarColumn(), steps, progress.TimeRemainingColumn())
+    with progress.Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:
+        task = bars.add_task("reading the data", total=None)
+
+        def follow(now: "Progress") -> None:
+            validation = "" if math.isnan(now.validation) else f"  validation {now.validation:.2f}"
+            where = f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.2f}{validation}"
+            bars.update(task, completed=now.step, total=now.steps, description=where)
+            if not screen.is_terminal and now.epoch not in seen:
+                screen.print(where, markup=False)
+            seen.add(now.epoch)
+
+        yield follow

@@ -1,0 +1,88 @@
+"""Flags of the command line, read from the fields of requests and of the configuration: nothing is written twice.
+
+Knows neither verbs nor files.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
+
+import typer
+
+from engine.errors import ClipError
+from engine.requests import Request
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+
+Command = Callable[..., None]
+
+
+def with_settings(kind: type[Request]) -> Callable[[Command], Command]:
+    """Give a command a flag for each setting of a request, in place of its **settings.
+
+    Ranges are shown here and checked by the request itself.
+    """
+    hints = get_type_hints(kind)
+    settings = [each for each in fields(kind) if "text" in each.metadata]
+    return _with_flags(_flag(each.name, hints[each.name], each.default, each.metadata) for each in settings)
+
+
+def with_config(config: "type[Config]") -> Callable[[Command], Command]:
+    """Give a command a flag for each field of the configuration, in place of its **settings.
+
+    A flag that is not given leaves the environment and vaebridge.toml their say, so no flag has a default here.
+    """
+    return _with_flags(
+        _flag(name, field.annotation, None, {"text": _shown(field.description, field.get_default())})
+        for name, field in config.model_fields.items()
+    )
+
+
+def request_of(kind: type[Request], settings: dict[str, Any], **given: Any) -> Any:
+    """The request that flags and clips make up."""
+    if "only" in settings:
+        settings = {**settings, "only": _pitches(settings["only"])}
+    return kind(**settings, **given)
+
+
+def config_of(config: "type[Config]", settings: dict[str, Any]) -> "Config":
+    """The configuration with the flags that were given."""
+    return config(**{name: value for name, value in settings.items() if value is not None})
+
+
+def _pitches(text: str | None) -> tuple[int, ...]:
+    """The pitches in a list such as 36,38."""
+    try:
+        return tuple(int(pitch) for pitch in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ClipError(f"only takes pitches such as 36,38, not {text!r}") from error
+
+
+def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [*(each for each in own if each.kind is not each.VAR_KEYWORD), *flags]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate
+
+
+def _flag(name: str, kind: Any, default: Any, metadata: Any) -> inspect.Parameter:
+    """One flag; a tuple is written with commas."""
+    is_tuple = get_origin(kind) is tuple
+    shown = f"{metadata['low']}..{metadata['high']}" if "low" in metadata else "A,B,…" if is_tuple else None
+    help_text = metadata["text"].replace("[", r"\[")  # brackets are markup to rich
+    option = typer.Option(help=help_text, metavar=shown, show_default=default not in (None, ()))
+    annotation = Annotated[(str if is_tuple else kind) | None, option]  # type: ignore[valid-type]
+    default = None if is_tuple else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _shown(description: str | None, default: Any) -> str:
+    """A field's help with the default that the configuration has."""
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return f"{description or ''} (default: {shown})" if shown not in (None, "") else description or ""

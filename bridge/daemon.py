@@ -1,0 +1,182 @@
+"""The daemon's life in the order in which it happens: start, run, stop. The one place that composes everything.
+
+A single loop waits for the OSC socket, the model process and signals; what is to be done when, the service says.
+"""
+
+import gc
+import logging
+import math
+import secrets
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as version_of
+from typing import Any
+
+from bridge.channel import Channel
+from bridge.config import Config
+from bridge.errors import StartError
+from bridge.model_process import ModelProcess
+from bridge.model_worker import LOG_FORMAT, CannotStart, Recipe
+from bridge.osc import OscSocket
+from bridge.service import About, Service
+from engine.weights import Library
+
+logger = logging.getLogger(__name__)
+
+OnReady = Callable[[str, tuple[str, ...], float], None]
+"""Called once, with the address HOST:PORT, the resident models with the default first, and the seconds it took."""
+
+LARGEST_BOOT = 2**24
+DEATHS_BEFORE_GIVING_UP = 3
+"""Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
+
+GENERATOR = "engine.generator:Generator"
+
+
+def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
+    """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
+    logging.basicConfig(level=config.log_level.upper(), format=LOG_FORMAT)
+    with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
+        Daemon(config, wire, generator).run(interrupted, on_ready)
+
+
+class Daemon:
+    """The service between its two edges: datagrams on one side, the model process on the other."""
+
+    def __init__(self, config: Config, wire: OscSocket, generator: str):
+        self._wire, self._began, self._deaths = wire, time.monotonic(), 0
+        self._model = ModelProcess(
+            Recipe(
+                models=config.models,
+                weight_folders=config.weight_folders,
+                device=config.device,
+                drum_map=config.drum_map,
+                log_level=config.log_level,
+                generator=generator,
+            )
+        )
+        about = About(
+            version=version_of("vaebridge"),
+            boot=1 + secrets.randbelow(LARGEST_BOOT - 1),
+            own_port=wire.port,
+            cards=Library(config.weight_folders).cards,
+            timeout_seconds=config.request_timeout_seconds,
+        )
+        self._service = Service(about, self._began)
+
+    def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
+        """Start, run until a signal comes, stop."""
+        logger.info("listening on %s:%d", self._wire.host, self._wire.port)
+        self._on_ready = on_ready
+        try:
+            while not self._step(interrupted):
+                pass
+        finally:
+            self._stop()
+
+    def _step(self, interrupted: socket.socket) -> bool:
+        """Do what is due, wait for what comes; whether a signal came."""
+        wake = self._do_what_is_due(time.monotonic())
+        channel = self._model.channel
+        readers: list[Any] = [self._wire, interrupted, *([channel] if channel else [])]
+        writers = [channel] if channel and channel.is_sending else []
+        timeout = None if wake == math.inf else max(0.0, wake - time.monotonic())
+        readable, writable, _ = select.select(readers, writers, [], timeout)
+        for each in writable:
+            each.flush()
+        if self._wire in readable:
+            self._receive()
+        if channel in readable:
+            self._hear_model(channel)
+        return interrupted in readable
+
+    def _do_what_is_due(self, now: float) -> float:
+        """Timers, the next job, and what is to be sent; when to come back."""
+        self._model.start_if_due(now)
+        if self._service.running_too_long(now):
+            self._model.kill(now)
+            self._service.engine_went_down("the request before took too long, the models start anew", now)
+        self._service.run_due(now)
+        while job := self._service.take_job(now):
+            self._model.submit(job)
+        self._send(now)
+        return min(self._service.next_due(), self._model.next_start)
+
+    def _receive(self) -> None:
+        lost_before = self._wire.lost
+        for datagram, source in self._wire.receive():
+            self._service.receive(datagram, source, time.monotonic(), time.time())
+        if lost := self._wire.lost - lost_before:
+            self._service.counts.dropped += lost
+            logger.warning("%d datagrams came faster than they could be read and are lost", lost)
+
+    def _send(self, now: float) -> None:
+        for datagram, address in self._service.outbox.due(now):
+            if not self._wire.send(datagram, address):
+                self._service.counts.dropped += 1
+
+    def _hear_model(self, channel: Channel | None) -> None:
+        for report in self._model.read(time.monotonic()):
+            now = time.monotonic()
+            if report is None:
+                self._model_died(now)
+            elif isinstance(report, CannotStart):
+                self._model_cannot_start(report.text, now)
+            else:
+                self._service.engine_reports(report, now)
+                self._greet()
+
+    def _greet(self) -> None:
+        """Tell once that the models are there."""
+        self._deaths = 0
+        if self._on_ready is None or not self._service.engine.ready:
+            return
+        gc.freeze()
+        on_ready, self._on_ready = self._on_ready, None
+        address = f"{self._wire.host}:{self._wire.port}"
+        on_ready(address, self._service.engine.loaded, time.monotonic() - self._began)
+
+    def _model_died(self, now: float) -> None:
+        self._deaths += 1
+        for_good = self._deaths >= DEATHS_BEFORE_GIVING_UP
+        self._service.engine_went_down("the model process died, it is started again", now, for_good=for_good)
+
+    def _model_cannot_start(self, text: str, now: float) -> None:
+        """At first that is the end; later the process is tried again."""
+        if not self._service.engine.ever_ready:
+            raise StartError(text)
+        self._service.engine_went_down(text, now, for_good=True)
+
+    def _stop(self) -> None:
+        """Answer whoever waits, let the models go."""
+        now = time.monotonic()
+        self._service.shut_down(now)
+        while len(self._service.outbox):
+            self._send(now)
+            now += 1.0  # nothing is paced any more
+        self._model.stop()
+        logger.info(
+            "stopped after %d requests, %d failed", self._service.counts.requests, self._service.counts.failed
+        )
+
+
+@contextmanager
+def interrupts() -> Iterator[socket.socket]:
+    """A socket that becomes readable on SIGTERM and Ctrl-C, instead of what they did before."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    wakeup_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    handlers = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ours
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        signal.set_wakeup_fd(wakeup_before)
+        ours.close()
+        theirs.close()

@@ -1,0 +1,94 @@
+"""Datagrams ↔ addresses and arguments. python-osc reads and writes the messages; bundles are walked here.
+
+(Its own bundle reader never returns from a negative size.) Knows nothing of our verbs, does no I/O.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pythonosc.osc_message import OscMessage, ParseError
+from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.parsing import osc_types
+
+from bridge.errors import PacketError
+
+Atom = int | float | str
+
+BUNDLE = b"#bundle\0"
+IMMEDIATELY = 1
+NTP_TO_UNIX_SECONDS = 2208988800
+MOST_NESTED = 8
+ACCEPTED_TYPES = frozenset("ifsTFdh")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One OSC message.
+
+    due is the unix time of its bundle, 0 for at once; refusal says why its arguments cannot be taken.
+    """
+
+    address: str
+    arguments: tuple[Atom, ...]
+    due: float = 0.0
+    refusal: str = ""
+
+
+def read_packet(datagram: bytes) -> list[Message]:
+    """The messages of a datagram in order; PacketError if it is no OSC."""
+    return list(_messages(datagram, 0.0, 0))
+
+
+def write_message(address: str, *arguments: Atom) -> bytes:
+    """A message whose ints are i, floats f and strings s."""
+    builder = OscMessageBuilder(address)
+    for argument in arguments:
+        kind = "s" if isinstance(argument, str) else "f" if isinstance(argument, float) else "i"
+        builder.add_arg(argument, kind)
+    dgram: bytes = builder.build().dgram
+    return dgram
+
+
+def _messages(content: bytes, due: float, depth: int) -> Iterator[Message]:
+    if content.startswith(BUNDLE):
+        yield from _bundle(content, depth)
+    elif content.startswith(b"/"):
+        yield _message(content, due)
+    else:
+        raise PacketError("the datagram is no OSC message or bundle")
+
+
+def _bundle(content: bytes, depth: int) -> Iterator[Message]:
+    if depth >= MOST_NESTED:
+        raise PacketError(f"bundles may be nested {MOST_NESTED} deep")
+    if len(content) < 16:
+        raise PacketError("the bundle is cut off in its timetag")
+    due, at = _unix_time(int.from_bytes(content[8:16], "big")), 16
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big", signed=True)
+        at += 4
+        if size <= 0 or size % 4 or at + size > len(content):
+            raise PacketError("the bundle holds an element with a wrong size")
+        yield from _messages(content[at : at + size], due, depth + 1)
+        at += size
+
+
+def _unix_time(timetag: int) -> float:
+    return 0.0 if timetag == IMMEDIATELY else timetag / 2**32 - NTP_TO_UNIX_SECONDS
+
+
+def _message(content: bytes, due: float) -> Message:
+    if len(content) % 4:
+        raise PacketError("the datagram is no OSC: its length is not a multiple of 4")
+    try:
+        address, at = osc_types.get_string(content, 0)
+        types = osc_types.get_string(content, at)[0][1:] if at < len(content) else ""
+        if wrong := sorted(set(types) - ACCEPTED_TYPES):
+            return Message(address, (), due, f"arguments may be i f s T F d h, not {wrong[0]}")
+        arguments = tuple(int(each) if isinstance(each, bool) else each for each in OscMessage(content).params)
+    except (ParseError, osc_types.ParseError, UnicodeError, ValueError, IndexError) as error:
+        raise PacketError("the datagram is no OSC: its message cannot be read") from error
+    if any(isinstance(each, float) and not math.isfinite(each) for each in arguments):
+        return Message(address, arguments, due, "numbers must be finite")
+    return Message(address, arguments, due)

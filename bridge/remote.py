@@ -1,0 +1,164 @@
+"""The engine's verbs, asked of a running daemon: a clip goes up, the answer's clips come back.
+
+Stands where a Generator stands, so that a command works the same with and without a daemon. Imports no torch.
+"""
+
+import itertools
+import re
+import socket
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from types import TracebackType
+
+from bridge.errors import BridgeError
+from bridge.osc_packet import Atom, read_packet, write_message
+from engine.clip import Clip, Note
+from engine.requests import VERBS, Interpolate, Request, Results
+
+NOTE_ATOMS = 5
+NOTES_PER_MESSAGE = 48
+LARGEST_DATAGRAM = 65_536
+WHOLE, NUMBER = re.compile(r"-?\d+"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
+SLOT_KEYS = ("from", "to", "from2", "to2")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One message of an answer; its id is left out of the arguments."""
+
+    address: str
+    arguments: tuple[Atom, ...]
+
+    @property
+    def keys(self) -> dict[str, Atom]:
+        """The keys of a done, whose arguments are a verb and then keys and values."""
+        return dict(zip(map(str, self.arguments[1::2]), self.arguments[2::2], strict=False))
+
+
+class Remote:
+    """A conversation with the daemon at an address; BridgeError where it fails or does not answer."""
+
+    def __init__(self, host: str, port: int, *, timeout_seconds: float = 10.0):
+        self.address = f"{host}:{port}"
+        self._ids = itertools.count(1)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.settimeout(timeout_seconds)
+        self._socket.connect(("127.0.0.1" if host == "0.0.0.0" else host, port))
+
+    def __enter__(self) -> "Remote":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def ask(self, verb: str, *arguments: Atom) -> list[Reply]:
+        """Every reply to one request, the done last."""
+        return self._answer([(verb, arguments)])
+
+    def upload(self, slot: str, clip: Clip) -> None:
+        """Put a clip into a slot."""
+        size: tuple[Atom, ...] = (len(clip.notes), clip.length_beats)
+        meter: tuple[Atom, ...] = ("beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo_bpm)
+        chunks = [
+            ("clip/notes", (first, *_atoms(clip.notes[first : first + NOTES_PER_MESSAGE])))
+            for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
+        ]
+        self._answer([("clip/begin", (slot, *size, *meter)), *chunks, ("clip/end", ())])
+
+    def run(self, request: Request) -> Results:
+        """The results of one request, as from a Generator."""
+        verb = next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
+        clips = request.clips if isinstance(request, Interpolate) else _own_clip(request)
+        keys = SLOT_KEYS if isinstance(request, Interpolate) else ("slot",)
+        slots: list[Atom] = []
+        for key, clip in zip(keys, clips, strict=False):
+            slots += [key, f"send-{key}"]
+            self.upload(f"send-{key}", clip)
+        *replies, done = self.ask(verb, *slots, *_settings(request))
+        found = tuple(_clips(replies, clips[0] if clips else None))
+        about, remark = done.keys, done.keys.get("remark")
+        return Results(
+            clips=found,
+            model=str(about.get("model", "")),
+            seed=int(about.get("seed", 0)),
+            ms=float(about.get("ms", 0)),
+            as_taps="as" in about,
+            remarks=() if remark is None else (str(remark),),
+        )
+
+    def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]]) -> list[Reply]:
+        """Send the messages of one request under one id, and collect what comes back."""
+        number = next(self._ids)
+        try:
+            for verb, arguments in messages:
+                self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
+            return list(self._replies(number))
+        except TimeoutError as error:
+            raise BridgeError(f"nothing answers on {self.address}: is that a daemon?") from error
+        except OSError as error:
+            raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
+
+    def _replies(self, number: int) -> Iterator[Reply]:
+        while True:
+            (message,) = read_packet(self._socket.recv(LARGEST_DATAGRAM))
+            if message.arguments[:1] != (number,):
+                continue
+            reply = Reply(message.address, message.arguments[1:])
+            if reply.address == "/vae/fail":
+                raise BridgeError(f"{reply.arguments[-1]} ({reply.arguments[-2]})")
+            yield reply
+            if reply.address == "/vae/done":
+                return
+
+
+def atom(text: str) -> Atom:
+    """An argument as it is meant: a whole number, a number, or a word."""
+    if WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if NUMBER.fullmatch(text) else text
+
+
+def _atoms(notes: Sequence[Note]) -> list[Atom]:
+    """The count of notes, and their five numbers each."""
+    numbers: list[Atom] = [len(notes)]
+    for note in notes:
+        numbers += [note.pitch, note.start_beats, note.duration_beats, note.velocity, int(note.mute)]
+    return numbers
+
+
+def _own_clip(request: Request) -> tuple[Clip, ...]:
+    clip: Clip | None = getattr(request, "clip", None)
+    return () if clip is None else (clip,)
+
+
+def _settings(request: Request) -> Iterator[Atom]:
+    """The keys that are not at their default; a tuple is written with commas."""
+    for each in fields(request):
+        value = getattr(request, each.name)
+        if "text" in each.metadata and value != each.default:
+            yield each.name
+            yield ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
+    """The clips among the replies, in the meter and tempo of the clip that was asked about."""
+    notes: defaultdict[Atom, dict[int, Note]] = defaultdict(dict)
+    for reply in replies:
+        if reply.address == "/vae/notes":
+            result, first, count, *numbers = reply.arguments
+            for index in range(int(count)):
+                pitch, start, duration, velocity, mute = numbers[index * NOTE_ATOMS : (index + 1) * NOTE_ATOMS]
+                notes[result][int(first) + index] = Note(
+                    int(pitch), float(start), float(duration), int(velocity), bool(mute)
+                )
+        elif reply.address == "/vae/notes/end" and len(notes[reply.arguments[0]]) != reply.arguments[1]:
+            raise BridgeError("some notes of the answer were lost on the way; ask again")
+    for reply in replies:
+        if reply.address == "/vae/notes/begin":
+            result, _, beats = reply.arguments
+            ordered = tuple(note for _, note in sorted(notes[result].items()))
+            meter = (asked.beats_per_bar, asked.tempo_bpm) if asked else ()
+            yield Clip(ordered, float(beats), *meter)

@@ -1,0 +1,29 @@
+"""What z says of each step, without a detour through an LSTM's state."""
+
+import torch
+from torch import Tensor, nn
+
+PLAN_STEPS = 64
+"""Four bars: the longest window that is trained; a longer clip has a z for each four bars."""
+
+PLAN_DEPTH = 24
+
+
+class Plan(nn.Module):
+    """A matrix of its own for each step of a window. Without it a decoder that sees its past learns to ignore z."""
+
+    def __init__(self, z: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(PLAN_STEPS, z, PLAN_DEPTH) / z**0.5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(batch, step, z) -> (batch, step, 24)."""
+        steps = torch.arange(z.shape[1], device=z.device) % PLAN_STEPS
+        return torch.einsum("bsz,szd->bsd", z, self.weight[steps])
+
+
+def keep_some(past: Tensor, rate: float, training: bool) -> Tensor:
+    """(batch, place, n) with whole places zeroed in training, so that what they said must come from z."""
+    if not training:
+        return past
+    return past * (torch.rand(past.shape[:2], device=past.device) >= rate)[..., None]

@@ -1,0 +1,232 @@
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import mido
+import pytest
+import tomlkit
+from bridge.config import Config
+from typer.testing import CliRunner, Result
+
+from bridge import cli, cli_files
+from engine.clip import Clip, Note
+from engine.errors import ModelError
+from engine.midi_file import clip_from_midi, clip_to_midi
+from engine.requests import VERBS, Humanize, Interpolate, Request, Results, Sample
+from engine.weights import Card, Library
+
+BEAT = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100), Note(36, 2.0, 0.25, 100)), 4.0)
+
+
+@dataclass
+class FakeGenerator:
+    """Plays every note 15 ms late and softer; remembers what it was asked."""
+
+    asked: list[Request] = field(default_factory=list)
+
+    def run(self, request: Request) -> Results:
+        self.asked.append(request)
+        clips = getattr(request, "clips", None) or (getattr(request, "clip", BEAT),)
+        count = len(request.points) if isinstance(request, Interpolate) else request.count
+        late = tuple(replace(note, start_beats=note.start_beats + 0.03, velocity=70) for note in clips[0].notes)
+        seed = 99 if request.seed is None else request.seed
+        return Results((clips[0].with_notes(late),) * count, "fake", seed, 1.5, remarks=("a remark",))
+
+
+@pytest.fixture
+def generator() -> FakeGenerator:
+    return FakeGenerator()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    clip_to_midi(BEAT, tmp_path / "in.mid")
+    return tmp_path
+
+
+def run(generator: FakeGenerator, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments), obj=lambda config, request: generator)
+
+
+def texts(path: Path) -> list[str]:
+    return [message.text for message in mido.MidiFile(path).tracks[0] if message.type == "text"]
+
+
+def test_humanize_writes_a_file_beside_the_input(generator: FakeGenerator, folder: Path) -> None:
+    result = run(generator, "humanize", "in.mid")
+    assert result.exit_code == 0, result.output
+    assert [note.velocity for note in clip_from_midi(folder / "in.humanized.mid").notes] == [70, 70, 70]
+
+
+def test_humanize_shows_the_change_the_model_the_seed_and_the_remarks(generator: FakeGenerator) -> None:
+    output = run(generator, "humanize", "in.mid", "-o", "out.mid").output
+    assert "+15" in output
+    assert "out.mid\nmodel fake, seed 99, 1.5 ms\na remark\n" in output
+
+
+def test_a_written_file_carries_the_model_and_the_seed(generator: FakeGenerator, folder: Path) -> None:
+    run(generator, "humanize", "in.mid", "-o", "out.mid", "--seed", "7")
+    assert texts(folder / "out.mid") == ["vaebridge humanize, model fake, seed 7"]
+
+
+def test_the_input_may_be_the_output(generator: FakeGenerator, folder: Path) -> None:
+    assert run(generator, "humanize", "in.mid", "-o", "in.mid").exit_code == 0
+    assert clip_from_midi(folder / "in.mid").notes[0].velocity == 70
+
+
+def test_a_file_that_was_not_named_is_not_written_over(generator: FakeGenerator, folder: Path) -> None:
+    (folder / "in.humanized.mid").write_bytes(b"mine")
+    result = run(generator, "humanize", "in.mid")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("vaebridge: in.humanized.mid is there already; --force writes over it")
+    assert (folder / "in.humanized.mid").read_bytes() == b"mine"
+    assert not generator.asked
+
+
+def test_force_writes_over_it(generator: FakeGenerator, folder: Path) -> None:
+    (folder / "in.humanized.mid").write_bytes(b"mine")
+    assert run(generator, "humanize", "in.mid", "--force").exit_code == 0
+
+
+def test_flags_are_the_settings_of_the_request(generator: FakeGenerator) -> None:
+    run(generator, "humanize", "in.mid", "--timing", "0.8", "--only", "36,42", "--style", "funk", "-o", "out.mid")
+    asked = generator.asked[0]
+    assert isinstance(asked, Humanize)
+    assert (asked.timing, asked.only, asked.style, asked.velocity) == (0.8, (36, 42), "funk", 1.0)
+
+
+def test_a_setting_out_of_range_is_one_line_and_exit_code_1(generator: FakeGenerator) -> None:
+    result = run(generator, "humanize", "in.mid", "--timing", "3")
+    assert (result.exit_code, result.stderr) == (1, "vaebridge: timing must be in 0..1, not 3.0\n")
+
+
+def test_pitches_that_are_none_are_refused(generator: FakeGenerator) -> None:
+    result = run(generator, "humanize", "in.mid", "--only", "kick")
+    assert result.stderr == "vaebridge: only takes pitches such as 36,38, not 'kick'\n"
+
+
+def test_a_file_that_is_not_there_is_one_line(generator: FakeGenerator) -> None:
+    result = run(generator, "humanize", "none.mid")
+    assert result.exit_code == 1
+    assert result.stderr == "vaebridge: none.mid cannot be read: No such file or directory\n"
+
+
+def test_several_results_are_numbered(generator: FakeGenerator, folder: Path) -> None:
+    run(generator, "sample", "--count", "3", "-o", "idea.mid")
+    assert sorted(each.name for each in folder.glob("idea*")) == ["idea.1.mid", "idea.2.mid", "idea.3.mid"]
+
+
+def test_a_sample_is_named_after_its_seed(generator: FakeGenerator, folder: Path) -> None:
+    assert run(generator, "sample", "--bars", "4").exit_code == 0
+    assert (folder / "sample.99.mid").exists()
+    assert generator.asked == [Sample(bars=4)]
+
+
+@pytest.mark.parametrize("verb", ["drumify", "fill", "vary"])
+def test_other_verbs_read_a_clip_and_write_a_new_file(verb: str, generator: FakeGenerator, folder: Path) -> None:
+    result = run(generator, verb, "in.mid")
+    assert result.exit_code == 0, result.output
+    assert (folder / f"in.{verb}.mid").exists()
+    assert type(generator.asked[0]) is VERBS[verb]
+
+
+def test_interpolate_writes_a_file_a_step(generator: FakeGenerator, folder: Path) -> None:
+    clip_to_midi(BEAT, folder / "b.mid")
+    run(generator, "interpolate", "in.mid", "b.mid", "--steps", "3")
+    assert sorted(each.name for each in folder.glob("in.to.*")) == [f"in.to.b.{i}.mid" for i in (1, 2, 3)]
+
+
+def test_interpolate_takes_two_files_or_four(generator: FakeGenerator) -> None:
+    result = run(generator, "interpolate", "in.mid")
+    assert result.stderr == "vaebridge: interpolate takes 2 or 4 clips, not 1\n"
+
+
+def test_where_the_meter_changes_the_first_seed_is_used_for_every_stretch(
+    generator: FakeGenerator, folder: Path
+) -> None:
+    song = mido.MidiFile(ticks_per_beat=96)
+    track = song.add_track()
+    for numerator in (3, 4):
+        track.append(mido.MetaMessage("time_signature", numerator=numerator))
+        track.append(mido.Message("note_on", channel=9, note=36))
+        track.append(mido.Message("note_off", channel=9, note=36, time=96 * 3))
+    song.save(folder / "song.mid")
+    assert run(generator, "humanize", "song.mid").exit_code == 0
+    assert [request.seed for request in generator.asked] == [None, 99]
+
+
+def test_ctrl_c_is_silent(folder: Path) -> None:
+    def interrupted(config: object, request: object) -> FakeGenerator:
+        raise KeyboardInterrupt
+
+    result = CliRunner().invoke(cli.app, ["sample"], obj=interrupted)
+    assert (result.exit_code, result.output) == (130, "")
+
+
+def test_the_version_is_shown() -> None:
+    assert CliRunner().invoke(cli.app, ["--version"]).output.startswith("vaebridge 0.")
+
+
+def test_every_verb_of_the_engine_is_a_command() -> None:
+    output = CliRunner().invoke(cli.app, ["--help"]).output
+    assert all(verb in output for verb in VERBS)
+
+
+def test_help_shows_what_the_request_says_of_a_setting() -> None:
+    output = CliRunner().invoke(cli.app, ["vary", "--help"]).output
+    assert "--similarity" in output
+    assert "0..1" in output
+
+
+def test_serve_has_a_flag_for_every_field_of_the_configuration() -> None:
+    output = CliRunner().invoke(cli.app, ["serve", "--help"], env={"COLUMNS": "200"}).output
+    assert all("--" + name.replace("_", "-") in output for name in Config.model_fields)
+
+
+def library(folder: Path, **verbs: tuple[str, ...]) -> Library:
+    """Cards of models with these verbs, without weights."""
+    for name, able in verbs.items():
+        card = Card(name=name, config="c", family="f", bars=2, steps_per_bar=16, verbs=able, sha256="")
+        (folder / f"{name}.toml").write_text(tomlkit.dumps(asdict(card)), encoding="utf-8")
+    return Library([folder])
+
+
+def test_the_default_model_is_the_last_resident_one_that_has_the_verb(folder: Path) -> None:
+    cards = library(folder, a=("sample",), b=("sample", "vary"), c=("vary",))
+    assert cli_files.default_model(Config(models=("a", "b", "c")), cards, Sample()) == "b"
+
+
+def test_a_verb_that_no_resident_model_has_is_refused(folder: Path) -> None:
+    cards = library(folder, a=("sample",))
+    with pytest.raises(ModelError, match="no model can humanize"):
+        cli_files.default_model(Config(models=("a",)), cards, Humanize(clip=BEAT))
+
+
+IMPORTED = """
+import sys
+sys.argv = ["vaebridge", "--help"]
+try:
+    from bridge.cli import main
+    main()
+except SystemExit:
+    pass
+slow = {"torch", "numpy", "mido", "pydantic", "pythonosc", "safetensors"} & set(sys.modules)
+raise SystemExit(", ".join(slow) or 0)
+"""
+
+
+def test_help_imports_nothing_that_is_slow() -> None:
+    root = Path(cli.__file__).parents[1]
+    command = [sys.executable, "-c", IMPORTED]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "humanize" in finished.stdout
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    root = Path(cli.__file__).parents[1]
+    command = f"{sys.executable} -c 'from bridge.cli import main; main()' --help | true"
+    finished = subprocess.run(["sh", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    assert finished.stderr == ""

@@ -1,0 +1,80 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from bridge import doctor
+from bridge.config import Config
+from engine.requests import VERBS
+from engine.weights import Card, write_weights
+
+
+def config(folder: Path, **settings: object) -> Config:
+    return Config(weight_folders=(folder,), **settings)
+
+
+def model(folder: Path, verbs: tuple[str, ...]) -> Card:
+    torch = pytest.importorskip("torch")
+    card = Card(name="m", config="c", family="f", bars=2, steps_per_bar=16, verbs=verbs, sha256="")
+    return write_weights(folder, {"w": torch.zeros(4)}, card)
+
+
+def test_the_python_that_runs_is_new_enough() -> None:
+    assert doctor.find_python().state == "ok"
+
+
+def test_torch_is_found_with_its_device() -> None:
+    finding = doctor.find_torch()
+    assert finding.state == "ok"
+    assert "CPU" in finding.text or "cuda" in finding.text.lower() or "NVIDIA" in finding.text
+
+
+def test_a_model_whose_file_is_what_its_card_says_is_fine(tmp_path: Path) -> None:
+    model(tmp_path, tuple(VERBS))
+    assert [finding.state for finding in doctor.find_weights(config(tmp_path))] == ["ok"]
+
+
+def test_a_damaged_model_is_named_and_its_verbs_are_missing(tmp_path: Path) -> None:
+    model(tmp_path, tuple(VERBS))
+    (tmp_path / "m.safetensors").write_bytes(b"damaged")
+    findings = list(doctor.find_weights(config(tmp_path)))
+    assert [finding.state for finding in findings] == ["note", "broken"]
+    assert "m.safetensors is damaged" in findings[0].text
+    assert "no model for sample, humanize" in findings[1].text
+
+
+def test_without_weights_the_folders_are_named(tmp_path: Path) -> None:
+    (finding,) = doctor.find_weights(config(tmp_path))
+    assert finding.state == "broken"
+    assert str(tmp_path) in finding.advice
+
+
+def test_a_free_port_is_fine(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    finding = doctor.find_daemon(config(tmp_path, osc_port=port))
+    assert finding.state == "ok"
+    assert "is free" in finding.text
+
+
+def test_a_port_on_which_another_program_listens_is_broken(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        finding = doctor.find_daemon(config(tmp_path, osc_port=other.getsockname()[1]))
+    assert finding.state == "broken"
+    assert "another --osc-port" in finding.advice
+
+
+def test_without_rtmidi_the_doctor_says_what_to_install() -> None:
+    def missing(name: str) -> object:
+        raise ImportError(name)
+
+    finding = doctor.find_midi(missing)
+    assert (finding.state, finding.advice) == ("note", "pip install python-rtmidi")
+
+
+def test_midi_ports_are_listed_or_the_reason_is_given() -> None:
+    finding = doctor.find_midi()
+    assert finding.state in ("ok", "note")
+    assert finding.text

@@ -1,0 +1,210 @@
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+from typer.testing import CliRunner
+
+from bridge import cli, cli_daemon
+from bridge.config import Config
+from bridge.errors import BridgeError
+from bridge.remote import Remote, atom
+from bridge.welcome import first_clip, stiff_beat
+from engine.clip import Clip, Note
+from engine.midi_file import clip_from_midi, clip_to_midi
+from engine.requests import Humanize, Interpolate, Sample
+
+NOTES = tuple(Note(36 + i % 2, i * 0.25, 0.125, 100) for i in range(100))
+CLIP = Clip(NOTES, 25.0, 5.0, 90.0)
+
+
+class FakeDaemon:
+    """Keeps uploaded notes, plays every note at velocity 50, and remembers the requests."""
+
+    def __init__(self) -> None:
+        self.wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.wire.bind(("127.0.0.1", 0))
+        self.port: int = self.wire.getsockname()[1]
+        self.requests: list[tuple[str, list[object]]] = []
+        self.slots: dict[str, list[list[object]]] = {}
+        self.lossy = False
+        self.slot = ""
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        while True:
+            try:
+                data, client = self.wire.recvfrom(65536)
+            except OSError:
+                return
+            message = OscMessage(data)
+            verb, (number, *arguments) = message.address.removeprefix("/vae/"), message.params
+            self.requests.append((verb, arguments))
+            for address, *atoms in self.answer(verb, arguments):
+                builder = OscMessageBuilder(f"/vae/{address}")
+                for value in (number, *atoms):
+                    builder.add_arg(value)
+                self.wire.sendto(builder.build().dgram, client)
+
+    def answer(self, verb: str, arguments: list[object]) -> Iterator[tuple[object, ...]]:
+        if verb == "clip/begin":
+            self.slot = str(arguments[0])
+            self.slots[self.slot] = []
+        elif verb == "clip/notes":
+            numbers = arguments[2:]
+            self.slots[self.slot] += [numbers[i : i + 5] for i in range(0, len(numbers), 5)]
+        elif verb == "clip/end":
+            yield "done", "clip", "slot", self.slot, "notes", len(self.slots[self.slot])
+        elif verb in ("humanize", "sample", "interpolate"):
+            yield from self.play(self.slots.get(self.slot, [[36, 0.0, 0.25, 100, 0]]), verb)
+        elif verb == "status":
+            yield "done", "status", "ready", 1, "model", "fake", "device", "cpu"
+        else:
+            yield "fail", verb, "unknown_verb", f"there is no verb {verb}"
+
+    def play(self, notes: list[list[object]], verb: str) -> Iterator[tuple[object, ...]]:
+        yield "notes/begin", 0, len(notes), 8.0
+        for first in range(0, len(notes), 48):
+            chunk = notes[first : first + 48]
+            if not (self.lossy and first):
+                played = (value for note in chunk for value in (*note[:3], 50, note[4]))
+                yield "notes", 0, first, len(chunk), *played
+        yield "notes/end", 0, len(notes)
+        yield "done", verb, "model", "fake", "seed", 5, "results", 1, "ms", 2.5, "as", "taps"
+
+
+@pytest.fixture
+def daemon() -> Iterator[FakeDaemon]:
+    fake = FakeDaemon()
+    yield fake
+    fake.wire.close()
+
+
+@pytest.fixture
+def remote(daemon: FakeDaemon) -> Iterator[Remote]:
+    with Remote("127.0.0.1", daemon.port, timeout_seconds=5) as conversation:
+        yield conversation
+
+
+def test_every_note_of_a_clip_comes_back_in_its_place(remote: Remote) -> None:
+    (clip,) = remote.run(Humanize(clip=CLIP)).clips
+    assert clip.notes == tuple(replace(note, velocity=50) for note in NOTES)
+
+
+def test_the_meter_and_tempo_of_the_clip_stay(remote: Remote) -> None:
+    (clip,) = remote.run(Humanize(clip=CLIP)).clips
+    assert (clip.beats_per_bar, clip.tempo_bpm, clip.length_beats) == (5.0, 90.0, 8.0)
+
+
+def test_the_answer_says_how_it_was_made(remote: Remote) -> None:
+    results = remote.run(Sample())
+    assert (results.model, results.seed, results.ms, results.as_taps) == ("fake", 5, 2.5, True)
+
+
+def test_only_settings_that_differ_from_their_default_are_sent(daemon: FakeDaemon, remote: Remote) -> None:
+    remote.run(Humanize(clip=CLIP, timing=0.5, only=(36, 42), seed=3))
+    verb, arguments = daemon.requests[-1]
+    assert verb == "humanize"
+    assert arguments == ["slot", "send-slot", "seed", 3, "timing", 0.5, "only", "36,42"]
+
+
+def test_the_clips_of_an_interpolation_go_into_their_slots(daemon: FakeDaemon, remote: Remote) -> None:
+    remote.run(Interpolate(clips=(CLIP, CLIP), steps=3))
+    assert daemon.requests[-1] == ("interpolate", ["from", "send-from", "to", "send-to", "steps", 3])
+
+
+def test_lost_notes_are_told(daemon: FakeDaemon, remote: Remote) -> None:
+    daemon.lossy = True
+    with pytest.raises(BridgeError, match="were lost on the way"):
+        remote.run(Humanize(clip=CLIP))
+
+
+def test_a_refusal_is_the_daemons_sentence(remote: Remote) -> None:
+    with pytest.raises(BridgeError, match=r"there is no verb dance \(unknown_verb\)"):
+        remote.ask("dance")
+
+
+def test_no_daemon_is_told_with_what_to_do() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(BridgeError, match="vaebridge serve"), Remote("127.0.0.1", port, timeout_seconds=1) as gone:
+        gone.ask("status")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("4", 4),
+        ("-1", -1),
+        ("0.8", 0.8),
+        (".5", 0.5),
+        ("1e-3", 0.001),
+        ("a", "a"),
+        ("nan", "nan"),
+        ("36,38", "36,38"),
+    ],
+)
+def test_an_argument_is_sent_as_it_is_meant(text: str, meant: object) -> None:
+    assert atom(text) == meant
+    assert type(atom(text)) is type(meant)
+
+
+def test_the_first_clip_is_stiff_and_comes_back_whole(remote: Remote) -> None:
+    before, results = first_clip(remote)
+    assert all((note.start_beats * 4).is_integer() and note.velocity == 100 for note in stiff_beat().notes)
+    assert len(results.clips[0].notes) == len(before.notes)
+
+
+def test_send_prints_every_reply(daemon: FakeDaemon) -> None:
+    result = CliRunner().invoke(cli.app, ["send", "status"], env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert result.output == "/vae/done status ready 1 model fake device cpu\n"
+
+
+def test_send_sends_words_and_numbers(daemon: FakeDaemon) -> None:
+    arguments = ["send", "humanize", "slot", "a", "timing", "0.5"]
+    CliRunner().invoke(cli.app, arguments, env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert daemon.requests == [("humanize", ["slot", "a", "timing", 0.5])]
+
+
+def test_send_plays_a_file_through_the_daemon(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip_to_midi(CLIP, tmp_path / "in.mid")
+    arguments = ["send", "humanize", "in.mid", "-o", "out.mid", "--timing", "0.5"]
+    result = CliRunner().invoke(cli.app, arguments, env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert result.exit_code == 0, result.output
+    assert {note.velocity for note in clip_from_midi(tmp_path / "out.mid").notes} == {50}
+
+
+def test_a_refused_send_is_one_line_and_exit_code_1(daemon: FakeDaemon) -> None:
+    result = CliRunner().invoke(cli.app, ["send", "dance"], env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert (result.exit_code, result.stderr) == (1, "vaebridge: there is no verb dance (unknown_verb)\n")
+
+
+def test_a_newcomer_sees_the_daemon_ready_a_played_clip_and_what_to_ask_next(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli_daemon.greet(Config(osc_port=daemon.port), models=("fake",), seconds=1.25, quiet=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"ready on 127.0.0.1:{daemon.port} with fake on cpu after 1.2 s"
+    assert lines[1] == "before"
+    assert lines[-2] == "  vaebridge send humanize YOUR.mid -o played.mid"
+
+
+def test_a_quiet_daemon_says_one_line(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    cli_daemon.greet(Config(osc_port=daemon.port), models=("fake",), seconds=1.25, quiet=True)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_the_first_clip_is_asked_and_shown_without_torch() -> None:
+    root = Path(cli.__file__).parents[1]
+    code = "import sys; from bridge import cli_daemon, cli_show, remote, welcome; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

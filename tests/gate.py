@@ -1,0 +1,29 @@
+"""The one gate, the same by hand and in CI: `python -m tests.gate`; arguments go to pytest."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKS = (
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
+    ("mypy",),
+    ("pytest",),
+)
+
+
+def main() -> int:
+    """Run every check, also after one has failed, and say which did."""
+    root = Path(__file__).parents[1]
+    failed = []
+    for check in CHECKS:
+        arguments = sys.argv[1:] if check == ("pytest",) else []
+        if subprocess.run([sys.executable, "-m", *check, *arguments], cwd=root, check=False).returncode:
+            failed.append(" ".join(check))
+    if failed:
+        sys.stderr.write(f"failed: {', '.join(failed)}\n")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -19,8 +19,9 @@ from typing import Any
 from bridge.channel import Channel
 from bridge.config import Config
 from bridge.errors import StartError
+from bridge.log import set_up_log
 from bridge.model_process import ModelProcess
-from bridge.model_worker import LOG_FORMAT, CannotStart, Recipe
+from bridge.model_worker import CannotStart, Recipe
 from bridge.osc import OscSocket
 from bridge.service import About, Service
 from engine.weights import Library
@@ -39,7 +40,7 @@ GENERATOR = "engine.generator:Generator"
 
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
-    logging.basicConfig(level=config.log_level.upper(), format=LOG_FORMAT)
+    set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
         Daemon(config, wire, generator).run(interrupted, on_ready)
 
@@ -101,23 +102,30 @@ class Daemon:
             self._model.kill(now)
             self._service.engine_went_down("the request before took too long, the models start anew", now)
         self._service.run_due(now)
-        while job := self._service.take_job(now):
-            self._model.submit(job)
+        self._submit(now)
         self._send(now)
         return min(self._service.next_due(), self._model.next_start)
 
     def _receive(self) -> None:
         lost_before = self._wire.lost
         for datagram, source in self._wire.receive():
-            self._service.receive(datagram, source, time.monotonic(), time.time())
+            now = time.monotonic()
+            self._service.receive(datagram, source, now, time.time())
+            self._submit(now)
         if lost := self._wire.lost - lost_before:
             self._service.counts.dropped += lost
             logger.warning("%d datagrams came faster than they could be read and are lost", lost)
 
+    def _submit(self, now: float) -> None:
+        if job := self._service.take_job(now):
+            self._model.submit(job)
+
     def _send(self, now: float) -> None:
-        for datagram, address in self._service.outbox.due(now):
+        outbox, counts = self._service.outbox, self._service.counts
+        for datagram, address in outbox.due(now):
             if not self._wire.send(datagram, address):
-                self._service.counts.dropped += 1
+                counts.dropped += 1
+        counts.dropped, outbox.lost = counts.dropped + outbox.lost, 0
 
     def _hear_model(self, channel: Channel | None) -> None:
         for report in self._model.read(time.monotonic()):

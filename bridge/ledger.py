@@ -127,7 +127,7 @@ class Ledger:
         self.counts.failed += 1
         log = logger.debug if code == "busy" else logger.info
         log("%s %s from %s:%d failed: %s %s", ticket.verb, ticket.id, *ticket.client.address, code, text)
-        self.outbox.withdraw(ticket.number)
+        self.outbox.withdraw(ticket.client.address, ticket.number)
         datagram = format_fail(ticket.id, ticket.verb, code, text)
         if ticket.id:
             self.outbox.put(Parcel(datagram, ticket.client.address, 0))

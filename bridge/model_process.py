@@ -1,146 +1,100 @@
-"""The other process: it alone imports torch, keeps the models, and answers jobs that come through a pipe.
+"""What starts the model process, watches it and starts it again. model_worker.py is its inside."""
 
-Here is both its inside (`main`) and what starts, watches and restarts it from the daemon.
-"""
-
-import gc
-import importlib
 import logging
-import multiprocessing
-import os
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from pathlib import Path
+import math
+import pickle
+import socket
+import subprocess
+import sys
 
-from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
-from engine.errors import EngineError, ModelError
-from engine.weights import Library
+from bridge.channel import Channel
+from bridge.engine_queue import Job, Ready, Report
+from bridge.model_worker import CannotStart, Recipe
 
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 30.0
+"""The pause before a restart: it doubles until the process has been ready."""
+
 STOP_SECONDS = 1.0
-GENERATOR = "engine.generator:Generator"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the process is started with. generator is module:class; a test puts another."""
-
-    models: tuple[str, ...]
-    weight_folders: tuple[Path, ...]
-    device: str = "auto"
-    drum_map: Path | None = None
-    generator: str = GENERATOR
 
 
 class ModelProcess:
-    """The process as the daemon sees it: started, asked, watched, started again."""
+    """The process as the daemon sees it. channel is None while there is none; next_start is when one is due."""
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, recipe: Recipe):
+        self._recipe = recipe
+        self._process: subprocess.Popen[bytes] | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self.pipe: Connection | None = None
-        self.restart_at = 0.0
+        self.channel: Channel | None = None
+        self.next_start = 0.0
 
-    @property
-    def pid(self) -> int:
-        """The running process's id, 0 if there is none."""
-        return (self._process.pid or 0) if self._process else 0
+    def start_if_due(self, now: float) -> None:
+        """Start the process if there is none and its time has come. Ready comes through the channel."""
+        if now < self.next_start:
+            return
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self._process, self.channel, self.next_start = self._spawn(theirs), Channel(ours), math.inf
+        logger.info("the model process is %d", self._process.pid)
 
-    def start(self) -> None:
-        """Spawn the process; Ready comes through the pipe."""
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=main, args=(theirs, self._settings), name="vaebridge models", daemon=True
-        )
-        self._process.start()
-        theirs.close()
+    def submit(self, job: Job) -> None:
+        """Hand a job over; should the process be gone, read will tell."""
+        if self.channel is not None:
+            self.channel.put(job)
 
-    def send(self, job: Job) -> bool:
-        """Whether the process took the job; False if it is gone."""
+    def read(self, now: float) -> list[Report | CannotStart | None]:
+        """What the process has to say; None at the end where it has died. Its restart is then planned."""
+        if self.channel is None:
+            return []
         try:
-            assert self.pipe is not None
-            self.pipe.send(job)
-        except (OSError, AssertionError):
-            return False
-        return True
-
-    def receive(self) -> Iterator[Report]:
-        """What the process has to say; EOFError when it is gone."""
-        while self.pipe is not None and self.pipe.poll():
-            try:
-                report: Report = self.pipe.recv()
-            except OSError as error:
-                raise EOFError from error
-            if isinstance(report, Ready):
-                self._pause_seconds = FIRST_PAUSE_SECONDS
-            yield report
+            reports: list[Report | CannotStart | None] = list(self.channel.read())
+        except EOFError:
+            self.kill(now)
+            return [None]
+        if any(isinstance(each, Ready) for each in reports):
+            self._pause_seconds = FIRST_PAUSE_SECONDS
+        if any(isinstance(each, CannotStart) for each in reports):
+            self.kill(now)
+        return reports
 
     def kill(self, now: float) -> None:
-        """End the process at once, and plan its restart: sooner or, when it keeps dying, later."""
-        self._end(signal_first=False)
-        self.restart_at = now + self._pause_seconds
-        self._pause_seconds = min(self._pause_seconds * 3, LONGEST_PAUSE_SECONDS)
+        """End the process at once and plan its restart, each time later until it has been ready."""
+        self._end(0.0)
+        self.next_start = now + self._pause_seconds
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
 
     def stop(self) -> None:
-        """Let the process end, or end it."""
-        self._end(signal_first=True)
+        """Let the process end for good: its channel closes; it is killed if that does not do."""
+        self._end(STOP_SECONDS)
+        self.next_start = math.inf
 
-    def _end(self, *, signal_first: bool) -> None:
-        if self.pipe is not None:
-            self.pipe.close()
-            self.pipe = None
+    def _spawn(self, theirs: socket.socket) -> "subprocess.Popen[bytes]":
+        """A process of its own that inherits one end of the channel, and reads its recipe from stdin."""
+        windows = sys.platform == "win32"
+        arguments = [] if windows else [str(theirs.fileno())]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge.model_worker", *arguments],
+            stdin=subprocess.PIPE,
+            pass_fds=() if windows else (theirs.fileno(),),
+        )
+        assert process.stdin is not None
+        with process.stdin as stdin:
+            stdin.write(pickle.dumps(self._recipe))
+            if sys.platform == "win32":
+                stdin.write(pickle.dumps(theirs.share(process.pid)))
+        theirs.close()
+        return process
+
+    def _end(self, patience_seconds: float) -> None:
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
         if self._process is None:
             return
-        if signal_first:
-            self._process.terminate()
-            self._process.join(STOP_SECONDS)
-        self._process.kill()
-        self._process.join(STOP_SECONDS)
-        self._process = None
-
-
-def main(pipe: Connection, settings: Settings) -> None:
-    """The inside of the process: load, warm up, say Ready, then answer jobs until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the daemon decides
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    module, _, name = settings.generator.partition(":")
-    library = Library(settings.weight_folders)
-    generator = getattr(importlib.import_module(module), name)(
-        library, device=settings.device, drum_map=settings.drum_map
-    )
-    problems = list(library.problems)
-    for model in settings.models:
         try:
-            generator.load(model)
-        except EngineError as error:
-            problems.append(str(error))
-    generator.warm_up()
-    gc.collect()
-    gc.freeze()
-    try:
-        pipe.send(Ready(str(generator.device), generator.loaded, tuple(problems)))
-        while True:
-            pipe.send(answer(generator, pipe.recv()))
-    except (EOFError, OSError):
-        return  # the daemon is gone
-
-
-def answer(generator: "Generator", job: Job) -> Report:  # type: ignore[name-defined]  # noqa: F821
-    """Do one job; whatever goes wrong is told, and the process lives on."""
-    try:
-        if isinstance(job, Load):
-            return _load(generator, job)
-        return Finished(job.number, generator.run(job.request))
-    except ModelError as error:
-        return Refused(job.number, "no_model", str(error))
-    except EngineError as error:
-        return Refused(job.number, "bad_request", str(error))
-    except Exception as error:  # the outermost handler: a bug in one request must not end the others
-        logger.exception("a %s failed", type(job).__name__)
-        return Refused(job.number, "internal", f"{type(error).__name__}: {error}")
+            self._process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None

@@ -74,6 +74,12 @@ def _bundle(content: bytes, depth: int) -> Iterator[Message]:
         at += size
 
 
+def _leading_int(content: bytes, types_at: int, types: str) -> tuple[Atom, ...]:
+    """The id of a message whose other arguments cannot be taken, where it is an i."""
+    _, at = osc_types.get_string(content, types_at)
+    return (osc_types.get_int(content, at)[0],) if types.startswith("i") else ()
+
+
 def _unix_time(timetag: int) -> float:
     return 0.0 if timetag == IMMEDIATELY else timetag / 2**32 - NTP_TO_UNIX_SECONDS
 
@@ -85,7 +91,9 @@ def _message(content: bytes, due: float) -> Message:
         address, at = osc_types.get_string(content, 0)
         types = osc_types.get_string(content, at)[0][1:] if at < len(content) else ""
         if wrong := sorted(set(types) - ACCEPTED_TYPES):
-            return Message(address, (), due, f"arguments may be i f s T F d h, not {wrong[0]}")
+            return Message(
+                address, _leading_int(content, at, types), due, f"arguments may be i f s T F d h, not {wrong[0]}"
+            )
         arguments = tuple(int(each) if isinstance(each, bool) else each for each in OscMessage(content).params)
     except (ParseError, osc_types.ParseError, UnicodeError, ValueError, IndexError) as error:
         raise PacketError("the datagram is no OSC: its message cannot be read") from error

@@ -113,7 +113,7 @@ TABLE: dict[str, Verb] = {
         Verb(
             "hello",
             "say who you are and where you listen",
-            positional=(Argument("client", "s", "your name"), REPLY_PORT),
+            positional=(_need("client", "s", "your name"), REPLY_PORT),
             while_warming_up=True,
         ),
         Verb("ping", "are you there, and ready?", while_warming_up=True),
@@ -248,9 +248,16 @@ def _value(argument: Argument, value: Atom) -> Atom:
         if argument.kind == "f":
             return float(value)
         if float(value).is_integer():
-            return int(value)
+            return _in_range(argument, int(value))
     expected = {"i": "a whole number", "f": "a number", "s": "a string"}[argument.kind]
     raise RequestError("bad_request", f"{argument.name} must be {expected}, not {value!r}")
+
+
+def _in_range(argument: Argument, value: int) -> int:
+    """The value, unless it is a port that there cannot be."""
+    if argument is REPLY_PORT and not 0 < value < 65536:
+        raise RequestError("bad_request", f"reply_port must be in 1..65535, not {value}")
+    return value
 
 
 def _notes(count: int, arguments: Sequence[Atom]) -> tuple[tuple[Note, ...], Sequence[Atom]]:

@@ -146,6 +146,8 @@ class Service:
         """Take what the engine has to say."""
         if isinstance(report, Ready):
             self.engine = Engine(self.engine.started, True, report.device, report.loaded, ever_ready=True)
+            for problem in report.problems:
+                logger.warning("%s", problem)
             return
         entry = self._queue.take_running(report.number)
         if entry is None:

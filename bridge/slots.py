@@ -19,12 +19,7 @@ class Slots:
         self._clips: dict[str, Clip] = {}
 
     def __getitem__(self, name: str) -> Clip:
-        try:
-            return self._clips[name]
-        except KeyError:
-            raise RequestError(
-                "no_clip", f"the slot {name!r} is empty; /vae/clip/list lists those that are not"
-            ) from None
+        return self._clips[self._known(name)]
 
     def put(self, name: str, clip: Clip) -> None:
         """Keep a clip; too_big if it is the 257th or has more than 4,096 notes."""
@@ -34,8 +29,13 @@ class Slots:
         self._clips[name] = clip
 
     def clear(self, name: str) -> None:
-        """Empty a slot; one that is empty already stays so."""
-        self._clips.pop(name, None)
+        """Empty a slot; no_clip if it is empty already."""
+        del self._clips[self._known(name)]
+
+    def _known(self, name: str) -> str:
+        if name not in self._clips:
+            raise RequestError("no_clip", f"the slot {name!r} is empty; /vae/clip/list lists those that are not")
+        return name
 
     def items(self) -> list[tuple[str, Clip]]:
         """Every name and clip."""

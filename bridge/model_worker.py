@@ -1,0 +1,120 @@
+"""The other process: builds a generator, says that it is ready, and runs one job at a time until its socket closes.
+
+The only module of the bridge that brings torch in, and it does so when it runs.
+"""
+
+import gc
+import importlib
+import logging
+import pickle
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.channel import Channel
+from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report
+from bridge.log import set_up_log
+from engine.errors import EngineError, ModelError, VaebridgeError, WeightsError
+from engine.weights import Library
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the process is to be. generator is MODULE:CLASS, made as engine.generator.Generator is."""
+
+    models: tuple[str, ...]
+    weight_folders: tuple[Path, ...]
+    device: str = "auto"
+    drum_map: Path | None = None
+    log_level: str = "info"
+    generator: str = "engine.generator:Generator"
+
+
+@dataclass(frozen=True, slots=True)
+class CannotStart:
+    """Why there will be no generator: a sentence for the user."""
+
+    text: str
+
+
+def main() -> None:
+    """Read the recipe and the socket from stdin, and work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
+    recipe: Recipe = pickle.load(sys.stdin.buffer)
+    set_up_log(recipe.log_level)
+    end = _inherited_socket()
+    end.setblocking(True)
+    work(recipe, Channel(end))
+
+
+def work(recipe: Recipe, channel: Channel) -> None:
+    """Build, warm up, answer jobs; returns when the other end is gone."""
+    try:
+        generator, problems = build(recipe)
+    except VaebridgeError as error:
+        channel.put(CannotStart(str(error)))
+        return
+    gc.collect()
+    gc.freeze()
+    channel.put(Ready(str(generator.device), generator.loaded, problems))
+    while True:
+        try:
+            jobs = channel.read()
+        except EOFError:
+            return
+        for job in jobs:
+            channel.put(answer(generator, job))
+
+
+def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
+    """A warm generator, and a sentence for each model that could not be loaded."""
+    module, name = recipe.generator.split(":")
+    kind = getattr(importlib.import_module(module), name)
+    library = Library(recipe.weight_folders)
+    generator = kind(library, device=recipe.device, drum_map=recipe.drum_map)
+    problems = list(library.problems)
+    for model in recipe.models:
+        try:
+            generator.load(model)
+        except (ModelError, WeightsError) as error:  # noqa: PERF203 - one bad file must not keep out the others
+            problems.append(str(error))
+    generator.warm_up()
+    return generator, tuple(problems)
+
+
+def answer(generator: Any, job: Job) -> Report:
+    """What became of one job; the process lives on whatever happens."""
+    try:
+        if isinstance(job, Load):
+            began = time.perf_counter()
+            generator.load(job.name)
+            generator.warm_up()
+            ms = (time.perf_counter() - began) * 1000
+            return Loaded(job.number, job.name, ms, generator.loaded)
+        return Finished(job.number, generator.run(job.request))
+    except (ModelError, WeightsError) as error:
+        return Refused(job.number, "no_model", str(error))
+    except EngineError as error:
+        return Refused(job.number, "bad_request", str(error))
+    except Exception as error:  # the outermost: a bug in one request must not end the others
+        logger.exception("a job failed")
+        return Refused(job.number, "internal", f"{type(error).__name__}: {error}")
+
+
+def _inherited_socket() -> socket.socket:
+    """The end that the daemon gave us: a number on the command line, on Windows its description on stdin."""
+    if sys.platform == "win32":
+        return socket.fromshare(pickle.load(sys.stdin.buffer))
+    return socket.socket(fileno=int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    from bridge import model_worker
+
+    model_worker.main()  # under its own name, as which the daemon has pickled the recipe

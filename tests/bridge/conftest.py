@@ -1,0 +1,140 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.bridge.peer import Peer
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+
+
+class Starts(Protocol):
+    def __call__(self, *arguments: str, **settings: object) -> "Daemon": ...
+
+
+@dataclass
+class Daemon:
+    """A daemon that runs as a process of its own, as musicians run it."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+
+    def wait_until_ready(self) -> str:
+        """What it says then: its address, models and seconds."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready"), self.log.read_text()
+        return line
+
+    @property
+    def model_pid(self) -> int:
+        """The process that holds the models: the child that is no resource tracker."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return next(pid for pid, line in lines.items() if b"resource_tracker" not in line)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(folder: Path, *arguments: str, **settings: object) -> Daemon:
+    port = free_port()
+    given = {"osc_port": port, "midi": 0, **settings}
+    environment = {**os.environ, **{f"VAEBRIDGE_{name.upper()}": str(value) for name, value in given.items()}}
+    log = folder / f"daemon-{port}.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bridge.run_daemon", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+        )
+    return Daemon(process, port, log)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Starts]:
+    """Starts daemons; those that still run at the end are stopped."""
+    started: list[Daemon] = []
+
+    def starts(*arguments: str, **settings: object) -> Daemon:
+        started.append(launch(tmp_path, *arguments, **settings))
+        return started[-1]
+
+    yield starts
+    for daemon in started:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+@pytest.fixture(scope="module")
+def fake_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon whose generator is tests/bridge/fake_generator.py; one for all tests of a module."""
+    daemon = launch(tmp_path_factory.mktemp("daemon"), "fake")
+    daemon.wait_until_ready()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with the real generator: the shipped weights, or untrained ones where those are not there."""
+    daemon = launch(tmp_path_factory.mktemp("daemon"))
+    if "drummer" not in daemon.wait_until_ready():
+        from tests.engine.conftest import write_random_weights
+
+        daemon.stop()
+        folder = tmp_path_factory.mktemp("weights")
+        write_random_weights(folder, "drummer")
+        daemon = launch(folder, weight_folders=folder)
+        daemon.wait_until_ready()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def peer(fake_daemon: Daemon) -> Iterator[Peer]:
+    """A client of the daemon with the fake generator."""
+    with Peer(fake_daemon.port) as client:
+        yield client
+
+
+@pytest.fixture
+def musician(daemon: Daemon) -> Iterator[Peer]:
+    """A client of the daemon with the real generator."""
+    with Peer(daemon.port) as client:
+        yield client
+
+
+@pytest.fixture
+def needs() -> Callable[[str, str], None]:
+    """Skips a test whose program is missing; where CI runs it fails instead."""
+    import shutil
+
+    def check(program: str, package: str) -> None:
+        if shutil.which(program):
+            return
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is missing; install {package}")
+        pytest.skip(f"{program} is missing; install {package}")
+
+    return check

@@ -1,0 +1,64 @@
+"""A generator that needs no torch: it stands where engine.generator:Generator stands, in the real process."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from engine.clip import Clip, Note
+from engine.errors import ModelError
+from engine.requests import Humanize, Interpolate, Request, Results, Sample
+from engine.weights import Library
+
+LATE_BEATS = 0.02
+
+
+class FakeGenerator:
+    """Plays every note a little late. A style says what is to go wrong: `sleep 0.5`, `crash`, `bug`, `nothing`."""
+
+    def __init__(self, library: Library, *, device: str = "auto", drum_map: Path | None = None):
+        self.device = "fake"
+        self._loaded: list[str] = []
+        time.sleep(float(os.environ.get("VAEBRIDGE_TEST_START_SECONDS", "0")))
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(reversed(self._loaded))
+
+    def load(self, name: str) -> None:
+        if name == "missing":
+            raise ModelError("there is no model 'missing'; the models are: drummer")
+        self._loaded = [each for each in self._loaded if each != name] + [name]
+
+    def warm_up(self) -> None:
+        pass
+
+    def run(self, request: Request) -> Results:
+        style = getattr(request, "style", None) or ""
+        if style.startswith("sleep"):
+            time.sleep(float(style.split()[1]))
+        elif style == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif style == "bug":
+            raise RuntimeError("a bug")
+        elif style:
+            raise ModelError(f"{style!r} is no style")
+        seed = 4711 if request.seed is None else request.seed
+        return Results(tuple(self._clips(request, seed)), self.loaded[0], seed, 0.5)
+
+    def _clips(self, request: Request, seed: int) -> list[Clip]:
+        if isinstance(request, Sample):
+            notes = tuple(Note(36 + i % 8, i / 4, 0.25, 1 + (seed + i) % 127) for i in range(16 * request.bars))
+            return [Clip(notes, 4.0 * request.bars)] * request.count
+        if isinstance(request, Interpolate):
+            return [request.clips[0]] * len(request.points)
+        clip: Clip = request.clip  # type: ignore[attr-defined]
+        if isinstance(request, Humanize):
+            late = LATE_BEATS * request.timing
+            moved = (
+                replace(note, start_beats=note.start_beats + late, velocity=1 + (seed + i) % 127)
+                for i, note in enumerate(clip.notes)
+            )
+            clip = clip.with_notes(tuple(moved))
+        return [clip] * request.count

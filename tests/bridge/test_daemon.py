@@ -1,0 +1,284 @@
+"""The daemon's life as a process: starting, dying, being flooded, stopping."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bridge.conftest import ROOT, Daemon
+from tests.bridge.peer import Peer, datagram, stiff_clip
+
+Start = Callable[..., Daemon]
+
+
+@pytest.fixture
+def running(start: Start) -> Daemon:
+    daemon = start("fake")
+    daemon.wait_until_ready()
+    return daemon
+
+
+def memory_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def wait_until_ready(peer: Peer, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while peer.ask("ping").keys["ready"] == 0:
+        assert time.monotonic() < deadline, "it did not become ready again"
+
+
+def wait_until_listening(daemon: Daemon) -> None:
+    while "listening" not in daemon.log.read_text():
+        assert daemon.process.poll() is None, daemon.log.read_text()
+
+
+# Starting
+
+
+def test_while_warming_up_all_but_ping_hello_and_status_are_busy(start: Start) -> None:
+    daemon = start("fake", test_start_seconds=3)
+    wait_until_listening(daemon)
+    with Peer(daemon.port) as peer:
+        assert peer.ask("ping").keys["ready"] == 0
+        assert peer.ask("status").is_done
+        assert peer.ask("hello", "test", peer.port).is_done
+        busy = [peer.ask(verb) for verb in ("sample", "models", "clip/list", "verbs", "sync")]
+        busy.append(peer.ask("clip/begin", "a", 1, 4.0))
+        assert {answer.code for answer in busy} == {"busy"}
+        assert all(answer.text.startswith("warming up, ") and answer.text.endswith(" s") for answer in busy)
+        daemon.wait_until_ready()
+        assert peer.ask("sample").is_done
+
+
+def test_a_second_daemon_on_the_port_says_so_in_one_sentence(running: Daemon, start: Start) -> None:
+    second = start("fake", osc_port=running.port)
+    assert second.process.wait(10) != 0
+    said = [line for line in second.log.read_text().splitlines() if str(running.port) in line]
+    assert any("--osc-port" in line for line in said), second.log.read_text()
+    with Peer(running.port) as peer:
+        assert peer.ask("sample").is_done
+
+
+def test_each_start_has_another_boot(running: Daemon, start: Start) -> None:
+    other = start("fake")
+    other.wait_until_ready()
+    with Peer(running.port) as one, Peer(other.port) as two:
+        assert one.ask("ping").keys["boot"] != two.ask("ping").keys["boot"]
+
+
+def test_serves_own_process_never_imports_torch(daemon: Daemon) -> None:
+    with Peer(daemon.port) as peer:
+        assert peer.ask("sample").is_done
+    assert "torch" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert "torch" in Path(f"/proc/{daemon.model_pid}/maps").read_text()
+
+
+# Dying
+
+
+def test_a_killed_model_process_fails_the_running_request_and_is_back_soon(running: Daemon) -> None:
+    with Peer(running.port) as peer:
+        peer.send("sample", 500, "style", "sleep 30")
+        peer.send("sample", 501)
+        assert peer.ask("ping").is_done
+        killed = time.monotonic()
+        os.kill(running.model_pid, signal.SIGKILL)
+        answer = peer.answer(500)
+        assert answer.code == "engine_down"
+        assert time.monotonic() - killed < 1
+        assert peer.answer(501).is_done, "what was queued waits for the restart"
+        assert time.monotonic() - killed < 10
+        assert peer.ask("sample").is_done
+        assert peer.ask("status").keys["ready"] == 1
+
+
+def test_a_request_that_kills_the_model_process_does_so_once(running: Daemon) -> None:
+    with Peer(running.port) as peer:
+        for _ in range(2):
+            assert peer.ask("sample", "style", "crash").code == "engine_down"
+            wait_until_ready(peer)
+        assert peer.ask("sample").is_done
+
+
+def test_a_failed_request_is_run_again_when_it_is_repeated(running: Daemon) -> None:
+    with Peer(running.port) as peer:
+        peer.send("sample", 502, "style", "crash")
+        assert peer.answer(502).code == "engine_down"
+        wait_until_ready(peer)
+        peer.send("sample", 502, "style", "crash")
+        assert peer.answer(502).code == "engine_down"
+
+
+def test_clips_outlive_the_model_process(running: Daemon) -> None:
+    with Peer(running.port) as peer:
+        peer.upload("kept", stiff_clip())
+        killed = running.model_pid
+        os.kill(killed, signal.SIGKILL)
+        while Path(f"/proc/{killed}").exists():  # until the daemon has noticed
+            peer.ask("ping")
+        wait_until_ready(peer)
+        assert len(peer.ask("humanize", "slot", "kept").notes()) == 48
+
+
+def test_a_request_that_hangs_times_out_and_the_next_is_served(start: Start) -> None:
+    daemon = start("fake", request_timeout_seconds=0.5)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        assert peer.ask("sample", "style", "sleep 60").code == "timeout"
+        wait_until_ready(peer)
+        assert peer.ask("sample").is_done
+
+
+def test_a_model_process_that_is_stopped_in_its_tracks_times_out(start: Start) -> None:
+    daemon = start("fake", request_timeout_seconds=0.5)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        peer.upload("large", stiff_clip(4096, 512.0))
+        os.kill(daemon.model_pid, signal.SIGSTOP)
+        slots = ("from", "large", "to", "large", "from2", "large", "to2", "large")
+        peer.send("interpolate", 503, *slots, "position", 0.5, "position2", 0.5)
+        assert peer.ask("ping").is_done
+        assert peer.answer(503).code == "timeout"
+        wait_until_ready(peer)
+        assert peer.ask("sample").is_done
+
+
+def test_the_model_process_does_not_outlive_a_killed_daemon(running: Daemon) -> None:
+    model = Path(f"/proc/{running.model_pid}")
+    running.process.kill()
+    running.process.wait()
+    deadline = time.monotonic() + 5
+    while model.exists() and "State:\tZ" not in (model / "status").read_text():
+        assert time.monotonic() < deadline, "the model process lives on"
+
+
+# Floods and garbage
+
+
+def test_10000_requests_in_a_second_are_survived(running: Daemon) -> None:
+    requests = [datagram("/vae/sample", number, "bars", 1) for number in range(1, 10_001)]
+    with Peer(running.port) as flood, Peer(running.port) as peer:
+        memory = []
+        for _ in range(3):
+            began = time.monotonic()
+            for index, request in enumerate(requests):
+                flood.send_raw(request)
+                while index / len(requests) > time.monotonic() - began:  # 10,000 a second, and no faster
+                    pass
+            status = peer.insist("status").keys
+            assert int(status["queue"]) <= 65
+            assert int(status["requests"]) > 1000
+            memory.append(memory_kb(running.process.pid))
+        assert int(status["failed"]) + int(status["dropped"]) > 1000, status
+        assert memory[2] - memory[0] < 8_000, f"{memory} KB"
+        assert "busy" in {flood.hear().arguments[2] for _ in range(2000)}
+        assert peer.insist("sample").is_done
+    assert len(running.log.read_bytes()) < 1_000_000
+
+
+def mangled(chance: random.Random, content: bytes) -> bytes:
+    """The datagram with some bytes changed, cut off, doubled or put in."""
+    mutable = bytearray(content)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(mutable) + 1)
+        match chance.randrange(4):
+            case 0:
+                mutable[at : at + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del mutable[at : at + chance.randint(1, 8)]
+            case 2:
+                mutable[at:at] = chance.randbytes(chance.randint(1, 8))
+            case 3:
+                mutable[at:at] = mutable[: chance.randrange(64)]
+    return bytes(mutable)
+
+
+def test_fuzz_changes_nothing_for_the_others(running: Daemon) -> None:
+    chance = random.Random(1)
+    valid = [
+        datagram("/vae/ping", 1),
+        datagram("/vae/clip", 2, "a", 4.0, 1, 36, 0.0, 0.25, 100, 0),
+        datagram("/vae/clip/begin", 3, "a", 2, 4.0),
+        datagram("/vae/clip/notes", 3, 0, 1, 36, 0.0, 0.25, 100, 0),
+        datagram("/vae/clip/part", 3, 0, 1, 0, 0, 2, "drums"),
+        datagram("/vae/clip/end", 3),
+        datagram("/vae/humanize", 4, "slot", "a", "timing", 0.5, "only", "36"),
+        datagram("/vae/interpolate", 5, "from", "a", "to", "a"),
+        b"#bundle\0\0\0\0\0\0\0\0\1\0\0\0\20" + datagram("/vae/ping", 6),
+    ]
+    with Peer(running.port) as fuzz, Peer(running.port) as peer:
+        for _ in range(20):
+            for _ in range(150):
+                fuzz.send_raw(mangled(chance, chance.choice(valid)))
+                fuzz.send_raw(chance.randbytes(chance.randrange(2000)))
+            assert peer.ask("ping").is_done
+        fuzz.send_raw(chance.randbytes(60_000))
+        peer.upload("after", stiff_clip())
+        assert len(peer.ask("humanize", "slot", "after").notes()) == 48
+        assert running.process.poll() is None
+    assert "Traceback" not in running.log.read_text(), running.log.read_text()[-3000:]
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: signal.Signals) -> None:
+    with Peer(running.port) as peer:
+        peer.send("sample", 1, "style", "sleep 30")
+        peer.send("sample", 2)
+        assert peer.ask("ping").is_done
+        model = running.model_pid
+        sent = time.monotonic()
+        running.process.send_signal(number)
+        assert [peer.answer(each).code for each in (1, 2)] == ["cancelled"] * 2
+        assert running.process.wait(5) == 0
+        assert time.monotonic() - sent < 2
+    assert not Path(f"/proc/{model}").exists()
+    assert "Traceback" not in running.log.read_text()
+
+
+def test_ctrl_c_while_the_models_warm_up_stops_it_within_2_seconds(start: Start) -> None:
+    daemon = start("fake", test_start_seconds=30)
+    wait_until_listening(daemon)
+    sent = time.monotonic()
+    daemon.process.send_signal(signal.SIGINT)
+    assert daemon.process.wait(5) == 0
+    assert time.monotonic() - sent < 2
+
+
+def test_what_cannot_start_says_why_in_one_sentence(start: Start) -> None:
+    daemon = start(device="toaster")
+    assert daemon.process.wait(60) != 0
+    assert "device must be auto, cpu, cuda" in daemon.log.read_text()
+
+
+def test_broken_weights_leave_a_daemon_that_says_so(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "drummer.toml").write_text("name = 1", encoding="utf-8")
+    daemon = start(weight_folders=tmp_path)
+    daemon.wait_until_ready()
+    assert "drummer" in daemon.log.read_text()
+    with Peer(daemon.port) as peer:
+        assert peer.ask("sample").code == "no_model"
+        assert peer.ask("models").keys["count"] == 0
+
+
+def test_serve_is_a_command(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", "from bridge.cli import main; main()", "serve", "--osc-port", "99999"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "osc_port" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1

@@ -1,0 +1,80 @@
+"""The one direction: engine never imports bridge, the bridge never brings torch in, nothing imports in circles."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("bridge", "engine")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def imports(module: str, *, when_run: bool = True) -> set[str]:
+    """What a module imports; without those inside functions and for types only unless when_run."""
+    return {name for name, late in _imports(ast.parse(MODULES[module].read_text()), False) if when_run or not late}
+
+
+def _imports(node: ast.AST, late: bool) -> Iterator[tuple[str, bool]]:
+    if isinstance(node, ast.Import):
+        yield from ((each.name, late) for each in node.names)
+    if isinstance(node, ast.ImportFrom):
+        yield str(node.module), late
+        yield from ((f"{node.module}.{each.name}", late) for each in node.names)
+    inside = isinstance(node, ast.FunctionDef) or (
+        isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    )
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, late or inside)
+
+
+def reached(module: str) -> set[str]:
+    """Everything that importing a module imports of ours, and itself."""
+    seen, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        if name in MODULES and name not in seen:
+            seen.add(name)
+            todo += imports(name, when_run=False)
+            todo += [name.rpartition(".")[0]] if "." in name else []
+    return seen
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("engine")])
+def test_the_engine_never_imports_the_bridge(module: str) -> None:
+    assert not {name for name in imports(module) if name.split(".")[0] == "bridge"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("bridge")])
+def test_importing_the_bridge_imports_no_torch(module: str) -> None:
+    heavy = {"torch", "safetensors"}
+    assert not {
+        each for each in reached(module) if heavy & {name.split(".")[0] for name in imports(each, when_run=False)}
+    }
+
+
+@pytest.mark.parametrize("package", ["bridge", "engine"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    graph = {
+        name: {each for each in imports(name, when_run=False) if each in MODULES and each != name}
+        for name in MODULES
+        if name.startswith(f"{package}.")
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def test_every_init_holds_only_a_docstring() -> None:
+    for name, path in MODULES.items():
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text()).body
+            assert [type(each) for each in body] == [ast.Expr], name
+
+
+def test_only_the_daemon_composes_the_service() -> None:
+    composers = [name for name in MODULES if "bridge.service" in imports(name)]
+    assert composers == ["bridge.daemon"]

@@ -11,6 +11,8 @@ Address = tuple[str, int]
 REMEMBERED_SECONDS = 10.0
 MAX_CLIENTS = 256
 MAX_REMEMBERED_BYTES = 8 * 2**20
+ENTRY_BYTES = 400
+"""What remembering costs beside the datagrams."""
 
 
 @dataclass(slots=True)
@@ -23,12 +25,12 @@ class Answer:
     @property
     def size(self) -> int:
         """The bytes that are kept."""
-        return sum(map(len, self.datagrams or ()))
+        return ENTRY_BYTES + sum(map(len, self.datagrams or ()))
 
 
 @dataclass(slots=True)
 class Client:
-    """One client. answers: by the whole content of the request, id included."""
+    """One client. answers: by the content of the request, id included; the ended ones in order of their end."""
 
     address: Address
     last_seen: float
@@ -58,7 +60,8 @@ class Clients:
         self._clients[client.address] = client
         while len(self._clients) > MAX_CLIENTS:
             _, vanished = self._clients.popitem(last=False)
-            self._forget(vanished, 0)
+            for content in list(vanished.answers):
+                self.forget(vanished, content)
         return client
 
     def recall(self, client: Client, content: object, now: float) -> Answer | None:
@@ -69,11 +72,14 @@ class Clients:
     def begin(self, client: Client, content: object, now: float) -> None:
         """Note that a request is under way."""
         self._expire(client, now)
-        client.answers[content] = Answer(now)
+        answer = client.answers[content] = Answer(now)
+        self._remembered_bytes += answer.size
 
     def remember(self, client: Client, content: object, datagrams: list[bytes], now: float) -> None:
         """Keep what a request was answered; the oldest answers give way."""
         self.forget(client, content)
+        if self._clients.get(client.address) is not client:
+            return  # it has been forgotten meanwhile
         answer = client.answers[content] = Answer(now, datagrams)
         self._remembered_bytes += answer.size
         for other in list(self._clients.values()):
@@ -89,9 +95,15 @@ class Clients:
 
     def _expire(self, client: Client, now: float) -> None:
         """Answers older than 10 s are forgotten, those under way stay."""
-        for content, answer in list(client.answers.items()):
-            if answer.datagrams is not None and now - answer.at > REMEMBERED_SECONDS:
-                self.forget(client, content)
+        old = []
+        for content, answer in client.answers.items():
+            if answer.datagrams is None:
+                continue
+            if now - answer.at <= REMEMBERED_SECONDS:
+                break  # so are all that follow: a flood of requests must not go through them all each time
+            old.append(content)
+        for content in old:
+            self.forget(client, content)
 
     def _forget(self, client: Client, keep: int) -> None:
         """Drop a client's ended answers but for the newest few."""

@@ -18,12 +18,14 @@ from typing import Any
 
 from bridge.channel import Channel
 from bridge.config import Config
+from bridge.engine_queue import Loaded
 from bridge.errors import StartError
 from bridge.log import set_up_log
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
 from bridge.osc import OscSocket
-from bridge.service import About, Service
+from bridge.service import Service
+from bridge.session import About
 from engine.weights import Library
 
 logger = logging.getLogger(__name__)
@@ -137,6 +139,8 @@ class Daemon:
             else:
                 self._service.engine_reports(report, now)
                 self._greet()
+            if isinstance(report, Loaded):
+                self._model.keep(report.loaded)
 
     def _greet(self) -> None:
         """Tell once that the models are there."""

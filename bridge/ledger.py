@@ -17,6 +17,8 @@ from bridge.replies import format_done, format_fail
 
 logger = logging.getLogger(__name__)
 
+MAX_SYNCS = 64
+
 PASSING_CODES = frozenset({"busy", "engine_down", "timeout", "cancelled", "stale", "internal"})
 """Failures that say nothing of the request itself: the same request again is run again."""
 
@@ -135,6 +137,9 @@ class Ledger:
 
     def when_all_earlier_ended(self, ticket: Ticket, now: float) -> None:
         """Done for a sync, as soon as every earlier request of its client has ended."""
+        if len(self._syncs) >= MAX_SYNCS:
+            self.fail(ticket, "busy", f"{MAX_SYNCS} syncs are waiting already", now)
+            return
         self._syncs.append(ticket)
         self._end_syncs(now)
 

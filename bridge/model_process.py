@@ -1,11 +1,14 @@
 """What starts the model process, watches it and starts it again. model_worker.py is its inside."""
 
+import contextlib
 import logging
 import math
+import os
 import pickle
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 from bridge.channel import Channel
 from bridge.engine_queue import Job, Ready, Report
@@ -37,6 +40,10 @@ class ModelProcess:
         ours.setblocking(False)
         self._process, self.channel, self.next_start = self._spawn(theirs), Channel(ours), math.inf
         logger.info("the model process is %d", self._process.pid)
+
+    def keep(self, loaded: tuple[str, ...]) -> None:
+        """Load these, the default first, whenever a process starts from now on."""
+        self._recipe = replace(self._recipe, models=tuple(reversed(loaded)))
 
     def submit(self, job: Job) -> None:
         """Hand a job over; should the process be gone, read will tell."""
@@ -77,9 +84,12 @@ class ModelProcess:
             [sys.executable, "-m", "bridge.model_worker", *arguments],
             stdin=subprocess.PIPE,
             pass_fds=() if windows else (theirs.fileno(),),
+            start_new_session=not windows,  # out of reach of the terminal's Ctrl-C
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         assert process.stdin is not None
-        with process.stdin as stdin:
+        with contextlib.suppress(OSError), process.stdin as stdin:  # one that died at once is told by its channel
             stdin.write(pickle.dumps(self._recipe))
             if sys.platform == "win32":
                 stdin.write(pickle.dumps(theirs.share(process.pid)))

@@ -3,6 +3,7 @@
 Stands where a Generator stands, so that a command works the same with and without a daemon. Imports no torch.
 """
 
+import contextlib
 import itertools
 import re
 import socket
@@ -13,11 +14,12 @@ from types import TracebackType
 
 from bridge.errors import BridgeError
 from bridge.osc_packet import Atom, read_packet, write_message
+from bridge.protocol import ATOMS_PER_NOTE, NOTES_PER_MESSAGE
+from bridge.replies import note_atoms
 from engine.clip import Clip, Note
 from engine.requests import VERBS, Interpolate, Request, Results
 
-NOTE_ATOMS = 5
-NOTES_PER_MESSAGE = 48
+ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
 WHOLE, NUMBER = re.compile(r"-?\d+"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
 SLOT_KEYS = ("from", "to", "from2", "to2")
@@ -43,7 +45,7 @@ class Remote:
         self.address = f"{host}:{port}"
         self._ids = itertools.count(1)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(timeout_seconds)
+        self._socket.settimeout(timeout_seconds / ATTEMPTS)
         self._socket.connect(("127.0.0.1" if host == "0.0.0.0" else host, port))
 
     def __enter__(self) -> "Remote":
@@ -63,8 +65,7 @@ class Remote:
         size: tuple[Atom, ...] = (len(clip.notes), clip.length_beats)
         meter: tuple[Atom, ...] = ("beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo_bpm)
         chunks = [
-            ("clip/notes", (first, *_atoms(clip.notes[first : first + NOTES_PER_MESSAGE])))
-            for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
+            ("clip/notes", _chunk(clip.notes, first)) for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
         ]
         self._answer([("clip/begin", (slot, *size, *meter)), *chunks, ("clip/end", ())])
 
@@ -77,7 +78,7 @@ class Remote:
         for key, clip in zip(keys, clips, strict=False):
             slots += [key, f"send-{key}"]
             self.upload(f"send-{key}", clip)
-        *replies, done = self.ask(verb, *slots, *_settings(request))
+        *replies, done = self._answer([(verb, (*slots, *_settings(request)))], whole=True)
         found = tuple(_clips(replies, clips[0] if clips else None))
         about, remark = done.keys, done.keys.get("remark")
         return Results(
@@ -89,17 +90,24 @@ class Remote:
             remarks=() if remark is None else (str(remark),),
         )
 
-    def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]]) -> list[Reply]:
-        """Send the messages of one request under one id, and collect what comes back."""
+    def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]], *, whole: bool = False) -> list[Reply]:
+        """Send the messages of one request under one id, and collect what comes back.
+
+        What is lost is asked for again, notes too where the clips must be whole: the daemon answers the same id and
+        content from memory.
+        """
         number = next(self._ids)
         try:
-            for verb, arguments in messages:
-                self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
-            return list(self._replies(number))
-        except TimeoutError as error:
-            raise BridgeError(f"nothing answers on {self.address}: is that a daemon?") from error
+            for _ in range(ATTEMPTS):
+                for verb, arguments in messages:
+                    self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
+                with contextlib.suppress(TimeoutError):
+                    replies = list(self._replies(number))
+                    if not (whole and _lost_notes(replies)):
+                        return replies
         except OSError as error:
             raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
+        raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
 
     def _replies(self, number: int) -> Iterator[Reply]:
         while True:
@@ -121,12 +129,21 @@ def atom(text: str) -> Atom:
     return float(text) if NUMBER.fullmatch(text) else text
 
 
-def _atoms(notes: Sequence[Note]) -> list[Atom]:
-    """The count of notes, and their five numbers each."""
-    numbers: list[Atom] = [len(notes)]
-    for note in notes:
-        numbers += [note.pitch, note.start_beats, note.duration_beats, note.velocity, int(note.mute)]
-    return numbers
+def _chunk(notes: Sequence[Note], first: int) -> tuple[Atom, ...]:
+    """What clip/notes says of the notes from the first on."""
+    chunk = notes[first : first + NOTES_PER_MESSAGE]
+    return (first, len(chunk), *note_atoms(chunk))
+
+
+def _lost_notes(replies: Sequence[Reply]) -> bool:
+    """Whether fewer notes have come than the ends of the clips say."""
+    places: defaultdict[Atom, set[int]] = defaultdict(set)
+    for reply in replies:
+        if reply.address == "/vae/notes":
+            result, first, count = reply.arguments[:3]
+            places[result].update(range(int(first), int(first) + int(count)))
+    ends = [reply.arguments for reply in replies if reply.address == "/vae/notes/end"]
+    return any(len(places[result]) < int(total) for result, total in ends)
 
 
 def _own_clip(request: Request) -> tuple[Clip, ...]:
@@ -150,12 +167,12 @@ def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
         if reply.address == "/vae/notes":
             result, first, count, *numbers = reply.arguments
             for index in range(int(count)):
-                pitch, start, duration, velocity, mute = numbers[index * NOTE_ATOMS : (index + 1) * NOTE_ATOMS]
+                pitch, start, duration, velocity, mute = numbers[
+                    index * ATOMS_PER_NOTE : (index + 1) * ATOMS_PER_NOTE
+                ]
                 notes[result][int(first) + index] = Note(
                     int(pitch), float(start), float(duration), int(velocity), bool(mute)
                 )
-        elif reply.address == "/vae/notes/end" and len(notes[reply.arguments[0]]) != reply.arguments[1]:
-            raise BridgeError("some notes of the answer were lost on the way; ask again")
     for reply in replies:
         if reply.address == "/vae/notes/begin":
             result, _, beats = reply.arguments

@@ -4,70 +4,34 @@ Pure: no socket, thread or sleep. Time is a number that is passed in; datagrams 
 the engine through take_job. Every datagram is answered, or counted and logged.
 """
 
-import heapq
-import itertools
+import contextlib
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from bridge.clients import Address, Client, Clients
+from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue, Entry, Finished, Job, Load, Loaded, Ready, Refused, Report, Run
 from bridge.errors import PacketError, RequestError
 from bridge.ledger import Counts, Ledger, Ticket
 from bridge.osc_packet import Atom, Message, read_packet
 from bridge.outbox import Outbox, Parcel
-from bridge.protocol import PREFIX, PROTOCOL_VERSION, TABLE, Call, engine_request, parse_id, parse_request, slots_of
-from bridge.replies import format_clip, format_fail, format_message, sorted_clip
-from bridge.slots import Slots, checked_clip, checked_size
+from bridge.protocol import PREFIX, TABLE, Call, engine_request, parse_id, parse_request, slots_of
+from bridge.replies import format_clip, format_fail, sorted_clip
+from bridge.session import About, Engine, Handler, Session
+from bridge.slot_verbs import SlotVerbs
+from bridge.slots import Slots, checked_size
 from bridge.uploads import Uploads
 from engine.requests import Humanize
-from engine.weights import Card
 
 logger = logging.getLogger(__name__)
 
-LONGEST_DELAY_SECONDS = 10.0
-MAX_DELAYED = 1024
 MAX_BAD_PACKET_REPLIES = 10
-MAX_HUMANIZE_BARS = 512
+MAX_BARS = 512
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 SHORT_OF_A_CONTENT = frozenset(
     {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
 )
 """Verbs that a repeat simply asks again: their answer may have changed, and costs nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What stays the same while the daemon runs."""
-
-    version: str
-    boot: int
-    own_port: int
-    cards: Mapping[str, Card]
-    timeout_seconds: float = 60.0
-
-
-@dataclass(slots=True)
-class Engine:
-    """What is known of the other process. down says why it is not there, if it will not come back by itself."""
-
-    started: float
-    ready: bool = False
-    device: str = ""
-    loaded: tuple[str, ...] = ()
-    down: str = ""
-    ever_ready: bool = False
-
-
-@dataclass(order=True, slots=True)
-class _Delayed:
-    """A message of a bundle that is dated ahead."""
-
-    due: float
-    order: int
-    message: Message = field(compare=False)
-    source: Address = field(compare=False)
 
 
 class Service:
@@ -79,23 +43,15 @@ class Service:
         self._clients, self._queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         self._uploads = Uploads(self._ledger, self.slots)
-        self._delayed: list[_Delayed] = []
-        self._order = itertools.count()
+        self._delays = Delays()
         self._bad_packets: dict[str, list[float]] = {}
-        self._handlers: dict[str, Callable[[Call, Ticket, float], None]] = {
-            "hello": self._hello,
-            "ping": self._ping,
-            "status": self._status,
+        self._session = Session(about, self.engine, self._ledger, self._queue)
+        self._handlers: dict[str, Handler] = {
+            **self._session.handlers(),
+            **SlotVerbs(self.slots, self._ledger).handlers(),
             "sync": self._sync,
             "cancel": self._cancel,
-            "verbs": self._verbs,
-            "models": self._models,
             "load": self._load,
-            "styles": self._styles,
-            "clip": self._clip,
-            "clip/get": self._get,
-            "clip/list": self._list,
-            "clip/clear": self._clear,
         }
 
     # What the daemon calls
@@ -108,26 +64,21 @@ class Service:
             self._bad_packet(source, str(error), now)
             return
         for message in messages:
-            delay = min(message.due - unix_now, LONGEST_DELAY_SECONDS) if message.due else 0.0
-            if delay <= 0:
+            if message.due <= unix_now:
                 self._handle(message, source, now)
-            elif len(self._delayed) < MAX_DELAYED:
-                heapq.heappush(self._delayed, _Delayed(now + delay, next(self._order), message, source))
-            else:
-                self._drop("a message dated ahead: 1,024 of them wait already", source)
+            elif not self._delays.put(message, source, now, message.due - unix_now):
+                self._drop("a message dated ahead, as too many wait already", source)
 
     def run_due(self, now: float) -> None:
         """Handle the delayed messages that are due, and end uploads that have stopped."""
-        while self._delayed and self._delayed[0].due <= now:
-            delayed = heapq.heappop(self._delayed)
-            self._handle(delayed.message, delayed.source, now)
+        for message, source in self._delays.due(now):
+            self._handle(message, source, now)
         self._uploads.expire(now)
 
     def next_due(self) -> float:
         """When run_due or the outbox have something to do, inf if nothing is planned."""
-        delayed = self._delayed[0].due if self._delayed else math.inf
         running = self._queue.running_since + self.about.timeout_seconds if self._queue.running else math.inf
-        return min(delayed, self._uploads.next_expiry(), self.outbox.next_due(), running)
+        return min(self._delays.next_due(), self._uploads.next_expiry(), self.outbox.next_due(), running)
 
     def take_job(self, now: float) -> Job | None:
         """The job that the engine is to run now."""
@@ -145,7 +96,7 @@ class Service:
     def engine_reports(self, report: Report, now: float) -> None:
         """Take what the engine has to say."""
         if isinstance(report, Ready):
-            self.engine = Engine(self.engine.started, True, report.device, report.loaded, ever_ready=True)
+            self.engine.became_ready(report.device, report.loaded)
             for problem in report.problems:
                 logger.warning("%s", problem)
             return
@@ -158,7 +109,11 @@ class Service:
             self.engine.loaded = report.loaded
             self._ledger.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
         else:
-            self._finish(entry, report, now)
+            try:
+                self._finish(entry, report, now)
+            except Exception as error:
+                logger.exception("the results of %s met a bug", entry.ticket.verb)
+                self._fail_of_bug(entry.ticket, error, now)
 
     def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
         """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
@@ -177,6 +132,20 @@ class Service:
     # From message to verb
 
     def _handle(self, message: Message, source: Address, now: float) -> None:
+        """One message; a bug that it meets fails what it asked for, and nothing else."""
+        try:
+            self._read(message, source, now)
+        except Exception as error:
+            logger.exception("%s from %s:%d met a bug", message.address, *source)
+            with contextlib.suppress(RequestError):
+                client = self._clients.find(source, _reply_port(message), now)
+                for ticket in self._ledger.find(client, parse_id(message)):
+                    self._fail_of_bug(ticket, error, now)
+
+    def _fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
+        self._ledger.fail(ticket, "internal", f"{type(error).__name__}: {error}", now)
+
+    def _read(self, message: Message, source: Address, now: float) -> None:
         if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
             self._drop(f"a message to {message.address[:80]}", source)
             return
@@ -197,7 +166,7 @@ class Service:
         if call.verb.needs_id:
             self._upload(call, client, source, now)
             return
-        content = None if verb in SHORT_OF_A_CONTENT else (message.address, message.arguments)
+        content = None if verb in SHORT_OF_A_CONTENT else _fingerprint(message)
         ticket = self._ledger.open(client, number, call.verb.answer, content, now)
         if ticket is not None:
             self._answer(call, ticket, now)
@@ -255,7 +224,7 @@ class Service:
         known = TABLE.get(verb)
         if known is not None and known.needs_id and self._uploads.fail(client, number, error, now):
             return
-        content = (message.address, message.arguments)
+        content = _fingerprint(message)
         ticket = self._ledger.open(client, number, known.answer if known else verb, content, now)
         if ticket is not None:
             self._ledger.fail(ticket, error.code, str(error), now)
@@ -283,28 +252,7 @@ class Service:
         if self.counts.dropped <= 10 or self.counts.dropped.bit_count() == 1:
             logger.warning("dropped %s from %s:%d (%d so far)", what, *source, self.counts.dropped)
 
-    # Session
-
-    def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
-        about: dict[str, Atom] = {
-            "server": "vaebridge",
-            "version": self.about.version,
-            "protocol": PROTOCOL_VERSION,
-        }
-        about |= {"boot": self.about.boot, "model": self._default(), "device": self.engine.device}
-        self._ledger.done(ticket, now, about)
-
-    def _ping(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._ledger.done(ticket, now, {"boot": self.about.boot, "ready": int(self.engine.ready)})
-
-    def _status(self, call: Call, ticket: Ticket, now: float) -> None:
-        counts = self.counts
-        facts: dict[str, Atom] = {"boot": self.about.boot, "ready": int(self.engine.ready)}
-        facts |= {"model": self._default(), "device": self.engine.device, "queue": len(self._queue)}
-        facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
-        facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
-        facts |= {"clock": "internal", "tempo": 120.0, "playing": 0}
-        self._ledger.done(ticket, now, facts)
+    # The queue's own verbs
 
     def _sync(self, call: Call, ticket: Ticket, now: float) -> None:
         self._ledger.when_all_earlier_ended(ticket, now)
@@ -317,61 +265,8 @@ class Service:
         self._ledger.cancel(ticket.client, call.values["target"], now, forget)
         self._ledger.done(ticket, now, {})
 
-    def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
-        for name in TABLE:
-            self._ledger.send(ticket, format_message("verb", ticket.id, name))
-        self._ledger.done(ticket, now, {"count": len(TABLE)})
-
-    def _models(self, call: Call, ticket: Ticket, now: float) -> None:
-        for name, card in sorted(self.about.cards.items()):
-            facts = (name, card.family, card.bars, card.steps_per_bar, int(name in self.engine.loaded))
-            self._ledger.send(ticket, format_message("model", ticket.id, *facts))
-        self._ledger.done(ticket, now, {"count": len(self.about.cards)})
-
-    def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
-        card = self._card(call.values.get("model") or self._default())
-        for style in card.styles:
-            self._ledger.send(ticket, format_message("style", ticket.id, style))
-        self._ledger.done(ticket, now, {"model": card.name, "count": len(card.styles)})
-
     def _load(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._enqueue(Entry(ticket, Load(ticket.number, self._card(call.values["model"]).name)), now)
-
-    def _card(self, name: str) -> Card:
-        if name not in self.about.cards:
-            known = ", ".join(sorted(self.about.cards)) or "none"
-            raise RequestError("no_model", f"there is no model {name!r}; the models are: {known}")
-        return self.about.cards[name]
-
-    def _default(self) -> str:
-        return self.engine.loaded[0] if self.engine.loaded else ""
-
-    # Clips
-
-    def _clip(self, call: Call, ticket: Ticket, now: float) -> None:
-        clip = checked_clip(call.notes, call.values["beats"], call.values)
-        self.slots.put(call.values["slot"], clip)
-        self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
-
-    def _get(self, call: Call, ticket: Ticket, now: float) -> None:
-        clip = self.slots[call.values["slot"]]
-        first, count = call.values.get("first", 0), call.values.get("count", len(clip.notes))
-        if first < 0 or count < 0:
-            raise RequestError("bad_request", "first and count must be 0 or more")
-        for datagram in format_clip(ticket.id, 0, clip, first, count):
-            self._ledger.send(ticket, datagram)
-        self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
-
-    def _list(self, call: Call, ticket: Ticket, now: float) -> None:
-        clips = self.slots.items()
-        for name, clip in clips:
-            beats = float(clip.length_beats)
-            self._ledger.send(ticket, format_message("clip/slot", ticket.id, name, len(clip.notes), beats))
-        self._ledger.done(ticket, now, {"count": len(clips)})
-
-    def _clear(self, call: Call, ticket: Ticket, now: float) -> None:
-        self.slots.clear(call.values["slot"])
-        self._ledger.done(ticket, now, {"slot": call.values["slot"]})
+        self._enqueue(Entry(ticket, Load(ticket.number, self._session.card(call.values["model"]).name)), now)
 
     # Making music
 
@@ -379,10 +274,10 @@ class Service:
         """Queue what a call asks of the engine, about the clips that are in its slots now."""
         clips = [self.slots[name] for name in slots_of(call)]
         request = engine_request(call, clips)
-        if isinstance(request, Humanize) and request.clip.bars > MAX_HUMANIZE_BARS:
-            raise RequestError("too_big", f"humanize takes {MAX_HUMANIZE_BARS} bars, not {request.clip.bars}")
+        if too_long := [clip.bars for clip in clips if clip.bars > MAX_BARS]:
+            raise RequestError("too_big", f"{call.verb.name} takes {MAX_BARS} bars, not {too_long[0]}")
         if request.model is not None:
-            self._card(request.model)
+            self._session.card(request.model)
         to_slot = "" if call.verb.name == "interpolate" else call.values.get("to", "")
         job = Run(ticket.number, request)
         self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
@@ -434,3 +329,8 @@ def _reply_port(message: Message) -> int | None:
         if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
             return int(port)
     return None
+
+
+def _fingerprint(message: Message) -> int:
+    """What two messages have in common only if they say the same, id included."""
+    return hash((message.address, message.arguments))

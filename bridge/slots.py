@@ -46,7 +46,7 @@ def checked_clip(
     notes: tuple[Note, ...], beats: float, values: Mapping[str, Any], parts: tuple[Part, ...] = ()
 ) -> Clip:
     """The clip that an upload describes; RequestError if its length, meter or tempo is out of range."""
-    if beats > LONGEST_BEATS or any(note.start_beats > LONGEST_BEATS for note in notes):
+    if beats > LONGEST_BEATS or any(max(note.start_beats, note.duration_beats) > LONGEST_BEATS for note in notes):
         raise RequestError("too_big", f"a clip may have {LONGEST_BEATS:.0f} beats")
     try:
         return Clip(notes, beats, values.get("beats_per_bar", 4.0), values.get("tempo", 120.0), parts)

@@ -32,6 +32,7 @@ class Generator:
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, Resident] = {}
         self._seeds = np.random.default_rng()
+        torch.set_num_threads(1)  # a step is too small to share, and beside a busy DAW threads wait for each other
 
     @property
     def loaded(self) -> tuple[str, ...]:

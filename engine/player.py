@@ -56,7 +56,7 @@ class Player:
     def sample(self, request: Sample) -> Played:
         """New bars: z from the prior, or from where the style's clips lie."""
         steps = request.bars * 16
-        z = self._style(request.style, request.count) if request.style else self._prior(request.count)
+        z = self._prior(request.count, request.style)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, 120.0, 16)
         return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [120.0]))
 
@@ -91,7 +91,7 @@ class Player:
             offset_known=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
         )
         z = (
-            self._style(request.style, request.count)
+            self._prior(request.count, request.style)
             if request.style
             else self._encode(example, request.temperature)
         )
@@ -126,11 +126,10 @@ class Player:
         return Played(self._clips(grooves, _own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
 
     def vary(self, request: Vary) -> Played:
-        """z = similarity·mu + (1 − similarity)·noise, as MusicVAE's JavaScript port does."""
+        """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
         clip, count = request.clip, request.count
         mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
-        noise = self.noise.normal(count, 1, mu.shape[-1])
-        z = request.similarity * mu + (1 - request.similarity) * noise
+        z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
         grooves = self._decode(z, given, request.temperature)
         pitches = _own_pitches(self.drum_map, clip)
@@ -140,11 +139,11 @@ class Player:
         given = self._given(cells.groove(), request.clip, request.count)
         example = tasks.humanize(given.groove, given)
         if request.style:
-            z = self._style(request.style, request.count, request.temperature)
+            z = self._prior(request.count, request.style, temperature=request.temperature)
         elif "humanize" in self.resident.config.recipe.tasks:
             z = self._encode(example, request.temperature)
         else:  # a model that has never heard hits alone takes its feel from the prior
-            z = request.temperature * self._prior(request.count)
+            z = self._prior(request.count, temperature=request.temperature)
         decoded = self._decode(z, example.given, request.temperature)
         return list(decoded.cpu().numpy())
 
@@ -169,19 +168,9 @@ class Player:
         mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
         return mu + temperature * sigma * self.noise.normal(len(mu), 1, mu.shape[-1])
 
-    def _prior(self, count: int) -> Tensor:
-        """A z a row: (batch, 1, z)."""
-        return self.noise.normal(count, 1, self.resident.config.shape.z)
-
-    def _style(self, style: str, count: int, temperature: float = 1.0) -> Tensor:
-        """A z a row from where a style's clips lie: (batch, 1, z)."""
-        known = self.resident.card.styles
-        if style not in known:
-            names = ", ".join(known) or "none"
-            raise ModelError(f"{self.resident.card.name} knows no style {style!r}; it knows: {names}")
-        index = known.index(style)
-        noise = self.noise.normal(count, 1, self.resident.config.shape.z)
-        return self.resident.style_mean[index] + temperature * self.resident.style_spread[index] * noise
+    def _prior(self, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
+        """A z a row, from where a style's clips lie or all clips: (batch, 1, z)."""
+        return self.resident.prior.draw(self.noise, count, style, temperature=temperature)[:, None]
 
     def _decode(self, z: Tensor, given: Given, temperature: float) -> Tensor:
         """(batch, window, z) -> grooves (batch, step, 27)."""

@@ -1,4 +1,4 @@
-"""A model in memory: its verified weights on a device, and where its styles lie."""
+"""A model in memory: its verified weights and its prior, on a device."""
 
 import logging
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine.errors import WeightsError
 from engine.model.vae import Vae
+from engine.prior import Prior, standard_prior
 from engine.registry import Config, find_config
 from engine.weights import Card, Library
 
@@ -16,14 +17,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A model in memory, ready to run. style_mean and style_spread (style, z) belong to card.styles."""
+    """A model in memory, ready to run."""
 
     card: Card
     config: Config
     model: Vae
     device: torch.device
-    style_mean: Tensor
-    style_spread: Tensor
+    prior: Prior
 
 
 def load_resident(library: Library, name: str, device: torch.device) -> Resident:
@@ -31,17 +31,17 @@ def load_resident(library: Library, name: str, device: torch.device) -> Resident
     card = library.card(name)
     config = find_config(card.config)
     tensors = {key: tensor.float() for key, tensor in library.tensors(name).items()}
-    empty = torch.empty(0, config.shape.z)
-    mean, spread = tensors.pop("styles.mean", empty), tensors.pop("styles.spread", empty)
+    stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
+    prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
     model = Vae(config.shape)
     _check_tensors(name, model, tensors)
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
     try:
-        return Resident(card, config, model.to(device), device, mean.to(device), spread.to(device))
+        return Resident(card, config, model.to(device), device, prior.to(device))
     except torch.OutOfMemoryError:
         logger.warning("%s: the GPU is out of memory, loading it on the CPU", name)
-        return Resident(card, config, model.cpu(), torch.device("cpu"), mean, spread)
+        return Resident(card, config, model.cpu(), torch.device("cpu"), prior)
 
 
 def _check_tensors(name: str, model: Vae, tensors: dict[str, Tensor]) -> None:

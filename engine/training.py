@@ -19,8 +19,9 @@ from torch import Tensor
 from engine.data.corpus import read_corpus
 from engine.data.windows import Windows, cut_windows
 from engine.errors import TrainingError
-from engine.model.tasks import TRAINING_TASKS, nothing_given, transfer
+from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import Vae
+from engine.prior import Prior, fit_prior
 from engine.registry import Config, Recipe, find_config
 from engine.weights import Card, write_weights
 
@@ -216,14 +217,12 @@ class Run:
         return losses["total"] * len(grooves)
 
     def write(self, name: str) -> Card:
-        """The best epoch's weights in bf16, with each style's mean and spread of z, and the card."""
+        """The best epoch's weights in bf16, the prior of their z, and the card."""
         self.model.load_state_dict(self.best_state)
         self.model.eval()
+        prior = self.prior()
         tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.best_state.items()}
-        names, mean, spread = self.styles()
-        tensors |= (
-            {"styles.mean": mean.to(torch.bfloat16), "styles.spread": spread.to(torch.bfloat16)} if names else {}
-        )
+        tensors |= {key: value.to(torch.bfloat16).contiguous() for key, value in prior.tensors().items()}
         config = self.config
         card = Card(
             name=name,
@@ -232,7 +231,7 @@ class Run:
             bars=max(config.recipe.bars),
             steps_per_bar=16,
             verbs=config.verbs,
-            styles=names,
+            styles=prior.names,
             sha256="",
             license="Apache-2.0",
             data="Groove MIDI Dataset, Gillick et al. 2019, CC BY 4.0; official train split, 4/4",
@@ -253,21 +252,20 @@ class Run:
         return write_weights(self.out, tensors, card)
 
     @torch.no_grad()
-    def styles(self) -> tuple[tuple[str, ...], Tensor, Tensor]:
-        """The mean and standard deviation of mu over the windows of each style with at least 8 of them."""
-        windows = self.datasets.train[max(self.datasets.train)]
-        mus = []
-        for first in range(0, len(windows), 512):
-            grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
-            example = transfer(grooves, nothing_given(grooves, grooves.new_full((len(grooves),), 120.0)))
-            mus.append(self.model.encode(example.heard).mu.cpu())
-        mu, style = torch.cat(mus), torch.from_numpy(windows.style)
-        kept = [index for index in range(len(windows.style_names)) if int((style == index).sum()) >= 8]
-        if not kept:
-            return (), mu[:0], mu[:0]
-        mean = torch.stack([mu[style == index].mean(dim=0) for index in kept])
-        spread = torch.stack([mu[style == index].std(dim=0) for index in kept])
-        return tuple(windows.style_names[index] for index in kept), mean, spread
+    def prior(self) -> Prior:
+        """Where the train windows of each style lie."""
+        posteriors, styles = [], []
+        names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
+        for windows in self.datasets.train.values():
+            for first in range(0, len(windows), 512):
+                grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
+                tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
+                heard = autoencode(grooves, nothing_given(grooves, tempo_bpm)).heard
+                posteriors.append(self.model.encode(heard))
+            places = [names.index(name) for name in windows.style_names] + [-1]
+            styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
+        mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
+        return fit_prior(mu, sigma, torch.cat(styles), tuple(names))
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from engine.model.lstm import InitialState, Lstm, Stepper
 from engine.model.noise import Noise
-from engine.model.plan import PLAN_DEPTH, Plan, keep_some
+from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
@@ -22,8 +22,8 @@ class PatternDecoder(nn.Module):
     """p(hits | z, what is given): subsets that contradict a given hit, or a tap, have no probability.
 
     A bidirectional LSTM reads what is given; an LSTM then writes the steps. Step input = [hits of the step before,
-    z, plan, context]. The categorical over subsets is MusicVAE's for drums (arXiv 1803.05428). In training half of
-    the steps before are hidden, and the plan alone must say the hits as well: so z holds the pattern.
+    hits a bar before, z, plan, context]. The categorical over subsets is MusicVAE's (arXiv 1803.05428). In training
+    half of the past is hidden, and the plan alone must say the hits as well: so z holds the pattern.
     """
 
     bits: Tensor
@@ -34,7 +34,7 @@ class PatternDecoder(nn.Module):
         self.initial_state = InitialState(z, hidden)
         self.plan = Plan(z)
         self.planned_hits = nn.Linear(PLAN_DEPTH, CLASSES)
-        self.lstm = Lstm(CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
+        self.lstm = Lstm(2 * CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.dropout = nn.Dropout(dropout)
         bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
@@ -44,8 +44,8 @@ class PatternDecoder(nn.Module):
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
         hits = target[..., HITS]
         static = self.static(z[:, None].expand(-1, hits.shape[1], -1), given)
-        previous = keep_some(F.pad(hits[:, :-1], (0, 0, 1, 0)), HIDDEN_SHARE, self.training)
-        inputs = torch.cat([previous, self.dropout(static)], dim=-1)
+        past = [keep_some(later(hits, by), HIDDEN_SHARE, self.training) for by in (1, given.steps_per_bar)]
+        inputs = torch.cat([*past, self.dropout(static)], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         logits = self.output(hidden) + self._impossible(given)
         subset = (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
@@ -61,17 +61,17 @@ class PatternDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        cell = Stepper(self.lstm, CLASSES, self.initial_state(z[:, 0]))
+        cell = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0]))
         gates = cell.project(self.static(z, given)).unbind(1)
         known = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
         logits, weights = z.new_empty(batch, SUBSETS), self.output.weight.t()
-        rows = []
+        bar = given.steps_per_bar
+        rows = [z.new_zeros(batch, CLASSES)] * bar  # a bar of rests comes before the first
         for gate, bias in zip(gates, known.unbind(1), strict=True):
             torch.addmm(bias, cell.step(gate), weights, out=logits)
-            hits = self.bits[logits.argmax(dim=-1)]
-            cell.fed.copy_(hits)
-            rows.append(hits)
-        return torch.stack(rows, dim=1)
+            rows.append(self.bits[logits.argmax(dim=-1)])
+            torch.cat([rows[-1], rows[-bar]], dim=1, out=cell.fed)
+        return torch.stack(rows[bar:], dim=1)
 
     def static(self, z: Tensor, given: Given) -> Tensor:
         """What a step's input has besides the past: (batch, step, z + 24 + 2·context)."""

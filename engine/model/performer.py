@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.lstm import InitialState, Lstm, State, Stepper
 from engine.model.noise import Noise
-from engine.model.plan import PLAN_DEPTH, Plan, keep_some
+from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
@@ -27,11 +27,14 @@ MEAN_WEIGHTS = (4.0, 8.0)
 HIDDEN_SHARE = 0.25
 """The share of hits whose past is hidden in training."""
 
-GAP, OWN = 2, 3
-PAST = OWN + 2 * CLASSES
-"""What a hit knows of those before: the last one's offset and velocity, the gap to it in beats; then each drum's
-last offset, each drum's last velocity.
+OWN, AGO = 2, 2 + 2 * CLASSES
+PAST = AGO + 2
+"""How what came before was played: the last hit's offset and velocity; each drum's last offset, each drum's last
+velocity; the offset and velocity of the same drum a bar ago.
 """
+
+PLACE = 2
+"""The beats since the hit before, and whether the same drum was hit a bar ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class Performer(nn.Module):
     """p(offset, velocity | hits, z, what is given of them), a hit at a time.
 
     A bidirectional LSTM reads all hits, what is known of how they are played, the taps, the position in the bar
-    and the tempo. Hit input = [past, drum, z, plan, context at the step]; the mean is of all but the past. In
-    training a quarter of the pasts are hidden: so z holds the feel.
+    and the tempo. Hit input = [past, place, drum, z, plan, context at the step]; the mean is of all from drum on.
+    In training a quarter of the pasts are hidden: so z holds the feel.
     """
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
@@ -85,7 +88,7 @@ class Performer(nn.Module):
         static = CLASSES + z + PLAN_DEPTH + 2 * context
         self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))
         self.initial_state = InitialState(z, hidden)
-        self.lstm = Lstm(PAST + static, hidden)
+        self.lstm = Lstm(PAST + PLACE + static, hidden)
         self.offset = nn.Linear(hidden, OFFSET_BINS)
         self.velocity_hidden = nn.Linear(hidden, hidden // 2)
         self.offset_drawn = nn.Embedding(OFFSET_BINS, hidden // 2)
@@ -98,7 +101,10 @@ class Performer(nn.Module):
         path = walk(hits)
         z_steps = z[:, None].expand(-1, hits.shape[1], -1)
         static = self.dropout(self._static(path, z_steps, hits, given))
-        inputs = torch.cat([keep_some(_past(path, target), HIDDEN_SHARE, self.training), static], dim=-1)
+        past = torch.cat(
+            [_past(path, target, given.steps_per_bar), _place(path, hits, given.steps_per_bar)], dim=-1
+        )
+        inputs = torch.cat([keep_some(past, HIDDEN_SHARE, self.training), static], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         offset, velocity = path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])
         unknown = path.real * (1 - path.at(given.played_known))
@@ -125,7 +131,10 @@ class Performer(nn.Module):
         else:
             jitter = path.rows_at(noise.uniform(batch, steps * CLASSES, 2)) - 0.5
             gumbel = temperature * path.rows_at(noise.gumbel(batch, steps * CLASSES, OFFSET_BINS + VELOCITY_BINS))
-            played = self._walk(path, static, z[:, 0], known, told, jitter, gumbel)
+            told = torch.where(known[..., None] > 0, told, torch.nan)
+            static = torch.cat([_place(path, hits, given.steps_per_bar), static], dim=-1)
+            state = self.initial_state(z[:, 0])
+            played = self._walk(path, static, state, told, jitter, gumbel, given.steps_per_bar * CLASSES)
         offset, velocity = played[..., 0].clamp(-1, 1), played[..., 1].clamp(0, 1)
         values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * path.real[..., None]
         groove = torch.zeros(batch, steps * CLASSES, 3, device=z.device)
@@ -133,14 +142,14 @@ class Performer(nn.Module):
         return groove.view(batch, steps, CLASSES, 3).transpose(2, 3).flatten(2)
 
     def _walk(
-        self, path: Walk, static: Tensor, z: Tensor, known: Tensor, told: Tensor, jitter: Tensor, gumbel: Tensor
+        self, path: Walk, static: Tensor, state: State, told: Tensor, jitter: Tensor, gumbel: Tensor, bar_cells: int
     ) -> Tensor:
-        """One hit after the other: offset and velocity (batch, hit, 2).
+        """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
 
         Chance (batch, hit, n) belongs to a cell, not to its turn: jitter -.5...5 places a value in its bin.
         """
-        cell = Stepper(self.lstm, PAST, self.initial_state(z))
-        gates = cell.project(static) + _gaps(path)[..., None] * self.lstm.weight_ih_l0[:, GAP]
+        cell = Stepper(self.lstm, PAST, state)
+        gates = cell.project(static)
         offset_noise, velocity_noise = gumbel[..., :OFFSET_BINS], gumbel[..., OFFSET_BINS:]
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         bias = bias + F.pad(offset_noise, (0, self.velocity_hidden.out_features))
@@ -148,13 +157,19 @@ class Performer(nn.Module):
         both = bias.new_empty(bias.shape[0], bias.shape[2])
         offset_logits, hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         drawn, velocity_weights = self.offset_drawn.weight, self.velocity.weight.t()
-        offsets, velocities = _values(z)
+        offsets, velocities = _values(gates)
         played = jitter * torch.stack([offsets[1] - offsets[0], velocities[1] - velocities[0]])
         slots = torch.stack([path.drum + OWN, path.drum + OWN + CLASSES], dim=-1)
-        last, told = cell.fed[:, :2], torch.where(known[..., None] > 0, told, torch.nan)
-        turns = (gates, bias, velocity_noise + self.velocity.bias, played, slots, told)
-        any_known = bool(known.any())
-        for gate, offset_bias, velocity_bias, pair, slot, fixed in zip(*(t.unbind(1) for t in turns), strict=True):
+        history = gates.new_zeros(
+            len(gates), bar_cells + int(path.cell.max()) + 1, 2
+        )  # by cell, a bar of rests first
+        here = path.cell[..., None].expand(-1, -1, 2)
+        last, ago, any_known = cell.fed[:, :2], cell.fed[:, AGO:], not bool(told.isnan().all())
+        turns = (gates, bias, velocity_noise + self.velocity.bias, played, slots, told, here)
+        for gate, offset_bias, velocity_bias, pair, slot, fixed, cells in zip(
+            *(turn.unbind(1) for turn in turns), strict=True
+        ):
+            ago.copy_(history.gather(1, cells[:, None])[:, 0])
             torch.addmm(offset_bias, cell.step(gate), weights, out=both)
             offset_bin = offset_logits.argmax(dim=-1)
             pair[:, 0] += offsets.take(offset_bin)
@@ -168,6 +183,7 @@ class Performer(nn.Module):
                 pair[:, 1] = torch.where(fixed[:, 1].isnan(), pair[:, 1], fixed[:, 1])
             last.copy_(pair)
             cell.fed.scatter_(1, slot, pair)
+            history.scatter_(1, cells[:, None] + bar_cells, pair[:, None])
         return played
 
     def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Tensor:
@@ -182,8 +198,8 @@ class Performer(nn.Module):
         return torch.cat([F.one_hot(path.drum, CLASSES).to(hits), at_hit], dim=-1)
 
 
-def _past(path: Walk, target: Tensor) -> Tensor:
-    """What each hit knows of those before it, from how they were played: (batch, hit, 21)."""
+def _past(path: Walk, target: Tensor, bar: int) -> Tensor:
+    """What each hit knows of those before it, from how they were played: (batch, hit, 22)."""
     values = torch.stack([path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])], dim=-1)
     previous = F.pad(values[:, :-1], (0, 0, 1, 0))
     slots = []
@@ -192,14 +208,15 @@ def _past(path: Walk, target: Tensor) -> Tensor:
         last = torch.where(path.drum == drum, order, -1).cummax(dim=1).values
         last = F.pad(last[:, :-1], (1, 0), value=-1)
         slots.append(values.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, 2)) * (last >= 0)[..., None])
-    each = torch.stack(slots, dim=2)
-    return torch.cat([previous, _gaps(path)[..., None], each[..., 0], each[..., 1]], dim=-1)
+    own = torch.stack(slots, dim=2)
+    ago = [path.at(later(target[..., block], bar))[..., None] for block in (OFFSETS, VELOCITIES)]
+    return torch.cat([previous, own[..., 0], own[..., 1], *ago], dim=-1)
 
 
-def _gaps(path: Walk) -> Tensor:
-    """The beats since the hit before, at most 2: (batch, hit)."""
+def _place(path: Walk, hits: Tensor, bar: int) -> Tensor:
+    """The beats since the hit before, at most 2, and whether the drum was hit a bar ago: (batch, hit, 2)."""
     gap = F.pad(path.step[:, 1:] - path.step[:, :-1], (1, 0))
-    return (gap / 4).clamp(0, 2)
+    return torch.stack([(gap / 4).clamp(0, 2), path.at(later(hits, bar))], dim=-1)
 
 
 def _offset_bin(offset: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 PLAN_STEPS = 64
 """Four bars: the longest window that is trained; a longer clip has a z for each four bars."""
@@ -20,6 +21,12 @@ class Plan(nn.Module):
         """(batch, step, z) -> (batch, step, 24)."""
         steps = torch.arange(z.shape[1], device=z.device) % PLAN_STEPS
         return torch.einsum("bsz,szd->bsd", z, self.weight[steps])
+
+
+def later(grid: Tensor, by: int) -> Tensor:
+    """(batch, step, n) moved to later steps, zeros before."""
+    steps = grid.shape[1]
+    return F.pad(grid, (0, 0, by, 0))[:, :steps]
 
 
 def keep_some(past: Tensor, rate: float, training: bool) -> Tensor:

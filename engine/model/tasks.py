@@ -23,7 +23,7 @@ class Given:
 
     groove (batch, step, 27), of which hits_known (batch, step, 9) says whose hit bit is fixed, played_known whose
     velocity and offset are; taps (batch, step, 6) = hit | velocity | offset | taps, velocity, offset are known;
-    position (batch, step) the sixteenth in the bar, below 16; tempo_bpm (batch,).
+    position (batch, step) the sixteenth in the bar, below 16; tempo_bpm (batch,); steps_per_bar.
     """
 
     groove: Tensor
@@ -32,6 +32,7 @@ class Given:
     taps: Tensor
     position: Tensor
     tempo_bpm: Tensor
+    steps_per_bar: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) ->
     if steps_per_bar > 16:
         position = position * 16 // steps_per_bar
     taps = groove.new_zeros(batch, steps, 6)
-    return Given(groove, unknown, unknown, taps, position.expand(batch, steps), tempo_bpm)
+    return Given(groove, unknown, unknown, taps, position.expand(batch, steps), tempo_bpm, steps_per_bar)
 
 
 def autoencode(groove: Tensor, given: Given) -> Example:

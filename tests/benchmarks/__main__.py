@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.benchmarks import engine_latency
+from tests.benchmarks import engine_latency, osc_latency
 from tests.benchmarks.engine_latency import Row
 
 
@@ -22,7 +22,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="how often each is run")
     runs = parser.parse_args().runs
-    sys.stdout.write("inside the engine\n" + table(engine_latency.measure(runs)))
+    sys.stdout.write("inside the engine\n" + table(engine_latency.measure(runs)) + "\n")
+    rows, footprint = osc_latency.measure(runs)
+    sys.stdout.write("over OSC\n" + table(rows) + osc_latency.footprint_text(footprint))
 
 
 if __name__ == "__main__":

@@ -449,6 +449,17 @@ def test_humanize_gives_note_for_note(peer: Peer) -> None:
     assert float(answer.keys["total_ms"]) >= float(answer.keys["ms"]) > 0
 
 
+def test_a_number_that_no_float32_holds_harms_nobody(peer: Peer) -> None:
+    """Doubles are accepted, floats are sent."""
+    peer.send_raw(
+        b"/vae/clip\0\0\0"
+        + b",isfiifdii".ljust(12, b"\0")
+        + struct.pack(">i8sfiifdii", 600, b"huge", 4.0, 1, 36, 0.0, 1e300, 100, 0)
+    )
+    assert peer.answer(600).code in ("too_big", "bad_request")
+    assert peer.ask("clip/get", "slot", "huge").code == "no_clip"
+
+
 def test_other_results_are_sorted_by_start_and_pitch(peer: Peer) -> None:
     peer.upload("unsorted", Clip((Note(40, 2.0, 0.5, 9), Note(38, 1.0, 0.5, 9), Note(36, 1.0, 0.5, 9)), 8.0))
     assert [row[0] for row in peer.ask("vary", "slot", "unsorted").notes()] == [36, 38, 40]

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import tomlkit
 
+from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon
 from tests.bridge.peer import Peer, datagram, stiff_clip
 
@@ -126,6 +129,20 @@ def test_clips_outlive_the_model_process(running: Daemon) -> None:
             peer.ask("ping")
         wait_until_ready(peer)
         assert len(peer.ask("humanize", "slot", "kept").notes()) == 48
+
+
+def test_a_model_that_was_loaded_is_there_again_after_a_restart(start: Start, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        card = Card(name=name, config="c", family="f", bars=2, steps_per_bar=16, verbs=("sample",), sha256="")
+        (tmp_path / f"{name}.toml").write_text(tomlkit.dumps(asdict(card)), encoding="utf-8")
+    daemon = start("fake", weight_folders=tmp_path, models="one")
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        assert peer.ask("load", "model", "two").keys["model"] == "two"
+        assert peer.ask("sample", "style", "crash").code == "engine_down"
+        wait_until_ready(peer)
+        assert peer.ask("sample").keys["model"] == "two"
+        assert {(row[0], row[4]) for row in peer.ask("models").rows("model")} == {("one", 1), ("two", 1)}
 
 
 def test_a_request_that_hangs_times_out_and_the_next_is_served(start: Start) -> None:

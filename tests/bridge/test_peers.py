@@ -34,7 +34,7 @@ def test_pd_gets_every_note_played_and_with_one_seed_the_same(daemon: Daemon, tm
     needs("pd", "puredata-core")
     clip = stiff_clip(48)
     lines = lines_from_pd(daemon, clip, tmp_path / "received.txt")
-    assert lines[0] == "vae done 1 clip slot a notes 48".split()
+    assert lines[0] == ["vae", "done", "1", "clip", "slot", "a", "notes", "48"]
     played = [
         [float(word) for word in line[6:]] for line in lines if line[:2] == ["vae", "notes"] and len(line) > 200
     ]
@@ -44,8 +44,18 @@ def test_pd_gets_every_note_played_and_with_one_seed_the_same(daemon: Daemon, tm
     assert played[0][2::5] == [note.duration_beats for note in clip.notes]
     assert played[0][1::5] != [note.start_beats for note in clip.notes]
     assert [line[2:4] for line in lines if line[1] == "done"][1:] == [["2", "humanize"], ["3", "humanize"]]
-    (ms,) = [float(line[1]) for line in lines if line[0] == "ms"]
-    assert ms < 100, "25 on a machine that does nothing else: tests.benchmarks says how long it takes"
+
+
+@pytest.mark.pd
+def test_pd_has_it_back_in_25_ms(daemon: Daemon, tmp_path: Path, needs: Needs) -> None:
+    needs("pd", "puredata-core")
+    times_ms = []
+    for attempt in range(5):  # something else may be running here
+        lines = lines_from_pd(daemon, stiff_clip(48), tmp_path / f"received-{attempt}.txt")
+        times_ms += [float(line[1]) for line in lines if line[0] == "ms"]
+        if times_ms[-1] < 25:
+            return
+    pytest.fail(f"{times_ms} ms")
 
 
 @pytest.mark.liblo

@@ -33,7 +33,7 @@ class FakeDaemon:
         self.port: int = self.wire.getsockname()[1]
         self.requests: list[tuple[str, list[object]]] = []
         self.slots: dict[str, list[list[object]]] = {}
-        self.lossy = False
+        self.losses = 0
         self.slot = ""
         threading.Thread(target=self.listen, daemon=True).start()
 
@@ -69,10 +69,11 @@ class FakeDaemon:
             yield "fail", verb, "unknown_verb", f"there is no verb {verb}"
 
     def play(self, notes: list[list[object]], verb: str) -> Iterator[tuple[object, ...]]:
+        self.losses -= 1
         yield "notes/begin", 0, len(notes), 8.0
         for first in range(0, len(notes), 48):
             chunk = notes[first : first + 48]
-            if not (self.lossy and first):
+            if not (self.losses >= 0 and first):
                 played = (value for note in chunk for value in (*note[:3], 50, note[4]))
                 yield "notes", 0, first, len(chunk), *played
         yield "notes/end", 0, len(notes)
@@ -119,9 +120,14 @@ def test_the_clips_of_an_interpolation_go_into_their_slots(daemon: FakeDaemon, r
     assert daemon.requests[-1] == ("interpolate", ["from", "send-from", "to", "send-to", "steps", 3])
 
 
-def test_lost_notes_are_told(daemon: FakeDaemon, remote: Remote) -> None:
-    daemon.lossy = True
-    with pytest.raises(BridgeError, match="were lost on the way"):
+def test_lost_notes_are_asked_for_again(daemon: FakeDaemon, remote: Remote) -> None:
+    daemon.losses = 2
+    assert len(remote.run(Humanize(clip=CLIP)).clips[0].notes) == len(NOTES)
+
+
+def test_notes_that_never_arrive_are_told(daemon: FakeDaemon, remote: Remote) -> None:
+    daemon.losses = 100
+    with pytest.raises(BridgeError, match="not all of it arrives"):
         remote.run(Humanize(clip=CLIP))
 
 

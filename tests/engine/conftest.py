@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from engine.model.vae import Vae
+from engine.prior import Prior
 from engine.registry import find_config
 from engine.weights import Card, Library, write_weights
 
@@ -13,8 +14,9 @@ def write_random_weights(folder: Path, config_name: str, name: str | None = None
     config = find_config(config_name)
     torch.manual_seed(0)
     tensors = {key: value.to(torch.bfloat16) for key, value in Vae(config.shape).state_dict().items()}
-    tensors["styles.mean"] = torch.randn(2, config.shape.z).to(torch.bfloat16)
-    tensors["styles.spread"] = torch.rand(2, config.shape.z).to(torch.bfloat16)
+    z = config.shape.z
+    prior = Prior(("funk", "rock"), torch.randn(2, z), torch.eye(z).repeat(2, 1, 1), torch.full((2,), 0.5))
+    tensors |= {key: value.to(torch.bfloat16) for key, value in prior.tensors().items()}
     card = Card(
         name=name or config.name,
         config=config.name,

@@ -150,7 +150,7 @@ def test_the_meter_and_tempo_of_the_clip_are_kept(generator):
 
 
 def test_a_style_that_is_unknown_is_answered_with_the_known_ones(generator):
-    with pytest.raises(ModelError, match="knows no style 'polka'; it knows: funk, rock"):
+    with pytest.raises(ModelError, match="there is no style 'polka'; there are: funk, rock"):
         generator.run(Sample(style="polka"))
 
 

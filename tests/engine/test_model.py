@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from engine.model import tasks
 from engine.model.encoder import Posterior
 from engine.model.noise import Noise
-from engine.model.performer import OFFSET_BINS, _past, walk
+from engine.model.performer import OFFSET_BINS, _past, _place, walk
+from engine.model.plan import later
 from engine.model.vae import Vae
 from engine.registry import CONFIGS
 
@@ -85,7 +86,8 @@ def test_a_rows_notes_do_not_depend_on_its_neighbours(model, groove, nothing):
     """A padded walk must not leak from row to row."""
     given = tasks.humanize(groove, nothing).given
     together = model.decode(latent(model)[1], given, temperature=0.0, noise=Noise(1))
-    alone = replace(given, **{name: getattr(given, name)[2:3] for name in given.__dataclass_fields__})
+    tensors = {name: value for name in given.__dataclass_fields__ if torch.is_tensor(value := getattr(given, name))}
+    alone = replace(given, **{name: value[2:3] for name, value in tensors.items()})
     torch.testing.assert_close(
         model.decode(latent(model)[1][2:3], alone, temperature=0.0, noise=Noise(1)), together[2:3]
     )
@@ -95,7 +97,7 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     z, path = latent(drummer)
     pattern = drummer.decoder.pattern
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
-    inputs = torch.cat([F.pad(hits[:, :-1], (0, 0, 1, 0)), pattern.static(path, nothing)], dim=-1)
+    inputs = torch.cat([later(hits, 1), later(hits, 16), pattern.static(path, nothing)], dim=-1)
     logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z)))
     assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
 
@@ -105,7 +107,8 @@ def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove,
     performer, given = drummer.decoder.performer, tasks.humanize(groove, nothing).given
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
-    inputs = torch.cat([_past(order, played), performer._static(order, path, groove[..., :9], given)], dim=-1)
+    past = torch.cat([_past(order, played, 16), _place(order, groove[..., :9], 16)], dim=-1)
+    inputs = torch.cat([past, performer._static(order, path, groove[..., :9], given)], dim=-1)
     bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))).argmax(dim=-1)
     middle = torch.linspace(-1, 1, OFFSET_BINS)[bins]
     assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5

@@ -1,0 +1,111 @@
+"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.engine_queue import EngineQueue
+from bridge.errors import RequestError
+from bridge.ledger import Ledger, Ticket
+from bridge.osc_packet import Atom
+from bridge.protocol import PROTOCOL_VERSION, TABLE, Call
+from bridge.replies import format_message
+from engine.weights import Card
+
+Handler = Callable[[Call, Ticket, float], None]
+"""Answers one call, under its ticket, at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What stays the same while the daemon runs."""
+
+    version: str
+    boot: int
+    own_port: int
+    cards: Mapping[str, Card]
+    timeout_seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class Engine:
+    """What is known of the other process. down says why it is not there, if it will not come back by itself."""
+
+    started: float
+    ready: bool = False
+    device: str = ""
+    loaded: tuple[str, ...] = ()
+    down: str = ""
+    ever_ready: bool = False
+
+    def became_ready(self, device: str, loaded: tuple[str, ...]) -> None:
+        """The models are warm."""
+        self.ready, self.ever_ready, self.down = True, True, ""
+        self.device, self.loaded = device, loaded
+
+    @property
+    def default(self) -> str:
+        """The model that answers where none is named, empty before there is one."""
+        return self.loaded[0] if self.loaded else ""
+
+
+class Session:
+    """Answers from what is known; asks nobody."""
+
+    def __init__(self, about: About, engine: Engine, ledger: Ledger, queue: EngineQueue):
+        self._about, self._engine, self._ledger, self._queue = about, engine, ledger, queue
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs by name."""
+        return {
+            "hello": self._hello,
+            "ping": self._ping,
+            "status": self._status,
+            "verbs": self._verbs,
+            "models": self._models,
+            "styles": self._styles,
+        }
+
+    def card(self, name: str) -> Card:
+        """The model of that name; RequestError that lists the names there are."""
+        if name not in self._about.cards:
+            known = ", ".join(sorted(self._about.cards)) or "none"
+            raise RequestError("no_model", f"there is no model {name!r}; the models are: {known}")
+        return self._about.cards[name]
+
+    def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
+        about: dict[str, Atom] = {
+            "server": "vaebridge",
+            "version": self._about.version,
+            "protocol": PROTOCOL_VERSION,
+        }
+        about |= {"boot": self._about.boot, "model": self._engine.default, "device": self._engine.device}
+        self._ledger.done(ticket, now, about)
+
+    def _ping(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._ledger.done(ticket, now, {"boot": self._about.boot, "ready": int(self._engine.ready)})
+
+    def _status(self, call: Call, ticket: Ticket, now: float) -> None:
+        counts = self._ledger.counts
+        facts: dict[str, Atom] = {"boot": self._about.boot, "ready": int(self._engine.ready)}
+        facts |= {"model": self._engine.default, "device": self._engine.device, "queue": len(self._queue)}
+        facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
+        facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
+        facts |= {"clock": "internal", "tempo": 120.0, "playing": 0}
+        self._ledger.done(ticket, now, facts)
+
+    def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
+        for name in TABLE:
+            self._ledger.send(ticket, format_message("verb", ticket.id, name))
+        self._ledger.done(ticket, now, {"count": len(TABLE)})
+
+    def _models(self, call: Call, ticket: Ticket, now: float) -> None:
+        for name, card in sorted(self._about.cards.items()):
+            facts = (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
+            self._ledger.send(ticket, format_message("model", ticket.id, *facts))
+        self._ledger.done(ticket, now, {"count": len(self._about.cards)})
+
+    def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
+        card = self.card(call.values.get("model") or self._engine.default)
+        for style in card.styles:
+            self._ledger.send(ticket, format_message("style", ticket.id, style))
+        self._ledger.done(ticket, now, {"model": card.name, "count": len(card.styles)})

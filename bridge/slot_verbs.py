@@ -1,0 +1,49 @@
+"""The verbs on slots: put a small clip in, get it back, list, clear. Pure."""
+
+from bridge.errors import RequestError
+from bridge.ledger import Ledger, Ticket
+from bridge.protocol import Call
+from bridge.replies import format_clip, format_message
+from bridge.session import Handler
+from bridge.slots import Slots, checked_clip
+
+
+class SlotVerbs:
+    """Answers from the slots; asks nobody."""
+
+    def __init__(self, slots: Slots, ledger: Ledger):
+        self._slots, self._ledger = slots, ledger
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs by name."""
+        return {
+            "clip": self._clip,
+            "clip/get": self._get,
+            "clip/list": self._list,
+            "clip/clear": self._clear,
+        }
+
+    def _clip(self, call: Call, ticket: Ticket, now: float) -> None:
+        clip = checked_clip(call.notes, call.values["beats"], call.values)
+        self._slots.put(call.values["slot"], clip)
+        self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
+
+    def _get(self, call: Call, ticket: Ticket, now: float) -> None:
+        clip = self._slots[call.values["slot"]]
+        first, count = call.values.get("first", 0), call.values.get("count", len(clip.notes))
+        if first < 0 or count < 0:
+            raise RequestError("bad_request", "first and count must be 0 or more")
+        for datagram in format_clip(ticket.id, 0, clip, first, count):
+            self._ledger.send(ticket, datagram)
+        self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
+
+    def _list(self, call: Call, ticket: Ticket, now: float) -> None:
+        clips = self._slots.items()
+        for name, clip in clips:
+            beats = float(clip.length_beats)
+            self._ledger.send(ticket, format_message("clip/slot", ticket.id, name, len(clip.notes), beats))
+        self._ledger.done(ticket, now, {"count": len(clips)})
+
+    def _clear(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._slots.clear(call.values["slot"])
+        self._ledger.done(ticket, now, {"slot": call.values["slot"]})

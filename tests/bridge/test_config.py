@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from bridge.config import Config
+from bridge.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return tmp_path
+
+
+def test_flags_come_before_the_environment_before_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "vaebridge.toml").write_text('osc_port = 1\ndevice = "file"\nosc_host = "file"\n')
+    monkeypatch.setenv("VAEBRIDGE_OSC_PORT", "2")
+    monkeypatch.setenv("VAEBRIDGE_DEVICE", "environment")
+    config = Config(osc_port=3)
+    assert (config.osc_port, config.device, config.osc_host) == (3, "environment", "file")
+    assert config.request_timeout_seconds == 60
+
+
+def test_a_file_can_be_named(folder: Path) -> None:
+    (folder / "other.toml").write_text("osc_port = 9\n")
+    assert Config(config=folder / "other.toml").osc_port == 9
+
+
+def test_lists_are_written_with_commas_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAEBRIDGE_MODELS", "a, b")
+    monkeypatch.setenv("VAEBRIDGE_WEIGHT_FOLDERS", "x,y")
+    assert Config().models == ("a", "b")
+    assert Config().weight_folders == (Path("x"), Path("y"))
+
+
+def test_every_field_has_a_description() -> None:
+    assert all(field.description for field in Config.model_fields.values())
+
+
+def test_unknown_settings_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="osc_prot"):
+        Config(osc_prot=1)
+    (folder / "vaebridge.toml").write_text("tempoo = 1\n")
+    with pytest.raises(ConfigError, match="tempoo"):
+        Config()
+    (folder / "vaebridge.toml").unlink()
+    monkeypatch.setenv("VAEBRIDGE_OSC_PROT", "1")
+    with pytest.raises(ConfigError, match="VAEBRIDGE_OSC_PROT"):
+        Config()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"osc_port": 70000}, {"models": ()}, {"log_level": "loud"}, {"midi": "maybe"}]
+)
+def test_a_value_out_of_range_is_named(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        Config(**settings)
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        Config(config=folder / "nowhere.toml")
+    (folder / "vaebridge.toml").write_text("osc_port =\n")
+    with pytest.raises(ConfigError, match=r"vaebridge\.toml"):
+        Config()

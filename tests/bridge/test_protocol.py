@@ -1,0 +1,143 @@
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import RequestError
+from bridge.osc_packet import read_packet, write_message
+from bridge.protocol import PREFIX, TABLE, engine_request, parse_request, slots_of
+from engine.clip import Clip, Note
+from engine.requests import VERBS, Interpolate, Request
+from tests.bridge.peer import note_atoms
+
+CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
+MUSIC = [verb for verb in TABLE.values() if verb.request is not None]
+
+
+def parse(verb: str, *arguments: object) -> Any:
+    (message,) = read_packet(write_message(PREFIX + verb, *arguments))  # type: ignore[arg-type]
+    return parse_request(message)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """Any request that the engine accepts."""
+    kind = draw(st.sampled_from(list(VERBS.values())))
+    settings = {each.name: draw(values(each)) for each in fields(kind) if "text" in each.metadata}
+    if kind is Interpolate:
+        four = draw(st.booleans())
+        settings |= {"clips": (CLIP,) * (4 if four else 2), "count": 1}
+        settings["position2"] = draw(st.floats(0, 1, width=32)) if four else None
+        settings[draw(st.sampled_from(["steps", "position"]))] = None
+    elif "clip" in {each.name for each in fields(kind)}:
+        settings["clip"] = CLIP
+    return kind(**settings)
+
+
+def values(setting: Any) -> st.SearchStrategy[Any]:
+    if setting.name == "only":
+        return st.lists(st.integers(0, 127), max_size=9).map(tuple)
+    if "low" not in setting.metadata:
+        return st.sampled_from([setting.default, "funk", "ride"])
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    if "int" in str(setting.type):
+        return st.integers(low, high)
+    return st.floats(low, high, width=32)
+
+
+def written(request: Request) -> list[object]:
+    """A request as a client writes it."""
+    slots: list[object] = []
+    if isinstance(request, Interpolate):
+        for name, _ in zip(("from", "to", "from2", "to2"), request.clips, strict=False):
+            slots += [name, "a"]
+    elif hasattr(request, "clip"):
+        slots = ["slot", "a"]
+    for each in fields(request):
+        value = getattr(request, each.name)
+        if "text" in each.metadata and value not in (None, ()):
+            slots += [each.name, ",".join(map(str, value)) if isinstance(value, tuple) else value]
+    return slots
+
+
+@given(requests())
+def test_every_request_is_read_as_it_was_written(request: Request) -> None:
+    verb = next(name for name, kind in VERBS.items() if type(request) is kind)
+    call = parse(verb, 7, *written(request))
+    assert call.id == 7
+    assert engine_request(call, [CLIP] * len(slots_of(call))) == request
+
+
+@given(
+    st.lists(
+        st.builds(
+            Note,
+            st.integers(0, 127),
+            st.floats(-0.125, 100, width=32),
+            st.floats(0.125, 9, width=32),
+            st.integers(1, 127),
+            st.booleans(),
+        ),
+        max_size=48,
+    )
+)
+def test_notes_are_read_as_they_were_written(notes: list[Note]) -> None:
+    call = parse("clip", 1, "a", 4.0, len(notes), *note_atoms(notes), "tempo", 90.0)
+    assert call.notes == tuple(notes)
+    assert call.values == {"slot": "a", "beats": 4.0, "count": len(notes), "tempo": 90.0}
+
+
+@pytest.mark.parametrize("verb", MUSIC, ids=lambda verb: verb.name)
+def test_the_keys_of_a_music_verb_are_the_settings_of_its_request(verb: Any) -> None:
+    names = {key.name for key in verb.keys}
+    assert {each.name for each in fields(verb.request) if "text" in each.metadata} <= names
+    assert "group" in names
+    assert "to" in names
+    assert ("slot" in names) == ("clip" in {each.name for each in fields(verb.request)})
+
+
+def test_only_i_f_and_s_are_in_the_table() -> None:
+    for verb in TABLE.values():
+        assert {each.kind for each in (*verb.positional, *verb.keys)} <= {"i", "f", "s"}
+
+
+def test_every_verb_has_its_line_of_help() -> None:
+    assert all(verb.text and "\n" not in verb.text for verb in TABLE.values())
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("sample", (1.0, "bars", 4.0, "temperature", 1)),
+        ("sample", (1, "temperature", 1.0, "bars", 4)),
+    ],
+)
+def test_whole_floats_are_ints_ints_are_floats_and_keys_have_no_order(
+    verb: str, arguments: tuple[object, ...]
+) -> None:
+    call = parse(verb, *arguments)
+    assert call.values == {"bars": 4, "temperature": 1.0}
+    assert type(call.values["bars"]) is int
+    assert type(call.values["temperature"]) is float
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "text"),
+    [
+        ("sample", ("bars", 2, "bras", 2), "bras"),
+        ("sample", ("bars", 2, "bars", 2), "bars"),
+        ("sample", ("bars",), "bars"),
+        ("sample", ("bars", "two"), "bars"),
+        ("sample", (2, "bars"), "2"),
+        ("clip", ("a", 4.0, 49), "0..48"),
+        ("clip", ("a", 4.0, 1, 36, 0.0, 0.25, 100), "5"),
+        ("clip/begin", ("a", 2), "beats"),
+        ("load", ("model", ""), "1 to 64"),
+    ],
+)
+def test_a_refusal_names_the_argument(verb: str, arguments: tuple[object, ...], text: str) -> None:
+    with pytest.raises(RequestError, match=text) as refusal:
+        parse(verb, 1, *arguments)
+    assert refusal.value.code == "bad_request"

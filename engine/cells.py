@@ -4,12 +4,12 @@ A cell is one drum in one sixteenth: the model says one offset and velocity for 
 numpy alone, no model.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clip import EARLIEST_START_BEATS, STEPS_PER_BEAT, Clip
+from engine.clip import EARLIEST_START_BEATS, STEPS_PER_BEAT, Clip, Note
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
 
@@ -100,7 +100,7 @@ def play_clip(
         note = notes[index]
         if not only or note.pitch in only:
             start = max(note.start_beats + float(shift[i]), EARLIEST_START_BEATS)
-            notes[index] = replace(note, start_beats=start, velocity=int(velocities[i]))
+            notes[index] = Note(note.pitch, start, note.duration_beats, int(velocities[i]))
     return clip.with_notes(tuple(notes))
 
 

@@ -42,20 +42,20 @@ class GrooveDecoder(nn.Module):
         """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
         batch, steps, _ = z.shape
         cell = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
-        gates = cell.project(self._static(z, given.groove)).unbind(1)
-        chance = noise.uniform(batch, steps, 9) if temperature else torch.full_like(given.hits_known, 0.5)
-        hits_known, played_known = given.hits_known > 0, given.played_known[:, :, None] > 0
-        told = given.groove[..., 9:].reshape(batch, steps, 2, 9)
+        weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
+        chance = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)
+        told = given.groove.cpu()
+        hits_known, played_known = given.hits_known.cpu() > 0, given.played_known.cpu()[:, :, None] > 0
         rows = []
-        for step in range(steps):
-            logits = self.output(cell.step(gates[step]))
-            hits = torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]
-            hits = torch.where(hits_known[:, step], given.groove[:, step, HITS], hits.to(z))
+        for step, gates in enumerate(cell.project(self._static(z, given.groove))):
+            logits = torch.addmm(bias, cell.step(gates), weights)
+            hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]).float()
+            hits = torch.where(hits_known[:, step], told[:, step, HITS], hits)
             played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
-            played = torch.where(played_known[:, step], told[:, step], played) * hits[:, None]
+            played = torch.where(played_known[:, step], told[:, step, 9:].view(batch, 2, 9), played) * hits[:, None]
             rows.append(torch.cat([hits, played.flatten(1)], dim=1))
-            cell.fed.copy_(rows[-1])
-        return torch.stack(rows, dim=1)
+            cell.fed[...] = rows[-1]
+        return torch.stack(rows, dim=1).to(z.device)
 
     def _static(self, z: Tensor, groove: Tensor) -> Tensor:
         return torch.cat([z, groove[..., HITS]], dim=-1) if self.hits_control else z

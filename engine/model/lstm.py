@@ -1,7 +1,11 @@
 """A stack of LSTM layers that runs over sequences in training and one step at a time when it generates."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+Array = NDArray[np.float32]
 
 State = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
@@ -25,6 +29,7 @@ class Lstm(nn.LSTM):
                 nn.init.zeros_(bias)
                 if name.startswith("bias_ih"):
                     nn.init.ones_(bias.data[hidden : 2 * hidden])
+        self._prepared: tuple[object, Prepared] | None = None
 
     def run(self, inputs: Tensor, state: State) -> Tensor:
         """(batch, step, input) from a state -> the top layer's h: (batch, step, hidden)."""
@@ -33,67 +38,97 @@ class Lstm(nn.LSTM):
         outputs, _ = self(inputs, (h, c))
         return outputs  # type: ignore[no-any-return]
 
+    def prepared(self, fed: int) -> "Prepared":
+        """The weights as a Stepper wants them, made once for as long as they do not change."""
+        key = (fed, self.weight_hh_l0._version, self.weight_hh_l0.device)
+        if self._prepared is None or self._prepared[0] != key:
+            from_below = [self.weight_ih_l0[:, :fed]]
+            from_below += [getattr(self, f"weight_ih_l{k}") for k in range(1, self.num_layers)]
+            own = [getattr(self, f"weight_hh_l{k}") for k in range(self.num_layers)]
+            biases = [
+                _halved(getattr(self, f"bias_ih_l{k}") + getattr(self, f"bias_hh_l{k}"))
+                for k in range(self.num_layers)
+            ]
+            weights = [
+                _halved(torch.cat(pair, dim=1).t()).cpu().contiguous() for pair in zip(from_below, own, strict=True)
+            ]
+            known = _halved(self.weight_ih_l0[:, fed:].t()).t().contiguous()
+            layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
+            self._prepared = key, (known, biases[0], layers)
+        return self._prepared[1]
+
+
+Prepared = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
+"""What is known of the first layer's gates: weights and bias; and of each layer the stepped weights and bias."""
+
 
 class Stepper:
-    """One step of a stack at a time, in static buffers and with as few operations as it takes.
+    """One step of a stack at a time, in static buffers, on the CPU: a step is too small for a GPU.
 
-    Of the first layer's input only the first `fed` columns depend on the past: the caller writes them to `fed`
-    before each step. The rest is known for all steps at once, and comes multiplied with its weights (`project`).
+    torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's. Of the first
+    layer's input only the first `fed` columns depend on the past: the caller writes them to `fed` before each step.
+    The rest is known for all steps at once, and comes multiplied with its weights (`project`).
     """
 
     def __init__(self, lstm: Lstm, fed: int, state: State):
-        self._lstm, self._first = lstm, fed
-        batch, hidden = state[0][0].shape
-        from_below = [lstm.weight_ih_l0[:, :fed]]
-        from_below += [getattr(lstm, f"weight_ih_l{k}") for k in range(1, lstm.num_layers)]
-        own = [getattr(lstm, f"weight_hh_l{k}") for k in range(lstm.num_layers)]
-        columns = [torch.cat(pair, dim=1).t() for pair in zip(from_below, own, strict=True)]
-        biases = [getattr(lstm, f"bias_ih_l{k}") + getattr(lstm, f"bias_hh_l{k}") for k in range(lstm.num_layers)]
-        self._bias = biases[0]
+        self._hidden, (self._known, self._bias, layers) = lstm.hidden_size, lstm.prepared(fed)
         self._cells = [
-            _Cell(weights, bias, weights.new_zeros(batch, len(weights)), c, h)
-            for weights, bias, (c, h) in zip(columns, biases, state, strict=True)
+            _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
         ]
         self.fed = self._cells[0].inputs[:, :fed]
-        self._below = [cell.inputs[:, :hidden] for cell in self._cells[1:]]
+        self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """What all but the fed columns give to the first layer's gates, with its bias: (…, 4·hidden)."""
-        return torch.nn.functional.linear(inputs, self._lstm.weight_ih_l0[:, self._first :], self._bias)
+    def project(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """What all but the fed columns of (batch, step, …) give to the first layer's gates, a tensor a step."""
+        return torch.nn.functional.linear(inputs, self._known, self._bias).cpu().unbind(1)
 
     def step(self, gates: Tensor) -> Tensor:
         """Advance by one step; gates (batch, 4·hidden) as projected -> the top h (batch, hidden).
 
         The next step overwrites it.
         """
-        h = self._cells[0].step(gates)
+        top = self._cells[0].step(gates)
         for below, cell in zip(self._below, self._cells[1:], strict=True):
-            below.copy_(h)
-            h = cell.step(cell.bias)
-        return h
+            below[...] = top
+            top = cell.step(cell.bias)
+        return self._cells[-1].top
+
+
+def _halved(gates: Tensor) -> Tensor:
+    """The last axis i, f, g, o with all but g halved: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2; one tanh serves all."""
+    hidden = gates.shape[-1] // 4
+    scale = gates.new_full((4 * hidden,), 0.5)
+    scale[2 * hidden : 3 * hidden] = 1
+    return gates * scale
 
 
 class _Cell:
     """One layer: inputs (batch, fed or below + hidden), whose last columns are its own h."""
 
-    def __init__(self, weights: Tensor, bias: Tensor, inputs: Tensor, c: Tensor, h: Tensor):
+    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor):
         batch, n = h.shape
-        self.weights, self.bias, self.inputs, self.c = weights, bias, inputs, c.clone()
-        self.h, self._tanh_c = inputs[:, -n:], torch.empty_like(self.c)
-        self.h.copy_(h)
-        self._gates = weights.new_empty(batch, 4 * n)
-        i_f, self._g, self._o = self._gates[:, : 2 * n], self._gates[:, 2 * n : 3 * n], self._gates[:, 3 * n :]
-        self._i_f, self._i, self._f = i_f, i_f[:, :n], i_f[:, n:]
+        inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
+        self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
+        self._weights, self._inputs, self._gates = weights, inputs, gates
+        self._all = gates.numpy()
+        self._i, self._f, self._g, self._o = (self._all[:, k * n : (k + 1) * n] for k in range(4))
+        self._i_f, self._c, self._h = self._all[:, : 2 * n], c.numpy().copy(), self.inputs[:, -n:]
+        self._h[...] = h.numpy()
 
-    def step(self, gates: Tensor) -> Tensor:
-        """The gates' known share, in PyTorch's order i, f, g, o -> h (batch, hidden)."""
-        torch.addmm(gates, self.inputs, self.weights, out=self._gates)
-        self._i_f.sigmoid_()
-        self._g.tanh_()
-        self._o.sigmoid_()
-        self.c.mul_(self._f).addcmul_(self._i, self._g)
-        torch.tanh(self.c, out=self._tanh_c)
-        return torch.mul(self._o, self._tanh_c, out=self.h)
+    def step(self, gates: Tensor) -> Array:
+        """The gates' known share -> h (batch, hidden)."""
+        torch.addmm(gates, self._inputs, self._weights, out=self._gates)
+        np.tanh(self._all, out=self._all)
+        for sigmoids in (self._i_f, self._o):
+            sigmoids *= 0.5
+            sigmoids += 0.5
+        c = self._c
+        c *= self._f
+        self._g *= self._i
+        c += self._g
+        np.tanh(c, out=self._h)
+        self._h *= self._o
+        return self._h
 
 
 class InitialState(nn.Module):

@@ -1,5 +1,6 @@
 """Which drum is hit when: a categorical over the 512 subsets of the nine drums at each step."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -61,17 +62,21 @@ class PatternDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        cell = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0]))
-        gates = cell.project(self.static(z, given)).unbind(1)
-        known = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
-        logits, weights = z.new_empty(batch, SUBSETS), self.output.weight.t()
-        bar = given.steps_per_bar
-        rows = [z.new_zeros(batch, CLASSES)] * bar  # a bar of rests comes before the first
-        for gate, bias in zip(gates, known.unbind(1), strict=True):
-            torch.addmm(bias, cell.step(gate), weights, out=logits)
-            rows.append(self.bits[logits.argmax(dim=-1)])
-            torch.cat([rows[-1], rows[-bar]], dim=1, out=cell.fed)
-        return torch.stack(rows[bar:], dim=1)
+        cell, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
+        chance = temperature * noise.gumbel(batch, steps, SUBSETS)
+        known = (self._impossible(given) + self.output.bias + chance).cpu().unbind(1)
+        weights, bits, logits = (
+            self.output.weight.t().cpu().contiguous(),
+            self.bits.cpu().numpy(),
+            torch.empty(batch, SUBSETS),
+        )
+        options = logits.numpy()
+        rows = [np.zeros((batch, CLASSES), np.float32)] * bar  # a bar of rests comes before the first
+        for gates, bias in zip(cell.project(self.static(z, given)), known, strict=True):
+            torch.addmm(bias, cell.step(gates), weights, out=logits)
+            rows.append(bits.take(options.argmax(axis=1), axis=0))
+            cell.fed[:, :CLASSES], cell.fed[:, CLASSES:] = rows[-1], rows[-bar]
+        return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(z.device)
 
     def static(self, z: Tensor, given: Given) -> Tensor:
         """What a step's input has besides the past: (batch, step, z + 24 + 2·context)."""

@@ -8,11 +8,12 @@ fed back into the walk are not the mean of what it draws.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, State, Stepper
+from engine.model.lstm import Array, InitialState, Lstm, State, Stepper
 from engine.model.noise import Noise
 from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
 from engine.model.tasks import Given
@@ -20,6 +21,8 @@ from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 
 OFFSET_BINS, VELOCITY_BINS = 33, 32
+OFFSETS_OF_BINS = np.linspace(-1, 1, OFFSET_BINS, dtype=np.float32)
+VELOCITIES_OF_BINS = ((np.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS).astype(np.float32)
 CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
 MEAN_WEIGHTS = (4.0, 8.0)
 """About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
@@ -148,43 +151,40 @@ class Performer(nn.Module):
 
         Chance (batch, hit, n) belongs to a cell, not to its turn: jitter -.5...5 places a value in its bin.
         """
-        cell = Stepper(self.lstm, PAST, state)
-        gates = cell.project(static)
-        offset_noise, velocity_noise = gumbel[..., :OFFSET_BINS], gumbel[..., OFFSET_BINS:]
+        cell, batch = Stepper(self.lstm, PAST, state), len(path.cell)
+        heads = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t().cpu().contiguous()
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
-        bias = bias + F.pad(offset_noise, (0, self.velocity_hidden.out_features))
-        weights = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t()
-        both = bias.new_empty(bias.shape[0], bias.shape[2])
-        offset_logits, hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
-        drawn, velocity_weights = self.offset_drawn.weight, self.velocity.weight.t()
-        offsets, velocities = _values(gates)
-        played = jitter * torch.stack([offsets[1] - offsets[0], velocities[1] - velocities[0]])
-        slots = torch.stack([path.drum + OWN, path.drum + OWN + CLASSES], dim=-1)
-        history = gates.new_zeros(
-            len(gates), bar_cells + int(path.cell.max()) + 1, 2
-        )  # by cell, a bar of rests first
-        here = path.cell[..., None].expand(-1, -1, 2)
-        last, ago, any_known = cell.fed[:, :2], cell.fed[:, AGO:], not bool(told.isnan().all())
-        turns = (gates, bias, velocity_noise + self.velocity.bias, played, slots, told, here)
-        for gate, offset_bias, velocity_bias, pair, slot, fixed, cells in zip(
-            *(turn.unbind(1) for turn in turns), strict=True
-        ):
-            ago.copy_(history.gather(1, cells[:, None])[:, 0])
-            torch.addmm(offset_bias, cell.step(gate), weights, out=both)
-            offset_bin = offset_logits.argmax(dim=-1)
-            pair[:, 0] += offsets.take(offset_bin)
-            if any_known:
-                pair[:, 0] = torch.where(fixed[:, 0].isnan(), pair[:, 0], fixed[:, 0])
-                offset_bin = _offset_bin(pair[:, 0])
-            mixed = drawn.index_select(0, offset_bin).add_(hidden).tanh_()
-            velocity_bin = torch.addmm(velocity_bias, mixed, velocity_weights).argmax(dim=-1)
-            pair[:, 1] += velocities.take(velocity_bin)
-            if any_known:
-                pair[:, 1] = torch.where(fixed[:, 1].isnan(), pair[:, 1], fixed[:, 1])
-            last.copy_(pair)
-            cell.fed.scatter_(1, slot, pair)
-            history.scatter_(1, cells[:, None] + bar_cells, pair[:, None])
-        return played
+        bias = bias + F.pad(gumbel[..., :OFFSET_BINS], (0, self.velocity_hidden.out_features))
+        velocity_bias = (gumbel[..., OFFSET_BINS:] + self.velocity.bias).cpu().unbind(1)
+        velocity_weights, drawn = (
+            self.velocity.weight.t().cpu().contiguous(),
+            self.offset_drawn.weight.cpu().numpy(),
+        )
+        both, velocity_logits = torch.empty(batch, bias.shape[2]), torch.empty(batch, VELOCITY_BINS)
+        offset_options, hidden = both.numpy()[:, :OFFSET_BINS], both.numpy()[:, OFFSET_BINS:]
+        mixed, loudness = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()
+        mix = mixed.numpy()
+        played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
+        memory = _Memory(path, cell.fed, bar_cells)
+        fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
+        turns = zip(cell.project(static), bias.cpu().unbind(1), velocity_bias, strict=True)
+        for i, (gates, offset_bias, loudness_bias) in enumerate(turns):
+            memory.recall(i)
+            torch.addmm(offset_bias, cell.step(gates), heads, out=both)
+            offset_bin = offset_options.argmax(axis=1)
+            pair = played[:, i]
+            pair[:, 0] += OFFSETS_OF_BINS.take(offset_bin)
+            if fixed is not None:
+                np.copyto(pair[:, 0], fixed[:, i, 0], where=~np.isnan(fixed[:, i, 0]))
+                offset_bin = _offset_bin(torch.from_numpy(pair[:, 0])).numpy()
+            np.add(drawn.take(offset_bin, axis=0), hidden, out=mix)
+            np.tanh(mix, out=mix)
+            torch.addmm(loudness_bias, mixed, velocity_weights, out=velocity_logits)
+            pair[:, 1] += VELOCITIES_OF_BINS.take(loudness.argmax(axis=1))
+            if fixed is not None:
+                np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
+            memory.keep(i, pair)
+        return torch.from_numpy(played).to(static.device)
 
     def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Tensor:
         """What a hit's input has besides the past: (batch, hit, 9 + z + 24 + 2·context)."""
@@ -227,8 +227,24 @@ def _velocity_bin(velocity: Tensor) -> Tensor:
     return (velocity * VELOCITY_BINS).long().clamp(0, VELOCITY_BINS - 1)
 
 
-def _values(like: Tensor) -> tuple[Tensor, Tensor]:
-    """The middle of each offset bin and of each velocity bin."""
-    offsets = torch.linspace(-1, 1, OFFSET_BINS)
-    velocities = (torch.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS
-    return offsets.to(like), velocities.to(like)
+class _Memory:
+    """What the walk remembers of how hits were played, in the fed columns of the LSTM and by cell."""
+
+    def __init__(self, path: Walk, fed: Array, bar_cells: int):
+        cell, drum = path.cell.cpu().numpy(), path.drum.cpu().numpy()
+        row = np.arange(len(cell))
+        self._fed, self._row, self._offset_at, self._velocity_at = fed, row, drum + OWN, drum + OWN + CLASSES
+        self._history = np.zeros((len(cell), bar_cells + int(cell.max()) + 1, 2), np.float32)
+        self._ago, self._now = cell, cell + bar_cells
+
+    def recall(self, i: int) -> None:
+        """Before hit i: how the same drum was played a bar ago; rests come before the first bar."""
+        self._fed[:, AGO:] = self._history[self._row, self._ago[:, i]]
+
+    def keep(self, i: int, pair: Array) -> None:
+        """After hit i: its offset and velocity (batch, 2)."""
+        fed, row = self._fed, self._row
+        offset, velocity = pair[:, 0], pair[:, 1]
+        fed[:, 0], fed[:, 1] = offset, velocity
+        fed[row, self._offset_at[:, i]], fed[row, self._velocity_at[:, i]] = offset, velocity
+        self._history[row, self._now[:, i]] = pair

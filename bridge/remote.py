@@ -78,7 +78,11 @@ class Remote:
         for key, clip in zip(keys, clips, strict=False):
             slots += [key, f"send-{key}"]
             self.upload(f"send-{key}", clip)
-        *replies, done = self._answer([(verb, (*slots, *_settings(request)))], whole=True)
+        try:
+            *replies, done = self._answer([(verb, (*slots, *_settings(request)))], whole=True)
+        finally:
+            for slot in slots[1::2]:
+                self.ask("clip/clear", "slot", slot)
         found = tuple(_clips(replies, clips[0] if clips else None))
         about, remark = done.keys, done.keys.get("remark")
         return Results(

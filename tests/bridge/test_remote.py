@@ -34,6 +34,7 @@ class FakeDaemon:
         self.requests: list[tuple[str, list[object]]] = []
         self.slots: dict[str, list[list[object]]] = {}
         self.losses = 0
+        self.cleared: list[object] = []
         self.slot = ""
         threading.Thread(target=self.listen, daemon=True).start()
 
@@ -45,7 +46,8 @@ class FakeDaemon:
                 return
             message = OscMessage(data)
             verb, (number, *arguments) = message.address.removeprefix("/vae/"), message.params
-            self.requests.append((verb, arguments))
+            if verb != "clip/clear":
+                self.requests.append((verb, arguments))
             for address, *atoms in self.answer(verb, arguments):
                 builder = OscMessageBuilder(f"/vae/{address}")
                 for value in (number, *atoms):
@@ -63,6 +65,9 @@ class FakeDaemon:
             yield "done", "clip", "slot", self.slot, "notes", len(self.slots[self.slot])
         elif verb in ("humanize", "sample", "interpolate"):
             yield from self.play(self.slots.get(self.slot, [[36, 0.0, 0.25, 100, 0]]), verb)
+        elif verb == "clip/clear":
+            self.cleared.append(arguments[1])
+            yield "done", "clip/clear", "slot", arguments[1]
         elif verb == "status":
             yield "done", "status", "ready", 1, "model", "fake", "device", "cpu"
         else:
@@ -118,6 +123,11 @@ def test_only_settings_that_differ_from_their_default_are_sent(daemon: FakeDaemo
 def test_the_clips_of_an_interpolation_go_into_their_slots(daemon: FakeDaemon, remote: Remote) -> None:
     remote.run(Interpolate(clips=(CLIP, CLIP), steps=3))
     assert daemon.requests[-1] == ("interpolate", ["from", "send-from", "to", "send-to", "steps", 3])
+
+
+def test_the_slots_that_were_needed_are_cleared(daemon: FakeDaemon, remote: Remote) -> None:
+    remote.run(Interpolate(clips=(CLIP, CLIP), steps=3))
+    assert daemon.cleared == ["send-from", "send-to"]
 
 
 def test_lost_notes_are_asked_for_again(daemon: FakeDaemon, remote: Remote) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import mido
 import pytest
 import tomlkit
-from bridge.config import Config
 from typer.testing import CliRunner, Result
 
 from bridge import cli, cli_files
+from bridge.config import Config
 from engine.clip import Clip, Note
 from engine.errors import ModelError
 from engine.midi_file import clip_from_midi, clip_to_midi

@@ -66,7 +66,7 @@ class Player:
         pitches = _pitches(clip)
         if len(pitches) == 0:
             return Played([clip] * request.count)
-        as_taps = not drum_map.is_drums(pitches)
+        as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
         cells = cut_cells(clip, drum_map, as_taps=as_taps)
         grooves = self._humanized(cells, request)
         clips = [

@@ -61,6 +61,9 @@ class Humanize(Request):
     velocity: float = setting(1.0, 0, 1, "how far velocities move to what the model plays")
     style: str | None = choice(None, "a style that the model knows")
     only: tuple[int, ...] = choice((), "change only these pitches")
+    taps: int | None = setting(
+        None, 0, 1, "1: lay the feel on the onsets, as for a melody; 0: never; else by pitch"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

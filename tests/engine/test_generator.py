@@ -102,6 +102,12 @@ def test_a_clip_that_is_no_drums_is_played_as_taps_and_says_so(generator):
     assert not generator.run(Humanize(clip=beat())).as_taps
 
 
+def test_what_is_played_as_taps_can_be_said(generator):
+    assert generator.run(Humanize(clip=beat(), taps=1)).as_taps
+    clip = Clip(tuple(Note(100 + i, i / 2, 0.5, 80) for i in range(8)), 4.0)
+    assert not generator.run(Humanize(clip=clip, taps=0)).as_taps
+
+
 def test_a_pitch_outside_the_map_is_named(generator):
     clip = beat().with_notes((*beat().notes, Note(100, 0, 1, 100)))
     assert generator.run(Humanize(clip=clip)).remarks == ("pitch 100 is not in the drum map: played as mid_tom",)

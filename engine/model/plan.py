@@ -19,8 +19,9 @@ class Plan(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(batch, step, z) -> (batch, step, 24)."""
-        steps = torch.arange(z.shape[1], device=z.device) % PLAN_STEPS
-        return torch.einsum("bsz,szd->bsd", z, self.weight[steps])
+        repeats = -(-z.shape[1] // PLAN_STEPS)
+        weight = self.weight if repeats == 1 else self.weight.repeat(repeats, 1, 1)
+        return torch.bmm(z.transpose(0, 1), weight[: z.shape[1]]).transpose(0, 1)
 
 
 def later(grid: Tensor, by: int) -> Tensor:

@@ -19,6 +19,9 @@ from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to
 from engine.requests import Drumify, Fill, Humanize, Interpolate, Request, Sample, Vary
 from engine.resident import Resident
 
+STEPS_AT_ONCE = 16 * 1024
+"""Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -177,7 +180,13 @@ class Player:
         path = z.repeat_interleave(self._window_steps, dim=1)
         steps = given.groove.shape[1]
         path = path[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
-        return self.model.decode(path, given, temperature=temperature, noise=self.noise)
+        at_once = max(1, STEPS_AT_ONCE // steps)
+        grooves = []
+        for first in range(0, len(path), at_once):
+            part = slice(first, first + at_once)
+            noise = self.noise.again() if self.noise.is_shared else self.noise
+            grooves.append(self.model.decode(path[part], given.rows(part), temperature=temperature, noise=noise))
+        return torch.cat(grooves)
 
     def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
         """A clip a row; tempos has one entry, or one a row."""

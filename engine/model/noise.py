@@ -1,5 +1,7 @@
 """Where chance enters: random numbers laid out by step and drum, so that a seed means the same notes."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -31,6 +33,15 @@ class Noise:
         """
         exponential = self._random.standard_exponential(self._rows(batch, shape), dtype=np.float32)
         return self._spread(-np.log(np.maximum(exponential, 1e-30)), batch)
+
+    def again(self) -> "Noise":
+        """A source that gives the same numbers from here on."""
+        return copy.deepcopy(self)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether every row gets the same numbers."""
+        return self._shared
 
     def _rows(self, batch: int, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (1 if self._shared else batch, *shape)

@@ -34,6 +34,18 @@ class Given:
     tempo_bpm: Tensor
     steps_per_bar: int
 
+    def rows(self, part: slice) -> "Given":
+        """Some rows of the batch."""
+        return Given(
+            self.groove[part],
+            self.hits_known[part],
+            self.played_known[part],
+            self.taps[part],
+            self.position[part],
+            self.tempo_bpm[part],
+            self.steps_per_bar,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -87,6 +87,17 @@ def test_a_clip_of_any_length_is_humanized(generator, bars):
     assert played.notes[-1] != clip.notes[-1]
 
 
+def test_many_long_results_are_made_one_after_the_other(generator):
+    clips = generator.run(Humanize(clip=beat(600), seed=1, count=3)).clips
+    assert len({clip.notes for clip in clips}) == 3
+
+
+def test_the_steps_of_a_long_interpolation_share_their_chance(generator):
+    long = beat(520)
+    first, second = generator.run(Interpolate(clips=(long, long), steps=2, seed=1)).clips
+    assert first.notes[:200] == second.notes[:200]
+
+
 def test_half_a_bar_is_humanized(generator):
     clip = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100)), 2.0)
     assert generator.run(Humanize(clip=clip, seed=1)).clips[0].length_beats == 2.0

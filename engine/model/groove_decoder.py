@@ -29,7 +29,7 @@ class GrooveDecoder(nn.Module):
         Log loss on hits, squared error on velocities and on offsets.
         """
         previous = F.pad(target[:, :-1], (0, 0, 1, 0))
-        static = self._static(z[:, None].expand(-1, target.shape[1], -1), target)
+        static = torch.cat(self._static(z[:, None].expand(-1, target.shape[1], -1), target), dim=-1)
         logits = self.output(self.lstm.run(torch.cat([previous, static], dim=-1), self.initial_state(z)))
         hits = F.binary_cross_entropy_with_logits(logits[..., HITS], target[..., HITS], reduction="none")
         return {
@@ -47,7 +47,7 @@ class GrooveDecoder(nn.Module):
         told = given.groove.cpu()
         hits_known, played_known = given.hits_known.cpu() > 0, given.played_known.cpu()[:, :, None] > 0
         rows = []
-        for step, gates in enumerate(cell.project(self._static(z, given.groove))):
+        for step, gates in enumerate(cell.project(*self._static(z, given.groove))):
             logits = torch.addmm(bias, cell.step(gates), weights)
             hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]).float()
             hits = torch.where(hits_known[:, step], told[:, step, HITS], hits)
@@ -57,5 +57,6 @@ class GrooveDecoder(nn.Module):
             cell.fed[...] = rows[-1]
         return torch.stack(rows, dim=1).to(z.device)
 
-    def _static(self, z: Tensor, groove: Tensor) -> Tensor:
-        return torch.cat([z, groove[..., HITS]], dim=-1) if self.hits_control else z
+    def _static(self, z: Tensor, groove: Tensor) -> tuple[Tensor, ...]:
+        """What a step's input has besides the step before."""
+        return (z, groove[..., HITS]) if self.hits_control else (z,)

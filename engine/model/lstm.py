@@ -78,9 +78,17 @@ class Stepper:
         self.fed = self._cells[0].inputs[:, :fed]
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
 
-    def project(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """What all but the fed columns of (batch, step, …) give to the first layer's gates, a tensor a step."""
-        return torch.nn.functional.linear(inputs, self._known, self._bias).cpu().unbind(1)
+    def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """What all but the fed columns give to the first layer's gates, a tensor a step.
+
+        The parts are those columns in order, each (batch, step, n), or (batch, 1, n) if it stays the same.
+        """
+        gates, first = self._bias, 0
+        for part in parts:
+            last = first + part.shape[-1]
+            gates = gates + part @ self._known[:, first:last].t()
+            first = last
+        return gates.cpu().unbind(1)
 
     def step(self, gates: Tensor) -> Tensor:
         """Advance by one step; gates (batch, 4·hidden) as projected -> the top h (batch, hidden).
@@ -143,3 +151,8 @@ class InitialState(nn.Module):
         """(batch, z) -> (c, h) of each layer."""
         parts = torch.split(torch.tanh(self.dense(z)), self.hidden, dim=-1)
         return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def once(z: Tensor) -> Tensor:
+    """(batch, step, z) -> (batch, 1, z) where it is one z that was expanded over the steps."""
+    return z[:, :1] if z.stride(1) == 0 else z

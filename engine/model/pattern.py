@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.lstm import InitialState, Lstm, Stepper, once
 from engine.model.noise import Noise
 from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
 from engine.model.tasks import Given
@@ -44,7 +44,7 @@ class PatternDecoder(nn.Module):
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
         hits = target[..., HITS]
-        static = self.static(z[:, None].expand(-1, hits.shape[1], -1), given)
+        static = torch.cat(self.static(z[:, None].expand(-1, hits.shape[1], -1), given), dim=-1)
         past = [keep_some(later(hits, by), HIDDEN_SHARE, self.training) for by in (1, given.steps_per_bar)]
         inputs = torch.cat([*past, self.dropout(static)], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
@@ -72,19 +72,20 @@ class PatternDecoder(nn.Module):
         )
         options = logits.numpy()
         rows = [np.zeros((batch, CLASSES), np.float32)] * bar  # a bar of rests comes before the first
-        for gates, bias in zip(cell.project(self.static(z, given)), known, strict=True):
+        z, rest = self.static(z, given)
+        for gates, bias in zip(cell.project(once(z), rest), known, strict=True):
             torch.addmm(bias, cell.step(gates), weights, out=logits)
             rows.append(bits.take(options.argmax(axis=1), axis=0))
             cell.fed[:, :CLASSES], cell.fed[:, CLASSES:] = rows[-1], rows[-bar]
-        return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(z.device)
+        return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(given.groove.device)
 
-    def static(self, z: Tensor, given: Given) -> Tensor:
-        """What a step's input has besides the past: (batch, step, z + 24 + 2·context)."""
+    def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """What a step's input has besides the past: z, and the rest (batch, step, 24 + 2·context)."""
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
         told = given.groove[..., HITS] * given.hits_known
         context, _ = self.context(torch.cat([told, given.hits_known, given.taps, position, tempo], dim=-1))
-        return torch.cat([z, self.plan(z), context], dim=-1)
+        return z, torch.cat([self.plan(z), context], dim=-1)
 
     def _impossible(self, given: Given) -> Tensor:
         """(batch, step, 512): a large negative number on each subset that contradicts what is given."""

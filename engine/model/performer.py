@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import Array, InitialState, Lstm, State, Stepper
+from engine.model.lstm import Array, InitialState, Lstm, State, Stepper, once
 from engine.model.noise import Noise
 from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
 from engine.model.tasks import Given
@@ -61,6 +61,10 @@ class Walk:
         """(batch, step, 9) -> (batch, hit)."""
         return grid.flatten(1).gather(1, self.cell)
 
+    def from_steps(self, table: Tensor) -> Tensor:
+        """(batch, step, n) -> (batch, hit, n)."""
+        return table.gather(1, self.step[..., None].expand(-1, -1, table.shape[-1]))
+
     def rows_at(self, table: Tensor) -> Tensor:
         """(batch, step·9, n) -> (batch, hit, n)."""
         return table.gather(1, self.cell[..., None].expand(-1, -1, table.shape[-1]))
@@ -103,7 +107,7 @@ class Performer(nn.Module):
         hits = target[..., HITS]
         path = walk(hits)
         z_steps = z[:, None].expand(-1, hits.shape[1], -1)
-        static = self.dropout(self._static(path, z_steps, hits, given))
+        static = self.dropout(torch.cat(self._static(path, z_steps, hits, given), dim=-1))
         past = torch.cat(
             [_past(path, target, given.steps_per_bar), _place(path, hits, given.steps_per_bar)], dim=-1
         )
@@ -128,16 +132,18 @@ class Performer(nn.Module):
         path = walk(hits)
         known = path.at(given.played_known)
         told = torch.stack([path.at(given.groove[..., OFFSETS]), path.at(given.groove[..., VELOCITIES])], dim=-1)
-        static = self._static(path, z, hits, given)
+        static = self._static(path, once(z), hits, given)
         if temperature == 0:
-            played = torch.where(known[..., None] > 0, told, self.mean(static))
+            drum, z, rest = static
+            mean = self.mean(torch.cat([drum, z.expand(-1, drum.shape[1], -1), rest], dim=-1))
+            played = torch.where(known[..., None] > 0, told, mean)
         else:
             jitter = path.rows_at(noise.uniform(batch, steps * CLASSES, 2)) - 0.5
             gumbel = temperature * path.rows_at(noise.gumbel(batch, steps * CLASSES, OFFSET_BINS + VELOCITY_BINS))
             told = torch.where(known[..., None] > 0, told, torch.nan)
-            static = torch.cat([_place(path, hits, given.steps_per_bar), static], dim=-1)
+            known_ahead = (_place(path, hits, given.steps_per_bar), *static)
             state = self.initial_state(z[:, 0])
-            played = self._walk(path, static, state, told, jitter, gumbel, given.steps_per_bar * CLASSES)
+            played = self._walk(path, known_ahead, state, told, jitter, gumbel, given.steps_per_bar * CLASSES)
         offset, velocity = played[..., 0].clamp(-1, 1), played[..., 1].clamp(0, 1)
         values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * path.real[..., None]
         groove = torch.zeros(batch, steps * CLASSES, 3, device=z.device)
@@ -145,7 +151,14 @@ class Performer(nn.Module):
         return groove.view(batch, steps, CLASSES, 3).transpose(2, 3).flatten(2)
 
     def _walk(
-        self, path: Walk, static: Tensor, state: State, told: Tensor, jitter: Tensor, gumbel: Tensor, bar_cells: int
+        self,
+        path: Walk,
+        known_ahead: tuple[Tensor, ...],
+        state: State,
+        told: Tensor,
+        jitter: Tensor,
+        gumbel: Tensor,
+        bar_cells: int,
     ) -> Tensor:
         """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
 
@@ -167,7 +180,7 @@ class Performer(nn.Module):
         played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
         memory = _Memory(path, cell.fed, bar_cells)
         fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
-        turns = zip(cell.project(static), bias.cpu().unbind(1), velocity_bias, strict=True)
+        turns = zip(cell.project(*known_ahead), bias.cpu().unbind(1), velocity_bias, strict=True)
         for i, (gates, offset_bias, loudness_bias) in enumerate(turns):
             memory.recall(i)
             torch.addmm(offset_bias, cell.step(gates), heads, out=both)
@@ -184,18 +197,21 @@ class Performer(nn.Module):
             if fixed is not None:
                 np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
             memory.keep(i, pair)
-        return torch.from_numpy(played).to(static.device)
+        return torch.from_numpy(played).to(jitter.device)
 
-    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Tensor:
-        """What a hit's input has besides the past: (batch, hit, 9 + z + 24 + 2·context)."""
+    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> tuple[Tensor, Tensor, Tensor]:
+        """What a hit's input has besides the past: drum (batch, hit, 9), z, the rest (batch, hit, 24 + 2·context).
+
+        z (batch, step, z) becomes (batch, hit, z); one that stays the same stays (batch, 1, z).
+        """
         position = F.one_hot(given.position, 16).to(hits)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
         known = given.played_known * hits
         told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
         context, _ = self.context(torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1))
-        at_step = torch.cat([z, self.plan(z), context], dim=-1)
-        at_hit = at_step.gather(1, path.step[..., None].expand(-1, -1, at_step.shape[-1]))
-        return torch.cat([F.one_hot(path.drum, CLASSES).to(hits), at_hit], dim=-1)
+        rest = torch.cat([self.plan(z.expand(-1, hits.shape[1], -1)), context], dim=-1)
+        at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
+        return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 
 
 def _past(path: Walk, target: Tensor, bar: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The verbs inside the engine, on this machine, beside the floor that streaming the weights sets."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -58,6 +59,8 @@ def measure(runs: int = 100) -> list[Row]:
     generator = Generator(Library([shipped_folder()]), device="cpu")
     generator.load("drummer")
     generator.warm_up()
+    gc.collect()
+    gc.freeze()  # as the model process does
     bandwidth = bytes_per_second()
     rows = []
     for name, request in requests():

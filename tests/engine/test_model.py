@@ -97,7 +97,7 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     z, path = latent(drummer)
     pattern = drummer.decoder.pattern
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
-    inputs = torch.cat([later(hits, 1), later(hits, 16), pattern.static(path, nothing)], dim=-1)
+    inputs = torch.cat([later(hits, 1), later(hits, 16), *pattern.static(path, nothing)], dim=-1)
     logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z)))
     assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
 
@@ -105,10 +105,11 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
 def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing):
     z, path = latent(drummer)
     performer, given = drummer.decoder.performer, tasks.humanize(groove, nothing).given
+    z_steps = path.contiguous()
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
     past = torch.cat([_past(order, played, 16), _place(order, groove[..., :9], 16)], dim=-1)
-    inputs = torch.cat([past, performer._static(order, path, groove[..., :9], given)], dim=-1)
+    inputs = torch.cat([past, *performer._static(order, z_steps, groove[..., :9], given)], dim=-1)
     bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))).argmax(dim=-1)
     middle = torch.linspace(-1, 1, OFFSET_BINS)[bins]
     assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5

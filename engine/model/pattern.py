@@ -40,6 +40,7 @@ class PatternDecoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
         self.register_buffer("bits", bits.float(), persistent=False)
+        self._nothing_read: tuple[object, Tensor] | None = None
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
@@ -81,11 +82,23 @@ class PatternDecoder(nn.Module):
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """What a step's input has besides the past: z, and the rest (batch, step, 24 + 2·context)."""
+        return z, torch.cat([self.plan(z), self._context(given)], dim=-1)
+
+    def _context(self, given: Given) -> Tensor:
+        """What is given, as the bidirectional LSTM reads it. Where nothing is, that is kept for the next time."""
+        if self.training or bool(given.hits_known.any()) or bool(given.taps.any()):
+            return self._read(given)
+        key = (given.position.shape[1], given.steps_per_bar, given.tempo_bpm.tolist(), self.output.weight._version)
+        if self._nothing_read is None or self._nothing_read[0] != key:
+            self._nothing_read = key, self._read(given)
+        return self._nothing_read[1]
+
+    def _read(self, given: Given) -> Tensor:
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
         told = given.groove[..., HITS] * given.hits_known
         context, _ = self.context(torch.cat([told, given.hits_known, given.taps, position, tempo], dim=-1))
-        return z, torch.cat([self.plan(z), context], dim=-1)
+        return context  # type: ignore[no-any-return]
 
     def _impossible(self, given: Given) -> Tensor:
         """(batch, step, 512): a large negative number on each subset that contradicts what is given."""

@@ -134,6 +134,14 @@ def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):
     assert torch.equal(hits[..., others], groove[..., others])
 
 
+def test_what_is_read_of_nothing_is_kept_for_its_length_meter_and_tempo(drummer, groove):
+    pattern = drummer.decoder.pattern
+    for steps, tempo, bar in ((32, 100.0, 16), (32, 140.0, 16), (32, 140.0, 14), (16, 140.0, 14), (32, 100.0, 16)):
+        given = tasks.nothing_given(groove[:, :steps], torch.full((BATCH,), tempo), bar)
+        for _ in range(2):
+            torch.testing.assert_close(pattern._context(given), pattern._read(given))
+
+
 def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):
     example = tasks.tap(groove, nothing)
     hits = drummer.decoder.pattern.decode(latent(drummer)[1], example.given, temperature=2.0, noise=Noise(3))

@@ -229,3 +229,16 @@ def test_the_shipped_weights_are_whole():
     for name in library.cards:
         assert library.verify(name).stat().st_size <= 16 * 2**20
     assert sum(path.stat().st_size for path in library.paths.values()) <= 60 * 2**20
+
+
+def test_the_shipped_weights_play():
+    generator = Generator(Library([shipped_folder()]), device="cpu")
+    styles = generator.load("drummer").styles
+    assert {"rock", "funk", "jazz", "latin", "hiphop"} <= set(styles)
+    (played,) = generator.run(Humanize(clip=beat(), seed=1)).clips
+    late = [
+        abs(after.start_beats - before.start_beats)
+        for before, after in zip(beat().notes, played.notes, strict=True)
+    ]
+    assert 0 < max(late) <= 0.125
+    assert 8 <= len(generator.run(Sample(seed=1)).clips[0].notes) <= 120

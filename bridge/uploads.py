@@ -127,7 +127,8 @@ class Uploads:
         """Open an upload; too_big above 4,096 notes, busy above 64 uploads. A new begin replaces an open one."""
         replaced = self._open.pop(key, None)
         self._ended.pop(key, None)
-        ticket = replaced.ticket if replaced else self._ledger.open(client, call.id, call.verb.answer, None, now)
+        ticket = replaced.ticket if replaced and not replaced.ticket.ended else None
+        ticket = ticket or self._ledger.open(client, call.id, call.verb.answer, None, now)
         assert ticket is not None
         try:
             self._open[key] = self._new_upload(ticket, call.values, now)
@@ -191,8 +192,9 @@ class Uploads:
     def _fail(self, key: Key, error: RequestError, now: float) -> None:
         """End an upload badly. One that has been told which notes are missing ends in silence."""
         upload = self._open.pop(key)
-        self._ended[key] = _Ended(now, [format_fail(key[1], "clip", error.code, str(error))], end_came=False)
-        if upload.ticket.ended:
+        told = upload.ticket.ended  # then this is not answered: a later end must be
+        self._ended[key] = _Ended(now, [format_fail(key[1], "clip", error.code, str(error))], end_came=told)
+        if told:
             logger.info("an upload of %s:%d was given up", *key[0])
         self._ledger.fail(upload.ticket, error.code, str(error), now)
 

@@ -97,16 +97,9 @@ def fake_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon with the real generator: the shipped weights, or untrained ones where those are not there."""
+    """A daemon with the real generator and the shipped weights."""
     daemon = launch(tmp_path_factory.mktemp("daemon"))
-    if "drummer" not in daemon.wait_until_ready():
-        from tests.engine.conftest import write_random_weights
-
-        daemon.stop()
-        folder = tmp_path_factory.mktemp("weights")
-        write_random_weights(folder, "drummer")
-        daemon = launch(folder, weight_folders=folder)
-        daemon.wait_until_ready()
+    assert "drummer" in daemon.wait_until_ready(), daemon.log.read_text()
     yield daemon
     daemon.stop()
 

@@ -395,6 +395,24 @@ def test_missing_notes_are_named_and_only_they_are_sent_again(peer: Peer) -> Non
     assert peer.says_nothing()
 
 
+def test_an_upload_begun_anew_after_missing_notes_is_answered(peer: Peer) -> None:
+    peer.send("clip/begin", 204, "anew", 2, 4.0)
+    peer.send("clip/end", 204)
+    assert peer.answer(204).code == "bad_request"
+    peer.send("clip/begin", 204, "anew", 5000, 4.0)
+    assert peer.answer(204).code == "too_big"
+
+
+def test_a_bad_note_among_those_sent_again_is_told_at_the_end(peer: Peer) -> None:
+    peer.send("clip/begin", 205, "bad", 1, 4.0)
+    peer.send("clip/end", 205)
+    assert peer.answer(205).code == "bad_request"
+    peer.send("clip/notes", 205, 0, 1, 36, 0.0, 0.25, 0, 0)
+    peer.send("clip/end", 205)
+    answer = peer.answer(205)
+    assert (answer.code, "velocity" in answer.text) == ("bad_request", True)
+
+
 def test_an_upload_that_stops_times_out_after_5_seconds(peer: Peer) -> None:
     sent = time.monotonic()
     peer.send("clip/begin", 202, "late", 48, 8.0)

@@ -4,6 +4,7 @@
     └── BridgeError
         ├── ConfigError     a setting that is unknown, outside its range, or in an unreadable file
         ├── PortError       a port that cannot be had
+        ├── ClockError      a tempo or a start that a clock cannot have
         ├── PacketError     a datagram that is no OSC
         ├── RequestError    a request that is refused, with the code of its fail
         └── StartError      a model process that says why it cannot start
@@ -24,6 +25,10 @@ class ConfigError(BridgeError):
 
 class PortError(BridgeError):
     """A port that cannot be had."""
+
+
+class ClockError(BridgeError):
+    """A tempo or a start that a clock cannot have."""
 
 
 class PacketError(BridgeError):

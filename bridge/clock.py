@@ -1,0 +1,113 @@
+"""One musical time, whoever keeps it: where in the song a moment lies, and when a beat of the song comes.
+
+Beats are quarter notes from the start of the song; moments are seconds of time.monotonic(). The sources (internal,
+MIDI clock, Link) differ only in where a TempoLine comes from. Pure: time is a number that is passed in.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bridge.errors import ClockError
+
+SLOWEST_BPM, FASTEST_BPM = 3.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TempoLine:
+    """The song as a straight line: at_seconds is at_beat, and on it goes at tempo_bpm."""
+
+    at_seconds: float
+    at_beat: float
+    tempo_bpm: float
+
+    def beat_at(self, now: float) -> float:
+        """The beat at a moment."""
+        return self.at_beat + (now - self.at_seconds) * self.tempo_bpm / 60
+
+    def time_at(self, beat: float) -> float:
+        """The moment of a beat."""
+        return self.at_seconds + (beat - self.at_beat) * 60 / self.tempo_bpm
+
+
+class Clock(Protocol):
+    """What the sources have in common.
+
+    line holds while playing; jumps counts the starts and the changes of position, so that whoever plays along sees
+    that the song is elsewhere now. gone tells that the clock's sender fell silent while it played: nothing may sound,
+    though the song may go on at any moment.
+    """
+
+    source: str
+
+    @property
+    def line(self) -> TempoLine:
+        """The present line; its tempo also holds while the song stands."""
+
+    @property
+    def playing(self) -> bool:
+        """Whether the song moves."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the sender has fallen silent without a stop."""
+
+    @property
+    def jumps(self) -> int:
+        """How often the song has started or changed its place."""
+
+    def advance(self, now: float) -> None:
+        """Take note of the time."""
+
+    def next_due(self) -> float:
+        """When advance must be called although nothing has come, inf if never."""
+
+    def start(self, now: float, beat: float = 0.0) -> None:
+        """Let the song run from a beat on; ClockError where only the other side can."""
+
+    def stop(self, now: float) -> None:
+        """Let the song stand; ClockError where only the other side can."""
+
+    def set_tempo(self, tempo_bpm: float, now: float) -> None:
+        """Change the tempo from now on; ClockError where only the other side can, or if it is out of range."""
+
+
+def checked_tempo(tempo_bpm: float) -> float:
+    """The tempo, if a song can have it."""
+    if not (math.isfinite(tempo_bpm) and SLOWEST_BPM <= tempo_bpm <= FASTEST_BPM):
+        raise ClockError(f"tempo must be in {SLOWEST_BPM:g}..{FASTEST_BPM:g} bpm, not {tempo_bpm:g}")
+    return tempo_bpm
+
+
+class InternalClock:
+    """The daemon's own clock: starts, stops and changes its tempo when it is told to."""
+
+    source = "internal"
+    gone = False
+
+    def __init__(self, tempo_bpm: float = 120.0):
+        self.line = TempoLine(0.0, 0.0, checked_tempo(tempo_bpm))
+        self.playing, self.jumps = False, 0
+
+    def advance(self, now: float) -> None:
+        """Nothing comes from outside."""
+
+    def next_due(self) -> float:
+        """Never."""
+        return math.inf
+
+    def start(self, now: float, beat: float = 0.0) -> None:
+        """Let the song run from a beat on."""
+        self.line = TempoLine(now, beat, self.line.tempo_bpm)
+        self.playing, self.jumps = True, self.jumps + 1
+
+    def stop(self, now: float) -> None:
+        """Let the song stand."""
+        self.playing = False
+
+    def set_tempo(self, tempo_bpm: float, now: float) -> None:
+        """Change the tempo; the song goes on from where it is."""
+        if self.playing:
+            self.line = TempoLine(now, self.line.beat_at(now), checked_tempo(tempo_bpm))
+        else:
+            self.line = replace(self.line, tempo_bpm=checked_tempo(tempo_bpm))

@@ -33,8 +33,8 @@ class TempoLine:
 class Clock(Protocol):
     """What the sources have in common.
 
-    line holds while playing; jumps counts the starts and the changes of position, so that whoever plays along sees
-    that the song is elsewhere now. gone tells that the clock's sender fell silent while it played: nothing may sound,
+    line holds while playing; jumps counts the starts and the changes of position, so that whoever plays along
+    sees that the song is elsewhere. gone tells that the sender fell silent while it played: nothing may sound,
     though the song may go on at any moment.
     """
 

@@ -21,12 +21,20 @@ class Slots:
     def __getitem__(self, name: str) -> Clip:
         return self._clips[self._known(name)]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._clips
+
     def put(self, name: str, clip: Clip) -> None:
         """Keep a clip; too_big if it is the 257th or has more than 4,096 notes."""
         checked_size(clip)
         if name not in self._clips and len(self._clips) >= MAX_SLOTS:
             raise RequestError("too_big", f"all {MAX_SLOTS} slots are taken; /vae/clip/clear empties one")
         self._clips[name] = clip
+
+    def keep(self, name: str, clip: Clip) -> None:
+        """Keep a clip of the daemon's own; where all slots are taken by others, another of them must be cleared."""
+        if name in self._clips or len(self._clips) < MAX_SLOTS:
+            self._clips[name] = clip
 
     def clear(self, name: str) -> None:
         """Empty a slot; no_clip if it is empty already."""

@@ -1,0 +1,54 @@
+"""The learned controls on disk: a .toml of target = { kind, channel, number }."""
+
+import logging
+import sys
+from pathlib import Path
+
+import tomlkit
+import typer
+
+from bridge.controls import TARGETS, Control
+from bridge.errors import ConfigError, RequestError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+logger = logging.getLogger(__name__)
+
+NAME = "controls.toml"
+
+
+class ControlsFile:
+    """One file, read once and written whenever a control has been learned."""
+
+    def __init__(self, path: Path | None):
+        self._path = path or Path(typer.get_app_dir("vaebridge")) / NAME
+
+    def read(self) -> dict[str, Control]:
+        """The control of each target, none if there is no file; ConfigError if it cannot be understood."""
+        try:
+            found = tomllib.loads(self._path.read_text(encoding="utf-8"))
+            controls = {target: Control(**each) for target, each in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, RequestError) as error:
+            raise ConfigError(f"{self._path} cannot be read: {error}; delete it to learn anew") from error
+        if strange := set(controls) - set(TARGETS):
+            raise ConfigError(f"{self._path}: there is no {min(strange)!r}; there are {', '.join(TARGETS)}")
+        return controls
+
+    def write(self, controls: dict[str, Control]) -> None:
+        """Keep these; where that cannot be, say so and play on."""
+        content = {
+            target: {"kind": each.kind, "channel": each.channel, "number": each.number}
+            for target, each in sorted(controls.items())
+        }
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = self._path.with_suffix(".unfinished")
+            unfinished.write_text(tomlkit.dumps(content), encoding="utf-8")
+            unfinished.replace(self._path)
+        except OSError as error:
+            logger.warning("what was learned is not kept: %s", error)

@@ -1,0 +1,44 @@
+"""What the daemon asks of the system and of the interpreter so that it is on time. Knows nothing of its work."""
+
+import gc
+import logging
+import os
+import sys
+
+logger = logging.getLogger(__name__)
+
+PRIORITY = 1
+"""The lowest of the real-time ones: the audio server's threads stay above."""
+
+SWITCH_SECONDS = 0.0005
+
+
+def ask_for_realtime() -> bool:
+    """Whether the calling thread goes before all ordinary ones from now on.
+
+    Not so the threads and processes that it starts: a model that computes for seconds would stop everything else.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+    except OSError as error:
+        logger.info(
+            "no real-time priority (%s): notes may be late while the machine is busy; to permit it, put "
+            "'@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio, log in again",
+            error.strerror,
+        )
+        return False
+    logger.info("real-time priority %d", PRIORITY)
+    return True
+
+
+def steady_interpreter() -> None:
+    """Let the interpreter's own work not come between; to be called when everything is loaded.
+
+    What lives by now lives until the end: the collector, which would look through all of it again and again, leaves
+    it alone. A thread that computes gives way after half a millisecond rather than five, so that a MIDI port's
+    thread gets its turn soon.
+    """
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,0 +1,176 @@
+"""What musicians play, as notes in the beats of the song, and the clips that are cut out of it. Pure.
+
+Keeps the timing as it was played; knows no port and no mode.
+"""
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
+
+logger = logging.getLogger(__name__)
+
+MAX_CAPTURED = 8192
+MAX_CLIP_NOTES = 4096
+SHORTEST_NOTE_BEATS = 1 / 64
+PICKUP_BEATS = 1.0
+
+ECHO_SECONDS = 0.1
+"""How late the daemon's own note may come back through a DAW that sends it on."""
+ECHOES_IN_A_ROW = 8
+
+
+@dataclass(slots=True)
+class Captured:
+    """A note as it was played. end_beat is None while it is held."""
+
+    channel: int
+    pitch: int
+    velocity: int
+    start_beat: float
+    end_beat: float | None = None
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Captures without end; clips are cut out of what was captured last.
+
+    A clip has parts if any of it was played on another channel than the home one. lost counts what there was no
+    room for.
+    """
+
+    home_channel: int = 10
+    lost: int = 0
+    _notes: deque[Captured] = field(default_factory=lambda: deque(maxlen=MAX_CAPTURED))
+    _held: dict[tuple[int, int], Captured] = field(default_factory=dict)
+    _pedalled: dict[int, list[Captured]] = field(default_factory=dict)
+
+    def note_on(self, beat: float, channel: int, pitch: int, velocity: int) -> None:
+        """A key is struck; one that is held already ends first."""
+        self.note_off(beat, channel, pitch, pedalled=False)
+        self.lost += len(self._notes) == MAX_CAPTURED
+        note = self._held[channel, pitch] = Captured(channel, pitch, velocity, beat)
+        self._notes.append(note)
+
+    def note_off(self, beat: float, channel: int, pitch: int, *, pedalled: bool = True) -> None:
+        """A key is let go; with the pedal down the note goes on."""
+        note = self._held.pop((channel, pitch), None)
+        if note is None:
+            return
+        if pedalled and channel in self._pedalled:
+            self._pedalled[channel].append(note)
+        else:
+            note.end_beat = beat
+
+    def pedal(self, beat: float, channel: int, *, down: bool) -> None:
+        """The sustain pedal."""
+        if down:
+            self._pedalled.setdefault(channel, [])
+            return
+        for note in self._pedalled.pop(channel, []):
+            note.end_beat = beat
+
+    def let_go(self, beat: float) -> None:
+        """Every key and pedal is up: a port is gone, nobody will tell any more."""
+        for channel, pitch in list(self._held):
+            self.note_off(beat, channel, pitch)
+        for channel in list(self._pedalled):
+            self.pedal(beat, channel, down=False)
+
+    def forget(self) -> None:
+        """The song is elsewhere: what was captured lies nowhere in it."""
+        self._notes.clear()
+        self._held.clear()
+        self._pedalled = {channel: [] for channel in self._pedalled}
+
+    def first_since(self, beat: float) -> float | None:
+        """The beat of the first note that was struck at or after a beat."""
+        return next((note.start_beat for note in self._notes if note.start_beat >= beat), None)
+
+    def count(self, first: float, last: float) -> int:
+        """How many notes were struck in first <= beat < last."""
+        return sum(first <= note.start_beat < last for note in self._notes)
+
+    def cut(
+        self,
+        first_beat: float,
+        length_beats: float,
+        *,
+        beats_per_bar: float,
+        tempo_bpm: float,
+        pickup: bool = False,
+    ) -> Clip:
+        """The clip that begins on a line: from half a step before it to half a step before its end.
+
+        A note held across the end is cut there. With pickup, what was played in the beat before the clip stands at
+        its end, where the pick-up of a loop stands.
+        """
+        last_beat = first_beat + length_beats
+        taken = [(note, first_beat) for note in self._between(first_beat, last_beat)]
+        if pickup:
+            taken += [
+                (note, first_beat - length_beats) for note in self._between(first_beat - PICKUP_BEATS, first_beat)
+            ]
+        taken.sort(key=lambda each: (each[0].channel, each[0].start_beat - each[1], each[0].pitch))
+        if len(taken) > MAX_CLIP_NOTES:
+            logger.warning(
+                "a clip takes %d notes, %d more are left out", MAX_CLIP_NOTES, len(taken) - MAX_CLIP_NOTES
+            )
+            self.lost += len(taken) - MAX_CLIP_NOTES
+            taken = taken[:MAX_CLIP_NOTES]
+        notes = tuple(_note(note, origin, length_beats) for note, origin in taken)
+        channels = [note.channel for note, _ in taken]
+        parts = tuple(_parts(channels)) if set(channels) - {self.home_channel} else ()
+        return Clip(notes, length_beats, beats_per_bar, tempo_bpm, parts)
+
+    def _between(self, first_beat: float, last_beat: float) -> Iterator[Captured]:
+        first, last = first_beat + EARLIEST_START_BEATS, last_beat + EARLIEST_START_BEATS
+        return (note for note in self._notes if first <= note.start_beat < last)
+
+
+def _note(captured: Captured, origin: float, length_beats: float) -> Note:
+    start = max(captured.start_beat - origin, EARLIEST_START_BEATS)
+    end = length_beats if captured.end_beat is None else min(captured.end_beat - origin, length_beats)
+    return Note(captured.pitch, start, max(end - start, SHORTEST_NOTE_BEATS), captured.velocity)
+
+
+def _parts(channels: list[int]) -> Iterator[Part]:
+    """One part a channel; the notes are in the order of their channels."""
+    first = 0
+    for channel, group in itertools.groupby(channels):
+        count = len(list(group))
+        yield Part(f"channel {channel}", channel, 0, first, count)
+        first += count
+
+
+@dataclass(slots=True)
+class EchoGuard:
+    """Tells the daemon's own notes that come back from those that are played. echoes counts them."""
+
+    echoes: int = 0
+    _sent: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=512))
+    _in_a_row: int = 0
+
+    def sent(self, at_seconds: float, pitch: int, velocity: int) -> None:
+        """A note has been sent."""
+        self._sent.append((at_seconds, pitch, velocity))
+
+    def is_echo(self, at_seconds: float, pitch: int, velocity: int) -> bool:
+        """Whether a note that is heard is one that was sent shortly before; each comes back once."""
+        while self._sent and at_seconds - self._sent[0][0] > ECHO_SECONDS:
+            self._sent.popleft()
+        found = next((each for each in self._sent if each[1:] == (pitch, velocity)), None)
+        if found is None:
+            self._in_a_row = 0
+            return False
+        self._sent.remove(found)
+        self.echoes, self._in_a_row = self.echoes + 1, self._in_a_row + 1
+        return True
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether so much has come back in a row that it is a loop of cables and no chance."""
+        return self._in_a_row >= ECHOES_IN_A_ROW

@@ -1,0 +1,85 @@
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.realtime import PRIORITY, SWITCH_SECONDS, ask_for_realtime
+
+ROOT = Path(__file__).parents[2]
+
+ASK = """
+import json, os, subprocess, sys, threading
+from bridge.realtime import ask_for_realtime
+
+facts = {"had": ask_for_realtime()}
+facts["own"] = [os.sched_getscheduler(0), os.sched_getparam(0).sched_priority]
+tell = "import os; print(os.sched_getscheduler(0))"
+facts["process"] = int(subprocess.run([sys.executable, "-c", tell], capture_output=True, check=True).stdout)
+thread = threading.Thread(target=lambda: facts.update(thread=os.sched_getscheduler(0)))
+thread.start()
+thread.join()
+print(json.dumps(facts))
+"""
+
+STEADY = """
+import gc, json, sys
+from bridge.realtime import steady_interpreter
+
+steady_interpreter()
+print(json.dumps({"seconds": sys.getswitchinterval(), "frozen": gc.get_freeze_count()}))
+"""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+
+
+def facts_of(program: str) -> dict[str, object]:
+    """What a program prints, in a process that the test may spoil."""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    facts: dict[str, object] = json.loads(run.stdout)
+    return facts
+
+
+@linux
+def test_it_has_the_lowest_real_time_priority_exactly_if_it_says_so() -> None:
+    facts = facts_of(ASK)
+    ordinary, real_time = [os.SCHED_OTHER, 0], [os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, PRIORITY]
+    assert facts["own"] == (real_time if facts["had"] else ordinary)
+
+
+@linux
+@pytest.mark.parametrize("what", ["process", "thread"])
+def test_what_it_starts_then_is_ordinary(what: str) -> None:
+    assert facts_of(ASK)[what] == os.SCHED_OTHER
+
+
+@linux
+def test_a_refusal_is_told_once_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with caplog.at_level(logging.INFO, "bridge.realtime"):
+        assert not ask_for_realtime()
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert "/etc/security/limits.d" in record.message
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with caplog.at_level(logging.INFO, "bridge.realtime"):
+        assert not ask_for_realtime()
+    assert not caplog.records
+
+
+def test_threads_give_way_soon_and_the_collector_leaves_alone_what_is_loaded() -> None:
+    facts = facts_of(STEADY)
+    assert facts["seconds"] == SWITCH_SECONDS
+    assert facts["frozen"]

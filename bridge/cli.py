@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge import cli_daemon, cli_files, cli_models
+from bridge import cli_daemon, cli_files, cli_models, cli_ports
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
 
@@ -41,7 +41,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Human drums in milliseconds: MusicVAE and GrooVAE over OSC and on MIDI files.",
+    help="Human drums in milliseconds: MusicVAE and GrooVAE over OSC, MIDI and on files.",
 )
 
 
@@ -58,13 +58,14 @@ def root(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Human drums in milliseconds: MusicVAE and GrooVAE over OSC and on MIDI files."""
+    """Human drums in milliseconds: MusicVAE and GrooVAE over OSC, MIDI and on files."""
 
 
 DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
 
 app.command("serve", rich_help_panel=DAEMON)(cli_daemon.serve)
 app.command("send", rich_help_panel=DAEMON, context_settings=cli_daemon.ANY_ARGUMENTS)(cli_daemon.send)
+app.command("ports", rich_help_panel=DAEMON)(cli_ports.ports)
 app.command("doctor", rich_help_panel=DAEMON)(cli_daemon.doctor)
 app.command("humanize", rich_help_panel=FILES)(cli_files.humanize)
 app.command("sample", rich_help_panel=FILES)(cli_files.sample)

@@ -72,17 +72,21 @@ def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Comma
 
 
 def _flag(name: str, kind: Any, default: Any, metadata: Any) -> inspect.Parameter:
-    """One flag; a tuple is written with commas."""
-    is_tuple = get_origin(kind) is tuple
-    shown = f"{metadata['low']}..{metadata['high']}" if "low" in metadata else "A,B,…" if is_tuple else None
+    """One flag; a tuple is written with commas, so are the pairs of a dictionary."""
+    written = WRITTEN.get(get_origin(kind))
+    shown = f"{metadata['low']}..{metadata['high']}" if "low" in metadata else written
     help_text = metadata["text"].replace("[", r"\[")  # brackets are markup to rich
-    option = typer.Option(help=help_text, metavar=shown, show_default=default not in (None, ()))
-    annotation = Annotated[(str if is_tuple else kind) | None, option]  # type: ignore[valid-type]
-    default = None if is_tuple else default
+    option = typer.Option(help=help_text, metavar=shown, show_default=default not in (None, (), {}))
+    annotation = Annotated[(str if written else kind) | None, option]  # type: ignore[valid-type]
+    default = None if written else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+WRITTEN = {tuple: "A,B,…", dict: "A:B,…"}
+"""How a value of several is written."""
 
 
 def _shown(description: str | None, default: Any) -> str:
     """A field's help with the default that the configuration has."""
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    return f"{description or ''} (default: {shown})" if shown not in (None, "") else description or ""
+    return f"{description or ''} (default: {shown})" if shown not in (None, "", {}) else description or ""

@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from bridge.clock import FASTEST_BPM, SLOWEST_BPM
 from bridge.errors import ConfigError
 from engine.weights import shipped_folder
 
@@ -27,6 +28,9 @@ ENVIRONMENT = "VAEBRIDGE_"
 NO_SETTINGS = ("VAEBRIDGE_TEST_", "VAEBRIDGE_DATA")
 """What the tests and the commands on data read from the environment."""
 FILE = "vaebridge.toml"
+
+
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Config(BaseSettings):
@@ -37,10 +41,28 @@ class Config(BaseSettings):
     osc_host: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 for other machines too")
     osc_port: int = Field(8710, ge=0, le=65535, description="the UDP port to listen on; 0 takes any free one")
     midi: bool = Field(True, description="open MIDI ports; --no-midi serves OSC alone")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("drummer",), min_length=1, description="the models to keep in memory, the default last"
+    midi_in: Names = Field(("vaebridge in",), description="ports of our own, for others to play to")
+    midi_out: Names = Field(("vaebridge out",), description="ports of our own, for others to listen to")
+    listen_to: Names = Field((), description="existing ports to listen to, by name or a part of it")
+    play_to: Names = Field((), description="existing ports to play to, by name or a part of it")
+    midi_api: Literal["auto", "alsa", "jack", "core", "windows"] = Field("auto", description="which MIDI system")
+    channel: int = Field(10, ge=1, le=16, description="the channel to play on")
+    channel_map: Annotated[dict[int, int], NoDecode] = Field(
+        {}, description="channels to listen to and where their answers go, as 1:10,2:11; else all"
     )
+    latency_ms: float = Field(0.0, ge=0, le=500, description="notes are sent so much earlier")
+    clock: Literal["internal", "midi", "link"] = Field("internal", description="who keeps the time")
+    tempo: float = Field(120.0, ge=SLOWEST_BPM, le=FASTEST_BPM, description="bpm of the internal clock")
+    beats_per_bar: float = Field(4.0, ge=0.25, le=64, description="quarter notes in a bar")
+    live: Literal["off", "answer", "loop", "drumify", "morph", "through"] = Field(
+        "off", description="begin with this live mode"
+    )
+    bars: int | None = Field(None, ge=1, le=64, description="the bars of the live mode")
+    controls: Path | None = Field(
+        None, description="where learned controls are kept; else with the user's settings"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    models: Names = Field(("drummer",), min_length=1, description="the models to keep in memory, the default last")
     weight_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (shipped_folder(),), description="the folders of weights; one named earlier wins"
     )
@@ -60,11 +82,27 @@ class Config(BaseSettings):
         except SettingsError as error:
             raise ConfigError(str(error)) from error
 
-    @field_validator("models", "weight_folders", mode="before")
+    @field_validator("channel_map", mode="before")
+    @classmethod
+    def _read_channels(cls, value: object) -> object:
+        """1:10,2:11; a channel alone is its own."""
+        if not isinstance(value, str):
+            return value
+        pairs = (each.partition(":") for each in value.split(",") if each.strip())
+        return {int(heard): int(answered or heard) for heard, _, answered in pairs}
+
+    @field_validator("channel_map")
+    @classmethod
+    def _check_channels(cls, value: dict[int, int]) -> dict[int, int]:
+        if not all(1 <= channel <= 16 for pair in value.items() for channel in pair):
+            raise ValueError("channels are in 1..16")
+        return value
+
+    @field_validator("models", "weight_folders", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A list in an environment variable is written with commas."""
-        return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

@@ -3,7 +3,6 @@
 A single loop waits for the OSC socket, the model process and signals; what is to be done when, the service says.
 """
 
-import gc
 import logging
 import math
 import secrets
@@ -14,18 +13,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
+from types import TracebackType
 from typing import Any
 
 from bridge.channel import Channel
+from bridge.clock import Clock
 from bridge.config import Config
+from bridge.controls import Control
+from bridge.controls_file import ControlsFile
 from bridge.engine_queue import Loaded
-from bridge.errors import StartError
+from bridge.errors import PortError, StartError
+from bridge.link_clock import LinkClock
 from bridge.log import set_up_log
+from bridge.midi import MidiPorts, Ports
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
+from bridge.musician import Musician, Stage
 from bridge.osc import OscSocket
+from bridge.realtime import ask_for_realtime, steady_interpreter
 from bridge.service import Service
 from bridge.session import About
+from bridge.slots import Slots
 from engine.weights import Library
 
 logger = logging.getLogger(__name__)
@@ -43,15 +51,54 @@ GENERATOR = "engine.generator:Generator"
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
-    with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
-        Daemon(config, wire, generator).run(interrupted, on_ready)
+    with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
+        Daemon(config, wire, wires, generator).run(interrupted, on_ready)
+
+
+class Wires:
+    """The MIDI ports, or why there are none: then OSC goes on without."""
+
+    def __init__(self, config: Config):
+        self.midi: MidiPorts | None = None
+        self.why_none = "MIDI is switched off (--no-midi)"
+        if not config.midi:
+            return
+        wanted = Ports(config.midi_in, config.midi_out, config.listen_to, config.play_to, config.midi_api)
+        try:
+            self.midi, self.why_none = MidiPorts(wanted, time.monotonic()), ""
+        except PortError as error:
+            self.why_none = str(error)
+            logger.warning("no MIDI ports: %s", error)
+
+    def __enter__(self) -> "Wires":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.midi is not None:
+            self.midi.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the ports that are open."""
+        return self.midi.open_names if self.midi else ()
+
+    def send(self, message: bytes) -> None:
+        """One MIDI message to every port out."""
+        if self.midi is not None:
+            self.midi.send(message)
+
+    def link_clock(self, tempo_bpm: float, beats_per_bar: float, now: float) -> Clock:
+        """A clock in a Link session; ClockError where there can be none."""
+        return LinkClock(tempo_bpm, beats_per_bar, now)
 
 
 class Daemon:
-    """The service between its two edges: datagrams on one side, the model process on the other."""
+    """The service and the musician between their edges: datagrams, MIDI, and the model process."""
 
-    def __init__(self, config: Config, wire: OscSocket, generator: str):
-        self._wire, self._began, self._deaths = wire, time.monotonic(), 0
+    def __init__(self, config: Config, wire: OscSocket, wires: Wires, generator: str):
+        self._wire, self._wires, self._began, self._deaths = wire, wires, time.monotonic(), 0
         self._model = ModelProcess(
             Recipe(
                 models=config.models,
@@ -69,10 +116,27 @@ class Daemon:
             cards=Library(config.weight_folders).cards,
             timeout_seconds=config.request_timeout_seconds,
         )
-        self._service = Service(about, self._began)
+        slots, self._controls_file = Slots(), ControlsFile(config.controls)
+        self._musician = Musician(
+            Stage(
+                send=wires.send,
+                slots=slots,
+                tempo_bpm=config.tempo,
+                beats_per_bar=config.beats_per_bar,
+                channel=config.channel,
+                channels=config.channel_map,
+                latency_seconds=config.latency_ms / 1000,
+                controls=self._controls_file.read(),
+                on_playing=lambda slot: self._service.playing.subscriptions.playing(slot),
+                on_learned=self._learned,
+            )
+        )
+        self._service = Service(about, slots, self._musician, wires, self._began)
+        self._service.playing.begin(config.clock, config.live, config.bars, self._began)
 
     def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
         """Start, run until a signal comes, stop."""
+        ask_for_realtime()
         logger.info("listening on %s:%d", self._wire.host, self._wire.port)
         self._on_ready = on_ready
         try:
@@ -84,11 +148,13 @@ class Daemon:
     def _step(self, interrupted: socket.socket) -> bool:
         """Do what is due, wait for what comes; whether a signal came."""
         wake = self._do_what_is_due(time.monotonic())
-        channel = self._model.channel
-        readers: list[Any] = [self._wire, interrupted, *([channel] if channel else [])]
+        channel, midi = self._model.channel, self._wires.midi
+        readers: list[Any] = [self._wire, interrupted, *filter(None, (channel, midi))]
         writers = [channel] if channel and channel.is_sending else []
         timeout = None if wake == math.inf else max(0.0, wake - time.monotonic())
         readable, writable, _ = select.select(readers, writers, [], timeout)
+        if midi is not None and midi in readable:
+            self._hear(midi)
         for each in writable:
             each.flush()
         if self._wire in readable:
@@ -98,7 +164,9 @@ class Daemon:
         return interrupted in readable
 
     def _do_what_is_due(self, now: float) -> float:
-        """Timers, the next job, and what is to be sent; when to come back."""
+        """Notes first, then timers, the next job, and what is to be sent; when to come back."""
+        self._musician.run_due(now)
+        self._check_ports(now)
         self._model.start_if_due(now)
         if self._service.running_too_long(now):
             self._model.kill(now)
@@ -106,7 +174,26 @@ class Daemon:
         self._service.run_due(now)
         self._submit(now)
         self._send(now)
-        return min(self._service.next_due(), self._model.next_start)
+        ports = self._wires.midi.next_check if self._wires.midi else math.inf
+        return min(self._musician.next_due(), self._service.next_due(now), self._model.next_start, ports)
+
+    def _hear(self, midi: MidiPorts) -> None:
+        """What has come to the MIDI ports, before anything is planned on it."""
+        now = time.monotonic()
+        for at_seconds, port, message in midi.receive():
+            self._musician.hear(at_seconds, port, message, now)
+
+    def _check_ports(self, now: float) -> None:
+        """Open again what has vanished."""
+        midi = self._wires.midi
+        if midi is not None and now >= midi.next_check:
+            vanished, returned = midi.check(now)
+            if vanished or returned:
+                self._musician.ports_changed(vanished, returned, now)
+
+    def _learned(self, target: str, control: Control) -> None:
+        self._controls_file.write(self._musician.controls.bindings)
+        self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
         lost_before = self._wire.lost
@@ -114,6 +201,7 @@ class Daemon:
             now = time.monotonic()
             self._service.receive(datagram, source, now, time.time())
             self._submit(now)
+            self._musician.run_due(time.monotonic())
         if lost := self._wire.lost - lost_before:
             self._service.counts.dropped += lost
             logger.warning("%d datagrams came faster than they could be read and are lost", lost)
@@ -147,7 +235,7 @@ class Daemon:
         self._deaths = 0
         if self._on_ready is None or not self._service.engine.ready:
             return
-        gc.freeze()
+        steady_interpreter()
         on_ready, self._on_ready = self._on_ready, None
         address = f"{self._wire.host}:{self._wire.port}"
         on_ready(address, self._service.engine.loaded, time.monotonic() - self._began)
@@ -164,8 +252,9 @@ class Daemon:
         self._service.engine_went_down(text, now, for_good=True)
 
     def _stop(self) -> None:
-        """Answer whoever waits, let the models go."""
+        """End every note, answer whoever waits, let the models go."""
         now = time.monotonic()
+        self._musician.panic(now)
         self._service.shut_down(now)
         while len(self._service.outbox):
             self._send(now)

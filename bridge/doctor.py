@@ -7,10 +7,12 @@ import importlib
 import platform
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bridge.errors import PortError
+from bridge.midi_system import Load, list_ports
 from bridge.remote import Remote
 from engine.errors import VaebridgeError
 from engine.requests import VERBS
@@ -39,7 +41,7 @@ def examine(config: "Config") -> Iterator[Finding]:
     yield find_torch()
     yield from find_weights(config)
     yield find_daemon(config)
-    yield find_midi()
+    yield find_midi(config.midi_api)
 
 
 def find_python() -> Finding:
@@ -110,17 +112,11 @@ def _taken(config: "Config", address: str, error: OSError) -> Finding:
     return Finding("osc", "ok", f"a daemon answers on {address}: {told}")
 
 
-def find_midi(load: Callable[[str], object] = importlib.import_module) -> Finding:
+def find_midi(api: str = "auto", load: Load = importlib.import_module) -> Finding:
     """The MIDI ports; without them OSC and files still work."""
     try:
-        load("rtmidi")
-    except ImportError:
-        return Finding("midi", "note", "no MIDI ports: python-rtmidi is missing", "pip install python-rtmidi")
-    mido = importlib.import_module("mido")
-    try:
-        inputs, outputs = mido.get_input_names(), mido.get_output_names()
-    except (OSError, RuntimeError, SystemError) as error:
-        return Finding(
-            "midi", "note", f"no MIDI ports: {error}", "on Linux: is ALSA's sequencer there (modprobe snd-seq)?"
-        )
-    return Finding("midi", "ok", f"in: {', '.join(inputs) or 'none'}; out: {', '.join(outputs) or 'none'}")
+        listing = list_ports(api, load)
+    except PortError as error:
+        return Finding("midi", "note", str(error))
+    sources, destinations = (", ".join(names) or "none" for names in (listing.sources, listing.destinations))
+    return Finding("midi", "ok", f"{listing.api}; to listen to: {sources}; to play to: {destinations}")

@@ -79,12 +79,19 @@ class Entry:
     to_slot: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LiveEntry:
+    """What the live mode asks for the next bar: nobody's request, and before all others."""
+
+    job: Run
+
+
 class EngineQueue:
     """At most 64 jobs wait, one runs."""
 
     def __init__(self) -> None:
         self._waiting: deque[Entry] = deque()
-        self.running: Entry | None = None
+        self.running: Entry | LiveEntry | None = None
         self.running_since = 0.0
 
     def __len__(self) -> int:
@@ -112,10 +119,14 @@ class EngineQueue:
         """The job that is to run now, if none runs."""
         if self.running is not None or not self._waiting:
             return None
-        self.running, self.running_since = self._waiting.popleft(), now
-        return self.running.job
+        return self.start(self._waiting.popleft(), now)
 
-    def take_running(self, number: int | None = None) -> Entry | None:
+    def start(self, entry: Entry | LiveEntry, now: float) -> Job:
+        """Run this one, before those that wait."""
+        self.running, self.running_since = entry, now
+        return entry.job
+
+    def take_running(self, number: int | None = None) -> Entry | LiveEntry | None:
         """The running job, which has ended, if it has that number."""
         entry = self.running
         if entry is None or number not in (None, entry.job.number):

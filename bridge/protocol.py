@@ -73,6 +73,7 @@ REPLY_PORT = Argument("reply_port", "i", "where this client listens")
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
 METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
+ON = Argument("on", "i", "1, or 0 to end it")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 
 
@@ -93,6 +94,20 @@ def _music(name: str, request: type[Request]) -> Verb:
     keep = () if "clips" in hints else (TO_SLOT,)
     text = (request.__doc__ or "").split("\n")[0]
     return Verb(name, text, keys=(*slots, *settings, *keep, GROUP), request=request)
+
+
+def _steered() -> tuple[Argument, ...]:
+    """The settings of all verbs that make sense bar after bar."""
+    names = {
+        each.name: Argument(each.name, _kind(get_type_hints(request)[each.name]), each.metadata["text"])
+        for request in ENGINE_VERBS.values()
+        for each in _settings(request)
+        if each.name not in NOT_LIVE
+    }
+    return (*names.values(), Argument("density", "f", "few or many hits, in standard deviations"))
+
+
+NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument"})
 
 
 def _settings(request: type[Request]) -> list[Any]:
@@ -170,6 +185,49 @@ TABLE: dict[str, Verb] = {
         Verb("clip/list", "the slots that hold a clip"),
         Verb("clip/clear", "empty a slot", keys=(SLOT,)),
         *(_music(name, request) for name, request in ENGINE_VERBS.items()),
+        Verb(
+            "play",
+            "play a clip on MIDI out",
+            keys=(
+                SLOT,
+                Argument("at", "s", "bar, beat or now"),
+                Argument("loop", "i", "1: again and again"),
+                Argument("channel", "i", "1..16"),
+            ),
+        ),
+        Verb("stop", "end what plays", keys=(Argument("at", "s", "bar or now"),), while_warming_up=True),
+        Verb("panic", "end every note at once", while_warming_up=True),
+        Verb(
+            "live",
+            "play along",
+            keys=(
+                _need("mode", "s", "off, answer, loop, drumify, morph or through"),
+                Argument("bars", "i", "how many bars"),
+                Argument("verb", "s", "what is asked of the model"),
+                Argument("slot", "s", "loop: the clip it varies"),
+                Argument("from", "s", "morph: a slot"),
+                Argument("to", "s", "morph: a slot"),
+                Argument("count_in", "i", "bars of clicks before it begins"),
+                *_steered(),
+            ),
+        ),
+        Verb("steer", "turn the knobs of the live mode", keys=_steered()),
+        Verb("freeze", "keep the variation that plays", keys=(ON,)),
+        Verb("undo", "go back to the variation before, and keep it"),
+        Verb("learn", "give a target to the next control that moves", keys=(_need("target", "s"), ON)),
+        Verb(
+            "tempo",
+            "the tempo of the internal clock or of Link",
+            keys=(_need("bpm", "f"), Argument("beats_per_bar", "f", "quarter notes in a bar")),
+            while_warming_up=True,
+        ),
+        Verb(
+            "clock",
+            "who keeps the time",
+            keys=(_need("source", "s", "internal, midi or link"),),
+            while_warming_up=True,
+        ),
+        Verb("subscribe", "be told", keys=(_need("topic", "s", "beat, play or status"), ON), while_warming_up=True),
     )
 }
 """Every request, by its address without /vae/."""

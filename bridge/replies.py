@@ -30,6 +30,11 @@ def format_message(name: str, number: int, *atoms: Atom) -> bytes:
     return write_message(PREFIX + name, number, *(cut(a) if isinstance(a, str) else a for a in atoms))
 
 
+def format_push(name: str, *atoms: Atom) -> bytes:
+    """What a subscriber is told: `/vae/NAME …`, without an id."""
+    return write_message(PREFIX + name, *(cut(a) if isinstance(a, str) else a for a in atoms))
+
+
 def format_clip(number: int, result: int, clip: Clip, first: int = 0, count: int | None = None) -> Iterator[bytes]:
     """A clip, or some of its notes, as notes/begin, part, notes and notes/end."""
     last = len(clip.notes) if count is None else min(first + count, len(clip.notes))

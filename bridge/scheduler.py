@@ -42,7 +42,14 @@ class Punctuality:
 
     sent: int = 0
     skipped: int = 0
+    most_ms: float = 0.0
     late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+
+    def add(self, late_ms: float) -> None:
+        """A note has been sent."""
+        self.sent += 1
+        self.most_ms = max(self.most_ms, late_ms)
+        self.late_ms.append(late_ms)
 
     def percentile_ms(self, percent: int) -> float:
         """Of the last 4,096 notes, 0 before two have been sent."""
@@ -143,8 +150,7 @@ class Scheduler:
         self._send(bytes((NOTE_ON | note.channel - 1, note.pitch, note.velocity)))
         self._sounding[key] = (order, note.voice)
         heapq.heappush(self._ends, (max(note.end_beat, note.start_beat), order, *key))
-        self.punctuality.sent += 1
-        self.punctuality.late_ms.append(late_seconds * 1000)
+        self.punctuality.add(late_seconds * 1000)
 
     def _end(self, channel: int, pitch: int, order: int) -> None:
         """End a note, unless it has ended and what sounds there is another."""

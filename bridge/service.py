@@ -5,16 +5,31 @@ the engine through take_job. Every datagram is answered, or counted and logged.
 """
 
 import contextlib
+import itertools
 import logging
 import math
 
 from bridge.clients import Address, Client, Clients
 from bridge.delays import Delays
-from bridge.engine_queue import EngineQueue, Entry, Finished, Job, Load, Loaded, Ready, Refused, Report, Run
+from bridge.engine_queue import (
+    EngineQueue,
+    Entry,
+    Finished,
+    Job,
+    LiveEntry,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Report,
+    Run,
+)
 from bridge.errors import PacketError, RequestError
 from bridge.ledger import Counts, Ledger, Ticket
+from bridge.musician import Musician
 from bridge.osc_packet import Atom, Message, read_packet
 from bridge.outbox import Outbox, Parcel
+from bridge.play_verbs import PlayVerbs, Ports
 from bridge.protocol import PREFIX, TABLE, Call, engine_request, parse_id, parse_request, slots_of
 from bridge.replies import format_clip, format_fail, sorted_clip
 from bridge.session import About, Engine, Handler, Session
@@ -37,18 +52,21 @@ SHORT_OF_A_CONTENT = frozenset(
 class Service:
     """The whole protocol for all clients."""
 
-    def __init__(self, about: About, now: float):
+    def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
-        self.counts, self.outbox, self.slots = Counts(), Outbox(), Slots()
+        self.counts, self.outbox, self.slots = Counts(), Outbox(), slots
+        self._musician, self._live_numbers = musician, itertools.count(-1, -1)
         self._clients, self._queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         self._uploads = Uploads(self._ledger, self.slots)
         self._delays = Delays()
         self._bad_packets: dict[str, list[float]] = {}
-        self._session = Session(about, self.engine, self._ledger, self._queue)
+        self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
+        self._session = Session(about, self.engine, self._ledger, self._queue, self.playing.state)
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
             **SlotVerbs(self.slots, self._ledger).handlers(),
+            **self.playing.handlers(),
             "sync": self._sync,
             "cancel": self._cancel,
             "load": self._load,
@@ -74,15 +92,22 @@ class Service:
         for message, source in self._delays.due(now):
             self._handle(message, source, now)
         self._uploads.expire(now)
+        self.playing.run_due(now)
 
-    def next_due(self) -> float:
+    def next_due(self, now: float) -> float:
         """When run_due or the outbox have something to do, inf if nothing is planned."""
         running = self._queue.running_since + self.about.timeout_seconds if self._queue.running else math.inf
-        return min(self._delays.next_due(), self._uploads.next_expiry(), self.outbox.next_due(), running)
+        dues = (self._delays.next_due(), self._uploads.next_expiry(), self.playing.next_due(now))
+        return min(*dues, self.outbox.next_due(), running)
 
     def take_job(self, now: float) -> Job | None:
-        """The job that the engine is to run now."""
-        return self._queue.start_next(now) if self.engine.ready else None
+        """The job that the engine is to run now: what the next bar needs goes before everything that waits."""
+        if not self.engine.ready or self._queue.running is not None:
+            return None
+        request = self._musician.take_request(now)
+        if request is None:
+            return self._queue.start_next(now)
+        return self._queue.start(LiveEntry(Run(next(self._live_numbers), request)), now)
 
     def running_too_long(self, now: float) -> bool:
         """End the running request with a timeout if its time is up; the engine must then be started anew."""
@@ -90,23 +115,28 @@ class Service:
             return False
         entry = self._queue.take_running()
         assert entry is not None
-        self._ledger.fail(entry.ticket, "timeout", f"it ran for {self.about.timeout_seconds:g} s", now)
+        if isinstance(entry, Entry):
+            self._ledger.fail(entry.ticket, "timeout", f"it ran for {self.about.timeout_seconds:g} s", now)
         return True
 
     def engine_reports(self, report: Report, now: float) -> None:
         """Take what the engine has to say."""
         if isinstance(report, Ready):
             self.engine.became_ready(report.device, report.loaded)
+            self._musician.models = tuple(sorted(report.loaded))
             for problem in report.problems:
                 logger.warning("%s", problem)
             return
         entry = self._queue.take_running(report.number)
         if entry is None:
             return
-        if isinstance(report, Refused):
+        if isinstance(entry, LiveEntry):
+            self._report_live(entry.job, report, now)
+        elif isinstance(report, Refused):
             self._ledger.fail(entry.ticket, report.code, report.text, now)
         elif isinstance(report, Loaded):
             self.engine.loaded = report.loaded
+            self._musician.models = tuple(sorted(report.loaded))
             self._ledger.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
         else:
             try:
@@ -115,11 +145,18 @@ class Service:
                 logger.exception("the results of %s met a bug", entry.ticket.verb)
                 self._fail_of_bug(entry.ticket, error, now)
 
+    def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
+        if isinstance(report, Finished):
+            self._musician.answered(job.request, report.results, now)
+        elif isinstance(report, Refused):
+            self._musician.refused(job.request, report.text)
+
     def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
         """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
         self.engine.ready, self.engine.started, self.engine.down = False, now, why if for_good else ""
         entry = self._queue.take_running()
-        gone = [] if entry is None else [entry]
+        self._musician.engine_died(now)
+        gone = [entry] if isinstance(entry, Entry) else []
         gone += list(self._queue.drain()) if for_good else []
         for each in gone:
             self._ledger.fail(each.ticket, "engine_down", why, now)

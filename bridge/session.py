@@ -51,8 +51,16 @@ class Engine:
 class Session:
     """Answers from what is known; asks nobody."""
 
-    def __init__(self, about: About, engine: Engine, ledger: Ledger, queue: EngineQueue):
+    def __init__(
+        self,
+        about: About,
+        engine: Engine,
+        ledger: Ledger,
+        queue: EngineQueue,
+        playing: Callable[[], Mapping[str, Atom]],
+    ):
         self._about, self._engine, self._ledger, self._queue = about, engine, ledger, queue
+        self._playing = playing
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs by name."""
@@ -90,8 +98,7 @@ class Session:
         facts |= {"model": self._engine.default, "device": self._engine.device, "queue": len(self._queue)}
         facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
         facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
-        facts |= {"clock": "internal", "tempo": 120.0, "playing": 0}
-        self._ledger.done(ticket, now, facts)
+        self._ledger.done(ticket, now, {**facts, **self._playing()})
 
     def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
         for name in TABLE:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.bridge.jack import Jack
 from tests.bridge.peer import Peer
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def free_port() -> int:
 
 def launch(folder: Path, *arguments: str, **settings: object) -> Daemon:
     port = free_port()
-    given = {"osc_port": port, "midi": 0, **settings}
+    given = {"osc_port": port, "midi": 0, "controls": folder / "controls.toml", **settings}
     environment = {**os.environ, **{f"VAEBRIDGE_{name.upper()}": str(value) for name, value in given.items()}}
     log = folder / f"daemon-{port}.log"
     with log.open("w") as stream:
@@ -131,3 +132,15 @@ def needs() -> Callable[[str, str], None]:
         pytest.skip(f"{program} is missing; install {package}")
 
     return check
+
+
+@pytest.fixture
+def jack(needs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Jack]:
+    """A JACK server of this test's own, which the test may kill; libjack in this process finds it."""
+    for program in ("jackd", "jack_wait", "jack_lsp"):
+        needs(program, "jackd2")
+    server = Jack()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.close()

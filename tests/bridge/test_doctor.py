@@ -1,3 +1,4 @@
+import contextlib
 import socket
 from pathlib import Path
 
@@ -5,8 +6,10 @@ import pytest
 
 from bridge import doctor
 from bridge.config import Config
+from bridge.midi import MidiPorts, Ports
 from engine.requests import VERBS
 from engine.weights import Card, write_weights
+from tests.bridge.jack import Jack
 
 
 def config(folder: Path, **settings: object) -> Config:
@@ -70,11 +73,21 @@ def test_without_rtmidi_the_doctor_says_what_to_install() -> None:
     def missing(name: str) -> object:
         raise ImportError(name)
 
-    finding = doctor.find_midi(missing)
-    assert (finding.state, finding.advice) == ("note", "pip install python-rtmidi")
+    finding = doctor.find_midi(load=missing)
+    assert finding.state == "note"
+    assert "pip install python-rtmidi" in finding.text
 
 
-def test_midi_ports_are_listed_or_the_reason_is_given() -> None:
-    finding = doctor.find_midi()
-    assert finding.state in ("ok", "note")
-    assert finding.text
+def test_without_a_jack_server_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "nobody")
+    finding = doctor.find_midi("jack")
+    assert finding.state == "note"
+    assert finding.text.startswith("no JACK server runs")
+
+
+@pytest.mark.jack
+def test_the_ports_of_a_daemon_are_listed(jack: Jack) -> None:
+    with contextlib.closing(MidiPorts(Ports(api="jack"), 0)):
+        finding = doctor.find_midi("jack")
+    assert finding.state == "ok"
+    assert finding.text == "jack; to listen to: vaebridge out:out; to play to: vaebridge in:in"

@@ -5,10 +5,14 @@ import struct
 
 import pytest
 
+from bridge.clock import Clock
 from bridge.engine_queue import Finished, Job, Ready, Refused
+from bridge.errors import ClockError
+from bridge.musician import Musician, Stage
 from bridge.osc_packet import Message, read_packet, write_message
 from bridge.service import Service
 from bridge.session import About
+from bridge.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Results
 from engine.weights import Card
@@ -21,14 +25,29 @@ CARD = Card(
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
 
 
+class FakeWires:
+    """Ports that are open as long as why_none is empty; no Link."""
+
+    names, why_none = ("vaebridge in", "vaebridge out"), ""
+
+    def link_clock(self, tempo_bpm: float, beats_per_bar: float, now: float) -> Clock:
+        raise ClockError("there is no Link here")
+
+
 class Studio:
-    """A service, its clock, and everything that it has sent."""
+    """A service with a musician, their time, and everything that they have sent."""
 
     def __init__(self, *, ready: bool = True) -> None:
         self.now = 100.0
-        self.service = Service(About("1.0", 7, 8710, {"m": CARD}, timeout_seconds=60.0), self.now)
+        self.sent, self.wires, slots = list[bytes](), FakeWires(), Slots()
+        self.musician = Musician(Stage(send=self.sent.append, slots=slots, on_playing=self._on_playing))
+        about = About("1.0", 7, 8710, {"m": CARD}, timeout_seconds=60.0)
+        self.service = Service(about, slots, self.musician, self.wires, self.now)
         if ready:
             self.service.engine_reports(Ready("cpu", ("m",)), self.now)
+
+    def _on_playing(self, slot: str) -> None:
+        self.service.playing.subscriptions.playing(slot)
 
     def send(self, verb: str, *arguments: int | float | str, after: float = 0.0) -> None:
         self.receive(write_message(f"/vae/{verb}", *arguments), after)
@@ -40,6 +59,7 @@ class Studio:
     def said(self, after: float = 0.0) -> list[Message]:
         """Let time pass; what is sent then."""
         self.now += after
+        self.musician.run_due(self.now)
         self.service.run_due(self.now)
         return [message for content, _ in self.service.outbox.due(self.now) for message in read_packet(content)]
 
@@ -99,7 +119,7 @@ def test_one_request_runs_at_a_time(studio: Studio) -> None:
 
 def test_a_bundle_dated_ahead_waits_for_its_time(studio: Studio) -> None:
     studio.receive(in_bundle(3.0, studio, write_message("/vae/ping", 1), write_message("/vae/ping", 2)))
-    assert studio.service.next_due() == pytest.approx(103.0, abs=0.01)
+    assert studio.service.next_due(studio.now) == pytest.approx(103.0, abs=0.01)
     assert studio.said(2.9) == []
     assert ends(studio.said(0.2)) == [(1, "ping"), (2, "ping")]
 
@@ -154,7 +174,7 @@ def test_what_waits_outlives_the_engine_unless_that_stays_away(studio: Studio) -
 def test_a_request_that_runs_too_long_times_out(studio: Studio) -> None:
     studio.send("sample", 1)
     studio.job()
-    assert studio.service.next_due() == studio.now + 60
+    assert studio.service.next_due(studio.now) == studio.now + 60
     assert not studio.service.running_too_long(studio.now + 59)
     assert studio.service.running_too_long(studio.now + 61)
     assert ends(studio.said(61)) == [(1, "timeout")]
@@ -252,7 +272,7 @@ def test_a_bug_fails_the_request_that_meets_it(studio: Studio, monkeypatch: pyte
 
 
 def test_with_nothing_planned_nothing_is_due(studio: Studio) -> None:
-    assert studio.service.next_due() == math.inf
+    assert studio.service.next_due(studio.now) == math.inf
 
 
 def test_styles_come_from_the_card(studio: Studio) -> None:

@@ -1,0 +1,189 @@
+"""The whole daemon in front of real MIDI ports: JACK without a sound card, and performers that plug in."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from engine.clip import Clip, Note
+from tests.bridge.conftest import Daemon, Starts
+from tests.bridge.jack import Jack
+from tests.bridge.peer import Peer
+from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer
+
+pytestmark = pytest.mark.jack
+
+LONG = Clip((Note(36, 0.0, 4.0, 100),), 4.0)
+SOON_SECONDS = 0.25
+"""What must happen within 50 ms, on a machine that does much else at the same time."""
+
+
+@pytest.fixture
+def daemon_on_jack(jack: Jack, start: Starts) -> Daemon:
+    daemon = start("fake", midi=1, tempo=240)
+    daemon.wait_until_ready()
+    return daemon
+
+
+@pytest.fixture
+def client(daemon_on_jack: Daemon) -> Iterator[Peer]:
+    with Peer(daemon_on_jack.port) as client:
+        yield client
+
+
+@pytest.fixture
+def performer(jack: Jack, daemon_on_jack: Daemon) -> Iterator[Performer]:
+    with Performer(jack) as performer:
+        performer.plug_in()
+        yield performer
+
+
+def silent_since(performer: Performer) -> float:
+    """When the last note ended; nothing sounds."""
+    performer.wait_until(lambda: not performer.hanging)
+    return performer.heard[-1][0]
+
+
+def sound(client: Peer, performer: Performer) -> None:
+    """Let a long note sound, again and again."""
+    client.upload("long", LONG)
+    assert client.ask("play", "slot", "long", "loop", 1).is_done
+    performer.wait_until(lambda: bool(performer.hanging))
+
+
+def test_its_ports_are_called_as_the_readme_says(jack: Jack, daemon_on_jack: Daemon) -> None:
+    assert {DAEMON_IN, DAEMON_OUT} <= set(jack.ports())
+
+
+def test_what_is_tapped_is_answered_on_the_next_bar_line_and_nothing_hangs(
+    client: Peer, performer: Performer
+) -> None:
+    assert client.ask("subscribe", "topic", "beat").is_done
+    assert client.ask("live", "mode", "answer", "bars", 1).is_done
+    while client.hear().arguments != (1, 1):  # the song begins
+        pass
+    for index in range(24):
+        performer.tap(36, 60 + index)
+        time.sleep(0.05)
+    performer.wait_until(lambda: len(performer.struck) >= 24 and not performer.hanging)
+    assert [pitch for _, pitch, _ in performer.struck] == [36] * 24
+    status = client.ask("status").keys
+    assert (status["missed"], status["skipped"], status["live"]) == (0, 0, "answer")
+
+
+def test_the_clip_that_was_played_in_is_in_the_slot_live(client: Peer, performer: Performer) -> None:
+    assert client.ask("live", "mode", "answer", "bars", 1).is_done
+    time.sleep(0.1)
+    performer.tap(38, 77)
+    performer.wait_until(lambda: bool(performer.struck))
+    [(pitch, start, *_)] = client.ask("clip/get", "slot", "live").notes()
+    assert (pitch, float(start) < 4.0) == (38, True)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_nothing_sounding(
+    client: Peer, performer: Performer, daemon_on_jack: Daemon, stop: signal.Signals
+) -> None:
+    sound(client, performer)
+    daemon_on_jack.process.send_signal(stop)
+    assert daemon_on_jack.process.wait(10) == 0
+    silent_since(performer)
+
+
+def test_stop_and_panic_are_heard_soon(client: Peer, performer: Performer) -> None:
+    for verb in ("stop", "panic"):
+        sound(client, performer)
+        asked = time.monotonic()
+        assert client.ask(verb).is_done
+        assert silent_since(performer) - asked < SOON_SECONDS
+
+
+def test_when_the_model_process_is_killed_it_is_silent_soon_and_plays_on_by_itself(
+    client: Peer, performer: Performer, daemon_on_jack: Daemon
+) -> None:
+    client.upload("long", LONG)
+    assert client.ask("live", "mode", "loop", "slot", "long").is_done
+    performer.wait_until(lambda: bool(performer.hanging))
+    killed = time.monotonic()
+    os.kill(daemon_on_jack.model_pid, signal.SIGKILL)
+    assert silent_since(performer) - killed < SOON_SECONDS
+    count = len(performer.struck)
+    performer.wait_until(lambda: len(performer.struck) >= count + 3)
+
+
+def test_when_the_server_dies_osc_goes_on_and_the_ports_come_back(
+    jack: Jack, client: Peer, performer: Performer
+) -> None:
+    sound(client, performer)
+    jack.kill()
+    performer.close()
+    assert client.ask("ping").is_done
+    jack.start()
+    with Performer(jack, "second") as second:
+        second.plug_in()
+        second.wait_until(lambda: bool(second.struck))
+        assert client.ask("stop").is_done
+        silent_since(second)
+
+
+def test_a_cable_that_is_pulled_and_put_back_leaves_nothing_sounding(
+    jack: Jack, client: Peer, performer: Performer
+) -> None:
+    sound(client, performer)
+    jack.disconnect(DAEMON_OUT, "performer ears:in")
+    jack.connect(DAEMON_OUT, "performer ears:in")
+    count = len(performer.struck)
+    performer.wait_until(lambda: len(performer.struck) > count)
+    assert client.ask("stop").is_done
+    silent_since(performer)
+
+
+@pytest.mark.parametrize("tempo_bpm", [61.7, 123.5, 187.3])
+def test_the_clock_of_another_program_is_followed(
+    jack: Jack, client: Peer, daemon_on_jack: Daemon, needs: Callable[[str, str], None], tempo_bpm: float
+) -> None:
+    needs("jack_midi_clock", "jack-midi-clock")
+    assert client.ask("clock", "source", "midi").is_done
+    jack.run("jack_midi_clock", "-b", str(tempo_bpm))
+    jack.wait_for("jack_midi_clock:mclk_out")
+    jack.connect("jack_midi_clock:mclk_out", DAEMON_IN)
+    subprocess.run(["jack_transport"], input=b"play\n", capture_output=True, timeout=10, check=True)
+    deadline = time.monotonic() + 30
+    status = client.ask("status").keys
+    while not status["playing"] or abs(float(status["tempo"]) / tempo_bpm - 1) > 0.001:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
+        status = client.ask("status").keys
+    for _ in range(20):  # and holds it
+        time.sleep(0.1)
+        assert float(client.ask("status").keys["tempo"]) == pytest.approx(tempo_bpm, rel=0.001)
+
+
+def test_a_flood_of_20_000_messages_stops_neither_osc_nor_what_plays(client: Peer, performer: Performer) -> None:
+    sound(client, performer)
+    for index in range(20_000):
+        performer.play(0xB0, 1, index % 128)
+    assert client.ask("ping").is_done
+    count = len(performer.struck)
+    performer.wait_until(lambda: len(performer.struck) >= count + 2)
+
+
+def test_a_second_daemon_has_ports_of_its_own(jack: Jack, daemon_on_jack: Daemon, start: Starts) -> None:
+    second = start("fake", midi=1)
+    second.wait_until_ready()
+    assert len([port for port in jack.ports() if port.startswith("vaebridge in")]) == 2
+
+
+def test_without_a_midi_system_osc_goes_on_and_one_line_says_what_to_install(start: Starts) -> None:
+    daemon = start("fake", midi=1, midi_api="jack")
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as client:
+        assert client.ask("sample").is_done
+        answer = client.ask("live", "mode", "answer")
+        assert answer.code == "no_port"
+        assert "apt install jackd2" in answer.text
+    lines = [line for line in daemon.log.read_text().splitlines() if "MIDI" in line]
+    assert len(lines) == 1, lines

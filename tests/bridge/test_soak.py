@@ -1,0 +1,21 @@
+"""A minute of what `python -m tests.benchmarks.soak` does for ten."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.benchmarks.soak import soak
+
+MOST_GROWTH_MIB = 16
+
+
+@pytest.mark.jack
+def test_a_minute_of_loop_beside_a_model_that_never_rests(needs: Callable[[str, str], None]) -> None:
+    needs("jackd", "jackd2")
+    result = soak(60.0)
+    sys.stdout.write(str(result))
+    assert (result.missed, result.silent_bars, result.skipped, result.hanging) == (0, 0, 0, 0), result
+    assert result.bars >= 40
+    assert result.others > 100
+    assert result.mib_after - result.mib_before < MOST_GROWTH_MIB, result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.requests import Request
 
 ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+ANSWER_SECONDS = 10.0
 FILE_ARGUMENT = re.compile(r"-[A-Za-z-]|.*\.midi?$", re.IGNORECASE)
 """What only the verbs on files have: an option, or the name of a MIDI file."""
 
@@ -56,11 +57,12 @@ def send(
     """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid -o out.mid`."""
     from bridge.cli_show import console
     from bridge.config import Config
+    from bridge.protocol import LESSON_SECONDS
     from bridge.remote import atom
 
     if verb in VERBS and any(FILE_ARGUMENT.match(argument) for argument in ctx.args):
         raise typer.Exit(_send_files(ctx, [verb, *ctx.args]))
-    with _remote(Config()) as daemon:
+    with _remote(Config(), LESSON_SECONDS + ANSWER_SECONDS if verb == "learn" else ANSWER_SECONDS) as daemon:
         for reply in daemon.ask(verb, *map(atom, ctx.args)):
             console().print(reply.address, *reply.arguments, markup=False)
 
@@ -97,10 +99,10 @@ def _open_remote(config: "Config", request: "Request") -> "Remote":
     return _remote(config)
 
 
-def _remote(config: "Config") -> "Remote":
+def _remote(config: "Config", timeout_seconds: float = ANSWER_SECONDS) -> "Remote":
     from bridge.remote import Remote
 
-    return Remote(config.osc_host, config.osc_port)
+    return Remote(config.osc_host, config.osc_port, timeout_seconds=timeout_seconds)
 
 
 def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: bool) -> None:
@@ -109,9 +111,10 @@ def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: b
 
     try:
         with _remote(config) as daemon:
-            device = daemon.ask("status")[-1].keys.get("device")
-            who = f"{', '.join(models)} on {device}"
+            status = daemon.ask("status")[-1].keys
+            who = f"{', '.join(models)} on {status.get('device')}"
             console().print(f"ready on {daemon.address} with {who} after {seconds:.1f} s", markup=False)
+            console().print(f"MIDI: {status.get('problem') or status.get('ports')}", markup=False)
             if not quiet:
                 _show_first_clip(daemon)
     except VaebridgeError as error:

@@ -10,7 +10,7 @@ NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 PRESSED = 64
 HOLD_SECONDS = 0.7
 
-KNOBS = ("model", *STEERED)
+KNOBS = ("mode", "model", *STEERED)
 SWITCHES = {
     "switch": "starts the live mode; while it plays a tap freezes it and lets it go, a long press stops it",
     "start": "starts and stops the live mode",
@@ -36,7 +36,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a control has asked for. value: of a knob, in its range (0..1 for the model)."""
+    """What a control has asked for. value: of a knob, in its range (0..1 for the mode and the model)."""
 
     target: str
     value: float = 0.0
@@ -102,7 +102,7 @@ class Controls:
         if target in STEERED:
             low, high = STEERED[target]
             yield Action(target, low + (high - low) * value / 127)
-        elif target == "model":
+        elif target in KNOBS:
             yield Action(target, value / 128)
         elif target == "switch":
             yield from self._switch(value >= PRESSED, now, running)

@@ -45,6 +45,9 @@ LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
 """Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
 
+RETRY_SECONDS = 5.0
+"""Where there is no MIDI system, one is looked for again so often."""
+
 GENERATOR = "engine.generator:Generator"
 
 
@@ -61,14 +64,30 @@ class Wires:
     def __init__(self, config: Config):
         self.midi: MidiPorts | None = None
         self.why_none = "MIDI is switched off (--no-midi)"
-        if not config.midi:
-            return
-        wanted = Ports(config.midi_in, config.midi_out, config.listen_to, config.play_to, config.midi_api)
+        self._wanted = Ports(config.midi_in, config.midi_out, config.listen_to, config.play_to, config.midi_api)
+        self._next_try = math.inf
+        if config.midi:
+            self._try_to_open(time.monotonic())
+            if self.midi is None:
+                logger.warning("no MIDI ports: %s", self.why_none)
+
+    @property
+    def next_check(self) -> float:
+        """When check must be called."""
+        return self.midi.next_check if self.midi else self._next_try
+
+    def check(self, now: float) -> tuple[list[str], list[str]]:
+        """Open what has come, or come back; the names of ports that have vanished, and of those that are back."""
+        if self.midi is not None:
+            return self.midi.check(now)
+        self._try_to_open(now)
+        return [], list(self.names)
+
+    def _try_to_open(self, now: float) -> None:
         try:
-            self.midi, self.why_none = MidiPorts(wanted, time.monotonic()), ""
+            self.midi, self.why_none, self._next_try = MidiPorts(self._wanted, now), "", math.inf
         except PortError as error:
-            self.why_none = str(error)
-            logger.warning("no MIDI ports: %s", error)
+            self.why_none, self._next_try = str(error), now + RETRY_SECONDS
 
     def __enter__(self) -> "Wires":
         return self
@@ -174,8 +193,8 @@ class Daemon:
         self._service.run_due(now)
         self._submit(now)
         self._send(now)
-        ports = self._wires.midi.next_check if self._wires.midi else math.inf
-        return min(self._musician.next_due(), self._service.next_due(now), self._model.next_start, ports)
+        dues = (self._musician.next_due(), self._service.next_due(now), self._wires.next_check)
+        return min(*dues, self._model.next_start)
 
     def _hear(self, midi: MidiPorts) -> None:
         """What has come to the MIDI ports, before anything is planned on it."""
@@ -185,9 +204,8 @@ class Daemon:
 
     def _check_ports(self, now: float) -> None:
         """Open again what has vanished."""
-        midi = self._wires.midi
-        if midi is not None and now >= midi.next_check:
-            vanished, returned = midi.check(now)
+        if now >= self._wires.next_check:
+            vanished, returned = self._wires.check(now)
             if vanished or returned:
                 self._musician.ports_changed(vanished, returned, now)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from bridge.midi_messages import Messages
+
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 65_536
@@ -32,7 +34,7 @@ Heard = tuple[float, str, bytes]
 
 MOMENT = itemgetter(0)
 
-SYSEX, ACTIVE_SENSING = 0xF0, 0xFE
+ACTIVE_SENSING = 0xFE
 
 
 class Arrivals:
@@ -61,6 +63,7 @@ class Input:
     handle: Any
     last_look: float
     arrivals: Arrivals = field(default_factory=Arrivals)
+    messages: Messages = field(default_factory=Messages)
 
 
 def look(one: Input) -> Iterator[Heard]:
@@ -72,8 +75,9 @@ def look(one: Input) -> Iterator[Heard]:
             break
         message, interval = bytes(event[0]), event[1]
         moment = one.arrivals.moment(interval, one.last_look, time.monotonic())
-        if message[0] not in (SYSEX, ACTIVE_SENSING):
-            yield moment, one.port, message
+        for whole in one.messages.read(message):
+            if whole[0] != ACTIVE_SENSING:
+                yield moment, one.port, whole
     one.last_look = now
 
 
@@ -98,9 +102,7 @@ class Listener:
 
     def listen(self, port: str, handle: Any) -> None:
         """Look into an input from now on."""
-        handle.ignore_types(
-            sysex=False, timing=False, active_sense=False
-        )  # what it ignores, it leaves no interval of
+        handle.ignore_types(sysex=False, timing=False, active_sense=False)  # of those there would be no interval
         with self._lock:
             self._inputs[id(handle)] = Input(port, handle, time.monotonic())
         if not self._thread:

@@ -15,7 +15,7 @@ from bridge.controls import Action, Control, Controls
 from bridge.errors import ClockError, RequestError
 from bridge.live import SLOT as LIVE_SLOT
 from bridge.live import Live
-from bridge.live_settings import STEERED, LiveSettings
+from bridge.live_settings import MODES, STEERED, LiveSettings
 from bridge.midi_clock import MidiClock
 from bridge.playback import Playback, next_line
 from bridge.recorder import EchoGuard, Recorder
@@ -331,6 +331,8 @@ class Musician:
                 self.steer(action.target, action.value)
             elif action.target == "model":
                 self._select_model(int(action.value * max(1, len(self.models))))
+            elif action.target == "mode":
+                self._select_mode(list(MODES)[int(action.value * len(MODES))], now)
             elif action.target == "start":
                 self.start_again(now)
             elif action.target == "stop":
@@ -347,6 +349,16 @@ class Musician:
     def start_again(self, now: float) -> None:
         """Start the live mode that was set last."""
         self.start_live(self.live.settings or LiveSettings(mode="answer"), now)
+
+    def _select_mode(self, mode: str, now: float) -> None:
+        """Use this mode, at once if one is running."""
+        if self.live.settings is not None and self.live.settings.mode == mode:
+            return
+        settings = LiveSettings(mode=mode)
+        if self.live.running:
+            self.start_live(settings, now)
+        else:
+            self.live.settings = settings
 
     def _select_model(self, number: int) -> None:
         """Use this one of the models for what is generated next."""

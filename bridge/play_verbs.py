@@ -13,12 +13,9 @@ from bridge.live_settings import STEERED, LiveSettings
 from bridge.musician import Musician
 from bridge.osc_packet import Atom
 from bridge.outbox import Outbox
-from bridge.protocol import Call
+from bridge.protocol import LESSON_SECONDS, Call
 from bridge.session import Handler
 from bridge.subscriptions import Subscriptions
-
-LESSON_SECONDS = 20.0
-"""How long the next control is waited for."""
 
 SOURCES = ("internal", "midi", "link")
 LIVE_NAMES = {"from": "from_slot", "to": "to_slot"}

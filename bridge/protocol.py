@@ -21,6 +21,8 @@ NOTES_PER_MESSAGE = 48
 ATOMS_PER_NOTE = 5
 MAX_NAME_BYTES = 64
 MAX_NOTES = 4096
+LESSON_SECONDS = 20.0
+"""How long learn waits for a control that moves."""
 
 Kind = Literal["i", "f", "s"]
 

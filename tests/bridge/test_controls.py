@@ -101,7 +101,7 @@ def test_a_lesson_that_nobody_takes_is_forgotten(controls: Controls) -> None:
 
 
 def test_an_unknown_target_is_refused(controls: Controls) -> None:
-    with pytest.raises(RequestError, match=r"target must be model, temperature, .* not 'volume'"):
+    with pytest.raises(RequestError, match=r"target must be mode, model, temperature, .* not 'volume'"):
         controls.learn("volume")
 
 

@@ -187,3 +187,14 @@ def test_without_a_midi_system_osc_goes_on_and_one_line_says_what_to_install(sta
         assert "apt install jackd2" in answer.text
     lines = [line for line in daemon.log.read_text().splitlines() if "MIDI" in line]
     assert len(lines) == 1, lines
+
+
+def test_a_midi_system_that_comes_later_is_taken(jack: Jack, start: Starts) -> None:
+    jack.kill()
+    daemon = start("fake", midi=1, midi_api="jack")
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as client:
+        assert client.ask("live", "mode", "answer").code == "no_port"
+        jack.start()
+        jack.wait_for(DAEMON_IN)
+        assert client.ask("live", "mode", "answer").is_done

@@ -186,6 +186,19 @@ def test_a_knob_goes_through_the_models() -> None:
     assert band.requests[0].model == "groovae"
 
 
+def test_a_knob_goes_through_the_modes(band: Band) -> None:
+    band.musician.controls.learn("mode")
+    band.hear((0xB0, 9, 1))
+    band.musician.start_live(LiveSettings(mode="answer"), band.now)
+    band.hear((0xB0, 9, 127))
+    assert band.musician.live.settings is not None
+    assert (band.musician.live.settings.mode, band.musician.live.running) == ("answer", True), "its slots are empty"
+    for name in "ab":
+        band.slots.put(name, BEAT)
+    band.hear((0xB0, 9, 126))
+    assert band.musician.live.settings.mode == "morph"
+
+
 def test_the_count_in_comes_before_beat_0(band: Band) -> None:
     band.musician.start_live(LiveSettings(mode="answer", bars=1, count_in=1), band.now)
     band.run(2.3)

@@ -107,6 +107,10 @@ class Live:
         self._move_to(line + settings.count_in * self._beats_per_bar)
         self._count_in(line)
 
+    def empty_slots(self, settings: LiveSettings) -> list[str]:
+        """The slots without which a mode cannot begin."""
+        return [slot for slot in settings.slots if slot not in self._slots]
+
     def stop(self, at_beat: float | None = None) -> None:
         """Play no more: at once, or from a beat on."""
         self.running, self._asked, self._new, self._current = False, None, None, None
@@ -237,8 +241,7 @@ class Live:
 
     def _ask_for_variation(self) -> None:
         assert self.settings is not None
-        empty = [slot for slot in self.settings.slots if slot not in self._slots]
-        if empty:
+        if empty := self.empty_slots(self.settings):
             self.problem = f"the slot {empty[0]!r} is empty"
             return
         self._ask(tuple(self._slots[slot] for slot in self.settings.slots))

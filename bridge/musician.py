@@ -5,32 +5,27 @@ Brings together the clock, the recorder, the live modes, the clips that play and
 
 import logging
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.clock import Clock, InternalClock
 from bridge.controls import Action, Control, Controls
+from bridge.ear import Ear
 from bridge.errors import ClockError, RequestError
 from bridge.live import SLOT as LIVE_SLOT
 from bridge.live import Live
 from bridge.live_settings import MODES, STEERED, LiveSettings
 from bridge.midi_clock import MidiClock
 from bridge.playback import Playback, next_line
-from bridge.recorder import EchoGuard, Recorder
+from bridge.recorder import Recorder
 from bridge.scheduler import Scheduler
 from bridge.slots import Slots
 from engine.requests import Request, Results
 
 logger = logging.getLogger(__name__)
 
-NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
-SUSTAIN_PEDAL = 64
-PEDAL_DOWN = 64
-BEFORE_SECONDS = 0.06
-"""A note that a DAW sends just before the tick that starts the song belongs to its beginning."""
-
+NOTE_ON, PROGRAM = 0x90, 0xC0
 START_SECONDS = 0.05
 """From the command to the first beat of the internal clock, so that the first note is not late."""
 
@@ -65,7 +60,8 @@ class Musician:
         self._stage = stage
         self.beats_per_bar = stage.beats_per_bar
         self.scheduler = Scheduler(self._send, latency_seconds=stage.latency_seconds)
-        self.recorder, self._guard = Recorder(home_channel=stage.channel), EchoGuard()
+        self.recorder = Recorder(home_channel=stage.channel)
+        self._ear = Ear(self.recorder, stage.channels)
         self.playback = Playback(self.scheduler, stage.slots, stage.on_playing)
         self.live = Live(
             self.scheduler,
@@ -80,8 +76,6 @@ class Musician:
         self.clock: Clock = InternalClock(stage.tempo_bpm)
         self.models: tuple[str, ...] = ()
         self._knobs: dict[str, float | str] = {}
-        self._before: deque[tuple[int, int, bytes, float, str]] = deque(maxlen=64)
-        self._loops_through = ""
         self._now = 0.0
         self._jumps, self._played, self._hushed = self.clock.jumps, False, False
 
@@ -92,10 +86,8 @@ class Musician:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the cables, empty if nothing is."""
-        if not self._guard.is_loop:
-            return ""
-        return f"what is sent comes back through {self._loops_through}: a loop of cables; it is not recorded"
+        """What is wrong, empty if nothing is."""
+        return self.live.problem or self._ear.problem
 
     # What the ports bring
 
@@ -109,11 +101,10 @@ class Musician:
             for action in actions:
                 self._act(action, now)
             return
-        kind, channel = message[0] & 0xF0, (message[0] & 0x0F) + 1
-        if kind == PROGRAM and len(message) == 2:
+        if message[0] & 0xF0 == PROGRAM and len(message) == 2:
             self._select_model(message[1])
-        elif len(message) == 3 and self._hears(channel):
-            self._record(kind, self._stage.channels.get(channel, self._stage.channel), message, at_seconds, port)
+        else:
+            self._ear.hear(message, at_seconds, port, self.clock.line if self._moves else None)
 
     def ports_changed(self, vanished: list[str], returned: list[str], now: float) -> None:
         """Ports are gone: what was held on them is let go. Ports are back: what may hang behind them is ended."""
@@ -189,14 +180,10 @@ class Musician:
 
     def _song_moved(self, now: float) -> None:
         self._fall_silent(now)
-        self.recorder.forget()
+        self._ear.song_moved(self.clock.line, now)
         beat = self.clock.line.beat_at(now)
         self.playback.song_moved(beat, self.beats_per_bar)
         self.live.song_moved(beat)
-        for heard in self._before:
-            if now - heard[3] <= BEFORE_SECONDS:
-                self._record(*heard)
-        self._before.clear()
 
     # What performers and clients ask for
 
@@ -294,33 +281,8 @@ class Musician:
 
     def _send(self, message: bytes) -> None:
         if message[0] & 0xF0 == NOTE_ON:
-            self._guard.sent(self._now, message[1], message[2])
+            self._ear.sent(self._now, message[1], message[2])
         self._stage.send(message)
-
-    # What is played
-
-    def _hears(self, channel: int) -> bool:
-        return not self._stage.channels or channel in self._stage.channels
-
-    def _record(self, kind: int, channel: int, message: bytes, at_seconds: float, port: str) -> None:
-        _, number, value = message
-        if not self._moves:
-            self._before.append((kind, channel, message, at_seconds, port))
-        beat = self.clock.line.beat_at(at_seconds)
-        if kind == NOTE_OFF or (kind == NOTE_ON and not value):
-            self.recorder.note_off(beat, channel, number)
-        elif kind == NOTE_ON and not self._is_echo(at_seconds, number, value, port) and self._moves:
-            self.recorder.note_on(beat, channel, number, value)
-        elif kind == CONTROL and number == SUSTAIN_PEDAL:
-            self.recorder.pedal(beat, channel, down=value >= PEDAL_DOWN)
-
-    def _is_echo(self, at_seconds: float, pitch: int, velocity: int, port: str) -> bool:
-        if not self._guard.is_echo(at_seconds, pitch, velocity):
-            return False
-        if self._guard.is_loop and port != self._loops_through:
-            self._loops_through = port
-            logger.warning("%s", self.problem)
-        return True
 
     # Controls
 

@@ -1,5 +1,6 @@
 """The verbs that play: play, stop, panic, live and its knobs, tempo, clock, subscribe, learn. Pure."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -16,6 +17,8 @@ from bridge.outbox import Outbox
 from bridge.protocol import LESSON_SECONDS, Call
 from bridge.session import Handler
 from bridge.subscriptions import Subscriptions
+
+logger = logging.getLogger(__name__)
 
 SOURCES = ("internal", "midi", "link")
 LIVE_NAMES = {"from": "from_slot", "to": "to_slot"}
@@ -80,7 +83,7 @@ class PlayVerbs:
             "missed": live.missed,
             "ports": ", ".join(self._ports.names) or "none",
         }
-        problem = live.problem or musician.problem or self._ports.why_none
+        problem = musician.problem or self._ports.why_none
         return facts | ({"problem": problem} if problem else {})
 
     def learned(self, target: str, control: Control, now: float) -> None:
@@ -91,12 +94,17 @@ class PlayVerbs:
         self._learning = [each for each in self._learning if not each[1].ended]
 
     def begin(self, source: str, mode: str, bars: int | None, now: float) -> None:
-        """The clock and the live mode to begin with; RequestError or ClockError if that cannot be."""
+        """The clock and the live mode to begin with; ClockError or RequestError if that cannot be."""
         if source != "internal" and not (source == "midi" and self._ports.why_none):
             self.use_clock(source, now)
-        if mode != "off" and not self._ports.why_none:
+        if mode != "off":
             values = {"mode": mode} | ({} if bars is None else {"bars": bars})
-            self._musician.start_live(live_settings(values, has_live_clip=False), now)
+            settings = live_settings(values, has_live_clip=False)
+            if empty := self._musician.live.empty_slots(settings):
+                logger.warning("live %s begins when %s hold clips and it is started", mode, " and ".join(empty))
+                self._musician.live.settings = settings
+            elif not self._ports.why_none:
+                self._musician.start_live(settings, now)
 
     def run_due(self, now: float) -> None:
         """Tell whoever wants to know, and end lessons that nobody takes."""

@@ -18,10 +18,6 @@ MAX_CLIP_NOTES = 4096
 SHORTEST_NOTE_BEATS = 1 / 64
 PICKUP_BEATS = 1.0
 
-ECHO_SECONDS = 0.1
-"""How late the daemon's own note may come back through a DAW that sends it on."""
-ECHOES_IN_A_ROW = 8
-
 
 @dataclass(slots=True)
 class Captured:
@@ -144,33 +140,3 @@ def _parts(channels: list[int]) -> Iterator[Part]:
         count = len(list(group))
         yield Part(f"channel {channel}", channel, 0, first, count)
         first += count
-
-
-@dataclass(slots=True)
-class EchoGuard:
-    """Tells the daemon's own notes that come back from those that are played. echoes counts them."""
-
-    echoes: int = 0
-    _sent: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=512))
-    _in_a_row: int = 0
-
-    def sent(self, at_seconds: float, pitch: int, velocity: int) -> None:
-        """A note has been sent."""
-        self._sent.append((at_seconds, pitch, velocity))
-
-    def is_echo(self, at_seconds: float, pitch: int, velocity: int) -> bool:
-        """Whether a note that is heard is one that was sent shortly before; each comes back once."""
-        while self._sent and at_seconds - self._sent[0][0] > ECHO_SECONDS:
-            self._sent.popleft()
-        found = next((each for each in self._sent if each[1:] == (pitch, velocity)), None)
-        if found is None:
-            self._in_a_row = 0
-            return False
-        self._sent.remove(found)
-        self.echoes, self._in_a_row = self.echoes + 1, self._in_a_row + 1
-        return True
-
-    @property
-    def is_loop(self) -> bool:
-        """Whether so much has come back in a row that it is a loop of cables and no chance."""
-        return self._in_a_row >= ECHOES_IN_A_ROW

@@ -233,3 +233,22 @@ def test_when_the_engine_goes_down_what_the_live_mode_asked_for_is_asked_again(s
     assert isinstance(first, Run)
     assert isinstance(again, Run)
     assert again.request is first.request
+
+
+def test_a_mode_to_begin_with_whose_slots_are_empty_waits_for_them_and_a_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    studio = Studio()
+    studio.service.playing.begin("internal", "morph", 2, studio.now)
+    assert "live morph begins when a and b hold clips" in caplog.text
+    for slot in "ab":
+        studio.send("clip", 1, slot, 4.0, 1, *NOTES)
+    studio.musician.start_again(studio.now)
+    assert studio.musician.live.running
+
+
+def test_a_mode_to_begin_with_begins() -> None:
+    studio = Studio()
+    studio.service.playing.begin("internal", "answer", 4, studio.now)
+    assert studio.musician.live.running
+    assert studio.musician.clock.playing

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.recorder import ECHO_SECONDS, EchoGuard, Recorder
+from bridge.recorder import Recorder
 from engine.clip import Clip
 
 
@@ -124,26 +124,3 @@ def test_every_note_lands_in_exactly_one_of_the_clips(notes: list[tuple[float, i
     assert sum(len(clip.notes) for clip in clips) == len(notes)
     for clip in clips:
         assert all(note.start_beats + note.duration_beats <= 4.0 + 1 / 64 for note in clip.notes)
-
-
-def test_a_note_that_comes_back_is_an_echo_once() -> None:
-    guard = EchoGuard()
-    guard.sent(1.0, 36, 100)
-    assert guard.is_echo(1.02, 36, 100)
-    assert not guard.is_echo(1.03, 36, 100)
-
-
-def test_another_velocity_or_a_later_time_is_no_echo() -> None:
-    guard = EchoGuard()
-    guard.sent(1.0, 36, 100)
-    assert not guard.is_echo(1.02, 36, 99)
-    assert not guard.is_echo(1.0 + ECHO_SECONDS + 0.01, 36, 100)
-
-
-def test_eight_echoes_in_a_row_are_a_loop() -> None:
-    guard = EchoGuard()
-    for index in range(8):
-        assert not guard.is_loop
-        guard.sent(float(index), 36 + index, 100)
-        assert guard.is_echo(index + 0.01, 36 + index, 100)
-    assert guard.is_loop

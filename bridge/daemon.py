@@ -13,19 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
-from types import TracebackType
 from typing import Any
 
 from bridge.channel import Channel
-from bridge.clock import Clock
 from bridge.config import Config
 from bridge.controls import Control
 from bridge.controls_file import ControlsFile
 from bridge.engine_queue import Loaded
-from bridge.errors import PortError, StartError
-from bridge.link_clock import LinkClock
+from bridge.errors import StartError
 from bridge.log import set_up_log
-from bridge.midi import MidiPorts, Ports
+from bridge.midi import MidiPorts
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
 from bridge.musician import Musician, Stage
@@ -34,6 +31,7 @@ from bridge.realtime import ask_for_realtime, steady_interpreter
 from bridge.service import Service
 from bridge.session import About
 from bridge.slots import Slots
+from bridge.wires import Wires
 from engine.weights import Library
 
 logger = logging.getLogger(__name__)
@@ -45,9 +43,6 @@ LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
 """Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
 
-RETRY_SECONDS = 5.0
-"""Where there is no MIDI system, one is looked for again so often."""
-
 GENERATOR = "engine.generator:Generator"
 
 
@@ -56,61 +51,6 @@ def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = G
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
         Daemon(config, wire, wires, generator).run(interrupted, on_ready)
-
-
-class Wires:
-    """The MIDI ports, or why there are none: then OSC goes on without."""
-
-    def __init__(self, config: Config):
-        self.midi: MidiPorts | None = None
-        self.why_none = "MIDI is switched off (--no-midi)"
-        self._wanted = Ports(config.midi_in, config.midi_out, config.listen_to, config.play_to, config.midi_api)
-        self._next_try = math.inf
-        if config.midi:
-            self._try_to_open(time.monotonic())
-            if self.midi is None:
-                logger.warning("no MIDI ports: %s", self.why_none)
-
-    @property
-    def next_check(self) -> float:
-        """When check must be called."""
-        return self.midi.next_check if self.midi else self._next_try
-
-    def check(self, now: float) -> tuple[list[str], list[str]]:
-        """Open what has come, or come back; the names of ports that have vanished, and of those that are back."""
-        if self.midi is not None:
-            return self.midi.check(now)
-        self._try_to_open(now)
-        return [], list(self.names)
-
-    def _try_to_open(self, now: float) -> None:
-        try:
-            self.midi, self.why_none, self._next_try = MidiPorts(self._wanted, now), "", math.inf
-        except PortError as error:
-            self.why_none, self._next_try = str(error), now + RETRY_SECONDS
-
-    def __enter__(self) -> "Wires":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.midi is not None:
-            self.midi.close()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the ports that are open."""
-        return self.midi.open_names if self.midi else ()
-
-    def send(self, message: bytes) -> None:
-        """One MIDI message to every port out."""
-        if self.midi is not None:
-            self.midi.send(message)
-
-    def link_clock(self, tempo_bpm: float, beats_per_bar: float, now: float) -> Clock:
-        """A clock in a Link session; ClockError where there can be none."""
-        return LinkClock(tempo_bpm, beats_per_bar, now)
 
 
 class Daemon:
@@ -187,9 +127,9 @@ class Daemon:
         self._musician.run_due(now)
         self._check_ports(now)
         self._model.start_if_due(now)
-        if self._service.running_too_long(now):
+        if self._service.jobs.running_too_long(now):
             self._model.kill(now)
-            self._service.engine_went_down("the request before took too long, the models start anew", now)
+            self._service.jobs.engine_went_down("the request before took too long, the models start anew", now)
         self._service.run_due(now)
         self._submit(now)
         self._send(now)
@@ -225,7 +165,7 @@ class Daemon:
             logger.warning("%d datagrams came faster than they could be read and are lost", lost)
 
     def _submit(self, now: float) -> None:
-        if job := self._service.take_job(now):
+        if job := self._service.jobs.take(now):
             self._model.submit(job)
 
     def _send(self, now: float) -> None:
@@ -243,7 +183,7 @@ class Daemon:
             elif isinstance(report, CannotStart):
                 self._model_cannot_start(report.text, now)
             else:
-                self._service.engine_reports(report, now)
+                self._service.jobs.report(report, now)
                 self._greet()
             if isinstance(report, Loaded):
                 self._model.keep(report.loaded)
@@ -261,13 +201,13 @@ class Daemon:
     def _model_died(self, now: float) -> None:
         self._deaths += 1
         for_good = self._deaths >= DEATHS_BEFORE_GIVING_UP
-        self._service.engine_went_down("the model process died, it is started again", now, for_good=for_good)
+        self._service.jobs.engine_went_down("the model process died, it is started again", now, for_good=for_good)
 
     def _model_cannot_start(self, text: str, now: float) -> None:
         """At first that is the end; later the process is tried again."""
         if not self._service.engine.ever_ready:
             raise StartError(text)
-        self._service.engine_went_down(text, now, for_good=True)
+        self._service.jobs.engine_went_down(text, now, for_good=True)
 
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""

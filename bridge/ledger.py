@@ -135,6 +135,10 @@ class Ledger:
             self.outbox.put(Parcel(datagram, ticket.client.address, 0))
         self._close(ticket, now, [datagram] if code not in PASSING_CODES else None)
 
+    def fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
+        """End a request that has met a bug."""
+        self.fail(ticket, "internal", f"{type(error).__name__}: {error}", now)
+
     def when_all_earlier_ended(self, ticket: Ticket, now: float) -> None:
         """Done for a sync, as soon as every earlier request of its client has ended."""
         if len(self._syncs) >= MAX_SYNCS:

@@ -5,43 +5,29 @@ the engine through take_job. Every datagram is answered, or counted and logged.
 """
 
 import contextlib
-import itertools
 import logging
 import math
 
 from bridge.clients import Address, Client, Clients
 from bridge.delays import Delays
-from bridge.engine_queue import (
-    EngineQueue,
-    Entry,
-    Finished,
-    Job,
-    LiveEntry,
-    Load,
-    Loaded,
-    Ready,
-    Refused,
-    Report,
-    Run,
-)
+from bridge.engine_queue import EngineQueue
 from bridge.errors import PacketError, RequestError
+from bridge.jobs import Jobs
 from bridge.ledger import Counts, Ledger, Ticket
 from bridge.musician import Musician
-from bridge.osc_packet import Atom, Message, read_packet
+from bridge.osc_packet import Message, read_packet
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
-from bridge.protocol import PREFIX, TABLE, Call, engine_request, parse_id, parse_request, slots_of
-from bridge.replies import format_clip, format_fail, sorted_clip
+from bridge.protocol import PREFIX, TABLE, Call, parse_id, parse_request
+from bridge.replies import format_fail
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs
-from bridge.slots import Slots, checked_size
+from bridge.slots import Slots
 from bridge.uploads import Uploads
-from engine.requests import Humanize
 
 logger = logging.getLogger(__name__)
 
 MAX_BAD_PACKET_REPLIES = 10
-MAX_BARS = 512
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 SHORT_OF_A_CONTENT = frozenset(
     {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
@@ -55,21 +41,29 @@ class Service:
     def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(), slots
-        self._musician, self._live_numbers = musician, itertools.count(-1, -1)
-        self._clients, self._queue = Clients(), EngineQueue()
+        self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         self._uploads = Uploads(self._ledger, self.slots)
         self._delays = Delays()
         self._bad_packets: dict[str, list[float]] = {}
         self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
-        self._session = Session(about, self.engine, self._ledger, self._queue, self.playing.state)
+        self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
+        self.jobs = Jobs(
+            self.engine,
+            queue,
+            self._ledger,
+            slots,
+            musician,
+            card=self._session.card,
+            timeout_seconds=about.timeout_seconds,
+        )
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
             **SlotVerbs(self.slots, self._ledger).handlers(),
             **self.playing.handlers(),
             "sync": self._sync,
             "cancel": self._cancel,
-            "load": self._load,
+            "load": self.jobs.load,
         }
 
     # What the daemon calls
@@ -96,70 +90,8 @@ class Service:
 
     def next_due(self, now: float) -> float:
         """When run_due or the outbox have something to do, inf if nothing is planned."""
-        running = self._queue.running_since + self.about.timeout_seconds if self._queue.running else math.inf
         dues = (self._delays.next_due(), self._uploads.next_expiry(), self.playing.next_due(now))
-        return min(*dues, self.outbox.next_due(), running)
-
-    def take_job(self, now: float) -> Job | None:
-        """The job that the engine is to run now: what the next bar needs goes before everything that waits."""
-        if not self.engine.ready or self._queue.running is not None:
-            return None
-        request = self._musician.take_request(now)
-        if request is None:
-            return self._queue.start_next(now)
-        return self._queue.start(LiveEntry(Run(next(self._live_numbers), request)), now)
-
-    def running_too_long(self, now: float) -> bool:
-        """End the running request with a timeout if its time is up; the engine must then be started anew."""
-        if self._queue.running is None or now - self._queue.running_since < self.about.timeout_seconds:
-            return False
-        entry = self._queue.take_running()
-        assert entry is not None
-        if isinstance(entry, Entry):
-            self._ledger.fail(entry.ticket, "timeout", f"it ran for {self.about.timeout_seconds:g} s", now)
-        return True
-
-    def engine_reports(self, report: Report, now: float) -> None:
-        """Take what the engine has to say."""
-        if isinstance(report, Ready):
-            self.engine.became_ready(report.device, report.loaded)
-            self._musician.models = tuple(sorted(report.loaded))
-            for problem in report.problems:
-                logger.warning("%s", problem)
-            return
-        entry = self._queue.take_running(report.number)
-        if entry is None:
-            return
-        if isinstance(entry, LiveEntry):
-            self._report_live(entry.job, report, now)
-        elif isinstance(report, Refused):
-            self._ledger.fail(entry.ticket, report.code, report.text, now)
-        elif isinstance(report, Loaded):
-            self.engine.loaded = report.loaded
-            self._musician.models = tuple(sorted(report.loaded))
-            self._ledger.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
-        else:
-            try:
-                self._finish(entry, report, now)
-            except Exception as error:
-                logger.exception("the results of %s met a bug", entry.ticket.verb)
-                self._fail_of_bug(entry.ticket, error, now)
-
-    def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
-        if isinstance(report, Finished):
-            self._musician.answered(job.request, report.results, now)
-        elif isinstance(report, Refused):
-            self._musician.refused(job.request, report.text)
-
-    def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
-        """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
-        self.engine.ready, self.engine.started, self.engine.down = False, now, why if for_good else ""
-        entry = self._queue.take_running()
-        self._musician.engine_died(now)
-        gone = [entry] if isinstance(entry, Entry) else []
-        gone += list(self._queue.drain()) if for_good else []
-        for each in gone:
-            self._ledger.fail(each.ticket, "engine_down", why, now)
+        return min(*dues, self.outbox.next_due(), self.jobs.deadline())
 
     def shut_down(self, now: float) -> None:
         """End every request that is open."""
@@ -177,10 +109,7 @@ class Service:
             with contextlib.suppress(RequestError):
                 client = self._clients.find(source, _reply_port(message), now)
                 for ticket in self._ledger.find(client, parse_id(message)):
-                    self._fail_of_bug(ticket, error, now)
-
-    def _fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
-        self._ledger.fail(ticket, "internal", f"{type(error).__name__}: {error}", now)
+                    self._ledger.fail_of_bug(ticket, error, now)
 
     def _read(self, message: Message, source: Address, now: float) -> None:
         if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
@@ -213,7 +142,7 @@ class Service:
             if not call.verb.while_warming_up:
                 self._check_warm(now)
             if call.verb.request is not None:
-                self._make_music(call, ticket, now)
+                self.jobs.make_music(call, ticket, now)
             else:
                 self._handlers[call.verb.name](call, ticket, now)
         except RequestError as error:
@@ -289,70 +218,18 @@ class Service:
         if self.counts.dropped <= 10 or self.counts.dropped.bit_count() == 1:
             logger.warning("dropped %s from %s:%d (%d so far)", what, *source, self.counts.dropped)
 
-    # The queue's own verbs
+    # Verbs about other requests
 
     def _sync(self, call: Call, ticket: Ticket, now: float) -> None:
         self._ledger.when_all_earlier_ended(ticket, now)
 
     def _cancel(self, call: Call, ticket: Ticket, now: float) -> None:
         def forget(cancelled: Ticket) -> None:
-            self._queue.remove(cancelled)
+            self.jobs.forget(cancelled)
             self._uploads.forget(cancelled)
 
         self._ledger.cancel(ticket.client, call.values["target"], now, forget)
         self._ledger.done(ticket, now, {})
-
-    def _load(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._enqueue(Entry(ticket, Load(ticket.number, self._session.card(call.values["model"]).name)), now)
-
-    # Making music
-
-    def _make_music(self, call: Call, ticket: Ticket, now: float) -> None:
-        """Queue what a call asks of the engine, about the clips that are in its slots now."""
-        clips = [self.slots[name] for name in slots_of(call)]
-        request = engine_request(call, clips)
-        if too_long := [clip.bars for clip in clips if clip.bars > MAX_BARS]:
-            raise RequestError("too_big", f"{call.verb.name} takes {MAX_BARS} bars, not {too_long[0]}")
-        if request.model is not None:
-            self._session.card(request.model)
-        to_slot = "" if call.verb.name == "interpolate" else call.values.get("to", "")
-        job = Run(ticket.number, request)
-        self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
-
-    def _enqueue(self, entry: Entry, now: float) -> None:
-        """Let a job wait its turn; it takes the place of the older ones of its group."""
-        for older in self._queue.older_of_group(entry):
-            self._queue.remove(older.ticket)
-            self._ledger.fail(older.ticket, "stale", "a newer request of its group has come", now)
-        if self._queue.full:
-            raise RequestError("busy", f"{len(self._queue)} requests are waiting already")
-        self._queue.put(entry)
-
-    def _finish(self, entry: Entry, report: Finished, now: float) -> None:
-        """Send the results, and keep the first where it was asked for."""
-        ticket, results = entry.ticket, report.results
-        request = entry.job.request if isinstance(entry.job, Run) else None
-        clips = results.clips if isinstance(request, Humanize) else tuple(map(sorted_clip, results.clips))
-        if ticket.ended:  # cancelled while it ran
-            return
-        try:
-            for clip in clips:
-                checked_size(clip)
-            if entry.to_slot:
-                self.slots.put(entry.to_slot, clips[0])
-        except RequestError as error:
-            self._ledger.fail(ticket, error.code, str(error), now)
-            return
-        for index, clip in enumerate(clips):
-            for datagram in format_clip(ticket.id, index, clip):
-                self._ledger.send(ticket, datagram)
-        about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
-        about |= {"results": len(clips), "ms": results.ms}
-        if results.as_taps:
-            about["as"] = "taps"
-        if results.remarks:
-            about["remark"] = "; ".join(results.remarks)
-        self._ledger.done(ticket, now, about, timed=True)
 
 
 def _reply_port(message: Message) -> int | None:

@@ -106,7 +106,7 @@ def test_the_live_mode_asks_the_engine_before_everything_that_waits(studio: Stud
 def test_its_result_plays_on_the_next_line(studio: Studio) -> None:
     answer(studio, "live", "mode", "loop", "slot", "a")
     job = studio.job()
-    studio.service.engine_reports(
+    studio.service.jobs.report(
         Finished(job.number, Results((Clip((Note(50, 0.0, 1.0, 90),), 4.0),), "m", 5, 1.0)), studio.now
     )
     studio.said(after=0.06)
@@ -227,7 +227,7 @@ def test_the_status_tells_clock_tempo_ports_and_what_was_late(studio: Studio) ->
 def test_when_the_engine_goes_down_what_the_live_mode_asked_for_is_asked_again(studio: Studio) -> None:
     answer(studio, "live", "mode", "loop", "slot", "a")
     first = studio.job()
-    studio.service.engine_went_down("it died", studio.now)
+    studio.service.jobs.engine_went_down("it died", studio.now)
     studio.service.engine.became_ready("cpu", ("m",))
     again = studio.job()
     assert isinstance(first, Run)

@@ -44,7 +44,7 @@ class Studio:
         about = About("1.0", 7, 8710, {"m": CARD}, timeout_seconds=60.0)
         self.service = Service(about, slots, self.musician, self.wires, self.now)
         if ready:
-            self.service.engine_reports(Ready("cpu", ("m",)), self.now)
+            self.service.jobs.report(Ready("cpu", ("m",)), self.now)
 
     def _on_playing(self, slot: str) -> None:
         self.service.playing.subscriptions.playing(slot)
@@ -64,12 +64,12 @@ class Studio:
         return [message for content, _ in self.service.outbox.due(self.now) for message in read_packet(content)]
 
     def job(self) -> Job:
-        job = self.service.take_job(self.now)
+        job = self.service.jobs.take(self.now)
         assert job is not None
         return job
 
     def finish(self, job: Job) -> None:
-        self.service.engine_reports(Finished(job.number, Results((CLIP,), "m", 5, 1.0)), self.now)
+        self.service.jobs.report(Finished(job.number, Results((CLIP,), "m", 5, 1.0)), self.now)
 
 
 def ends(messages: list[Message]) -> list[tuple[object, ...]]:
@@ -111,7 +111,7 @@ def test_one_request_runs_at_a_time(studio: Studio) -> None:
     studio.send("sample", 1)
     studio.send("sample", 2)
     first = studio.job()
-    assert studio.service.take_job(studio.now) is None
+    assert studio.service.jobs.take(studio.now) is None
     studio.finish(first)
     studio.finish(studio.job())
     assert ends(studio.said()) == [(1, "sample"), (2, "sample")]
@@ -144,7 +144,7 @@ def test_a_repeat_is_not_run_again_within_10_seconds_of_its_answer(studio: Studi
     first = studio.said()
     studio.send("sample", 1, after=9.0)
     assert studio.said() == first
-    assert studio.service.take_job(studio.now) is None
+    assert studio.service.jobs.take(studio.now) is None
     studio.send("sample", 1, after=2.0)
     assert studio.job()
 
@@ -152,9 +152,9 @@ def test_a_repeat_is_not_run_again_within_10_seconds_of_its_answer(studio: Studi
 def test_what_failed_through_no_fault_of_its_own_runs_again(studio: Studio) -> None:
     studio.send("sample", 1)
     studio.job()
-    studio.service.engine_went_down("it died", studio.now)
+    studio.service.jobs.engine_went_down("it died", studio.now)
     assert ends(studio.said()) == [(1, "engine_down")]
-    studio.service.engine_reports(Ready("cpu", ("m",)), studio.now)
+    studio.service.jobs.report(Ready("cpu", ("m",)), studio.now)
     studio.send("sample", 1)
     assert studio.job()
 
@@ -163,9 +163,9 @@ def test_what_waits_outlives_the_engine_unless_that_stays_away(studio: Studio) -
     for number in (1, 2, 3):
         studio.send("sample", number)
     studio.job()
-    studio.service.engine_went_down("it died", studio.now)
+    studio.service.jobs.engine_went_down("it died", studio.now)
     assert ends(studio.said()) == [(1, "engine_down")]
-    studio.service.engine_went_down("it died again", studio.now, for_good=True)
+    studio.service.jobs.engine_went_down("it died again", studio.now, for_good=True)
     assert ends(studio.said()) == [(2, "engine_down"), (3, "engine_down")]
     studio.send("sample", 4)
     assert ends(studio.said()) == [(4, "engine_down")]
@@ -175,8 +175,8 @@ def test_a_request_that_runs_too_long_times_out(studio: Studio) -> None:
     studio.send("sample", 1)
     studio.job()
     assert studio.service.next_due(studio.now) == studio.now + 60
-    assert not studio.service.running_too_long(studio.now + 59)
-    assert studio.service.running_too_long(studio.now + 61)
+    assert not studio.service.jobs.running_too_long(studio.now + 59)
+    assert studio.service.jobs.running_too_long(studio.now + 61)
     assert ends(studio.said(61)) == [(1, "timeout")]
 
 
@@ -249,7 +249,7 @@ def test_the_status_counts(studio: Studio) -> None:
 
 def test_an_engine_refusal_is_the_requests_fail(studio: Studio) -> None:
     studio.send("sample", 1)
-    studio.service.engine_reports(Refused(studio.job().number, "bad_request", "no"), studio.now)
+    studio.service.jobs.report(Refused(studio.job().number, "bad_request", "no"), studio.now)
     assert ends(studio.said()) == [(1, "bad_request")]
 
 
@@ -257,7 +257,7 @@ def test_results_that_cannot_be_sent_are_internal(studio: Studio) -> None:
     studio.send("sample", 1)
     clip = Clip((Note(36, 0.0, 1e300, 100),), 4.0)
     report = Finished(studio.job().number, Results((CLIP, clip), "m", 5, 1.0))
-    studio.service.engine_reports(report, studio.now)
+    studio.service.jobs.report(report, studio.now)
     assert ends(studio.said()) in ([(1, "internal")], [(1, "too_big")])
     studio.send("sample", 2)
     studio.finish(studio.job())

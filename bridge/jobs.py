@@ -1,0 +1,180 @@
+"""What the engine is asked and what it answers: requests become jobs, results become clips for whoever asked. Pure.
+
+The live mode asks here as well, before everybody else. The daemon carries jobs and reports between the processes.
+"""
+
+import itertools
+import logging
+import math
+from collections.abc import Callable
+
+from bridge.engine_queue import (
+    EngineQueue,
+    Entry,
+    Finished,
+    Job,
+    LiveEntry,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Report,
+    Run,
+)
+from bridge.errors import RequestError
+from bridge.ledger import Ledger, Ticket
+from bridge.musician import Musician
+from bridge.osc_packet import Atom
+from bridge.protocol import Call, engine_request, slots_of
+from bridge.replies import format_clip, sorted_clip
+from bridge.session import Engine
+from bridge.slots import Slots, checked_size
+from engine.requests import Humanize
+from engine.weights import Card
+
+logger = logging.getLogger(__name__)
+
+MAX_BARS = 512
+
+
+class Jobs:
+    """The way to the engine and back. timeout_seconds is how long one job may run."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        queue: EngineQueue,
+        ledger: Ledger,
+        slots: Slots,
+        musician: Musician,
+        *,
+        card: Callable[[str], Card],
+        timeout_seconds: float,
+    ):
+        self._engine, self._queue, self._ledger, self._slots = engine, queue, ledger, slots
+        self._musician, self._card, self._timeout = musician, card, timeout_seconds
+        self._live_numbers = itertools.count(-1, -1)
+
+    # What the daemon calls
+
+    def take(self, now: float) -> Job | None:
+        """The job that the engine is to run now: what the next bar needs goes before everything that waits."""
+        if not self._engine.ready or self._queue.running is not None:
+            return None
+        request = self._musician.take_request(now)
+        if request is None:
+            return self._queue.start_next(now)
+        return self._queue.start(LiveEntry(Run(next(self._live_numbers), request)), now)
+
+    def running_too_long(self, now: float) -> bool:
+        """End the running request with a timeout if its time is up; the engine must then be started anew."""
+        if self._queue.running is None or now - self._queue.running_since < self._timeout:
+            return False
+        entry = self._queue.take_running()
+        assert entry is not None
+        if isinstance(entry, Entry):
+            self._ledger.fail(entry.ticket, "timeout", f"it ran for {self._timeout:g} s", now)
+        return True
+
+    def report(self, report: Report, now: float) -> None:
+        """Take what the engine has to say."""
+        if isinstance(report, Ready):
+            self._engine.became_ready(report.device, report.loaded)
+            self._musician.models = tuple(sorted(report.loaded))
+            for problem in report.problems:
+                logger.warning("%s", problem)
+            return
+        entry = self._queue.take_running(report.number)
+        if entry is None:
+            return
+        if isinstance(entry, LiveEntry):
+            self._report_live(entry.job, report, now)
+        elif isinstance(report, Refused):
+            self._ledger.fail(entry.ticket, report.code, report.text, now)
+        elif isinstance(report, Loaded):
+            self._engine.loaded = report.loaded
+            self._musician.models = tuple(sorted(report.loaded))
+            self._ledger.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
+        else:
+            try:
+                self._finish(entry, report, now)
+            except Exception as error:
+                logger.exception("the results of %s met a bug", entry.ticket.verb)
+                self._ledger.fail_of_bug(entry.ticket, error, now)
+
+    def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
+        """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
+        self._engine.ready, self._engine.started, self._engine.down = False, now, why if for_good else ""
+        entry = self._queue.take_running()
+        self._musician.engine_died(now)
+        gone = [entry] if isinstance(entry, Entry) else []
+        gone += list(self._queue.drain()) if for_good else []
+        for each in gone:
+            self._ledger.fail(each.ticket, "engine_down", why, now)
+
+    def deadline(self) -> float:
+        """When running_too_long is to be asked, inf if nothing runs."""
+        return self._queue.running_since + self._timeout if self._queue.running else math.inf
+
+    # What the service calls
+
+    def load(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue the loading of a model."""
+        self._enqueue(Entry(ticket, Load(ticket.number, self._card(call.values["model"]).name)), now)
+
+    def make_music(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue what a call asks of the engine, about the clips that are in its slots now."""
+        clips = [self._slots[name] for name in slots_of(call)]
+        request = engine_request(call, clips)
+        if too_long := [clip.bars for clip in clips if clip.bars > MAX_BARS]:
+            raise RequestError("too_big", f"{call.verb.name} takes {MAX_BARS} bars, not {too_long[0]}")
+        if request.model is not None:
+            self._card(request.model)
+        to_slot = "" if call.verb.name == "interpolate" else call.values.get("to", "")
+        job = Run(ticket.number, request)
+        self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
+
+    def forget(self, ticket: Ticket) -> None:
+        """A request has been cancelled: what waits for it waits no more."""
+        self._queue.remove(ticket)
+
+    def _enqueue(self, entry: Entry, now: float) -> None:
+        """Let a job wait its turn; it takes the place of the older ones of its group."""
+        for older in self._queue.older_of_group(entry):
+            self._queue.remove(older.ticket)
+            self._ledger.fail(older.ticket, "stale", "a newer request of its group has come", now)
+        if self._queue.full:
+            raise RequestError("busy", f"{len(self._queue)} requests are waiting already")
+        self._queue.put(entry)
+
+    def _finish(self, entry: Entry, report: Finished, now: float) -> None:
+        """Send the results, and keep the first where it was asked for."""
+        ticket, results = entry.ticket, report.results
+        request = entry.job.request if isinstance(entry.job, Run) else None
+        clips = results.clips if isinstance(request, Humanize) else tuple(map(sorted_clip, results.clips))
+        if ticket.ended:  # cancelled while it ran
+            return
+        try:
+            for clip in clips:
+                checked_size(clip)
+            if entry.to_slot:
+                self._slots.put(entry.to_slot, clips[0])
+        except RequestError as error:
+            self._ledger.fail(ticket, error.code, str(error), now)
+            return
+        for index, clip in enumerate(clips):
+            for datagram in format_clip(ticket.id, index, clip):
+                self._ledger.send(ticket, datagram)
+        about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
+        about |= {"results": len(clips), "ms": results.ms}
+        if results.as_taps:
+            about["as"] = "taps"
+        if results.remarks:
+            about["remark"] = "; ".join(results.remarks)
+        self._ledger.done(ticket, now, about, timed=True)
+
+    def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
+        if isinstance(report, Finished):
+            self._musician.answered(job.request, report.results, now)
+        elif isinstance(report, Refused):
+            self._musician.refused(job.request, report.text)

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Callable
 
+from bridge.calls import Call, engine_request, slots_of
 from bridge.engine_queue import (
     EngineQueue,
     Entry,
@@ -25,7 +26,6 @@ from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.musician import Musician
 from bridge.osc_packet import Atom
-from bridge.protocol import Call, engine_request, slots_of
 from bridge.replies import format_clip, sorted_clip
 from bridge.session import Engine
 from bridge.slots import Slots, checked_size

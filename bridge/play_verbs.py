@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
+from bridge.calls import Call
 from bridge.clock import Clock
 from bridge.controls import Control
 from bridge.errors import ClockError, RequestError
@@ -14,7 +15,7 @@ from bridge.live_settings import STEERED, LiveSettings
 from bridge.musician import Musician
 from bridge.osc_packet import Atom
 from bridge.outbox import Outbox
-from bridge.protocol import LESSON_SECONDS, Call
+from bridge.protocol import LESSON_SECONDS
 from bridge.session import Handler
 from bridge.subscriptions import Subscriptions
 

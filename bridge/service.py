@@ -8,6 +8,7 @@ import contextlib
 import logging
 import math
 
+from bridge.calls import Call, parse_id, parse_request
 from bridge.clients import Address, Client, Clients
 from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue
@@ -18,7 +19,7 @@ from bridge.musician import Musician
 from bridge.osc_packet import Message, read_packet
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
-from bridge.protocol import PREFIX, TABLE, Call, parse_id, parse_request
+from bridge.protocol import PREFIX, TABLE
 from bridge.replies import format_fail
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bridge.calls import Call
 from bridge.engine_queue import EngineQueue
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
-from bridge.protocol import PROTOCOL_VERSION, TABLE, Call
+from bridge.protocol import PROTOCOL_VERSION, TABLE
 from bridge.replies import format_message
 from engine.weights import Card
 

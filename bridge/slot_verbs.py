@@ -1,8 +1,8 @@
 """The verbs on slots: put a small clip in, get it back, list, clear. Pure."""
 
+from bridge.calls import Call
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
-from bridge.protocol import Call
 from bridge.replies import format_clip, format_message
 from bridge.session import Handler
 from bridge.slots import Slots, checked_clip

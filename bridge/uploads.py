@@ -7,12 +7,13 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.calls import Call
 from bridge.clients import Address, Client
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.outbox import Parcel
-from bridge.protocol import MAX_NOTES, Call
+from bridge.protocol import MAX_NOTES
 from bridge.replies import format_fail
 from bridge.slots import Slots, checked_clip
 from engine.clip import Clip, Note, Part

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.calls import engine_request, parse_request, slots_of
 from bridge.errors import RequestError
 from bridge.osc_packet import read_packet, write_message
-from bridge.protocol import PREFIX, TABLE, engine_request, parse_request, slots_of
+from bridge.protocol import PREFIX, TABLE
 from engine.clip import Clip, Note
 from engine.requests import VERBS, Interpolate, Request
 from tests.bridge.peer import note_atoms

@@ -61,7 +61,7 @@ class Jobs:
         """The job that the engine is to run now: what the next bar needs goes before everything that waits."""
         if not self._engine.ready or self._queue.running is not None:
             return None
-        request = self._musician.take_request(now)
+        request = self._musician.take_request()
         if request is None:
             return self._queue.start_next(now)
         return self._queue.start(LiveEntry(Run(next(self._live_numbers), request)), now)

@@ -48,16 +48,12 @@ class Playing:
 
 @dataclass(slots=True)
 class Asked:
-    """A request under way for the bar that begins on line_beat."""
+    """A request under way for the bar that begins on line_beat; is_taken: whether it has gone to the engine."""
 
     request: Request
     line_beat: float
-    since: float = math.inf
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether it has gone to the engine."""
-        return self.since < math.inf
+    at_seconds: float
+    is_taken: bool = False
 
 
 class Live:
@@ -93,7 +89,7 @@ class Live:
 
     # What a performer does
 
-    def start(self, settings: LiveSettings, beat: float) -> None:
+    def start(self, settings: LiveSettings, beat: float, now: float) -> None:
         """Play along from the next bar line on, after the count-in; no_clip if a slot that it needs is empty."""
         for slot in settings.slots:
             self._slots[slot]
@@ -104,7 +100,7 @@ class Live:
         self._seed = settings.request.get("seed")
         self._history.clear()
         line = next_line(beat, self._beats_per_bar)
-        self._move_to(line + settings.count_in * self._beats_per_bar)
+        self._move_to(line + settings.count_in * self._beats_per_bar, now)
         self._count_in(line)
 
     def empty_slots(self, settings: LiveSettings) -> list[str]:
@@ -131,10 +127,10 @@ class Live:
             self._history.pop()
             self._new = self._history.pop()
 
-    def set_meter(self, beats_per_bar: float, beat: float) -> None:
+    def set_meter(self, beats_per_bar: float, beat: float, now: float) -> None:
         """Count bars of so many beats from now on."""
         self._beats_per_bar = self._phrases.beats_per_bar = beats_per_bar
-        self.song_moved(beat)
+        self.song_moved(beat, now)
 
     def steer(self, name: str, value: float | str) -> None:
         """Change a setting of what is generated from now on."""
@@ -143,31 +139,31 @@ class Live:
 
     # What happens to it
 
-    def song_moved(self, beat: float) -> None:
+    def song_moved(self, beat: float, now: float) -> None:
         """The song is elsewhere: begin anew on its next bar line."""
-        self._move_to(next_line(beat, self._beats_per_bar))
+        self._move_to(next_line(beat, self._beats_per_bar), now)
         self._current = None
 
     def engine_died(self, beat: float) -> None:
         """Silence at once; from the next bar line on the last clip goes on."""
         if self._asked is not None:
-            self._asked.since = math.inf  # to be asked again of the next engine
+            self._asked.is_taken = False  # to be asked again of the next engine
         line = math.ceil(beat / self._beats_per_bar) * self._beats_per_bar
         self._scheduler.drop(VOICE, last=line + EARLIEST_START_BEATS)
         self._scheduler.silence(VOICE)
 
-    def take_request(self, now: float) -> Request | None:
+    def take_request(self) -> Request | None:
         """What is to be asked of the engine now."""
         if self._asked is None or self._asked.is_taken:
             return None
-        self._asked.since = now
+        self._asked.is_taken = True
         return self._asked.request
 
     def answered(self, request: Request, results: Results, now: float) -> None:
         """Here is what was asked for, if it still is."""
         if self._asked is None or self._asked.request is not request or self.settings is None:
             return
-        self._seconds.append(now - self._asked.since)
+        self._seconds.append(now - self._asked.at_seconds)
         self._asked, self.problem = None, ""
         self._new = self.settings.choose(results.clips)
         if self.settings.mode == "morph" and self._seed is None:
@@ -187,7 +183,7 @@ class Live:
         beat = line.beat_at(now)
         while beat >= self._due_beat(line) - ROUNDING_BEATS:
             if not self._prepared:
-                self._prepare(line)
+                self._prepare(now, line)
             else:
                 self._decide(line.beat_at(now + self._latency))
 
@@ -219,7 +215,7 @@ class Live:
         """The beat that lies so long before the bar."""
         return self._bar - (seconds + self._latency) * line.tempo_bpm / 60
 
-    def _prepare(self, line: TempoLine) -> None:
+    def _prepare(self, now: float, line: TempoLine) -> None:
         """Close the window that ends on this line, or see to it that there is something new."""
         self._prepared = True
         if self._listens:
@@ -227,9 +223,9 @@ class Live:
             if clip is not None:
                 self._slots.keep(SLOT, clip)
                 self._channel = clip.parts[0].channel if clip.parts else self._home_channel
-                self._ask((clip,))
+                self._ask((clip,), now)
         elif self._new is None and self._asked is None and self._wants_new:
-            self._ask_for_variation()
+            self._ask_for_variation(now)
 
     @property
     def _wants_new(self) -> bool:
@@ -239,16 +235,16 @@ class Live:
             return True
         return self._bar >= playing.origin_beat + playing.length_beats - ROUNDING_BEATS
 
-    def _ask_for_variation(self) -> None:
+    def _ask_for_variation(self, now: float) -> None:
         assert self.settings is not None
         if empty := self.empty_slots(self.settings):
             self.problem = f"the slot {empty[0]!r} is empty"
             return
-        self._ask(tuple(self._slots[slot] for slot in self.settings.slots))
+        self._ask(tuple(self._slots[slot] for slot in self.settings.slots), now)
 
-    def _ask(self, clips: tuple[Clip, ...]) -> None:
+    def _ask(self, clips: tuple[Clip, ...], now: float) -> None:
         if self.running and not self.frozen and self.settings is not None:
-            self._asked = Asked(self.settings.build(clips, self._seed), self._bar)
+            self._asked = Asked(self.settings.build(clips, self._seed), self._bar, now)
 
     def _decide(self, beat: float) -> None:
         """What plays in the bar that begins on this line; beat is the earliest that can still be sent in time."""
@@ -306,7 +302,7 @@ class Live:
             not_before=beat,
         )
 
-    def _move_to(self, line: float) -> None:
+    def _move_to(self, line: float, now: float) -> None:
         """Go on from this bar line, with nothing heard yet; a variation is asked for at once."""
         self._bar, self._prepared = line, False
         self._phrases.restart(line)
@@ -315,7 +311,7 @@ class Live:
         elif self._asked is not None:
             self._asked.line_beat = line
         elif self._new is None:
-            self._ask_for_variation()
+            self._ask_for_variation(now)
 
     def _count_in(self, line: float) -> None:
         """Clicks up to the bar in which it begins."""

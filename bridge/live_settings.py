@@ -14,6 +14,10 @@ CANDIDATES = 5
 """How many variations there are to choose from where a density is asked for."""
 
 
+LONGEST_WINDOW_BARS = 16
+"""An answer must be made in the half step between the end of its window and its line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One way of playing along. The first verb is the one that it has unless another is named.
@@ -70,6 +74,10 @@ class LiveSettings:
         if self.verb and self.verb not in verbs:
             raise RequestError(
                 "bad_request", f"verb of {self.mode} must be {' or '.join(verbs)}, not {self.verb!r}"
+            )
+        if self.about.listens and self.bars is not None and self.bars > LONGEST_WINDOW_BARS:
+            raise RequestError(
+                "bad_request", f"bars of {self.mode} must be in 1..{LONGEST_WINDOW_BARS}, not {self.bars}"
             )
         for each in fields(self):
             value = getattr(self, each.name)

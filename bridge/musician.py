@@ -183,7 +183,7 @@ class Musician:
         self._ear.song_moved(self.clock.line, now)
         beat = self.clock.line.beat_at(now)
         self.playback.song_moved(beat, self.beats_per_bar)
-        self.live.song_moved(beat)
+        self.live.song_moved(beat, now)
 
     # What performers and clients ask for
 
@@ -225,7 +225,7 @@ class Musician:
             if name not in settings.request and (name != "density" or settings.density is None):
                 settings = settings.steered(name, value)
         self._start_clock(now, -settings.count_in * self.beats_per_bar)
-        self.live.start(settings, self._beat(now))
+        self.live.start(settings, self._beat(now), now)
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo; ClockError where another keeps the time, or if it is out of range."""
@@ -234,7 +234,7 @@ class Musician:
     def set_meter(self, beats_per_bar: float, now: float) -> None:
         """Count bars of so many beats, from the song's beginning."""
         self.beats_per_bar = beats_per_bar
-        self.live.set_meter(beats_per_bar, self._beat(now))
+        self.live.set_meter(beats_per_bar, self._beat(now), now)
 
     def steer(self, name: str, value: float | str) -> None:
         """Change a setting of what is generated from now on, in whatever mode."""
@@ -252,9 +252,9 @@ class Musician:
 
     # The engine
 
-    def take_request(self, now: float) -> Request | None:
+    def take_request(self) -> Request | None:
         """What is to be asked of the engine now."""
-        return self.live.take_request(now)
+        return self.live.take_request()
 
     def answered(self, request: Request, results: Results, now: float) -> None:
         """What was asked for is there."""

@@ -9,6 +9,7 @@ from bridge.musician import Musician, Stage
 from bridge.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Interpolate, Request, Results, Sample
+from tests.bridge.test_scheduler import hanging
 
 TICKS_PER_BEAT = 24
 
@@ -78,7 +79,7 @@ class Band:
             request, self._working = self._working[1], None
             clips = generated(request, len(self.requests) - 1)
             self.musician.answered(request, Results(clips, "fake", 7, 1.0), self.now)
-        if self._working is None and (request := self.musician.take_request(self.now)) is not None:
+        if self._working is None and (request := self.musician.take_request()) is not None:
             self.requests.append(request)
             self._working = (self.now + self.engine_seconds, request)
 
@@ -90,12 +91,4 @@ class Band:
     @property
     def hanging(self) -> Counter[tuple[int, int]]:
         """The notes that sound; asserts that none was struck while it sounded."""
-        sounding: Counter[tuple[int, int]] = Counter()
-        for _, (status, pitch, *_rest) in self.sent:
-            key = (status & 0x0F, pitch)
-            if status & 0xF0 == 0x90:
-                sounding[key] += 1
-                assert sounding[key] == 1, "a note overlaps itself"
-            elif status & 0xF0 == 0x80:
-                sounding[key] -= 1
-        return +sounding
+        return hanging([message for _, message in self.sent])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.bridge.jack import Jack
 from tests.bridge.peer import Peer
+from tests.bridge.performer import Performer
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -144,3 +145,18 @@ def jack(needs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     yield server
     server.close()
+
+
+@pytest.fixture
+def client(daemon_on_jack: Daemon) -> Iterator[Peer]:
+    """A client of the daemon that a test has put on JACK."""
+    with Peer(daemon_on_jack.port) as client:
+        yield client
+
+
+@pytest.fixture
+def performer(jack: Jack, daemon_on_jack: Daemon) -> Iterator[Performer]:
+    """A performer who is plugged into that daemon."""
+    with Performer(jack) as performer:
+        performer.plug_in()
+        yield performer

@@ -1,7 +1,7 @@
 """Ardour as the DAW of the daemon with the real model: it plays drums, sends its clock and records the answers."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,24 +41,11 @@ def seconds_at(beat: float) -> float:
 
 
 @pytest.fixture
-def daemon(jack: Jack, start: Starts, needs: Needs) -> Daemon:
+def daemon_on_jack(jack: Jack, start: Starts, needs: Needs) -> Daemon:
     needs("ardour7-lua", "ardour")
     daemon = start(midi=1, clock="midi")
     daemon.wait_until_ready()
     return daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[Peer]:
-    with Peer(daemon.port) as client:
-        yield client
-
-
-@pytest.fixture
-def listener(jack: Jack, daemon: Daemon) -> Iterator[Performer]:
-    with Performer(jack) as listener:
-        listener.plug_in()
-        yield listener
 
 
 def plug_in(jack: Jack, daw: Ardour) -> None:
@@ -80,7 +67,7 @@ def in_order(notes: list[Note]) -> list[Note]:
 
 
 def test_two_bars_after_two_bars_are_answered_on_the_grid_of_the_song_also_when_its_tempo_changes(
-    jack: Jack, daemon: Daemon, client: Peer, listener: Performer, tmp_path: Path
+    jack: Jack, daemon_on_jack: Daemon, client: Peer, performer: Performer, tmp_path: Path
 ) -> None:
     """timing 0 and velocity 0 leave the notes where they were played: so the grid shows what the daemon adds.
 
@@ -95,12 +82,12 @@ def test_two_bars_after_two_bars_are_answered_on_the_grid_of_the_song_also_when_
         daw.wait_for(BARS * 4 + WINDOW_BEATS + 0.5)
         daw.stop()
         [recorded] = daw.takes()
-    listener.wait_until(lambda: not listener.hanging)
+    performer.wait_until(lambda: not performer.hanging)
     status = client.ask("status").keys
-    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon.log.read_text())
+    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())
     recorded, intended = in_order(recorded), in_order(notes)
     assert loudness(recorded) == loudness(intended)
-    assert len(listener.struck) == len(notes)
+    assert len(performer.struck) == len(notes)
     late = np.array(
         [
             seconds_at(heard.start_beats) - seconds_at(note.start_beats + WINDOW_BEATS)
@@ -115,7 +102,7 @@ def test_two_bars_after_two_bars_are_answered_on_the_grid_of_the_song_also_when_
 
 
 def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_back(
-    jack: Jack, daemon: Daemon, client: Peer, listener: Performer, tmp_path: Path
+    jack: Jack, daemon_on_jack: Daemon, client: Peer, performer: Performer, tmp_path: Path
 ) -> None:
     assert client.ask("live", "mode", "answer", "bars", 2).is_done
     notes = drums(12)
@@ -124,19 +111,19 @@ def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_ba
         daw.roll()
         daw.wait_for(18.3)
         daw.stop()
-        listener.wait_until(lambda: not listener.hanging)
+        performer.wait_until(lambda: not performer.hanging)
         assert not int(client.ask("status").keys["playing"])
         daw.locate(0.0)
         daw.roll()
         daw.wait_for(23.5)
         daw.stop()
-        listener.wait_until(lambda: not listener.hanging)
+        performer.wait_until(lambda: not performer.hanging)
         first, second = daw.takes()
     for take, beats in ((first, 10.3), (second, 15.5)):
         answered = in_order([note for note in notes if note.start_beats < beats - 0.5])
         assert len(answered) <= len(take)
         assert [note.pitch for note in in_order(take)][: len(answered)] == [note.pitch for note in answered]
         assert len({note.velocity for note in take}) > 8, "it is played, not quantised"
-    assert len(listener.struck) == len(first) + len(second)
+    assert len(performer.struck) == len(first) + len(second)
     status = client.ask("status").keys
-    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon.log.read_text())
+    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())

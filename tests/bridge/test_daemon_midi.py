@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -26,19 +26,6 @@ def daemon_on_jack(jack: Jack, start: Starts) -> Daemon:
     daemon = start("fake", midi=1, tempo=240)
     daemon.wait_until_ready()
     return daemon
-
-
-@pytest.fixture
-def client(daemon_on_jack: Daemon) -> Iterator[Peer]:
-    with Peer(daemon_on_jack.port) as client:
-        yield client
-
-
-@pytest.fixture
-def performer(jack: Jack, daemon_on_jack: Daemon) -> Iterator[Performer]:
-    with Performer(jack) as performer:
-        performer.plug_in()
-        yield performer
 
 
 def silent_since(performer: Performer) -> float:

@@ -74,7 +74,7 @@ class Band:
             request, self._working = self._working[1], None
             clips = self.answer(request, len(self.requests) - 1)
             self.live.answered(request, Results(clips, "fake", 7, 1.0), self.now)
-        if self._working is None and (request := self.live.take_request(self.now)) is not None:
+        if self._working is None and (request := self.live.take_request()) is not None:
             self.requests.append(request)
             self._working = (self.now + self.engine_seconds, request)
 
@@ -93,7 +93,7 @@ def band() -> Band:
 
 def start(band: Band, mode: str, **settings: Any) -> None:
     own = {name: settings.pop(name) for name in list(settings) if name in LiveSettings.__dataclass_fields__}
-    band.live.start(LiveSettings(mode=mode, **own, request=settings), band.line.beat_at(band.now))
+    band.live.start(LiveSettings(mode=mode, **own, request=settings), band.line.beat_at(band.now), band.now)
 
 
 def test_two_bars_are_answered_in_the_next_two(band: Band) -> None:
@@ -312,7 +312,7 @@ def test_when_the_song_moves_it_begins_anew_on_the_next_line(band: Band) -> None
     band.scheduler.drop()
     band.recorder.forget()
     band.line = TempoLine(band.now, 61.5, 120.0)
-    band.live.song_moved(61.5)
+    band.live.song_moved(61.5, band.now)
     band.strike(64.0)
     band.run(75)
     assert band.struck[-1][0] >= 68.0
@@ -374,7 +374,8 @@ def test_a_latency_is_made_up_for() -> None:
     [
         ({"mode": "dance"}, "mode must be off, answer"),
         ({"mode": "answer", "verb": "sample"}, "verb of answer must be humanize or vary"),
-        ({"mode": "answer", "bars": 65}, "bars must be in 1..64, not 65"),
+        ({"mode": "loop", "bars": 65}, "bars must be in 1..64, not 65"),
+        ({"mode": "answer", "bars": 17}, "bars of answer must be in 1..16, not 17"),
         ({"mode": "loop", "count_in": 9}, "count_in must be in 0..8"),
         ({"mode": "loop", "density": 4.0}, "density must be in -3..3"),
         ({"mode": "loop", "request": {"temperature": 3.0}}, "temperature must be in 0..2"),
@@ -429,7 +430,7 @@ def test_whatever_happens_no_note_is_left_sounding(actions: list[tuple[str, floa
             band.scheduler.silence()
             band.recorder.forget()
             band.line = TempoLine(band.now, value, band.line.tempo_bpm)
-            band.live.song_moved(value)
+            band.live.song_moved(value, band.now)
         else:
             band.line = replace(band.line, at_seconds=band.now, at_beat=beat, tempo_bpm=40 + 50 * value)
     band.live.stop()

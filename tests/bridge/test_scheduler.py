@@ -35,7 +35,7 @@ def off(pitch: int = 36, channel: int = 10) -> bytes:
 def hanging(sent: list[bytes]) -> Counter[tuple[int, int]]:
     """The notes on without an off; asserts that none was struck while it sounded, nor ended twice."""
     sounding: Counter[tuple[int, int]] = Counter()
-    for status, pitch, _ in sent:
+    for status, pitch, *_ in sent:
         key = (status & 0x0F, pitch)
         if status & 0xF0 == 0x90:
             sounding[key] += 1

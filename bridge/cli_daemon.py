@@ -113,8 +113,12 @@ def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: b
         with _remote(config) as daemon:
             status = daemon.ask("status")[-1].keys
             who = f"{', '.join(models)} on {status.get('device')}"
-            console().print(f"ready on {daemon.address} with {who} after {seconds:.1f} s", markup=False)
-            console().print(f"MIDI: {status.get('problem') or status.get('ports')}", markup=False)
+            midi = status.get("problem") or status.get("ports")
+            console().print(
+                f"ready on {daemon.address} with {who} after {seconds:.1f} s; MIDI: {midi}",
+                markup=False,
+                soft_wrap=True,
+            )
             if not quiet:
                 _show_first_clip(daemon)
     except VaebridgeError as error:

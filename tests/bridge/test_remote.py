@@ -69,7 +69,7 @@ class FakeDaemon:
             self.cleared.append(arguments[1])
             yield "done", "clip/clear", "slot", arguments[1]
         elif verb == "status":
-            yield "done", "status", "ready", 1, "model", "fake", "device", "cpu"
+            yield "done", "status", "ready", 1, "model", "fake", "device", "cpu", "ports", "vaebridge in"
         else:
             yield "fail", verb, "unknown_verb", f"there is no verb {verb}"
 
@@ -180,7 +180,7 @@ def test_the_first_clip_is_stiff_and_comes_back_whole(remote: Remote) -> None:
 
 def test_send_prints_every_reply(daemon: FakeDaemon) -> None:
     result = CliRunner().invoke(cli.app, ["send", "status"], env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
-    assert result.output == "/vae/done status ready 1 model fake device cpu\n"
+    assert result.output == "/vae/done status ready 1 model fake device cpu ports vaebridge in\n"
 
 
 def test_send_sends_words_and_numbers(daemon: FakeDaemon) -> None:
@@ -210,7 +210,7 @@ def test_a_newcomer_sees_the_daemon_ready_a_played_clip_and_what_to_ask_next(
 ) -> None:
     cli_daemon.greet(Config(osc_port=daemon.port), models=("fake",), seconds=1.25, quiet=False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"ready on 127.0.0.1:{daemon.port} with fake on cpu after 1.2 s"
+    assert lines[0] == f"ready on 127.0.0.1:{daemon.port} with fake on cpu after 1.2 s; MIDI: vaebridge in"
     assert lines[1] == "before"
     assert lines[-2] == "  vaebridge send humanize YOUR.mid -o played.mid"
 

@@ -71,6 +71,9 @@ class Clock(Protocol):
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo from now on; ClockError where only the other side can, or if it is out of range."""
 
+    def set_meter(self, beats_per_bar: float) -> None:
+        """Count bars of so many beats, where the source has bars."""
+
 
 def checked_tempo(tempo_bpm: float) -> float:
     """The tempo, if a song can have it."""
@@ -104,6 +107,9 @@ class InternalClock:
     def stop(self, now: float) -> None:
         """Let the song stand."""
         self.playing = False
+
+    def set_meter(self, beats_per_bar: float) -> None:
+        """Beats alone count here."""
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo; the song goes on from where it is."""

@@ -43,9 +43,9 @@ class Action:
 
 
 class Controls:
-    """Which control does what. on_learned is called with each target and control that has been learned."""
+    """Which control does what. on_learned is told each target and its new control, None if it has lost it."""
 
-    def __init__(self, bindings: Mapping[str, Control], on_learned: Callable[[str, Control], None]):
+    def __init__(self, bindings: Mapping[str, Control], on_learned: Callable[[str, Control | None], None]):
         self._targets = {control: target for target, control in bindings.items()}
         self._on_learned = on_learned
         self._learning = ""
@@ -64,6 +64,7 @@ class Controls:
         """Let no control have this target; stop learning it."""
         self._targets = {control: each for control, each in self._targets.items() if each != _checked(target)}
         self._learning = "" if self._learning == target else self._learning
+        self._on_learned(target, None)
 
     def forget_lesson(self) -> None:
         """Learn nothing more."""
@@ -94,7 +95,7 @@ class Controls:
 
     def _learn(self, control: Control) -> None:
         target, self._learning = self._learning, ""
-        self.forget(target)
+        self._targets = {each: other for each, other in self._targets.items() if other != target}
         self._targets[control] = target
         self._on_learned(target, control)
 

@@ -86,7 +86,7 @@ class Daemon:
                 channels=config.channel_map,
                 latency_seconds=config.latency_ms / 1000,
                 controls=self._controls_file.read(),
-                on_playing=lambda slot: self._service.playing.subscriptions.playing(slot),
+                on_playing=lambda slot: self._service.playing.subscriptions.playing(slot, time.monotonic()),
                 on_learned=self._learned,
             )
         )
@@ -149,9 +149,10 @@ class Daemon:
             if vanished or returned:
                 self._musician.ports_changed(vanished, returned, now)
 
-    def _learned(self, target: str, control: Control) -> None:
+    def _learned(self, target: str, control: Control | None) -> None:
         self._controls_file.write(self._musician.controls.bindings)
-        self._service.playing.learned(target, control, time.monotonic())
+        if control is not None:
+            self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
         lost_before = self._wire.lost

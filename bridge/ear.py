@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bridge.clock import TempoLine
 from bridge.recorder import Recorder
@@ -18,37 +18,60 @@ BEFORE_SECONDS = 0.06
 
 ECHO_SECONDS = 0.1
 """How late the daemon's own note may come back through a DAW that sends it on."""
-ECHOES_IN_A_ROW = 8
+ECHOES_IN_A_ROW, ECHO_SHARE = 8, 0.75
+ECHO_SPREAD_SECONDS = 0.012
+"""Two periods of an audio driver: so much the delays of one loop differ."""
 
 
 @dataclass(slots=True)
-class EchoGuard:
-    """Tells the daemon's own notes that come back from those that are played. echoes counts them."""
+class Sent:
+    """A note that the daemon has sent, and whether it has come back."""
 
-    echoes: int = 0
-    _sent: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=512))
-    _in_a_row: int = 0
+    at_seconds: float
+    pitch: int
+    velocity: int
+    returned: bool = False
+
+
+class EchoGuard:
+    """Tells the daemon's own notes that come back from those that are played.
+
+    A loop of cables sends back all of them, and each as late as the others; somebody who plays along does neither.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[Sent] = deque(maxlen=64)
+        self._delays: deque[float] = deque(maxlen=ECHOES_IN_A_ROW)
 
     def sent(self, at_seconds: float, pitch: int, velocity: int) -> None:
         """A note has been sent."""
-        self._sent.append((at_seconds, pitch, velocity))
+        self._sent.append(Sent(at_seconds, pitch, velocity))
 
     def is_echo(self, at_seconds: float, pitch: int, velocity: int) -> bool:
         """Whether a note that is heard is one that was sent shortly before; each comes back once."""
-        while self._sent and at_seconds - self._sent[0][0] > ECHO_SECONDS:
-            self._sent.popleft()
-        found = next((each for each in self._sent if each[1:] == (pitch, velocity)), None)
+        lately = (each for each in self._sent if 0 <= at_seconds - each.at_seconds <= ECHO_SECONDS)
+        like = (each for each in lately if (each.pitch, each.velocity) == (pitch, velocity))
+        found = next((each for each in like if not each.returned), None)
         if found is None:
-            self._in_a_row = 0
+            self._delays.clear()
             return False
-        self._sent.remove(found)
-        self.echoes, self._in_a_row = self.echoes + 1, self._in_a_row + 1
-        return True
+        found.returned = True
+        self._delays.append(at_seconds - found.at_seconds)
+        return self._most_return(found) and self._is_even
+
+    def _most_return(self, found: Sent) -> bool:
+        """Whether of what was sent lately, up to this note, nearly all has come back."""
+        lately = [each for each in self._sent if each.at_seconds <= found.at_seconds][-ECHOES_IN_A_ROW:]
+        return sum(each.returned for each in lately) >= ECHO_SHARE * len(lately)
+
+    @property
+    def _is_even(self) -> bool:
+        return max(self._delays) - min(self._delays) <= ECHO_SPREAD_SECONDS
 
     @property
     def is_loop(self) -> bool:
         """Whether so much has come back in a row that it is a loop of cables and no chance."""
-        return self._in_a_row >= ECHOES_IN_A_ROW
+        return len(self._delays) == ECHOES_IN_A_ROW and self._is_even
 
 
 class Ear:

@@ -83,6 +83,10 @@ class LinkClock:
         self._link.commitSessionState(state)
         self._follow(state, now)
 
+    def set_meter(self, beats_per_bar: float) -> None:
+        """Lie in phase with the others by bars of so many beats."""
+        self._bar = beats_per_bar
+
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo of all; ClockError if it is out of range."""
         state = self._link.captureSessionState()

@@ -31,7 +31,10 @@ DECISION_BEATS = 0.25
 """How long before its line a bar is decided where nothing is waited for."""
 
 LAST_MOMENT_SECONDS = 0.002
-SHORTEST_LEAD_SECONDS = 0.1
+SHORTEST_LEAD_SECONDS = 0.3
+CLOSING_GRID_BEATS = 1 / 32
+"""So that a tempo that wavers does not move where windows close."""
+
 KEPT = 32
 CLICK_CHANNEL, CLICK, ACCENT, CLICK_VELOCITY = 10, 77, 76, 100
 ROUNDING_BEATS = 1e-6
@@ -82,6 +85,7 @@ class Live:
         self._bar, self._prepared = 0.0, False
         self._asked: Asked | None = None
         self._new: Clip | None = None
+        self._undone = False
         self._current: Playing | None = None
         self._history: deque[Clip] = deque(maxlen=KEPT)
         self._seconds: deque[float] = deque(maxlen=16)
@@ -89,17 +93,17 @@ class Live:
 
     # What a performer does
 
-    def start(self, settings: LiveSettings, beat: float, now: float) -> None:
+    def start(self, settings: LiveSettings, beat: float, now: float, *, tempo_bpm: float) -> None:
         """Play along from the next bar line on, after the count-in; no_clip if a slot that it needs is empty."""
         for slot in settings.slots:
             self._slots[slot]
-        self.stop()
+        line = next_line(beat, self._beats_per_bar, tempo_bpm)
+        self.stop(line)
         self.settings, self.running, self.frozen, self.problem = settings, True, False, ""
         self._phrases.bars = settings.bars or settings.about.bars or 2
         self._phrases.takes_pickup = settings.mode != "through"
         self._seed = settings.request.get("seed")
         self._history.clear()
-        line = next_line(beat, self._beats_per_bar)
         self._move_to(line + settings.count_in * self._beats_per_bar, now)
         self._count_in(line)
 
@@ -115,22 +119,26 @@ class Live:
             self._scheduler.silence(VOICE)
 
     def freeze(self, frozen: bool) -> None:
-        """Keep this variation: it repeats until it is let go."""
-        self.frozen = frozen
-        if frozen:
-            self._asked, self._new = None, None
+        """Keep this variation, if there is one: it repeats until it is let go."""
+        self.frozen = frozen and bool(self._history)
+        if self.frozen:
+            self._asked = None
+            self._new = self._new if self._undone else None
 
     def undo(self) -> None:
         """Go back to the variation before, from the next bar line on, and keep it."""
-        self.freeze(True)
+        if self._undone and self._new is not None:
+            self._history.append(self._new)
         if len(self._history) > 1:
             self._history.pop()
-            self._new = self._history.pop()
+            self._new, self._undone = self._history.pop(), True
+        self.frozen, self._asked = bool(self._history or self._undone), None
 
-    def set_meter(self, beats_per_bar: float, beat: float, now: float) -> None:
+    def set_meter(self, beats_per_bar: float, beat: float, now: float, *, tempo_bpm: float) -> None:
         """Count bars of so many beats from now on."""
         self._beats_per_bar = self._phrases.beats_per_bar = beats_per_bar
-        self.song_moved(beat, now)
+        self.song_moved(beat, now, tempo_bpm=tempo_bpm)
+        self._scheduler.drop(VOICE, first=self._bar + EARLIEST_START_BEATS)
 
     def steer(self, name: str, value: float | str) -> None:
         """Change a setting of what is generated from now on."""
@@ -139,15 +147,17 @@ class Live:
 
     # What happens to it
 
-    def song_moved(self, beat: float, now: float) -> None:
+    def song_moved(self, beat: float, now: float, *, tempo_bpm: float) -> None:
         """The song is elsewhere: begin anew on its next bar line."""
-        self._move_to(next_line(beat, self._beats_per_bar), now)
+        self._move_to(next_line(beat, self._beats_per_bar, tempo_bpm), now)
         self._current = None
 
-    def engine_died(self, beat: float) -> None:
-        """Silence at once; from the next bar line on the last clip goes on."""
+    def engine_died(self, beat: float | None) -> None:
+        """Silence at once; from the next bar line on the last clip goes on. beat is None while the song stands."""
         if self._asked is not None:
             self._asked.is_taken = False  # to be asked again of the next engine
+        if beat is None:
+            return
         line = math.ceil(beat / self._beats_per_bar) * self._beats_per_bar
         self._scheduler.drop(VOICE, last=line + EARLIEST_START_BEATS)
         self._scheduler.silence(VOICE)
@@ -203,13 +213,18 @@ class Live:
     def _due_beat(self, line: TempoLine) -> float:
         """The beat of the next thing to do for the bar."""
         if not self._prepared and self._listens:
-            return self._bar - CLOSING_BEATS
+            return self._bar - self._closing_beats(line)
         if not self._prepared:
             seconds = max(SHORTEST_LEAD_SECONDS, 2 * max(self._seconds, default=0.0))
             return max(self._ahead(line, seconds), self._bar - self._beats_per_bar)
         if self._is_waiting:
             return self._ahead(line, LAST_MOMENT_SECONDS)
-        return self._bar - DECISION_BEATS
+        return self._bar - DECISION_BEATS - self._latency * line.tempo_bpm / 60
+
+    def _closing_beats(self, line: TempoLine) -> float:
+        """How long before its line a window closes: earlier by what is sent earlier."""
+        steps = math.ceil(self._latency * line.tempo_bpm / 60 / CLOSING_GRID_BEATS)
+        return CLOSING_BEATS + steps * CLOSING_GRID_BEATS
 
     def _ahead(self, line: TempoLine, seconds: float) -> float:
         """The beat that lies so long before the bar."""
@@ -219,7 +234,7 @@ class Live:
         """Close the window that ends on this line, or see to it that there is something new."""
         self._prepared = True
         if self._listens:
-            clip = self._phrases.close(self._bar, line.tempo_bpm)
+            clip = self._phrases.close(self._bar, line.tempo_bpm, self._closing_beats(line))
             if clip is not None:
                 self._slots.keep(SLOT, clip)
                 self._channel = clip.parts[0].channel if clip.parts else self._home_channel
@@ -271,15 +286,15 @@ class Live:
         assert self.settings is not None
         current, settings = self._current, self.settings
         if self._new is not None:
-            clip, self._new = self._new, None
+            clip, self._new, self._undone = self._new, None, False
             self._history.append(clip)
-            length = (settings.bars or clip.bars) * self._beats_per_bar
+            length = (settings.bars or self._bars(clip)) * self._beats_per_bar
             goes_on = settings.mode == "morph" and current is not None
             return Playing(clip, current.origin_beat if goes_on and current else self._bar, length)
         if current is not None and self._bar < current.origin_beat + current.length_beats - ROUNDING_BEATS:
             return current
         if self._history and (missed or self.frozen or (settings.about.repeats and current is not None)):
-            length = current.length_beats if current else self._history[-1].bars * self._beats_per_bar
+            length = current.length_beats if current else self._bars(self._history[-1]) * self._beats_per_bar
             return Playing(self._history[-1], self._bar, length)
         return None
 
@@ -288,7 +303,7 @@ class Live:
         playing = self._current
         if playing is None:
             return
-        clip_beats = playing.clip.bars * self._beats_per_bar
+        clip_beats = self._bars(playing.clip) * self._beats_per_bar
         first = (self._bar - playing.origin_beat) % clip_beats
         is_last = first + self._beats_per_bar >= clip_beats - ROUNDING_BEATS
         plan_clip(
@@ -298,9 +313,13 @@ class Live:
             self._bar,
             channel=self._channel,
             first=first,
-            last=math.inf if is_last else first + self._beats_per_bar,
+            last=first + self._beats_per_bar + (CLOSING_BEATS if is_last else 0.0),
             not_before=beat,
         )
+
+    def _bars(self, clip: Clip) -> int:
+        """The bars of the song that a clip fills, whatever its own meter."""
+        return max(1, math.ceil(clip.length_beats / self._beats_per_bar - ROUNDING_BEATS))
 
     def _move_to(self, line: float, now: float) -> None:
         """Go on from this bar line, with nothing heard yet; a variation is asked for at once."""

@@ -77,6 +77,9 @@ class MidiClock:
         """Never: ClockError."""
         raise self._refusal("the song is stopped", "stop it there")
 
+    def set_meter(self, beats_per_bar: float) -> None:
+        """Ticks know no bars."""
+
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Never: ClockError."""
         raise self._refusal("the tempo is given", "change it there")

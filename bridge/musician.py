@@ -38,7 +38,7 @@ class Stage:
 
     channels: those that are heard, each with the one that its answers go to; all are heard if there are none.
     on_playing is told the name of a slot that begins, an empty one when nothing plays any more; on_learned a target
-    and the control that it has learned.
+    and the control that it has learned, or None.
     """
 
     send: Callable[[bytes], None]
@@ -50,7 +50,7 @@ class Stage:
     latency_seconds: float = 0.0
     controls: Mapping[str, Control] = field(default_factory=dict)
     on_playing: Callable[[str], None] = lambda slot: None
-    on_learned: Callable[[str, Control], None] = lambda target, control: None
+    on_learned: Callable[[str, Control | None], None] = lambda target, control: None
 
 
 class Musician:
@@ -104,7 +104,7 @@ class Musician:
         if message[0] & 0xF0 == PROGRAM and len(message) == 2:
             self._select_model(message[1])
         else:
-            self._ear.hear(message, at_seconds, port, self.clock.line if self._moves else None)
+            self._ear.hear(message, at_seconds, port, self.clock.line if self.clock.playing else None)
 
     def ports_changed(self, vanished: list[str], returned: list[str], now: float) -> None:
         """Ports are gone: what was held on them is let go. Ports are back: what may hang behind them is ended."""
@@ -182,8 +182,8 @@ class Musician:
         self._fall_silent(now)
         self._ear.song_moved(self.clock.line, now)
         beat = self.clock.line.beat_at(now)
-        self.playback.song_moved(beat, self.beats_per_bar)
-        self.live.song_moved(beat, now)
+        self.playback.song_moved(beat, self.beats_per_bar, self._tempo)
+        self.live.song_moved(beat, now, tempo_bpm=self._tempo)
 
     # What performers and clients ask for
 
@@ -193,7 +193,7 @@ class Musician:
         self._start_clock(now)
         beat = self._beat(now)
         grid = {"bar": self.beats_per_bar, "beat": 1.0}.get(at)
-        line = beat if grid is None else next_line(beat, grid)
+        line = beat if grid is None else next_line(beat, grid, self._tempo)
         self.playback.play(slot, line, loop=loop, channel=channel or self._stage.channel)
 
     def stop(self, *, at: At, now: float) -> None:
@@ -207,10 +207,10 @@ class Musician:
                 self.clock.stop(now)
                 self._follow_clock(now)
             return
-        line = next_line(self._beat(now), self.beats_per_bar if at == "bar" else 1.0)
+        line = next_line(self._beat(now), self.beats_per_bar if at == "bar" else 1.0, self._tempo)
         self.live.stop(line)
         self.playback.stop(line)
-        self.scheduler.end_all_at(line)
+        self.scheduler.end_at(line)
 
     def panic(self, now: float) -> None:
         """End every note at once, and whatever would bring new ones."""
@@ -225,7 +225,7 @@ class Musician:
             if name not in settings.request and (name != "density" or settings.density is None):
                 settings = settings.steered(name, value)
         self._start_clock(now, -settings.count_in * self.beats_per_bar)
-        self.live.start(settings, self._beat(now), now)
+        self.live.start(settings, self._beat(now), now, tempo_bpm=self._tempo)
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo; ClockError where another keeps the time, or if it is out of range."""
@@ -234,7 +234,8 @@ class Musician:
     def set_meter(self, beats_per_bar: float, now: float) -> None:
         """Count bars of so many beats, from the song's beginning."""
         self.beats_per_bar = beats_per_bar
-        self.live.set_meter(beats_per_bar, self._beat(now), now)
+        self.clock.set_meter(beats_per_bar)
+        self.live.set_meter(beats_per_bar, self._beat(now), now, tempo_bpm=self._tempo)
 
     def steer(self, name: str, value: float | str) -> None:
         """Change a setting of what is generated from now on, in whatever mode."""
@@ -266,8 +267,11 @@ class Musician:
 
     def engine_died(self, now: float) -> None:
         """The model process is gone: silence, until the next bar line."""
-        if self._moves:
-            self.live.engine_died(self._beat(now))
+        self.live.engine_died(self._beat(now) if self._moves else None)
+
+    @property
+    def _tempo(self) -> float:
+        return self.clock.line.tempo_bpm
 
     def _beat(self, now: float) -> float:
         """Where the song is; before it has begun, its beginning."""
@@ -314,9 +318,12 @@ class Musician:
 
     def _select_mode(self, mode: str, now: float) -> None:
         """Use this mode, at once if one is running."""
-        if self.live.settings is not None and self.live.settings.mode == mode:
+        before = self.live.settings
+        if before is not None and before.mode == mode:
             return
-        settings = LiveSettings(mode=mode)
+        bars = before.bars if before is not None and not MODES[mode].listens else None
+        verb = "sample" if mode == "loop" and not self.has_live_clip else ""
+        settings = LiveSettings(mode=mode, bars=bars, verb=verb)
         if self.live.running:
             self.start_live(settings, now)
         else:

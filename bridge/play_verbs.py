@@ -185,7 +185,10 @@ class PlayVerbs:
         beats_per_bar = call.values.get("beats_per_bar")
         if beats_per_bar is not None and not 0.25 <= beats_per_bar <= 64:
             raise RequestError("bad_request", f"beats_per_bar must be in 0.25..64, not {beats_per_bar:g}")
-        self._musician.set_tempo(call.values["bpm"], now)
+        if beats_per_bar is None and "bpm" not in call.values:
+            raise RequestError("bad_request", "tempo needs the key bpm, or beats_per_bar")
+        if "bpm" in call.values:
+            self._musician.set_tempo(call.values["bpm"], now)
         if beats_per_bar is not None:
             self._musician.set_meter(beats_per_bar, now)
         self._done(ticket, now, {"tempo": self._musician.clock.line.tempo_bpm})

@@ -10,14 +10,16 @@ from bridge.slots import Slots
 from engine.clip import EARLIEST_START_BEATS, Clip
 
 LOOKAHEAD_BEATS = 1.0
-SHORTEST_LOOP_BEATS = 0.25
 MISSED_BEATS = 0.05
-"""A line that lies no further back than this is still the present one."""
+SHORTEST_LOOP_BEATS = 0.25
+MISSED_SECONDS = 0.025
+"""A line that lies no further back than this is still the present one: what begins there is not too late."""
 
 
-def next_line(beat: float, grid_beats: float) -> float:
+def next_line(beat: float, grid_beats: float, tempo_bpm: float) -> float:
     """The first line of a grid that has not gone by."""
-    return math.ceil((beat - MISSED_BEATS) / grid_beats) * grid_beats
+    missed_beats = MISSED_SECONDS * tempo_bpm / 60
+    return math.ceil((beat - missed_beats) / grid_beats) * grid_beats
 
 
 def plan_clip(
@@ -121,12 +123,12 @@ class Playback:
         )
         return line.time_at(min(beats, default=math.inf)) if self._voices else math.inf
 
-    def song_moved(self, beat: float, beats_per_bar: float) -> None:
+    def song_moved(self, beat: float, beats_per_bar: float, tempo_bpm: float) -> None:
         """The song is elsewhere: loops go on in their phase, what was to begin begins on the next line."""
         self._forget([each for each in self._voices if (each.began and not each.loop) or each.until < math.inf])
         for voice in self._voices:
             if not voice.began:
-                voice.next_beat = next_line(beat, beats_per_bar)
+                voice.next_beat = next_line(beat, beats_per_bar, tempo_bpm)
             elif voice.length_beats:
                 voice.next_beat -= math.ceil((voice.next_beat - beat) / voice.length_beats) * voice.length_beats
 
@@ -137,7 +139,9 @@ class Playback:
             return
         clip = self._slots[voice.slot]
         plan_clip(self._scheduler, voice.name, clip, voice.next_beat, channel=voice.channel, not_before=beat)
-        self._scheduler.drop(voice.name, first=voice.until)
+        if voice.until < math.inf:
+            self._scheduler.drop(voice.name, first=voice.until)
+            self._scheduler.end_at(voice.until, voice.name)
         if not voice.began:
             self._on_playing(voice.slot)
         voice.began, voice.length_beats = True, max(clip.length_beats, SHORTEST_LOOP_BEATS)
@@ -149,6 +153,7 @@ class Playback:
         voice.until = at_beat
         begins_there = abs(voice.next_beat - voice.length_beats - at_beat) < -EARLIEST_START_BEATS
         self._scheduler.drop(voice.name, first=at_beat + (EARLIEST_START_BEATS if begins_there else 0.0))
+        self._scheduler.end_at(at_beat, voice.name)
 
     def _forget(self, voices: list[Voice]) -> None:
         ended = list(voices)

@@ -208,7 +208,7 @@ TABLE: dict[str, Verb] = {
         Verb(
             "tempo",
             "the tempo of the internal clock or of Link",
-            keys=(_need("bpm", "f"), Argument("beats_per_bar", "f", "quarter notes in a bar")),
+            keys=(Argument("bpm", "f"), Argument("beats_per_bar", "f", "quarter notes in a bar")),
             while_warming_up=True,
         ),
         Verb(

@@ -98,18 +98,18 @@ class Recorder:
         beats_per_bar: float,
         tempo_bpm: float,
         pickup: bool = False,
+        closing_beats: float = -EARLIEST_START_BEATS,
     ) -> Clip:
-        """The clip that begins on a line: from half a step before it to half a step before its end.
+        """The clip that begins on a line: from closing_beats before it to as long before its end.
 
-        A note held across the end is cut there. With pickup, what was played in the beat before the clip stands at
-        its end, where the pick-up of a loop stands.
+        What is earlier than a clip's note may be is moved to there. A note held across the end is cut there. With
+        pickup, what was played in the beat before the clip stands at its end, where the pick-up of a loop stands.
         """
-        last_beat = first_beat + length_beats
-        taken = [(note, first_beat) for note in self._between(first_beat, last_beat)]
+        begin = first_beat - closing_beats
+        taken = [(note, first_beat) for note in self._between(begin, begin + length_beats)]
         if pickup:
-            taken += [
-                (note, first_beat - length_beats) for note in self._between(first_beat - PICKUP_BEATS, first_beat)
-            ]
+            before = self._between(begin - PICKUP_BEATS, begin)
+            taken += [(note, first_beat - length_beats) for note in before]
         taken.sort(key=lambda each: (each[0].channel, each[0].start_beat - each[1], each[0].pitch))
         if len(taken) > MAX_CLIP_NOTES:
             logger.warning(
@@ -123,8 +123,7 @@ class Recorder:
         return Clip(notes, length_beats, beats_per_bar, tempo_bpm, parts)
 
     def _between(self, first_beat: float, last_beat: float) -> Iterator[Captured]:
-        first, last = first_beat + EARLIEST_START_BEATS, last_beat + EARLIEST_START_BEATS
-        return (note for note in self._notes if first <= note.start_beat < last)
+        return (note for note in self._notes if first_beat <= note.start_beat < last_beat)
 
 
 def _note(captured: Captured, origin: float, length_beats: float) -> Note:

@@ -10,7 +10,7 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.clock import TempoLine
 
@@ -111,10 +111,17 @@ class Scheduler:
         if not self._sounding:
             self._ends.clear()
 
-    def end_all_at(self, beat: float) -> None:
-        """End at this beat, the latest, what sounds then."""
-        for (channel, pitch), (order, _) in self._sounding.items():
-            heapq.heappush(self._ends, (beat, order, channel, pitch))
+    def end_at(self, beat: float, voice: str | None = None) -> None:
+        """Let no note of a voice, or of all, sound beyond this beat; what is planned after it stays."""
+        for (channel, pitch), (order, owner) in self._sounding.items():
+            if voice in (None, owner):
+                heapq.heappush(self._ends, (beat, order, channel, pitch))
+        self._starts = [
+            (start, order, replace(note, end_beat=beat))
+            if voice in (None, note.voice) and start < beat < note.end_beat
+            else (start, order, note)
+            for start, order, note in self._starts
+        ]
 
     def panic(self) -> None:
         """Forget everything, end everything, and tell every channel so, whatever sounds there."""

@@ -47,8 +47,9 @@ class Subscriptions:
         if topic == "status":
             self._told_state, self._next_state = {}, now
 
-    def playing(self, slot: str) -> None:
+    def playing(self, slot: str, now: float) -> None:
         """A slot begins to play, or, empty, nothing plays any more."""
+        self._forget_silent("play", now)
         self._tell("play", format_push("playing", slot))
 
     def run_due(self, now: float) -> None:

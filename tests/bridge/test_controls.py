@@ -6,6 +6,7 @@ from bridge.controls import HOLD_SECONDS, Action, Control, Controls
 from bridge.controls_file import ControlsFile
 from bridge.errors import ConfigError, RequestError
 
+Learned = list[tuple[str, Control | None]]
 KNOB = Control("control", 1, 21)
 PAD = Control("note", 10, 36)
 
@@ -19,17 +20,17 @@ def press(down: bool, number: int = 64) -> bytes:
 
 
 @pytest.fixture
-def learned() -> list[tuple[str, Control]]:
+def learned() -> Learned:
     return []
 
 
 @pytest.fixture
-def controls(learned: list[tuple[str, Control]]) -> Controls:
+def controls(learned: Learned) -> Controls:
     return Controls({}, lambda target, control: learned.append((target, control)))
 
 
 def test_the_next_knob_that_moves_is_learned_and_then_turns_its_target(
-    controls: Controls, learned: list[tuple[str, Control]]
+    controls: Controls, learned: Learned
 ) -> None:
     controls.learn("temperature")
     assert controls.hear(turn(5), 0.0, running=False) == []
@@ -45,7 +46,7 @@ def test_a_knob_runs_over_the_whole_range_of_its_target(target: str, low: float,
     assert controls.hear(turn(127), 0.0, running=False) == [Action(target, high)]
 
 
-def test_a_pad_can_be_a_switch_and_not_a_knob(controls: Controls, learned: list[tuple[str, Control]]) -> None:
+def test_a_pad_can_be_a_switch_and_not_a_knob(controls: Controls, learned: Learned) -> None:
     controls.learn("position")
     assert controls.hear(b"\x99\x24\x40", 0.0, running=False) is None
     controls.learn("freeze")
@@ -61,7 +62,7 @@ def test_what_is_no_control_of_ours_is_left_alone(controls: Controls) -> None:
     assert controls.hear(b"\xc0\x01", 0.0, running=False) is None
 
 
-def test_a_target_has_one_control_and_a_control_one_target(controls: Controls) -> None:
+def test_a_target_has_one_control_and_a_control_one_target(controls: Controls, learned: Learned) -> None:
     controls.learn("temperature")
     controls.hear(turn(5), 0.0, running=False)
     controls.learn("temperature")
@@ -72,6 +73,7 @@ def test_a_target_has_one_control_and_a_control_one_target(controls: Controls) -
     assert controls.bindings == {"position": Control("control", 1, 22)}
     controls.forget("position")
     assert controls.bindings == {}
+    assert learned[-1] == ("position", None), "whoever keeps them is told"
 
 
 def test_one_foot_switch_starts_freezes_and_stops() -> None:

@@ -44,3 +44,22 @@ def test_eight_echoes_in_a_row_are_a_loop() -> None:
         guard.sent(float(index), 36 + index, 100)
         assert guard.is_echo(index + 0.01, 36 + index, 100)
     assert guard.is_loop
+
+
+def test_who_plays_one_of_the_daemons_notes_along_is_heard() -> None:
+    guard = EchoGuard()
+    for index in range(16):
+        guard.sent(index / 4, 42, 90)
+        guard.sent(index / 4, 36, 127)
+        assert not guard.is_echo(index / 4 + 0.012, 36, 127) or index == 0
+
+
+def test_who_plays_all_of_them_along_like_a_musician_is_heard() -> None:
+    guard = EchoGuard()
+    delays = [0.005, 0.03, 0.012, 0.05, 0.002, 0.04, 0.02, 0.06, 0.01]
+    heard = []
+    for index, delay in enumerate(delays):
+        guard.sent(float(index), 36, 127)
+        heard.append(not guard.is_echo(index + delay, 36, 127))
+    assert sum(heard) >= len(delays) - 2
+    assert not guard.is_loop

@@ -93,7 +93,8 @@ def band() -> Band:
 
 def start(band: Band, mode: str, **settings: Any) -> None:
     own = {name: settings.pop(name) for name in list(settings) if name in LiveSettings.__dataclass_fields__}
-    band.live.start(LiveSettings(mode=mode, **own, request=settings), band.line.beat_at(band.now), band.now)
+    beat, tempo_bpm = band.line.beat_at(band.now), band.line.tempo_bpm
+    band.live.start(LiveSettings(mode=mode, **own, request=settings), beat, band.now, tempo_bpm=tempo_bpm)
 
 
 def test_two_bars_are_answered_in_the_next_two(band: Band) -> None:
@@ -269,6 +270,39 @@ def test_undo_goes_back_to_the_variation_before_and_keeps_it(band: Band) -> None
     assert band.live.frozen
 
 
+def variations(band: Band) -> list[int]:
+    return [min(pitches) for pitches in band.bars().values()]
+
+
+def test_undo_twice_goes_back_twice_and_a_freeze_after_it_changes_nothing(band: Band) -> None:
+    band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
+    start(band, "loop", slot="a")
+    band.run(15)
+    assert variations(band) == [40, 41, 42, 43]
+    band.live.undo()
+    band.live.undo()
+    band.live.freeze(True)
+    band.run(23)
+    assert variations(band) == [40, 41, 42, 43, 41, 41]
+
+
+def test_freezing_before_there_is_anything_to_keep_keeps_nothing(band: Band) -> None:
+    start(band, "answer", bars=1)
+    band.live.freeze(True)
+    assert not band.live.frozen
+    band.strike(1.0)
+    band.run(8)
+    assert band.struck
+
+
+@pytest.mark.parametrize("beats_per_bar", [3.0, 3.5, 5.0])
+def test_a_loop_of_another_meter_than_the_song_strikes_nothing_twice(beats_per_bar: float) -> None:
+    band = Band(beats_per_bar=beats_per_bar)
+    start(band, "loop", verb="sample", bars=2)
+    band.run(60)
+    assert max(Counter(beat for beat, _ in band.struck).values()) == 1
+
+
 def test_of_several_variations_the_density_chooses(band: Band) -> None:
     band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 8.0))
     start(band, "loop", slot="a", density=-3.0)
@@ -312,7 +346,7 @@ def test_when_the_song_moves_it_begins_anew_on_the_next_line(band: Band) -> None
     band.scheduler.drop()
     band.recorder.forget()
     band.line = TempoLine(band.now, 61.5, 120.0)
-    band.live.song_moved(61.5, band.now)
+    band.live.song_moved(61.5, band.now, tempo_bpm=120.0)
     band.strike(64.0)
     band.run(75)
     assert band.struck[-1][0] >= 68.0
@@ -360,13 +394,15 @@ def test_any_tempo_is_answered_in_time(tempo_bpm: float) -> None:
     assert band.struck[0][0] == 8.0
 
 
-def test_a_latency_is_made_up_for() -> None:
-    band = Band(latency_seconds=0.03)
-    band.scheduler = band.live._scheduler = Scheduler(band._send, latency_seconds=0.03)
+@pytest.mark.parametrize("latency_seconds", [0.03, 0.08, 0.5])
+def test_a_latency_is_made_up_for(latency_seconds: float) -> None:
+    band = Band(latency_seconds=latency_seconds)
+    band.scheduler = band.live._scheduler = Scheduler(band._send, latency_seconds=latency_seconds)
     start(band, "answer", bars=1)
     band.strike(0.0)
     band.run(8)
-    assert band.struck[0][0] == pytest.approx(4.0 - 0.06, abs=0.01)
+    assert band.live.missed == 0
+    assert band.struck[0][0] == pytest.approx(4.0 - 2 * latency_seconds, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +466,7 @@ def test_whatever_happens_no_note_is_left_sounding(actions: list[tuple[str, floa
             band.scheduler.silence()
             band.recorder.forget()
             band.line = TempoLine(band.now, value, band.line.tempo_bpm)
-            band.live.song_moved(value, band.now)
+            band.live.song_moved(value, band.now, tempo_bpm=band.line.tempo_bpm)
         else:
             band.line = replace(band.line, at_seconds=band.now, at_beat=beat, tempo_bpm=40 + 50 * value)
     band.live.stop()

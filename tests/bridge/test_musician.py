@@ -271,6 +271,44 @@ def test_when_the_model_dies_it_is_silent_at_once_and_the_last_clip_goes_on_from
     assert len(band.struck) > count
 
 
+def test_when_the_model_dies_while_the_song_stands_it_is_asked_again(daw: Band) -> None:
+    daw.musician.start_live(LiveSettings(mode="loop", slot="a"), daw.now)
+    assert daw.musician.take_request() is not None
+    daw.musician.engine_died(daw.now)
+    assert daw.musician.take_request() is not None
+
+
+def test_changing_the_meter_strikes_nothing_twice(band: Band) -> None:
+    band.musician.start_live(LiveSettings(mode="loop", slot="long"), band.now)
+    band.run_to_beat(5.2)
+    band.musician.set_meter(3.0, band.now)
+    band.run_to_beat(30)
+    moments = [round(at, 2) for at, _ in band.struck]
+    assert len(moments) == len(set(moments))
+
+
+def test_a_note_that_is_planned_before_the_line_of_a_stop_ends_on_it(band: Band) -> None:
+    band.slots.put("tail", Clip((Note(36, 3.0, 4.0, 100),), 4.0))
+    play(band, "tail")
+    band.run_to_beat(1.0)
+    band.musician.stop(at="bar", now=band.now)
+    band.run_to_beat(3.9)
+    assert band.hanging
+    band.run_to_beat(4.05)
+    assert not band.hanging
+
+
+def test_at_a_slow_tempo_a_line_that_is_just_over_is_over() -> None:
+    band = Band(tempo_bpm=60.0)
+    band.slots.put("a", BEAT)
+    play(band, "a")
+    band.run_to_beat(0.04)
+    play(band, "a")
+    band.run_to_beat(4.5)
+    assert band.musician.scheduler.punctuality.skipped == 0
+    assert band.struck[-1][0] == pytest.approx(band.musician.clock.line.time_at(4.0), abs=0.01)
+
+
 def test_changing_the_clock_ends_what_sounds(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(1)

@@ -43,8 +43,9 @@ def test_what_is_played_in_the_last_beat_alone_is_the_pickup_of_the_next_bar() -
     assert closed(played(3.5, 4.0, 6.0)) == {12.0: [0.0, 2.0, 7.5]}
 
 
-def test_a_pickup_that_nothing_follows_is_no_clip() -> None:
-    assert closed(played(3.5)) == {}
+def test_a_pickup_that_nothing_follows_is_the_end_of_its_own_window() -> None:
+    assert closed(played(3.5)) == {12.0: [7.5]}
+    assert closed(played(3.5), bars=1) == {8.0: [3.5]}
 
 
 def test_through_takes_every_bar_as_it_is() -> None:

@@ -57,6 +57,7 @@ def test_a_clip_is_played_and_stopped(studio: Studio) -> None:
         ("play", ("slot", "a", "at", "noon"), "bad_request", "at must be bar, beat, now"),
         ("play", ("slot", "a", "channel", 17), "bad_request", "channel must be in 1..16, not 17"),
         ("tempo", ("bpm", 2.0), "bad_request", "tempo must be in 3..600 bpm, not 2"),
+        ("tempo", (), "bad_request", "tempo needs the key bpm, or beats_per_bar"),
         ("tempo", ("bpm", 100.0, "beats_per_bar", 0.0), "bad_request", "beats_per_bar must be in 0.25..64"),
         ("clock", ("source", "sundial"), "bad_request", "source must be internal, midi, link"),
         ("clock", ("source", "link"), "bad_request", "there is no Link here"),
@@ -139,6 +140,8 @@ def test_knobs_steer_what_comes_next_in_whatever_mode(studio: Studio) -> None:
 
 def test_freeze_and_undo_are_answered_with_the_state(studio: Studio) -> None:
     answer(studio, "live", "mode", "loop", "slot", "a")
+    studio.finish(studio.job())
+    studio.said(after=0.06)
     assert keys(answer(studio, "freeze", number=2)) == {"frozen": 1}
     assert keys(answer(studio, "freeze", "on", 0, number=3)) == {"frozen": 0}
     assert keys(answer(studio, "undo", number=4)) == {"frozen": 1}

@@ -45,7 +45,7 @@ def stage() -> Stage:
 
 @pytest.mark.parametrize(("beat", "line"), [(0.0, 0.0), (0.01, 0.0), (0.1, 4.0), (3.9, 4.0), (-4.2, -4.0)])
 def test_the_next_line_is_the_one_that_has_not_gone_by(beat: float, line: float) -> None:
-    assert next_line(beat, 4.0) == line
+    assert next_line(beat, 4.0, 60.0) == line
 
 
 def test_a_clip_plays_once_from_its_line(stage: Stage) -> None:
@@ -127,14 +127,14 @@ def test_when_the_song_moves_a_loop_goes_on_in_its_phase(stage: Stage) -> None:
     stage.run(3.5)
     stage.scheduler.drop()
     stage.now = 17.0
-    stage.playback.song_moved(17.0, 4.0)
+    stage.playback.song_moved(17.0, 4.0, 60.0)
     stage.run(21)
     assert [beat for beat, _, _ in stage.struck[2:]] == pytest.approx([18.0, 20.0], abs=2e-3)
 
 
 def test_what_was_to_begin_begins_on_the_next_line_of_the_moved_song(stage: Stage) -> None:
     stage.playback.play("a", 100.0, loop=False, channel=10)
-    stage.playback.song_moved(0.0, 4.0)
+    stage.playback.song_moved(0.0, 4.0, 60.0)
     stage.run(4)
     assert [beat for beat, _, _ in stage.struck] == pytest.approx([0.0, 2.0], abs=2e-3)
 

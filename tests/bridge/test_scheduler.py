@@ -132,7 +132,7 @@ def test_silence_ends_what_sounds_and_lets_come_what_is_planned(scheduler: Sched
 def test_ending_all_at_a_beat_shortens_what_would_sound_longer(scheduler: Scheduler, sent: list[bytes]) -> None:
     scheduler.plan(note(end=8.0))
     scheduler.run_due(0.0, LINE)
-    scheduler.end_all_at(4.0)
+    scheduler.end_at(4.0)
     scheduler.run_due(2.0, LINE)
     assert sent == [on(), off()]
 
@@ -186,7 +186,7 @@ def test_whatever_happens_no_note_hangs_overlaps_or_ends_twice(steps: list[tuple
         elif name == "silence":
             scheduler.silence(value)  # type: ignore[arg-type]
         elif name == "end_at":
-            scheduler.end_all_at(value)  # type: ignore[arg-type]
+            scheduler.end_at(value)  # type: ignore[arg-type]
         elif name == "tempo":
             line = TempoLine(now, line.beat_at(now), value)  # type: ignore[arg-type]
         elif name == "jump":

@@ -47,7 +47,7 @@ class Studio:
             self.service.jobs.report(Ready("cpu", ("m",)), self.now)
 
     def _on_playing(self, slot: str) -> None:
-        self.service.playing.subscriptions.playing(slot)
+        self.service.playing.subscriptions.playing(slot, self.now)
 
     def send(self, verb: str, *arguments: int | float | str, after: float = 0.0) -> None:
         self.receive(write_message(f"/vae/{verb}", *arguments), after)

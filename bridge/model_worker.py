@@ -18,6 +18,7 @@ from typing import Any
 from bridge.channel import Channel
 from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report
 from bridge.log import set_up_log
+from bridge.realtime import go_before_others
 from engine.errors import EngineError, ModelError, VaebridgeError, WeightsError
 from engine.weights import Library
 
@@ -48,6 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
     recipe: Recipe = pickle.load(sys.stdin.buffer)
     set_up_log(recipe.log_level)
+    go_before_others()
     end = _inherited_socket()
     end.setblocking(True)
     work(recipe, Channel(end))

@@ -1,5 +1,6 @@
 """What the daemon asks of the system and of the interpreter so that it is on time. Knows nothing of its work."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -10,6 +11,7 @@ logger = logging.getLogger(__name__)
 PRIORITY = 1
 """The lowest of the real-time ones: the audio server's threads stay above."""
 
+NICENESS = -10
 SWITCH_SECONDS = 0.0005
 
 
@@ -31,6 +33,13 @@ def ask_for_realtime() -> bool:
         return False
     logger.info("real-time priority %d", PRIORITY)
     return True
+
+
+def go_before_others() -> None:
+    """Let this process have the processor before ordinary ones where that is permitted, but never before all."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
 
 
 def steady_interpreter() -> None:

@@ -120,11 +120,11 @@ def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_ba
         daw.stop()
         performer.wait_until(lambda: not performer.hanging)
         first, second = daw.takes()
+    status = client.ask("status").keys
+    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())
     for take, beats in ((first, 10.3), (second, 15.5)):
         answered = in_order([note for note in notes if note.start_beats < beats - 0.5])
         assert len(answered) <= len(take)
         assert [note.pitch for note in in_order(take)][: len(answered)] == [note.pitch for note in answered]
         assert len({note.velocity for note in take}) > 8, "it is played, not quantised"
     assert len(performer.struck) == len(first) + len(second)
-    status = client.ask("status").keys
-    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())

@@ -5,7 +5,7 @@ def ports() -> None:
     """List the MIDI ports of this machine, as --listen-to and --play-to want them named."""
     from bridge.cli_show import console
     from bridge.config import Config
-    from bridge.midi_system import list_ports
+    from bridge.midi.system import list_ports
 
     config = Config()
     listing = list_ports(config.midi_api)

@@ -20,8 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from bridge.clock import FASTEST_BPM, SLOWEST_BPM
 from bridge.errors import ConfigError
+from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
 from engine.weights import shipped_folder
 
 ENVIRONMENT = "VAEBRIDGE_"

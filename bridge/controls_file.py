@@ -7,8 +7,8 @@ from pathlib import Path
 import tomlkit
 import typer
 
-from bridge.controls import TARGETS, Control
 from bridge.errors import ConfigError, RequestError
+from bridge.playing.controls import TARGETS, Control
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -17,16 +17,16 @@ from typing import Any
 
 from bridge.channel import Channel
 from bridge.config import Config
-from bridge.controls import Control
 from bridge.controls_file import ControlsFile
 from bridge.engine_queue import Loaded
 from bridge.errors import StartError
 from bridge.log import set_up_log
-from bridge.midi import MidiPorts
+from bridge.midi.ports import MidiPorts
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
-from bridge.musician import Musician, Stage
 from bridge.osc import OscSocket
+from bridge.playing.controls import Control
+from bridge.playing.musician import Musician, Stage
 from bridge.realtime import ask_for_realtime, steady_interpreter
 from bridge.service import Service
 from bridge.session import About

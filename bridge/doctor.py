@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.errors import PortError
-from bridge.midi_system import Load, list_ports
+from bridge.midi.system import Load, list_ports
 from bridge.remote import Remote
 from engine.errors import VaebridgeError
 from engine.requests import VERBS

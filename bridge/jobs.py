@@ -24,8 +24,8 @@ from bridge.engine_queue import (
 )
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
-from bridge.musician import Musician
 from bridge.osc_packet import Atom
+from bridge.playing.musician import Musician
 from bridge.replies import format_clip, sorted_clip
 from bridge.session import Engine
 from bridge.slots import Slots, checked_size

@@ -7,14 +7,14 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from bridge.calls import Call
-from bridge.clock import Clock
-from bridge.controls import Control
 from bridge.errors import ClockError, RequestError
 from bridge.ledger import Ledger, Ticket
-from bridge.live_settings import STEERED, LiveSettings
-from bridge.musician import Musician
 from bridge.osc_packet import Atom
 from bridge.outbox import Outbox
+from bridge.playing.clock import Clock
+from bridge.playing.controls import Control
+from bridge.playing.live_settings import STEERED, LiveSettings
+from bridge.playing.musician import Musician
 from bridge.protocol import LESSON_SECONDS
 from bridge.session import Handler
 from bridge.subscriptions import Subscriptions

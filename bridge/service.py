@@ -15,10 +15,10 @@ from bridge.engine_queue import EngineQueue
 from bridge.errors import PacketError, RequestError
 from bridge.jobs import Jobs
 from bridge.ledger import Counts, Ledger, Ticket
-from bridge.musician import Musician
 from bridge.osc_packet import Message, read_packet
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
+from bridge.playing.musician import Musician
 from bridge.protocol import PREFIX, TABLE
 from bridge.replies import format_fail
 from bridge.session import About, Engine, Handler, Session

@@ -5,11 +5,11 @@ import math
 import time
 from types import TracebackType
 
-from bridge.clock import Clock
 from bridge.config import Config
 from bridge.errors import PortError
-from bridge.link_clock import LinkClock
-from bridge.midi import MidiPorts, Ports
+from bridge.midi.ports import MidiPorts, Ports
+from bridge.playing.clock import Clock
+from bridge.playing.link_clock import LinkClock
 
 logger = logging.getLogger(__name__)
 

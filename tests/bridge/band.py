@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.musician import Musician, Stage
+from bridge.playing.musician import Musician, Stage
 from bridge.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Interpolate, Request, Results, Sample
-from tests.bridge.test_scheduler import hanging
+from tests.bridge.playing.test_scheduler import hanging
 
 TICKS_PER_BEAT = 24
 

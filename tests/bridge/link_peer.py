@@ -2,8 +2,9 @@
 
 python -m tests.bridge.link_peer ours|foreign TEMPO
 
-ours is bridge.link_clock; foreign is what any other application does with the library. Commands: tempo BPM, start,
-stop, shift BEATS, at MOMENT, until NAME VALUE, past NAME VALUE. MOMENT is of time.monotonic(), which all share.
+ours is bridge.playing.link_clock; foreign is what any other application does with the library. Commands: tempo BPM,
+start, stop, shift BEATS, at MOMENT, until NAME VALUE, past NAME VALUE. MOMENT is of time.monotonic(), which all
+share.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import link
 
-from bridge.link_clock import LinkClock, seconds_ahead
+from bridge.playing.link_clock import LinkClock, seconds_ahead
 
 BEATS_PER_BAR = 4.0
 PATIENCE_SECONDS = 20.0

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.cli_ports import ports
 from bridge.errors import PortError
-from bridge.midi import MidiPorts, Ports
+from bridge.midi.ports import MidiPorts, Ports
 from tests.bridge.jack import Jack
 
 

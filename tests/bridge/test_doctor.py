@@ -6,7 +6,7 @@ import pytest
 
 from bridge import doctor
 from bridge.config import Config
-from bridge.midi import MidiPorts, Ports
+from bridge.midi.ports import MidiPorts, Ports
 from engine.requests import VERBS
 from engine.weights import Card, write_weights
 from tests.bridge.jack import Jack

@@ -83,3 +83,16 @@ def test_threads_give_way_soon_and_the_collector_leaves_alone_what_is_loaded() -
     facts = facts_of(STEADY)
     assert facts["seconds"] == SWITCH_SECONDS
     assert facts["frozen"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no niceness on Windows")
+def test_a_process_goes_before_ordinary_ones_exactly_if_it_may() -> None:
+    program = """
+import json, os
+from bridge.realtime import go_before_others
+before = os.getpriority(os.PRIO_PROCESS, 0)
+go_before_others()
+print(json.dumps({"root": os.geteuid() == 0, "gained": before - os.getpriority(os.PRIO_PROCESS, 0)}))
+"""
+    facts = facts_of(program)
+    assert facts["gained"] in ((10,) if facts["root"] else (0, 10))

@@ -5,11 +5,11 @@ import struct
 
 import pytest
 
-from bridge.clock import Clock
 from bridge.engine_queue import Finished, Job, Ready, Refused
 from bridge.errors import ClockError
-from bridge.musician import Musician, Stage
 from bridge.osc_packet import Message, read_packet, write_message
+from bridge.playing.clock import Clock
+from bridge.playing.musician import Musician, Stage
 from bridge.service import Service
 from bridge.session import About
 from bridge.slots import Slots

@@ -1,0 +1,1 @@
+"""The MIDI edge: ports, and the systems behind them."""

@@ -1,0 +1,151 @@
+"""The machine's MIDI system: which there is, and what ports others have there."""
+
+import ctypes
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.errors import PortError
+from bridge.midi.jack import JackServer
+from bridge.midi.listener import MAX_WAITING
+
+logger = logging.getLogger(__name__)
+
+API_CONSTANTS = {
+    "alsa": "API_LINUX_ALSA",
+    "jack": "API_UNIX_JACK",
+    "core": "API_MACOSX_CORE",
+    "windows": "API_WINDOWS_MM",
+}
+APIS = ("auto", *API_CONSTANTS)
+
+ONLY_API = {"darwin": "core", "win32": "windows"}
+"""What auto means where there is no choice."""
+
+ALSA_SEQUENCER = "/dev/snd/seq"
+
+NOTHING = (
+    "there is no MIDI system: ALSA's sequencer is missing (modprobe snd-seq) and no JACK server runs "
+    "(apt install jackd2, then start it); OSC works without"
+)
+NO_ALSA = "ALSA's sequencer cannot be opened (modprobe snd-seq, and be in the group audio); OSC works without"
+NO_JACK = "no JACK server runs (apt install jackd2, then start it); OSC works without"
+NO_RTMIDI = (
+    "MIDI ports need python-rtmidi and ALSA's library (pip install python-rtmidi, apt install libasound2): {}; "
+    "OSC works without"
+)
+
+Load = Callable[[str], Any]
+
+
+class MidiSystem:
+    """One API of rtmidi, opened; PortError if it is not there. on_gone is called from a thread of JACK's."""
+
+    def __init__(self, api: str, on_gone: Callable[[], None], load: Load):
+        self.api = api
+        self.rtmidi = load_rtmidi(load)
+        self._code = getattr(self.rtmidi, API_CONSTANTS[api])
+        if self._code not in self.rtmidi.get_compiled_api():
+            raise PortError(f"this python-rtmidi was built without {api}; OSC works without")
+        if api == "alsa" and not os.access(ALSA_SEQUENCER, os.R_OK | os.W_OK):
+            raise PortError(NO_ALSA)  # asked first: ALSA would complain on stderr
+        self.server = _open_jack(on_gone) if api == "jack" else None
+        try:
+            self._for_sources, self._for_destinations = self.new_input("vaebridge"), self.new_output("vaebridge")
+        except self.rtmidi.RtMidiError as error:
+            if self.server:
+                self.server.close()
+            raise PortError(f"{api} offers no MIDI ports ({error}); OSC works without") from error
+
+    @property
+    def gone(self) -> bool:
+        """Whether the system has died: all that was opened on it must be closed."""
+        return self.server is not None and self.server.gone
+
+    def new_input(self, client: str) -> Any:
+        """An rtmidi.MidiIn without a port."""
+        return self.rtmidi.MidiIn(self._code, client, MAX_WAITING)
+
+    def new_output(self, client: str) -> Any:
+        """An rtmidi.MidiOut without a port."""
+        return self.rtmidi.MidiOut(self._code, client)
+
+    def sources(self) -> list[str]:
+        """The ports that can be listened to, in the order of their numbers."""
+        return [name or "" for name in self._for_sources.get_ports()]
+
+    def destinations(self) -> list[str]:
+        """The ports that can be played to, in the order of their numbers."""
+        return [name or "" for name in self._for_destinations.get_ports()]
+
+    def answers(self) -> bool:
+        """Whether anything can be closed. A server that is dead is no obstacle; one that hangs is."""
+        return self.server is None or self.server.gone or self.server.runs()
+
+    def abandon(self, handles: list[Any]) -> None:
+        """Leave everything open, because closing would hang: not even Python's end may do it."""
+        for handle in (*handles, self._for_sources, self._for_destinations):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
+
+    def close(self) -> None:
+        """Leave the system, when everything else on it is closed."""
+        self._for_sources.delete()
+        self._for_destinations.delete()
+        if self.server:
+            self.server.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The ports of all programs: sources can be listened to, destinations can be played to."""
+
+    api: str
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+
+
+def list_ports(api: str = "auto", load: Load = importlib.import_module) -> Listing:
+    """Everybody's ports at this moment; PortError if there is no MIDI system."""
+    system = open_system(api, lambda: None, load)
+    try:
+        return Listing(system.api, tuple(system.sources()), tuple(system.destinations()))
+    finally:
+        system.close()
+
+
+def open_system(api: str, on_gone: Callable[[], None], load: Load = importlib.import_module) -> MidiSystem:
+    """The API that is asked for; auto takes the first that is there."""
+    if api not in APIS:
+        raise PortError(f"the MIDI API must be one of {', '.join(APIS)}, not {api}")
+    if api != "auto":
+        return MidiSystem(api, on_gone, load)
+    if sys.platform in ONLY_API:
+        return MidiSystem(ONLY_API[sys.platform], on_gone, load)
+    load_rtmidi(load)
+    try:
+        return MidiSystem("alsa", on_gone, load)
+    except PortError as error:
+        logger.debug("no ALSA: %s", error)
+    try:
+        return MidiSystem("jack", on_gone, load)
+    except PortError as error:
+        raise PortError(NOTHING) from error
+
+
+def load_rtmidi(load: Load) -> Any:
+    """The module, or PortError that says what to install."""
+    try:
+        return load("rtmidi")
+    except (ImportError, OSError) as error:
+        raise PortError(NO_RTMIDI.format(error)) from error
+
+
+def _open_jack(on_gone: Callable[[], None]) -> JackServer:
+    try:
+        return JackServer("vaebridge watch", on_gone)
+    except PortError as error:
+        raise PortError(NO_JACK) from error

@@ -1,0 +1,134 @@
+"""What comes in as notes: which channels are heard, what is an echo, and where in the song a note lies. Pure."""
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.playing.clock import TempoLine
+from bridge.playing.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
+SUSTAIN_PEDAL, PEDAL_DOWN = 64, 64
+
+BEFORE_SECONDS = 0.06
+"""A note that a DAW sends just before the tick that starts the song belongs to its beginning."""
+
+ECHO_SECONDS = 0.1
+"""How late the daemon's own note may come back through a DAW that sends it on."""
+ECHOES_IN_A_ROW, ECHO_SHARE = 8, 0.75
+ECHO_SPREAD_SECONDS = 0.012
+"""Two periods of an audio driver: so much the delays of one loop differ."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A note that the daemon has sent, and whether it has come back."""
+
+    at_seconds: float
+    pitch: int
+    velocity: int
+    returned: bool = False
+
+
+class EchoGuard:
+    """Tells the daemon's own notes that come back from those that are played.
+
+    A loop of cables sends back all of them, and each as late as the others; somebody who plays along does neither.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[Sent] = deque(maxlen=64)
+        self._delays: deque[float] = deque(maxlen=ECHOES_IN_A_ROW)
+
+    def sent(self, at_seconds: float, pitch: int, velocity: int) -> None:
+        """A note has been sent."""
+        self._sent.append(Sent(at_seconds, pitch, velocity))
+
+    def is_echo(self, at_seconds: float, pitch: int, velocity: int) -> bool:
+        """Whether a note that is heard is one that was sent shortly before; each comes back once."""
+        lately = (each for each in self._sent if 0 <= at_seconds - each.at_seconds <= ECHO_SECONDS)
+        like = (each for each in lately if (each.pitch, each.velocity) == (pitch, velocity))
+        found = next((each for each in like if not each.returned), None)
+        if found is None:
+            self._delays.clear()
+            return False
+        found.returned = True
+        self._delays.append(at_seconds - found.at_seconds)
+        return self._most_return(found) and self._is_even
+
+    def _most_return(self, found: Sent) -> bool:
+        """Whether of what was sent lately, up to this note, nearly all has come back."""
+        lately = [each for each in self._sent if each.at_seconds <= found.at_seconds][-ECHOES_IN_A_ROW:]
+        return sum(each.returned for each in lately) >= ECHO_SHARE * len(lately)
+
+    @property
+    def _is_even(self) -> bool:
+        return max(self._delays) - min(self._delays) <= ECHO_SPREAD_SECONDS
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether so much has come back in a row that it is a loop of cables and no chance."""
+        return len(self._delays) == ECHOES_IN_A_ROW and self._is_even
+
+
+class Ear:
+    """Gives what is played to the recorder.
+
+    channels: those that are heard, each with the one that its answers go to; without any, all are heard as the
+    home channel.
+    """
+
+    def __init__(self, recorder: Recorder, channels: Mapping[int, int]):
+        self._recorder, self._channels = recorder, channels
+        self._guard, self._loops_through = EchoGuard(), ""
+        self._before: deque[tuple[bytes, float, str]] = deque(maxlen=64)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the cables, empty if nothing is."""
+        if not self._guard.is_loop:
+            return ""
+        return f"what is sent comes back through {self._loops_through}: a loop of cables; it is not recorded"
+
+    def sent(self, at_seconds: float, pitch: int, velocity: int) -> None:
+        """A note has been sent: should it come back, it is not one that is played."""
+        self._guard.sent(at_seconds, pitch, velocity)
+
+    def hear(self, message: bytes, at_seconds: float, port: str, line: TempoLine | None) -> None:
+        """A note or a pedal, at a moment of the song; line is None while that stands."""
+        if line is None:
+            self._before.append((message, at_seconds, port))
+            return
+        kind, channel = message[0] & 0xF0, self._channel((message[0] & 0x0F) + 1)
+        if channel is None or len(message) != 3:
+            return
+        _, number, value = message
+        beat = line.beat_at(at_seconds)
+        if kind == NOTE_OFF or (kind == NOTE_ON and not value):
+            self._recorder.note_off(beat, channel, number)
+        elif kind == NOTE_ON and not self._is_echo(at_seconds, number, value, port):
+            self._recorder.note_on(beat, channel, number, value)
+        elif kind == CONTROL and number == SUSTAIN_PEDAL:
+            self._recorder.pedal(beat, channel, down=value >= PEDAL_DOWN)
+
+    def song_moved(self, line: TempoLine, now: float) -> None:
+        """The song has begun, or is elsewhere: forget what lies nowhere in it, and hear what came just before."""
+        self._recorder.forget()
+        for message, at_seconds, port in self._before:
+            if now - at_seconds <= BEFORE_SECONDS:
+                self.hear(message, at_seconds, port, line)
+        self._before.clear()
+
+    def _channel(self, heard: int) -> int | None:
+        return self._channels.get(heard) if self._channels else self._recorder.home_channel
+
+    def _is_echo(self, at_seconds: float, pitch: int, velocity: int, port: str) -> bool:
+        if not self._guard.is_echo(at_seconds, pitch, velocity):
+            return False
+        if self._guard.is_loop and port != self._loops_through:
+            self._loops_through = port
+            logger.warning("%s", self.problem)
+        return True

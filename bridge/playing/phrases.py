@@ -1,0 +1,66 @@
+"""Where a phrase begins and ends: windows of whole bars, laid over what the recorder has captured. Pure."""
+
+import math
+
+from bridge.playing.recorder import PICKUP_BEATS, Recorder
+from engine.clip import EARLIEST_START_BEATS, Clip
+
+CLOSING_BEATS = -EARLIEST_START_BEATS
+"""A window closes half a step before its last line, so that the answer can start on it."""
+
+
+class Phrases:
+    """Windows of so many bars: the first begins with the bar in which somebody begins to play.
+
+    A window follows the other until one stays empty. What is played in the last beat before the first window alone
+    is its pick-up.
+    """
+
+    def __init__(self, recorder: Recorder, beats_per_bar: float):
+        self._recorder, self.beats_per_bar = recorder, beats_per_bar
+        self.bars, self.takes_pickup = 2, True
+        self.restart(-math.inf)
+
+    def restart(self, beat: float) -> None:
+        """Listen anew, to what is played from a beat on."""
+        self._from = beat + EARLIEST_START_BEATS
+        self._window: float | None = None
+        self._pickup = False
+
+    def close(self, line_beat: float, tempo_bpm: float, closing_beats: float = CLOSING_BEATS) -> Clip | None:
+        """The clip whose window ends on this bar line, if there is one. Called each bar, so long before it."""
+        if self._window is None:
+            first = self._recorder.first_since(self._from)
+            if first is None:
+                return None
+            bar = math.floor((first + closing_beats) / self.beats_per_bar) * self.beats_per_bar
+            self._window, self._pickup = bar, False
+            if self.takes_pickup and self._is_pickup(line_beat - closing_beats):
+                self._window, self._pickup = line_beat, True
+        length = self.bars * self.beats_per_bar
+        if line_beat < self._window + length - CLOSING_BEATS:
+            return None
+        clip = self._cut(line_beat - length, length, tempo_bpm, closing_beats)
+        self._window, self._pickup = (line_beat if clip else None), False
+        self._from = line_beat - closing_beats
+        return clip
+
+    def _is_pickup(self, end_beat: float) -> bool:
+        """Whether what was played in the bar that ends here was played in its last beat alone."""
+        last_beat = end_beat - PICKUP_BEATS
+        return self.beats_per_bar > PICKUP_BEATS and not self._recorder.count(self._from, last_beat)
+
+    def _cut(self, first_beat: float, length: float, tempo_bpm: float, closing_beats: float) -> Clip | None:
+        """The window that begins here; where nothing follows a pick-up, the window whose end that is."""
+        end_beat = first_beat + length - closing_beats
+        is_empty = not self._recorder.count(first_beat - closing_beats, end_beat)
+        if is_empty and not self._pickup:
+            return None
+        return self._recorder.cut(
+            first_beat - length if is_empty else first_beat,
+            length,
+            beats_per_bar=self.beats_per_bar,
+            tempo_bpm=tempo_bpm,
+            pickup=self._pickup and not is_empty,
+            closing_beats=closing_beats,
+        )

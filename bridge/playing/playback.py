@@ -1,0 +1,162 @@
+"""Clips that play: one a channel, as in a DAW's track. Pure: it plans notes, the scheduler sends them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.playing.clock import TempoLine
+from bridge.playing.scheduler import PlannedNote, Scheduler
+from bridge.slots import Slots
+from engine.clip import EARLIEST_START_BEATS, Clip
+
+LOOKAHEAD_BEATS = 1.0
+MISSED_BEATS = 0.05
+SHORTEST_LOOP_BEATS = 0.25
+MISSED_SECONDS = 0.025
+"""A line that lies no further back than this is still the present one: what begins there is not too late."""
+
+
+def next_line(beat: float, grid_beats: float, tempo_bpm: float) -> float:
+    """The first line of a grid that has not gone by."""
+    missed_beats = MISSED_SECONDS * tempo_bpm / 60
+    return math.ceil((beat - missed_beats) / grid_beats) * grid_beats
+
+
+def plan_clip(
+    scheduler: Scheduler,
+    voice: str,
+    clip: Clip,
+    at_beat: float,
+    *,
+    channel: int,
+    first: float = 0.0,
+    last: float = math.inf,
+    not_before: float = -math.inf,
+) -> None:
+    """Plan the notes of a clip from its beat first to its beat last; first lies on at_beat of the song.
+
+    An early hit belongs to the line that it is early for: where its own moment is before not_before, it sounds on
+    that line. Every other note whose moment is before not_before is left out.
+    """
+    for index, note in enumerate(clip.notes):
+        if note.mute or not first <= note.start_beats - EARLIEST_START_BEATS < last:
+            continue
+        start = at_beat + note.start_beats - first
+        end = start + note.duration_beats
+        if start < not_before and note.start_beats < first:
+            start = min(not_before, at_beat)
+        if start >= not_before - MISSED_BEATS:
+            scheduler.plan(
+                PlannedNote(voice, _channel(clip, index, channel), note.pitch, note.velocity, start, end)
+            )
+
+
+def _channel(clip: Clip, index: int, default: int) -> int:
+    return next((part.channel for part in clip.parts if part.first <= index < part.first + part.count), default)
+
+
+@dataclass(slots=True)
+class Voice:
+    """A slot that plays on a channel. next_beat is where it is planned next, until is where it must have ended."""
+
+    slot: str
+    channel: int
+    loop: bool
+    next_beat: float
+    began: bool = False
+    until: float = math.inf
+    length_beats: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """By which the scheduler knows its notes."""
+        return f"{self.channel}:{self.slot}"
+
+
+class Playback:
+    """The slots that play. A loop reads its slot anew each time round, so that a clip may change while it plays.
+
+    on_playing is called with the name of a slot when it begins, with an empty one when nothing plays any more.
+    """
+
+    def __init__(self, scheduler: Scheduler, slots: Slots, on_playing: Callable[[str], None]):
+        self._scheduler, self._slots, self._on_playing = scheduler, slots, on_playing
+        self._voices: list[Voice] = []
+
+    @property
+    def playing(self) -> bool:
+        """Whether anything plays or is about to."""
+        return bool(self._voices)
+
+    def play(self, slot: str, at_beat: float, *, loop: bool, channel: int) -> None:
+        """Play a slot from a beat on; what plays on its channel ends there."""
+        self._slots[slot]  # no_clip is told at once
+        for voice in self._voices:
+            if voice.channel == channel:
+                self._end(voice, at_beat)
+        self._voices.append(Voice(slot, channel, loop, at_beat))
+
+    def stop(self, at_beat: float) -> None:
+        """Let everything end at a beat."""
+        for voice in self._voices:
+            self._end(voice, at_beat)
+
+    def stop_now(self) -> None:
+        """Let everything end at once."""
+        for voice in self._voices:
+            self._scheduler.drop(voice.name)
+            self._scheduler.silence(voice.name)
+        self._forget(self._voices)
+
+    def run_due(self, beat: float) -> None:
+        """Plan what begins within the next beat, forget what has ended."""
+        for voice in self._voices:
+            while voice.next_beat < min(beat + LOOKAHEAD_BEATS, voice.until):
+                self._plan(voice, beat)
+        self._forget([voice for voice in self._voices if beat >= min(voice.until, voice.next_beat)])
+
+    def next_due(self, line: TempoLine) -> float:
+        """When run_due has something to do, inf if nothing plays."""
+        beats = (
+            min(voice.until, voice.next_beat - (LOOKAHEAD_BEATS if voice.until > voice.next_beat else 0))
+            for voice in self._voices
+        )
+        return line.time_at(min(beats, default=math.inf)) if self._voices else math.inf
+
+    def song_moved(self, beat: float, beats_per_bar: float, tempo_bpm: float) -> None:
+        """The song is elsewhere: loops go on in their phase, what was to begin begins on the next line."""
+        self._forget([each for each in self._voices if (each.began and not each.loop) or each.until < math.inf])
+        for voice in self._voices:
+            if not voice.began:
+                voice.next_beat = next_line(beat, beats_per_bar, tempo_bpm)
+            elif voice.length_beats:
+                voice.next_beat -= math.ceil((voice.next_beat - beat) / voice.length_beats) * voice.length_beats
+
+    def _plan(self, voice: Voice, beat: float) -> None:
+        """The next time round."""
+        if voice.slot not in self._slots or (voice.began and not voice.loop):
+            voice.until = min(voice.until, voice.next_beat)
+            return
+        clip = self._slots[voice.slot]
+        plan_clip(self._scheduler, voice.name, clip, voice.next_beat, channel=voice.channel, not_before=beat)
+        if voice.until < math.inf:
+            self._scheduler.drop(voice.name, first=voice.until)
+            self._scheduler.end_at(voice.until, voice.name)
+        if not voice.began:
+            self._on_playing(voice.slot)
+        voice.began, voice.length_beats = True, max(clip.length_beats, SHORTEST_LOOP_BEATS)
+        voice.next_beat += voice.length_beats
+
+    def _end(self, voice: Voice, at_beat: float) -> None:
+        if at_beat >= voice.until:
+            return
+        voice.until = at_beat
+        begins_there = abs(voice.next_beat - voice.length_beats - at_beat) < -EARLIEST_START_BEATS
+        self._scheduler.drop(voice.name, first=at_beat + (EARLIEST_START_BEATS if begins_there else 0.0))
+        self._scheduler.end_at(at_beat, voice.name)
+
+    def _forget(self, voices: list[Voice]) -> None:
+        ended = list(voices)
+        self._voices = [voice for voice in self._voices if voice not in ended]
+        if ended and not self._voices:
+            self._on_playing("")

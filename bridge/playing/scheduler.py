@@ -1,0 +1,166 @@
+"""Notes planned in beats, sent as MIDI messages when their moment comes. Pure: it never sleeps and owns no port.
+
+However notes are planned, dropped and silenced, every note on is followed by its off, and no note overlaps itself:
+one that is struck again while it sounds is ended first.
+"""
+
+import heapq
+import itertools
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from bridge.playing.clock import TempoLine
+
+NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
+ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
+TOO_LATE_SECONDS = 0.03
+"""A note that could not be sent within this is left out: a late hit is worse than none."""
+
+MAX_PLANNED = 65_536
+ROUNDING_BEATS = 1e-6
+"""Between a beat and its moment and back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNote:
+    """A note of the song. voice is whoever planned it, by whose name it is dropped; channel 1..16."""
+
+    voice: str
+    channel: int
+    pitch: int
+    velocity: int
+    start_beat: float
+    end_beat: float
+
+
+@dataclass(slots=True)
+class Punctuality:
+    """How late the notes were sent."""
+
+    sent: int = 0
+    skipped: int = 0
+    most_ms: float = 0.0
+    late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+
+    def add(self, late_ms: float) -> None:
+        """A note has been sent."""
+        self.sent += 1
+        self.most_ms = max(self.most_ms, late_ms)
+        self.late_ms.append(late_ms)
+
+    def percentile_ms(self, percent: int) -> float:
+        """Of the last 4,096 notes, 0 before two have been sent."""
+        return statistics.quantiles(self.late_ms, n=100)[percent - 1] if len(self.late_ms) > 1 else 0.0
+
+
+class Scheduler:
+    """The notes to come and the notes that sound. send takes one MIDI message; it must not block."""
+
+    def __init__(self, send: Callable[[bytes], None], *, latency_seconds: float = 0.0):
+        self._send, self._latency = send, latency_seconds
+        self._starts: list[tuple[float, int, PlannedNote]] = []
+        self._ends: list[tuple[float, int, int, int]] = []
+        self._sounding: dict[tuple[int, int], tuple[int, str]] = {}
+        self._order = itertools.count()
+        self.punctuality = Punctuality()
+
+    def plan(self, note: PlannedNote) -> bool:
+        """Let a note sound when its beat comes; whether there was room for it."""
+        if len(self._starts) >= MAX_PLANNED:
+            return False
+        heapq.heappush(self._starts, (note.start_beat, next(self._order), note))
+        return True
+
+    def run_due(self, now: float, line: TempoLine) -> None:
+        """Send what is due by now. Of two messages at one beat the end of a note goes first."""
+        beat = line.beat_at(now + self._latency) + ROUNDING_BEATS
+        while True:
+            start = self._starts[0][0] if self._starts else math.inf
+            end = self._ends[0][0] if self._ends else math.inf
+            if min(start, end) > beat:
+                return
+            if end <= start:
+                _, order, channel, pitch = heapq.heappop(self._ends)
+                self._end(channel, pitch, order)
+            else:
+                _, order, note = heapq.heappop(self._starts)
+                self._start(note, order, now + self._latency - line.time_at(start))
+
+    def next_due(self, line: TempoLine) -> float:
+        """When run_due has something to send, inf if nothing is planned."""
+        beats = [queue[0][0] for queue in (self._starts, self._ends) if queue]
+        return line.time_at(min(beats)) - self._latency if beats else math.inf
+
+    def drop(self, voice: str | None = None, first: float = -math.inf, last: float = math.inf) -> None:
+        """Forget the planned notes of a voice, or of all, that start in first <= beat < last; none is ended."""
+        self._starts = [
+            each
+            for each in self._starts
+            if (voice is not None and each[2].voice != voice) or not first <= each[0] < last
+        ]
+        heapq.heapify(self._starts)
+
+    def silence(self, voice: str | None = None) -> None:
+        """End what sounds of a voice, or of all, at once; what is planned stays."""
+        for (channel, pitch), (order, owner) in list(self._sounding.items()):
+            if voice in (None, owner):
+                self._end(channel, pitch, order)
+        if not self._sounding:
+            self._ends.clear()
+
+    def end_at(self, beat: float, voice: str | None = None) -> None:
+        """Let no note of a voice, or of all, sound beyond this beat; what is planned after it stays."""
+        for (channel, pitch), (order, owner) in self._sounding.items():
+            if voice in (None, owner):
+                heapq.heappush(self._ends, (beat, order, channel, pitch))
+        self._starts = [
+            (start, order, replace(note, end_beat=beat))
+            if voice in (None, note.voice) and start < beat < note.end_beat
+            else (start, order, note)
+            for start, order, note in self._starts
+        ]
+
+    def panic(self) -> None:
+        """Forget everything, end everything, and tell every channel so, whatever sounds there."""
+        self.drop()
+        self.silence()
+        for channel in range(16):
+            for control in (ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF):
+                self._send(bytes((CONTROL | channel, control, 0)))
+
+    def repeat_ends(self) -> None:
+        """Send again the end of every note of every channel that may hang behind a cable that was out."""
+        self.silence()
+        for channel in range(16):
+            self._send(bytes((CONTROL | channel, ALL_NOTES_OFF, 0)))
+
+    @property
+    def sounding(self) -> int:
+        """How many notes sound."""
+        return len(self._sounding)
+
+    @property
+    def planned(self) -> int:
+        """How many notes are to come."""
+        return len(self._starts)
+
+    def _start(self, note: PlannedNote, order: int, late_seconds: float) -> None:
+        if late_seconds > TOO_LATE_SECONDS:
+            self.punctuality.skipped += 1
+            return
+        key = (note.channel, note.pitch)
+        if key in self._sounding:
+            self._end(*key, self._sounding[key][0])
+        self._send(bytes((NOTE_ON | note.channel - 1, note.pitch, note.velocity)))
+        self._sounding[key] = (order, note.voice)
+        heapq.heappush(self._ends, (max(note.end_beat, note.start_beat), order, *key))
+        self.punctuality.add(late_seconds * 1000)
+
+    def _end(self, channel: int, pitch: int, order: int) -> None:
+        """End a note, unless it has ended and what sounds there is another."""
+        if self._sounding.get((channel, pitch), (None, ""))[0] == order:
+            del self._sounding[channel, pitch]
+            self._send(bytes((NOTE_OFF | channel - 1, pitch, 64)))

@@ -5,7 +5,6 @@ Counts what the status shows. Knows no verb's meaning and no socket.
 
 import itertools
 import logging
-import statistics
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from bridge.clients import Client, Clients
 from bridge.osc_packet import Atom
 from bridge.outbox import Outbox, Parcel
+from bridge.percentiles import percentile
 from bridge.replies import format_done, format_fail
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Counts:
 
     def percentile_ms(self, percent: int) -> float:
         """Of the last 1,000 engine requests, 0 before two have ended."""
-        return statistics.quantiles(self.times_ms, n=100)[percent - 1] if len(self.times_ms) > 1 else 0.0
+        return percentile(self.times_ms, percent)
 
 
 class Ledger:

@@ -7,11 +7,11 @@ one that is struck again while it sounds is ended first.
 import heapq
 import itertools
 import math
-import statistics
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from bridge.percentiles import percentile
 from bridge.playing.clock import TempoLine
 
 NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
@@ -53,7 +53,7 @@ class Punctuality:
 
     def percentile_ms(self, percent: int) -> float:
         """Of the last 4,096 notes, 0 before two have been sent."""
-        return statistics.quantiles(self.late_ms, n=100)[percent - 1] if len(self.late_ms) > 1 else 0.0
+        return percentile(self.late_ms, percent)
 
 
 class Scheduler:

@@ -137,6 +137,12 @@ def test_ending_all_at_a_beat_shortens_what_would_sound_longer(scheduler: Schedu
     assert sent == [on(), off()]
 
 
+def test_the_percentiles_of_lateness_are_never_beyond_the_latest(scheduler: Scheduler) -> None:
+    for late_ms in (0.1, 0.2, 0.3):
+        scheduler.punctuality.add(late_ms)
+    assert 0.2 < scheduler.punctuality.percentile_ms(99) <= scheduler.punctuality.most_ms
+
+
 def test_panic_tells_every_channel(scheduler: Scheduler, sent: list[bytes]) -> None:
     scheduler.plan(note())
     scheduler.plan(note(start=1.0))

@@ -1,13 +1,14 @@
 """Requests read by the table of protocol.py: from a message to a call, to what it asks of the engine. No I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bridge.errors import RequestError
 from bridge.osc_packet import Atom, Message
 from bridge.protocol import (
     ATOMS_PER_NOTE,
+    CLIP_FIELDS,
     MAX_NAME_BYTES,
     NOTES_PER_MESSAGE,
     PREFIX,
@@ -16,10 +17,11 @@ from bridge.protocol import (
     Argument,
     Verb,
     settings_of,
+    slot_keys,
 )
 from engine.clip import Clip, Note
 from engine.errors import EngineError
-from engine.requests import Interpolate, Request
+from engine.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +150,14 @@ def _note(*atoms: Atom) -> Note:
 
 
 def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
-    """What a call asks of the engine, about the clips in its slots; RequestError if a setting is out of range."""
+    """What a call asks of the engine, about the clips of slots_of; RequestError if a setting is out of range."""
     kind = call.verb.request
     assert kind is not None
     settings = {each.name: call.values[each.name] for each in settings_of(kind) if each.name in call.values}
     if "only" in settings:
         settings["only"] = _pitches(settings["only"])
-    given = {"clips": tuple(clips)} if kind is Interpolate else {"clip": clips[0]} if clips else {}
+    names = [each.name for each in fields(kind) if each.name in CLIP_FIELDS]
+    given = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=True))
     try:
         return kind(**settings, **given)
     except EngineError as error:
@@ -163,8 +166,8 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
 
 def slots_of(call: Call) -> list[str]:
     """The slots whose clips a call is about, in the order of the request's clips."""
-    names = ("from", "to", "from2", "to2") if call.verb.request is Interpolate else ("slot",)
-    return [call.values[name] for name in names if name in call.values]
+    keys = slot_keys(call.verb.request) if call.verb.request else ()
+    return [call.values[key.name] for key in keys if key.name in call.values]
 
 
 def _pitches(text: str) -> tuple[int, ...]:

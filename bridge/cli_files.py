@@ -3,7 +3,7 @@
 What a verb's settings are stands in engine.requests. The engine is loaded when a command runs, not before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -12,10 +12,11 @@ import typer
 
 from bridge.cli_options import Command, request_of, with_settings
 from engine.errors import MidiFileError, ModelError
-from engine.requests import VERBS, Humanize, Interpolate, Request, Results, Sample
+from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request, Results, Sample, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from engine.midi_file import MidiSong
     from engine.weights import Library
 
 
@@ -59,21 +60,30 @@ def humanize(
     **settings: Any,
 ) -> None:
     """Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."""
-    from bridge.cli_show import show_change, show_results
-    from engine.midi_file import load_song, save_midi
+    from engine.midi_file import load_song
 
     song = load_song(source, track=track, channel=channel)
-    target = output or beside(source, "humanized")
-    targets = targets_of(target, settings["count"], may_exist=force or output is not None)
     requests = [request_of(Humanize, settings, clip=clip) for clip in song.clips]
-    generator = generator_of(ctx, requests[0])
-    passages = [generator.run(requests[0])]
-    passages += [generator.run(replace(request, seed=passages[0].seed)) for request in requests[1:]]
-    for index, target in enumerate(targets):
-        clips = [results.clips[index] for results in passages]
-        save_midi(song.with_clips(clips, remark=_remark(passages[0], "humanize")), target)
-    show_change(song.clips[0], passages[0].clips[0])
-    show_results(passages, targets)
+    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "humanized"))
+
+
+@with_settings(Groove)
+def groove(
+    ctx: typer.Context,
+    source: Source,
+    feel: Annotated[Path, typer.Argument(help="the MIDI file whose feel it gets", show_default=False)],
+    output: Output = None,
+    force: Force = False,
+    track: Track = None,
+    channel: Channel = None,
+    **settings: Any,
+) -> None:
+    """Play a file's drums with the feel of another file's: the same notes; all else stays."""
+    from engine.midi_file import clip_from_midi, load_song
+
+    song, heard = load_song(source, track=track, channel=channel), clip_from_midi(feel)
+    requests = [request_of(Groove, settings, clip=clip, feel=heard) for clip in song.clips]
+    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "groove"))
 
 
 def on_clip(kind: type[Request]) -> Command:
@@ -128,7 +138,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
 
 def default_model(config: "Config", library: "Library", request: Request) -> str:
     """The last of the resident models that has the request's verb, as in the daemon."""
-    verb = next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
+    verb = verb_of(request)
     able = [name for name in config.models if verb in library.card(name).verbs]
     if not able:
         raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
@@ -156,6 +166,30 @@ def targets_of(target: Path, count: int, *, may_exist: bool) -> list[Path]:
         if each.exists() and not may_exist:
             raise MidiFileError(f"{each} is there already; --force writes over it, -o names another")
     return targets
+
+
+def _edit_song(
+    ctx: typer.Context,
+    song: "MidiSong",
+    requests: Sequence[NoteForNote],
+    output: Path | None,
+    force: bool,
+    *,
+    otherwise: Path,
+) -> None:
+    """Play each stretch of a song's notes, with the seed of the first, write the song and show the change."""
+    from bridge.cli_show import show_change, show_results
+    from engine.midi_file import save_midi
+
+    targets = targets_of(output or otherwise, requests[0].count, may_exist=force or output is not None)
+    generator = generator_of(ctx, requests[0])
+    passages = [generator.run(requests[0])]
+    passages += [generator.run(replace(request, seed=passages[0].seed)) for request in requests[1:]]
+    remark = _remark(passages[0], verb_of(requests[0]))
+    for index, target in enumerate(targets):
+        save_midi(song.with_clips([results.clips[index] for results in passages], remark=remark), target)
+    show_change(song.clips[0], passages[0].clips[0])
+    show_results(passages, targets)
 
 
 def _write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:

@@ -1,4 +1,4 @@
-"""train, evaluate and weights: the verbs on models rather than on music."""
+"""train and weights: verbs on models rather than on music."""
 
 import math
 from collections.abc import Iterator
@@ -24,16 +24,6 @@ Data = Annotated[
         help="a folder or zip of MIDI files; the Groove MIDI Dataset's splits are used", envvar="VAEBRIDGE_DATA"
     ),
 ]
-FIGURES = {
-    "timing_mae_ms": "timing MAE (ms)",
-    "timing_mse": "timing MSE",
-    "velocity_mae": "velocity MAE",
-    "velocity_mse": "velocity MSE",
-    "timing_kl": "timing KL",
-    "velocity_kl": "velocity KL",
-}
-"""The columns of the table."""
-
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
 
 
@@ -69,36 +59,6 @@ def train(
     )
 
 
-def evaluate(
-    data: Data,
-    models: Annotated[list[str] | None, typer.Argument(help="which models; else all", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="validation or test")] = "validation",
-    seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 0,
-) -> None:
-    """Print the humanizing table: how far from the drummers our models and simple baselines play."""
-    from rich.table import Table
-
-    from bridge.cli_show import console
-    from engine.evaluation import evaluate as figures
-
-    library, screen = _library(), console()
-    with screen.status("reading the data") as status:
-        rows = figures(
-            data=data,
-            library=library,
-            models=models or library.cards,
-            split=split,
-            seed=seed,
-            on_progress=status.update,
-        )
-    table = Table(
-        "", *FIGURES.values(), box=None, title=f"2-bar windows of the {split} split", title_justify="left"
-    )
-    for row in rows:
-        table.add_row(row.name, *(f"{getattr(row, field):.4g}" for field in FIGURES))
-    screen.print(table)
-
-
 @weights.command("list")
 def list_weights() -> None:
     """All models: what they do, how long, and where they are."""
@@ -106,7 +66,7 @@ def list_weights() -> None:
 
     from bridge.cli_show import console
 
-    library = _library()
+    library = open_library()
     table = Table("model", "family", "bars", "verbs", "file", box=None)
     for name, card in sorted(library.cards.items()):
         table.add_row(name, card.family, str(card.bars), " ".join(card.verbs), str(library.paths[name]))
@@ -120,7 +80,7 @@ def show_weights(name: Annotated[str, typer.Argument(help="the model", show_defa
     """A model's card."""
     from bridge.cli_show import console
 
-    library = _library()
+    library = open_library()
     library.card(name)
     card = library.paths[name].with_suffix(".toml").read_text(encoding="utf-8")
     console().print(card, markup=False, end="")
@@ -131,7 +91,7 @@ def verify_weights() -> None:
     """Compare each file with the checksum on its card."""
     from bridge.cli_show import console
 
-    library = _library()
+    library = open_library()
     refused = [_refusal(library, name) for name in sorted(library.cards)]
     for problem in (problems := [*library.problems, *filter(None, refused)]):
         console().print(problem, style="red", markup=False)
@@ -149,7 +109,8 @@ def _refusal(library: "Library", name: str) -> str:
     return ""
 
 
-def _library() -> "Library":
+def open_library() -> "Library":
+    """The weights that are here; WeightsError if there are none."""
     from bridge.config import Config
     from engine.weights import Library
 

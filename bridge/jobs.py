@@ -26,10 +26,11 @@ from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.playing.musician import Musician
+from bridge.protocol import TO_SLOT
 from bridge.replies import format_clip, sorted_clip
 from bridge.session import Engine
 from bridge.slots import Slots, checked_size
-from engine.requests import Humanize
+from engine.requests import NoteForNote
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Jobs:
             raise RequestError("too_big", f"{call.verb.name} takes {MAX_BARS} bars, not {too_long[0]}")
         if request.model is not None:
             self._card(request.model)
-        to_slot = "" if call.verb.name == "interpolate" else call.values.get("to", "")
+        to_slot = call.values.get(TO_SLOT.name, "") if TO_SLOT in call.verb.keys else ""
         job = Run(ticket.number, request)
         self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
 
@@ -151,7 +152,7 @@ class Jobs:
         """Send the results, and keep the first where it was asked for."""
         ticket, results = entry.ticket, report.results
         request = entry.job.request if isinstance(entry.job, Run) else None
-        clips = results.clips if isinstance(request, Humanize) else tuple(map(sorted_clip, results.clips))
+        clips = results.clips if isinstance(request, NoteForNote) else tuple(map(sorted_clip, results.clips))
         if ticket.ended:  # cancelled while it ran
             return
         try:

@@ -7,6 +7,7 @@ stands is never changed, only extended.
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
+from engine.clip import Clip
 from engine.requests import VERBS as ENGINE_VERBS
 from engine.requests import Request
 
@@ -58,6 +59,7 @@ class Verb:
 
 REPLY_PORT = Argument("reply_port", "i", "where this client listens")
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
+FROM = Argument("from", "s", "a slot", required=True)
 METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
@@ -74,15 +76,29 @@ def _music(name: str, request: type[Request]) -> Verb:
     settings = [
         Argument(each.name, _kind(hints[each.name]), each.metadata["text"]) for each in settings_of(request)
     ]
-    slots: tuple[Argument, ...] = ()
-    if "clip" in hints:
-        slots = (SLOT,)
-    if "clips" in hints:
-        slots = (_need("from", "s", "a slot"), _need("to", "s", "a slot"))
-        slots += (Argument("from2", "s", "a slot"), Argument("to2", "s", "a slot"))
-    keep = () if "clips" in hints else (TO_SLOT,)
+    slots = slot_keys(request)
+    keep = () if any(key.name == TO_SLOT.name for key in slots) else (TO_SLOT,)
     text = (request.__doc__ or "").split("\n")[0]
     return Verb(name, text, keys=(*slots, *settings, *keep, GROUP), request=request)
+
+
+CLIP_FIELDS = {
+    "clip": (SLOT,),
+    "feel": (FROM,),
+    "clips": (FROM, _need("to", "s", "a slot"), Argument("from2", "s", "a slot"), Argument("to2", "s", "a slot")),
+}
+"""The fields of requests that hold clips, and the keys that name their slots."""
+
+
+def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
+    """The keys for the slots of a request's clips, in the order of clips_of."""
+    return tuple(key for each in fields(request) for key in CLIP_FIELDS.get(each.name, ()))
+
+
+def clips_of(request: Request) -> tuple[Clip, ...]:
+    """The clips that a request is about, in the order of its fields."""
+    held = [getattr(request, each.name) for each in fields(request) if each.name in CLIP_FIELDS]
+    return tuple(clip for each in held for clip in (each if isinstance(each, tuple) else (each,)))
 
 
 def _steered() -> tuple[Argument, ...]:

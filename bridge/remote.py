@@ -14,15 +14,14 @@ from types import TracebackType
 
 from bridge.errors import BridgeError
 from bridge.osc_packet import Atom, read_packet, write_message
-from bridge.protocol import ATOMS_PER_NOTE, NOTES_PER_MESSAGE
+from bridge.protocol import ATOMS_PER_NOTE, NOTES_PER_MESSAGE, clips_of, slot_keys
 from bridge.replies import note_atoms
 from engine.clip import Clip, Note
-from engine.requests import VERBS, Interpolate, Request, Results
+from engine.requests import Request, Results, verb_of
 
 ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
 WHOLE, NUMBER = re.compile(r"-?\d+"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
-SLOT_KEYS = ("from", "to", "from2", "to2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +70,13 @@ class Remote:
 
     def run(self, request: Request) -> Results:
         """The results of one request, as from a Generator."""
-        verb = next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
-        clips = request.clips if isinstance(request, Interpolate) else _own_clip(request)
-        keys = SLOT_KEYS if isinstance(request, Interpolate) else ("slot",)
+        clips = clips_of(request)
         slots: list[Atom] = []
-        for key, clip in zip(keys, clips, strict=False):
-            slots += [key, f"send-{key}"]
-            self.upload(f"send-{key}", clip)
+        for key, clip in zip(slot_keys(type(request)), clips, strict=False):  # a plane has more keys than a way
+            slots += [key.name, f"send-{key.name}"]
+            self.upload(f"send-{key.name}", clip)
         try:
-            *replies, done = self._answer([(verb, (*slots, *_settings(request)))], whole=True)
+            *replies, done = self._answer([(verb_of(request), (*slots, *_settings(request)))], whole=True)
         finally:
             for slot in slots[1::2]:
                 self.ask("clip/clear", "slot", slot)
@@ -148,11 +145,6 @@ def _lost_notes(replies: Sequence[Reply]) -> bool:
             places[result].update(range(int(first), int(first) + int(count)))
     ends = [reply.arguments for reply in replies if reply.address == "/vae/notes/end"]
     return any(len(places[result]) < int(total) for result, total in ends)
-
-
-def _own_clip(request: Request) -> tuple[Clip, ...]:
-    clip: Clip | None = getattr(request, "clip", None)
-    return () if clip is None else (clip,)
 
 
 def _settings(request: Request) -> Iterator[Atom]:

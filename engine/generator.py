@@ -13,7 +13,19 @@ from engine.errors import ModelError
 from engine.model.noise import Noise
 from engine.player import Played, Player
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
-from engine.requests import MAX_SEED, VERBS, Drumify, Fill, Humanize, Interpolate, Request, Results, Sample, Vary
+from engine.requests import (
+    MAX_SEED,
+    Drumify,
+    Fill,
+    Groove,
+    Humanize,
+    Interpolate,
+    Request,
+    Results,
+    Sample,
+    Vary,
+    verb_of,
+)
 from engine.resident import Resident, load_resident
 from engine.weights import Card, Library
 
@@ -64,10 +76,11 @@ class Generator:
             Fill(clip=clip, seed=0),
             Interpolate(clips=(clip, clip), steps=2, seed=0),
             Vary(clip=clip, seed=0),
+            Groove(clip=clip, feel=clip, seed=0),
         ]
         for name, resident in self._residents.items():
             for request in requests:
-                if _verb(request) in resident.card.verbs:
+                if verb_of(request) in resident.card.verbs:
                     self.run(replace(request, model=name))
 
     def run(self, request: Request) -> Results:
@@ -86,7 +99,7 @@ class Generator:
 
     def _resident_for(self, request: Request) -> Resident:
         """The model that was asked for, loaded if need be, else the newest one that has the verb."""
-        verb = _verb(request)
+        verb = verb_of(request)
         if request.model is not None:
             if request.model not in self._residents:
                 default = self.default
@@ -113,10 +126,6 @@ class Generator:
     def _play(self, request: Request, resident: Resident, seed: int) -> Played:
         shared = isinstance(request, Interpolate)
         return Player(resident, self.drum_map, Noise(seed, shared=shared, device=resident.device)).play(request)
-
-
-def _verb(request: Request) -> str:
-    return next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
 
 
 def _device(name: str) -> torch.device:

@@ -1,5 +1,6 @@
 """The verbs, on one model: what it hears, what it is told, and what becomes of the groove that it plays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.cells import Cells, cut_cells, play_clip
+from engine.cells import cut_cells, play_clip
 from engine.clip import Clip
 from engine.errors import ClipError, ModelError
 from engine.latent import slerp
@@ -16,8 +17,9 @@ from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
-from engine.requests import Drumify, Fill, Humanize, Interpolate, Request, Sample, Vary
+from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, NoteForNote, Request, Sample, Vary
 from engine.resident import Resident
+from engine.stretches import beside, stretches
 
 STEPS_AT_ONCE = 16 * 1024
 """Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
@@ -36,8 +38,7 @@ class Player:
     """One request on one model, with the chance of one seed."""
 
     def __init__(self, resident: Resident, drum_map: DrumMap, noise: Noise):
-        self.resident, self.model, self.noise, self.drum_map = resident, resident.model, noise, drum_map
-        self._window_steps = resident.card.bars * resident.card.steps_per_bar
+        self.resident, self.noise, self.drum_map = resident, noise, drum_map
 
     def play(self, request: Request) -> Played:
         """Whatever is asked for."""
@@ -46,6 +47,8 @@ class Player:
                 return self.sample(request)
             case Humanize():
                 return self.humanize(request)
+            case Groove():
+                return self.groove(request)
             case Drumify():
                 return self.drumify(request)
             case Fill():
@@ -65,18 +68,30 @@ class Player:
 
     def humanize(self, request: Humanize) -> Played:
         """The clip's own notes, moved to where the model plays their cells."""
-        clip, drum_map = request.clip, self.drum_map
-        pitches = _pitches(clip)
-        if len(pitches) == 0:
-            return Played([clip] * request.count)
-        as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
-        cells = cut_cells(clip, drum_map, as_taps=as_taps)
-        grooves = self._humanized(cells, request)
-        clips = [
-            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=request.only)
-            for groove in grooves
-        ]
-        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+
+        def play(groove: Array) -> Tensor:
+            given = self._given(groove, request.clip, request.count)
+            example = tasks.humanize(given.groove, given)
+            if request.style:
+                z = self._prior(request.count, request.style, temperature=request.temperature)
+            elif "humanize" in self.resident.config.recipe.tasks:
+                z = self._encode(example, request.temperature)
+            else:  # a model that has never heard hits alone takes its feel from the prior
+                z = self._prior(request.count, temperature=request.temperature)
+            return self._decode(z, example.given, request.temperature)
+
+        return self._play_notes(request, play, only=request.only)
+
+    def groove(self, request: Groove) -> Played:
+        """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
+        pitches = _pitches(request.feel)
+        as_taps = not self.drum_map.is_drums(pitches)
+        feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
+        if not feel.any():
+            raise ClipError("groove needs a feel from a clip with at least one note that sounds")
+        played = self._play_notes(request, lambda groove: self._follow(groove, feel, request))
+        remarks = ("the clip that lends its feel is no drums: it was heard as taps",) if as_taps else ()
+        return replace(played, remarks=(*played.remarks, *remarks))
 
     def drumify(self, request: Drumify) -> Played:
         """Taps → a full drum part. Velocities or offsets that are all alike are not played: they are left open."""
@@ -138,25 +153,58 @@ class Player:
         pitches = _own_pitches(self.drum_map, clip)
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
-    def _humanized(self, cells: Cells, request: Humanize) -> list[Array]:
-        given = self._given(cells.groove(), request.clip, request.count)
-        example = tasks.humanize(given.groove, given)
-        if request.style:
-            z = self._prior(request.count, request.style, temperature=request.temperature)
-        elif "humanize" in self.resident.config.recipe.tasks:
-            z = self._encode(example, request.temperature)
-        else:  # a model that has never heard hits alone takes its feel from the prior
-            z = self._prior(request.count, temperature=request.temperature)
-        decoded = self._decode(z, example.given, request.temperature)
-        return list(decoded.cpu().numpy())
+    def _play_notes(
+        self, request: NoteForNote, play: Callable[[Array], Tensor], *, only: tuple[int, ...] = ()
+    ) -> Played:
+        """The request's clip, its cells played: (step, 27) -> (batch, step, 27)."""
+        clip, drum_map = request.clip, self.drum_map
+        pitches = _pitches(clip)
+        if len(pitches) == 0:
+            return Played([clip] * request.count)
+        as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
+        cells = cut_cells(clip, drum_map, as_taps=as_taps)
+        clips = [
+            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=only)
+            for groove in play(cells.groove()).cpu().numpy()
+        ]
+        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+
+    def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
+        """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
+
+        z alone is a faint feel, and what was played before fades after some bars. So the groove is cut into
+        stretches of half a window, and before each the model is told, as played, the feel's stretch beside it;
+        the encoder hears a window from there.
+        """
+        half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
+        own = stretches(groove, bar, half)
+        lead = max(1, half // bar) * bar
+        heard, told = (beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead))
+        z = self.resident.encode(
+            self._rows(heard, 1)[0],
+            steps_per_bar=feel_bar,
+            hits_told=True,
+            temperature=0.0,
+            noise=self.noise.again(),
+        )
+        order = np.arange(len(own)) % len(told)
+        given = self._given(np.concatenate([told[order], own], axis=1), request.clip, request.count)
+        known = torch.zeros_like(given.played_known)
+        known[:, :lead] = 1
+        given = replace(given, hits_known=torch.ones_like(known), played_known=known)
+        played = self._decode(z[order].repeat(request.count, 1, 1), given, request.temperature)[:, lead:]
+        return played.reshape(request.count, -1, DEPTH)[:, : len(groove)]
 
     def _given(self, groove: Array, clip: Clip, count: int) -> Given:
         return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
 
     def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
-        """A groove (step, 27) for `count` rows, of which nothing is told yet."""
-        rows = torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
-        return tasks.nothing_given(rows, rows.new_full((count,), tempo_bpm), bar)
+        """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is told yet."""
+        rows = self._rows(groove, count).view(-1, *groove.shape[-2:])
+        return tasks.nothing_given(rows, rows.new_full((len(rows),), tempo_bpm), bar)
+
+    def _rows(self, groove: Array, count: int) -> Tensor:
+        return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
 
     def _hear(self, clip: Clip, steps: int) -> Tensor:
         """The mu of a clip, repeated to a length: (1, window, z)."""
@@ -166,10 +214,14 @@ class Player:
         return self._encode(tasks.autoencode(given.groove, given), 0.0)
 
     def _encode(self, example: Example, temperature: float) -> Tensor:
-        """One z for each window of the model's length: (batch, window, z), drawn with one noise for all windows."""
-        posteriors = [self.model.encode(window) for window in torch.split(example.heard, self._window_steps, dim=1)]
-        mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
-        return mu + temperature * sigma * self.noise.normal(len(mu), 1, mu.shape[-1])
+        """One z for each window of the model's length: (batch, window, z)."""
+        return self.resident.encode(
+            example.heard,
+            steps_per_bar=example.given.steps_per_bar,
+            hits_told=bool(example.given.hits_known.all()),
+            temperature=temperature,
+            noise=self.noise,
+        )
 
     def _prior(self, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
         """A z a row, from where a style's clips lie or all clips: (batch, 1, z)."""
@@ -177,15 +229,12 @@ class Player:
 
     def _decode(self, z: Tensor, given: Given, temperature: float) -> Tensor:
         """(batch, window, z) -> grooves (batch, step, 27)."""
-        path = z.repeat_interleave(self._window_steps, dim=1)
-        steps = given.groove.shape[1]
-        path = path[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
-        at_once = max(1, STEPS_AT_ONCE // steps)
+        at_once = max(1, STEPS_AT_ONCE // given.groove.shape[1])
         grooves = []
-        for first in range(0, len(path), at_once):
+        for first in range(0, len(z), at_once):
             part = slice(first, first + at_once)
             noise = self.noise.again() if self.noise.is_shared else self.noise
-            grooves.append(self.model.decode(path[part], given.rows(part), temperature=temperature, noise=noise))
+            grooves.append(self.resident.decode(z[part], given.rows(part), temperature=temperature, noise=noise))
         return torch.cat(grooves)
 
     def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:

@@ -13,6 +13,8 @@ from engine.model.vae import ModelShape
 class Recipe:
     """How a configuration is trained.
 
+    free_bits, beta and feel_bits, feel_beta weigh the divergence of the pattern, or of all of z, and of the feel;
+    tempo_spread and silent_drums are shares, see engine.data.augmentation.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
     """
@@ -23,6 +25,10 @@ class Recipe:
     epochs: int = 50
     free_bits: float = 48
     beta: float = 0.2
+    feel_bits: float = 0
+    feel_beta: float = 0
+    tempo_spread: float = 0
+    silent_drums: float = 0
     rate_peak: float = 1e-3
     rate_floor: float = 1e-5
     decay: float = 0.9999
@@ -63,16 +69,27 @@ CONFIGS: dict[str, Config] = {
                 decoder_layers=1,
                 context=128,
                 z=128,
+                feel=32,
                 dropout=0.25,
             ),
             recipe=Recipe(
                 bars=(2, 4),
-                tasks={"humanize": 0.3, "transfer": 0.2, "autoencode": 0.25, "tap": 0.13, "fill": 0.12},
+                tasks={
+                    "humanize": 0.26,
+                    "partial": 0.1,
+                    "transfer": 0.08,
+                    "same_feel": 0.18,
+                    "autoencode": 0.18,
+                    "tap": 0.1,
+                    "fill": 0.1,
+                },
                 batch=64,
-                epochs=14,
+                epochs=20,
+                feel_bits=16,
+                feel_beta=0.5,
                 decay=0,
             ),
-            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary"),
+            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary", "groove"),
         ),
         _groovae("groovae_4bar", 4, "autoencode", ("sample", "interpolate", "vary")),
         _groovae("groovae_2bar_humanize", 2, "humanize", ("humanize",)),

@@ -53,17 +53,33 @@ class Sample(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Humanize(Request):
-    """Exactly the notes of the clip, with played timing and velocity."""
+class NoteForNote(Request):
+    """What plays the notes of a clip: each result has exactly these, in their order."""
 
     clip: Clip
     timing: float = setting(1.0, 0, 1, "how far notes move to where the model plays them")
     velocity: float = setting(1.0, 0, 1, "how far velocities move to what the model plays")
-    style: str | None = choice(None, "a style that the model knows")
-    only: tuple[int, ...] = choice((), "change only these pitches")
     taps: int | None = setting(
         None, 0, 1, "1: lay the feel on the onsets, as for a melody; 0: never; else by pitch"
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Humanize(NoteForNote):
+    """Exactly the notes of the clip, with played timing and velocity."""
+
+    style: str | None = choice(None, "a style that the model knows")
+    only: tuple[int, ...] = choice((), "change only these pitches")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groove(NoteForNote):
+    """Exactly the notes of the clip, with the feel of another.
+
+    That one, feel, plays on in a loop beside the clip: each stretch has the feel of the bars that sound with it.
+    """
+
+    feel: Clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +147,13 @@ VERBS: dict[str, type[Request]] = {
     "fill": Fill,
     "interpolate": Interpolate,
     "vary": Vary,
+    "groove": Groove,
 }
+
+
+def verb_of(request: Request) -> str:
+    """The verb that a request asks for."""
+    return next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
 
 
 @dataclass(frozen=True, slots=True)

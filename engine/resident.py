@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import WeightsError
+from engine.model.noise import Noise
+from engine.model.tasks import Given, positions
 from engine.model.vae import Vae
 from engine.prior import Prior, standard_prior
 from engine.registry import Config, find_config
@@ -24,6 +26,38 @@ class Resident:
     model: Vae
     device: torch.device
     prior: Prior
+
+    @property
+    def window_steps(self) -> int:
+        """How many steps share a z."""
+        return self.card.bars * self.card.steps_per_bar
+
+    def encode(
+        self,
+        heard: Tensor,
+        *,
+        steps_per_bar: int = 16,
+        hits_told: bool = False,
+        temperature: float,
+        noise: Noise,
+    ) -> Tensor:
+        """(batch, step, 27) -> a z for each window: (batch, window, z), drawn with one noise for all windows.
+
+        hits_told: nothing but the feel is wanted, where z has one.
+        """
+        position = torch.split(positions(heard.shape[1], steps_per_bar).to(heard.device), self.window_steps)
+        windows = zip(torch.split(heard, self.window_steps, dim=1), position, strict=True)
+        posteriors = [self.model.encode(*window, hits_told=hits_told) for window in windows]
+        mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
+        return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
+
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
+        """z (batch, window, z), or (batch, 1, z) for all of it -> (batch, step, 27)."""
+        steps = given.groove.shape[1]
+        path = (
+            z.repeat_interleave(self.window_steps, dim=1)[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
+        )
+        return self.model.decode(path, given, temperature=temperature, noise=noise)
 
 
 def load_resident(library: Library, name: str, device: torch.device) -> Resident:

@@ -6,7 +6,7 @@ On a CPU the same seed gives the same run, interrupted or not.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -14,16 +14,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.data.augmentation import a_little_faster, without_some_drums
 from engine.data.corpus import read_corpus
 from engine.data.windows import Windows, cut_windows
 from engine.errors import TrainingError
-from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
+from engine.model.drummer_decoder import DrummerDecoder
+from engine.model.performer import walk
+from engine.model.tasks import TRAINING_TASKS, autoencode, humanize, nothing_given
 from engine.model.vae import Vae
 from engine.prior import Prior, fit_prior
 from engine.registry import Config, Recipe, find_config
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 from engine.weights import Card, write_weights
+
+BUCKET = 16
+"""How many batches are sorted by their hits at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +82,24 @@ class Datasets:
 def load_datasets(config: Config, data: Path, max_windows: int | None = None) -> Datasets:
     """The official train and validation windows of a corpus."""
     performances = read_corpus(data)
+    shortest, longest = min(config.recipe.bars), max(config.recipe.bars)
     windows = {
-        bars: _first(
-            cut_windows(performances, split="train", bars=bars, pad=bars == min(config.recipe.bars)), max_windows
-        )
+        bars: cut_windows(performances, split="train", bars=bars, pad=bars == shortest)[:max_windows]
         for bars in config.recipe.bars
     }
-    longest = max(config.recipe.bars)
-    return Datasets(windows, _first(cut_windows(performances, split="validation", bars=longest), max_windows))
+    validation = cut_windows(performances, split="validation", bars=longest)[::longest]  # the others overlap these
+    return Datasets(windows, validation[:max_windows])
 
 
-def _first(windows: Windows, count: int | None) -> Windows:
-    return Windows(windows.grooves[:count], windows.tempo_bpm[:count], windows.style[:count], windows.style_names)
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some windows, for each another one of the same performance, and what is done with them."""
+
+    task: str
+    windows: Windows
+    chosen: NDArray[np.int64]
+    companions: NDArray[np.int64]
+    generator: torch.Generator
 
 
 class Run:
@@ -96,6 +110,8 @@ class Run:
         self.device = torch.device(device)
         torch.manual_seed(seed)
         self.model = Vae(config.shape).to(self.device)
+        self.validation: dict[str, float] = {}
+        self.half = _has_bf16(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
         self.epoch, self.seconds, self.best = 0, 0.0, math.inf
         self.best_state: dict[str, Tensor] = {}
@@ -146,7 +162,7 @@ class Run:
         while self.epoch < self.epochs:
             for index, batch in enumerate(self._batches()):
                 began = time.perf_counter()
-                loss = self._step(*batch, step=self.epoch * self.steps_per_epoch + index)
+                loss = self._step(batch, step=self.epoch * self.steps_per_epoch + index)
                 self.seconds += time.perf_counter() - began
                 done = self.epoch * self.steps_per_epoch + index + 1
                 total = self.epochs * self.steps_per_epoch
@@ -158,70 +174,91 @@ class Run:
                 self.best_state = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
             self.save()
 
-    def _batches(self) -> "list[tuple[str, Tensor, Tensor, torch.Generator]]":
-        """An epoch's batches (task, grooves, tempos, chance), the same for the same seed and epoch."""
+    def _batches(self) -> list[Batch]:
+        """An epoch's batches, the same for the same seed and epoch."""
         recipe, chance = self.config.recipe, np.random.default_rng((self.seed, self.epoch))
-        orders = {bars: chance.permutation(len(windows)) for bars, windows in self.datasets.train.items()}
-        taken = dict.fromkeys(orders, 0)
+        orders = {bars: self._order(windows, chance) for bars, windows in self.datasets.train.items()}
         tasks, shares = list(recipe.tasks), np.array(list(recipe.tasks.values()))
         batches = []
         for _ in range(self.steps_per_epoch):
             bars = int(chance.choice(list(orders)))
-            windows = self.datasets.train[bars]
-            chosen = np.take(orders[bars], range(taken[bars], taken[bars] + recipe.batch), mode="wrap")
-            taken[bars] += recipe.batch
-            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
             task = str(chance.choice(tasks, p=shares / shares.sum()))
-            grooves = torch.from_numpy(windows.grooves[chosen])
-            batches.append((task, grooves, torch.from_numpy(windows.tempo_bpm[chosen]), generator))
+            chosen = next(orders[bars])
+            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
+            companions = self.datasets.train[bars].companions(chosen, chance)
+            batches.append(Batch(task, self.datasets.train[bars], chosen, companions, generator))
         return batches
 
-    def _step(
-        self, task: str, grooves: Tensor, tempo_bpm: Tensor, generator: torch.Generator, *, step: int
-    ) -> float:
+    def _order(self, windows: Windows, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The windows of each batch in turn, all with about as many hits, so that few wait for many."""
+        batch = self.config.recipe.batch
+        hits = windows.grooves[..., HITS].sum(axis=(1, 2))
+        while True:
+            shuffled = np.resize(chance.permutation(len(windows)), -(-len(windows) // batch) * batch)
+            rows = []
+            for first in range(0, len(shuffled), BUCKET * batch):
+                bucket = shuffled[first : first + BUCKET * batch]
+                rows.append(bucket[np.argsort(hits[bucket], kind="stable")].reshape(-1, batch))
+            yield from chance.permutation(np.concatenate(rows))
+
+    def _step(self, batch: Batch, *, step: int) -> float:
         recipe = self.config.recipe
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs * self.steps_per_epoch)
-        grooves, tempo_bpm = grooves.to(self.device), tempo_bpm.to(self.device)
-        example = TRAINING_TASKS[task](grooves, nothing_given(grooves, tempo_bpm), generator)
-        noise = torch.randn(len(grooves), self.config.shape.z, generator=generator).to(self.device)
-        losses = self.model.loss(example, grooves, beta=recipe.beta, free_bits=recipe.free_bits, noise=noise)
+        loss = self._losses(batch)["total"]
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(losses["total"])
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
         self.optimizer.step()
-        return float(losses["total"].detach())
+        return float(loss.detach())
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The parts of the loss of one batch."""
+        windows, generator, recipe = batch.windows, batch.generator, self.config.recipe
+        groove = torch.from_numpy(windows.grooves[batch.chosen]).to(self.device)
+        other = torch.from_numpy(windows.grooves[batch.companions]).to(self.device)
+        tempo_bpm = torch.from_numpy(windows.tempo_bpm[batch.chosen]).to(self.device)
+        if self.model.training:
+            groove, other = (without_some_drums(each, recipe.silent_drums, generator) for each in (groove, other))
+            tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
+        example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
+        noise = torch.randn(len(groove), self.config.shape.z, generator=generator).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return self.model.loss(
+                example,
+                groove,
+                beta=recipe.beta,
+                free_bits=recipe.free_bits,
+                feel_beta=recipe.feel_beta,
+                feel_bits=recipe.feel_bits,
+                noise=noise,
+            )
 
     @torch.no_grad()
     def validate(self) -> float:
         """The mean total loss on the validation windows over the recipe's tasks, with fixed chance."""
         self.model.eval()
-        recipe, total = self.config.recipe, 0.0
+        recipe, windows, total = self.config.recipe, self.datasets.validation, 0.0
+        self.validation = {}
         for task, share in recipe.tasks.items():
-            generator = torch.Generator().manual_seed(0)
-            losses = [
-                float(self._loss(task, first, generator)) for first in range(0, len(self.datasets.validation), 256)
-            ]
-            total += share * sum(losses) / len(self.datasets.validation)
+            generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
+            for first in range(0, len(windows), 256):
+                chosen = np.arange(first, min(first + 256, len(windows)))
+                batch = Batch(task, windows, chosen, windows.companions(chosen, chance), generator)
+                for name, value in self._losses(batch).items():
+                    key = f"{task}.{name}"
+                    self.validation[key] = self.validation.get(key, 0.0) + float(value) * len(chosen) / len(windows)
+            total += share * self.validation[f"{task}.total"]
         return total / sum(recipe.tasks.values())
-
-    def _loss(self, task: str, first: int, generator: torch.Generator) -> Tensor:
-        """The summed loss of 256 validation windows."""
-        windows, recipe = self.datasets.validation, self.config.recipe
-        grooves = torch.from_numpy(windows.grooves[first : first + 256]).to(self.device)
-        tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 256]).to(self.device)
-        example = TRAINING_TASKS[task](grooves, nothing_given(grooves, tempo_bpm), generator)
-        noise = torch.randn(len(grooves), self.config.shape.z, generator=generator).to(self.device)
-        losses = self.model.loss(example, grooves, beta=recipe.beta, free_bits=recipe.free_bits, noise=noise)
-        return losses["total"] * len(grooves)
 
     def write(self, name: str) -> Card:
         """The best epoch's weights in bf16, the prior of their z, and the card."""
         self.model.load_state_dict(self.best_state)
         self.model.eval()
+        self.settle()
         prior = self.prior()
-        tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.best_state.items()}
+        tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.model.state_dict().items()}
         tensors |= {key: value.to(torch.bfloat16).contiguous() for key, value in prior.tensors().items()}
         config = self.config
         card = Card(
@@ -252,6 +289,33 @@ class Run:
         return write_weights(self.out, tensors, card)
 
     @torch.no_grad()
+    def settle(self) -> None:
+        """Fit what temperature 0 makes of a drummer's head and walks: least squares on the validation windows.
+
+        The head has learnt some of the train windows by heart, and is too sure of itself elsewhere.
+        Source: Breiman 1996, Stacked Regressions.
+        """
+        decoder, windows = self.model.decoder, self.datasets.validation
+        if not isinstance(decoder, DrummerDecoder):
+            return
+        performer, rows = decoder.performer, []
+        performer.blend[:, 2] = 1
+        for first in range(0, len(windows), 64):
+            groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
+            tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
+            example = humanize(groove, nothing_given(groove, tempo_bpm))
+            mu = self.model.encode(example.heard, example.given.position[0], hits_told=True).mu
+            feel = mu[:, None, -self.config.shape.feel :].expand(-1, groove.shape[1], -1)
+            path = walk(groove[..., HITS])
+            truth = torch.stack([path.at(groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
+            opinions = performer.opinions(path, feel, groove[..., HITS], example.given)
+            rows.append(torch.stack([torch.ones_like(truth), *opinions, truth], dim=-1)[path.real])
+        hits = torch.cat(rows).double()
+        for kind in range(2):
+            known, truth = hits[:, kind, :3], hits[:, kind, 3:]
+            performer.blend[kind] = torch.linalg.lstsq(known, truth).solution[:, 0].to(performer.blend)
+
+    @torch.no_grad()
     def prior(self) -> Prior:
         """Where the train windows of each style lie."""
         posteriors, styles = [], []
@@ -260,12 +324,19 @@ class Run:
             for first in range(0, len(windows), 512):
                 grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
                 tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
-                heard = autoencode(grooves, nothing_given(grooves, tempo_bpm)).heard
-                posteriors.append(self.model.encode(heard))
+                example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
+                posteriors.append(self.model.encode(example.heard, example.given.position[0]))
             places = [names.index(name) for name in windows.style_names] + [-1]
             styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
         mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
         return fit_prior(mu, sigma, torch.cat(styles), tuple(names))
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether products in bf16 are faster than in float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -30,6 +30,7 @@ class Performance:
     name: str
     split: str
     style: str
+    drummer: str
     tempo_bpm: float
     beats_per_bar: float
     start_beats: NDArray[np.float64]
@@ -39,12 +40,13 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One file of a corpus before it is read; tempo, style and meter as listed, if they are."""
+    """One file of a corpus before it is read; tempo, style, drummer and meter as listed, if they are."""
 
     name: str
     read: Callable[[], bytes]
     split: str
     style: str
+    drummer: str
     tempo_bpm: float | None
     beats_per_bar: float | None
 
@@ -103,6 +105,7 @@ def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[_Sour
                 files[name],
                 row["split"],
                 row.get("style", "").split("/")[0],
+                row.get("drummer", ""),
                 float(row["bpm"]) if row.get("bpm") else None,
                 int(beats) * 4 / int(unit),
             )
@@ -114,7 +117,7 @@ def _unlisted(files: dict[str, Callable[[], bytes]]) -> Iterator[_Source]:
         if name.lower().endswith((".mid", ".midi")):
             tenth = hashlib.sha256(name.encode()).digest()[0] % 10
             split = {0: "validation", 1: "test"}.get(tenth, "train")
-            yield _Source(name, read, split, "", None, None)
+            yield _Source(name, read, split, "", "", None, None)
 
 
 def _read_performance(source: _Source) -> Performance | None:
@@ -143,6 +146,7 @@ def _read_performance(source: _Source) -> Performance | None:
         source.name,
         source.split,
         source.style,
+        source.drummer,
         tempo_bpm or 120.0,
         beats_per_bar or 4.0,
         start_beats.astype(np.float64),

@@ -1,7 +1,7 @@
 """Performances → windows of whole bars: the arrays that training and evaluation run on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,43 @@ STEPS_PER_BAR = 16
 class Windows:
     """Windows of one length.
 
-    grooves [window, step, 27]; tempo_bpm [window]; style [window] indexes style_names, -1 where unnamed.
+    grooves [window, step, 27]; tempo_bpm [window]; style [window] indexes style_names and drummer [window]
+    drummer_names, -1 where unnamed; performance [window] says which windows were played in one go: they follow
+    each other.
     """
 
     grooves: Array
     tempo_bpm: NDArray[np.float32]
     style: NDArray[np.int64]
     style_names: tuple[str, ...]
+    performance: NDArray[np.int64]
+    drummer: NDArray[np.int64]
+    drummer_names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.grooves)
+
+    def __getitem__(self, chosen: NDArray[np.int64] | slice) -> "Windows":
+        """Some of the windows."""
+        return Windows(
+            self.grooves[chosen],
+            self.tempo_bpm[chosen],
+            self.style[chosen],
+            self.style_names,
+            self.performance[chosen],
+            self.drummer[chosen],
+            self.drummer_names,
+        )
+
+    def played_by(self, grooves: Array) -> "Windows":
+        """The same windows with other grooves on them."""
+        return replace(self, grooves=grooves)
+
+    def companions(self, chosen: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
+        """For each of some windows any window of the same performance."""
+        first = np.searchsorted(self.performance, self.performance[chosen], side="left")
+        last = np.searchsorted(self.performance, self.performance[chosen], side="right")
+        return chance.integers(first, last)
 
 
 def cut_windows(
@@ -43,14 +70,25 @@ def cut_windows(
     if not chosen:
         raise DataError(f"the data holds no 4/4 performance in the split {split!r}")
     names = tuple(sorted({each.style for each in chosen if each.style}))
-    grooves, tempos, styles = [], [], []
-    for each in chosen:
+    drummer_names = tuple(sorted({each.drummer for each in chosen if each.drummer}))
+    grooves, tempos, styles, drummers, performance = [], [], [], [], []
+    for index, each in enumerate(chosen):
         for window in _windows_of(each, drum_map, bars, pad):
             grooves.append(window)
             tempos.append(each.tempo_bpm)
             styles.append(names.index(each.style) if each.style else -1)
+            drummers.append(drummer_names.index(each.drummer) if each.drummer else -1)
+            performance.append(index)
     stacked = np.array(grooves, np.float32).reshape(-1, bars * STEPS_PER_BAR, DEPTH)
-    return Windows(stacked, np.array(tempos, np.float32), np.array(styles, np.int64), names)
+    return Windows(
+        stacked,
+        np.array(tempos, np.float32),
+        np.array(styles, np.int64),
+        names,
+        np.array(performance, np.int64),
+        np.array(drummers, np.int64),
+        drummer_names,
+    )
 
 
 def _windows_of(performance: Performance, drum_map: DrumMap, bars: int, pad: bool) -> Sequence[Array]:

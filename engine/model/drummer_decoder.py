@@ -1,5 +1,9 @@
-"""A decoder in two movements: first which drums are hit, then how: p(hits | z) · p(offset, velocity | hits, z)."""
+"""A decoder in two movements: first which drums are hit, then how.
 
+z is in two parts, pattern and feel: p(hits | pattern) · p(offset, velocity | hits, feel).
+"""
+
+import torch
 from torch import Tensor, nn
 
 from engine.model.noise import Noise
@@ -10,25 +14,33 @@ from engine.representation.groove import HITS
 
 
 class DrummerDecoder(nn.Module):
-    """Pattern and performer on one z. Where all hits are given, only the performer runs."""
+    """Pattern and performer, each on its part of z. Where all hits are given, only the performer runs."""
 
-    def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
+    def __init__(self, z: int, feel: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.pattern = PatternDecoder(z, hidden, context, dropout=dropout)
-        self.performer = Performer(z, hidden, context, dropout=dropout)
+        self._parts = [z - feel, feel]
+        self.pattern = PatternDecoder(z - feel, hidden, context, dropout=dropout)
+        self.performer = Performer(feel, hidden, context, dropout=dropout)
 
-    def loss(self, z: Tensor, target: Tensor, given: Given) -> dict[str, Tensor]:
-        """z (batch, z), target (batch, step, 27) -> nats of hits, offsets and velocities, each (batch,)."""
-        played = self.performer.loss(z, target, given)
+    def loss(
+        self, z: Tensor, target: Tensor, given: Given, *, hidden_share: float | None = None
+    ) -> dict[str, Tensor]:
+        """z (batch, z), target (batch, step, 27) -> nats of hits, offsets and velocities, each (batch,).
+
+        hidden_share is how many hits do not know how those before them were played; else as it is in training.
+        """
+        pattern, feel = torch.split(z, self._parts, dim=-1)
+        played = self.performer.loss(feel, target, given, hidden_share=hidden_share)
         if bool(given.hits_known.all()):
             return {"hits": z.new_zeros(len(z)), **played}
-        planned = self.pattern.planned_loss(z, target, given)
-        return {"hits": self.pattern.loss(z, target, given), "planned": planned, **played}
+        planned = self.pattern.planned_loss(pattern, target, given)
+        return {"hits": self.pattern.loss(pattern, target, given), "planned": planned, **played}
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
+        pattern, feel = torch.split(z, self._parts, dim=-1)
         if bool(given.hits_known.all()):
             hits = given.groove[..., HITS]
         else:
-            hits = self.pattern.decode(z, given, temperature=temperature, noise=noise)
-        return self.performer.decode(z, hits, given, temperature=temperature, noise=noise)
+            hits = self.pattern.decode(pattern, given, temperature=temperature, noise=noise)
+        return self.performer.decode(feel, hits, given, temperature=temperature, noise=noise)

@@ -1,10 +1,16 @@
-"""What is heard → a posterior over the latent z."""
+"""What is heard → a posterior over the latent z: all of it at once, or pattern and feel each in its own way."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from engine.representation.drum_map import CLASSES
+from engine.representation.groove import DEPTH, HITS
+
+POSITIONS = 16
+"""Places in a bar: sixteenths in 4/4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +25,8 @@ class Posterior:
         return self.mu + self.sigma * noise
 
     def kl(self) -> Tensor:
-        """The divergence from the standard normal in nats: (batch,)."""
-        return (0.5 * (self.mu**2 + self.sigma**2 - 1) - torch.log(self.sigma)).sum(dim=-1)
+        """The divergence of each dimension from the standard normal in nats: (batch, z)."""
+        return 0.5 * (self.mu**2 + self.sigma**2 - 1) - torch.log(self.sigma)
 
 
 class BidirectionalEncoder(nn.Module):
@@ -40,3 +46,42 @@ class BidirectionalEncoder(nn.Module):
         _, (h, _) = self.lstm(heard)
         last = torch.cat([h[-2], h[-1]], dim=-1)
         return Posterior(self.mu(last), F.softplus(self.sigma(last)) + 1e-6)
+
+
+class DrummerEncoder(nn.Module):
+    """The pattern is read in the order of time; the feel from the bars laid on one another, a groove template.
+
+    How many bars there are does not matter to the feel, nor which comes first: what a drummer's hand does at a
+    place of the bar is what stays. Template = how often each drum is hit at each place, how loud and how early.
+    """
+
+    def __init__(self, hidden: int, pattern: int, feel: int):
+        super().__init__()
+        self.pattern = BidirectionalEncoder(DEPTH, hidden, pattern)
+        self.feel = nn.Sequential(
+            nn.Linear((POSITIONS + 1) * DEPTH, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
+        )
+        self.mu, self.sigma = nn.Linear(hidden, feel), nn.Linear(hidden, feel)
+
+    def forward(self, heard: Tensor, position: Tensor, *, hits_told: bool) -> Posterior:
+        """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, pattern + feel).
+
+        Where the hits are told no one asks for their pattern: it is not read, and says nothing.
+        """
+        read = self.feel(_template(heard, position))
+        mu, sigma = self.mu(read), F.softplus(self.sigma(read)) + 1e-6
+        if hits_told:
+            nothing = mu.new_zeros(len(mu), self.pattern.mu.out_features)
+            pattern = Posterior(nothing, torch.ones_like(nothing))
+        else:
+            pattern = self.pattern(heard)
+        return Posterior(torch.cat([pattern.mu, mu], dim=-1), torch.cat([pattern.sigma, sigma], dim=-1))
+
+
+def _template(heard: Tensor, position: Tensor) -> Tensor:
+    """(batch, step, 27) -> what each drum does at each place and on the whole, on average: (batch, 17·27)."""
+    bars = F.one_hot(position, POSITIONS).to(heard)
+    sums = torch.cat([bars.t() @ heard, heard.sum(dim=1, keepdim=True)], dim=1)
+    often = sums[..., HITS] / torch.cat([bars.sum(dim=0), bars.sum()[None]])[:, None].clamp(min=1)
+    played = sums[..., CLASSES:] / sums[..., HITS].repeat(1, 1, 2).clamp(min=1)
+    return torch.cat([often, played], dim=-1).flatten(1)

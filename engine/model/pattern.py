@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from engine.model.lstm import InitialState, Lstm, Stepper, once
 from engine.model.noise import Noise
-from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
+from engine.model.plan import Plan, keep_some, later
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
@@ -15,6 +15,11 @@ from engine.representation.groove import HITS
 SUBSETS = 2**CLASSES
 GIVEN_DEPTH = 2 * CLASSES + 6 + 16 + 1
 IMPOSSIBLE = -1e9
+PLAN_STEPS = 64
+"""Four bars: the longest window that is trained; a longer clip has a z for each four bars."""
+
+PLAN_DEPTH = 24
+
 HIDDEN_SHARE = 0.5
 """The share of steps whose past is hidden in training."""
 
@@ -33,7 +38,7 @@ class PatternDecoder(nn.Module):
         super().__init__()
         self.context = nn.LSTM(GIVEN_DEPTH, context, batch_first=True, bidirectional=True)
         self.initial_state = InitialState(z, hidden)
-        self.plan = Plan(z)
+        self.plan = Plan(z, PLAN_STEPS, PLAN_DEPTH)
         self.planned_hits = nn.Linear(PLAN_DEPTH, CLASSES)
         self.lstm = Lstm(2 * CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
@@ -46,7 +51,8 @@ class PatternDecoder(nn.Module):
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
         hits = target[..., HITS]
         static = torch.cat(self.static(z[:, None].expand(-1, hits.shape[1], -1), given), dim=-1)
-        past = [keep_some(later(hits, by), HIDDEN_SHARE, self.training) for by in (1, given.steps_per_bar)]
+        hidden_share = HIDDEN_SHARE if self.training else 0.0
+        past = [keep_some(later(hits, by), hidden_share) for by in (1, given.steps_per_bar)]
         inputs = torch.cat([*past, self.dropout(static)], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         logits = self.output(hidden) + self._impossible(given)
@@ -56,7 +62,7 @@ class PatternDecoder(nn.Module):
     def planned_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """The log loss of the hits that are not given, as the plan alone says them: (batch,)."""
         hits = target[..., HITS]
-        logits = self.planned_hits(self.plan(z[:, None].expand(-1, hits.shape[1], -1)))
+        logits = self.planned_hits(self._planned(z[:, None].expand(-1, hits.shape[1], -1)))
         nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
         return (nats * (1 - given.hits_known)).sum(dim=(1, 2))
 
@@ -82,7 +88,11 @@ class PatternDecoder(nn.Module):
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """What a step's input has besides the past: z, and the rest (batch, step, 24 + 2·context)."""
-        return z, torch.cat([self.plan(z), self._context(given)], dim=-1)
+        return z, torch.cat([self._planned(z), self._context(given)], dim=-1)
+
+    def _planned(self, z: Tensor) -> Tensor:
+        """(batch, step, z) -> (batch, step, 24)."""
+        return self.plan(z, torch.arange(z.shape[1], device=z.device) % PLAN_STEPS)  # type: ignore[no-any-return]
 
     def _context(self, given: Given) -> Tensor:
         """What is given, as the bidirectional LSTM reads it. Where nothing is, that is kept for the next time."""

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.model.encoder import POSITIONS
 from engine.model.lstm import Array, InitialState, Lstm, State, Stepper, once
 from engine.model.noise import Noise
-from engine.model.plan import PLAN_DEPTH, Plan, keep_some, later
+from engine.model.plan import Plan
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
@@ -23,21 +24,35 @@ from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 OFFSET_BINS, VELOCITY_BINS = 33, 32
 OFFSETS_OF_BINS = np.linspace(-1, 1, OFFSET_BINS, dtype=np.float32)
 VELOCITIES_OF_BINS = ((np.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS).astype(np.float32)
+VELOCITIES_OF_BINS[-1] = 1 + 0.5 / VELOCITY_BINS
+"""A pad hit as hard as it can tell says 127: what falls into the last bin is 1, not around it."""
+
+LOWEST, HIGHEST = np.array([-1, 0], np.float32), np.array([1, 1], np.float32)
+"""Of an offset and a velocity."""
 CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
 MEAN_WEIGHTS = (4.0, 8.0)
 """About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
 
-HIDDEN_SHARE = 0.25
-"""The share of hits whose past is hidden in training."""
+HIDDEN_WINDOWS = 0.5
+"""The share of windows in training in which some of the hits, any share, are hidden from those after them."""
 
 OWN, AGO = 2, 2 + 2 * CLASSES
 PAST = AGO + 2
-"""How what came before was played: the last hit's offset and velocity; each drum's last offset, each drum's last
-velocity; the offset and velocity of the same drum a bar ago.
+"""How what came before was played, as far as it differs from the mean: the last hit's offset and velocity; each
+drum's last offset, each drum's last velocity; the offset and velocity of the same drum a bar ago.
 """
 
-PLACE = 2
-"""The beats since the hit before, and whether the same drum was hit a bar ago."""
+TEMPLATE = 2 * CLASSES
+"""What z alone says of each drum at a place of the bar: 9 offsets, 9 velocities."""
+
+Static = tuple[Tensor, Tensor, Tensor]
+"""What a hit's input has besides the past: drum (batch, hit, 9), z, template and context (batch, hit, 274)."""
+
+WALKS = 8
+"""How many walks temperature 0 asks."""
+
+AHEAD = 4
+"""The mean offset and velocity; the beats since the hit before, and whether the same drum was hit a bar ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,86 +99,120 @@ class Performer(nn.Module):
     """p(offset, velocity | hits, z, what is given of them), a hit at a time.
 
     A bidirectional LSTM reads all hits, what is known of how they are played, the taps, the position in the bar
-    and the tempo. Hit input = [past, place, drum, z, plan, context at the step]; the mean is of all from drum on.
-    In training a quarter of the pasts are hidden: so z holds the feel.
+    and the tempo. A head says the mean, of all that and of z; what z says of each drum at each place of the bar, a
+    groove template, goes straight into it. Hit input = [past, mean, place, drum, z, template, context]. The past is
+    what the mean did not expect, and in training some of it is hidden: else the first hits would tell the walk of
+    the feel, and z would not be needed.
     """
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
         self.context = nn.LSTM(CONTEXT_DEPTH, context, 2, batch_first=True, bidirectional=True, dropout=dropout)
-        self.plan = Plan(z)
-        static = CLASSES + z + PLAN_DEPTH + 2 * context
+        self.template = Plan(z, POSITIONS, TEMPLATE)
+        static = CLASSES + z + TEMPLATE + 2 * context
         self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))
         self.initial_state = InitialState(z, hidden)
-        self.lstm = Lstm(PAST + PLACE + static, hidden)
+        self.lstm = Lstm(PAST + AHEAD + static, hidden)
         self.offset = nn.Linear(hidden, OFFSET_BINS)
         self.velocity_hidden = nn.Linear(hidden, hidden // 2)
         self.offset_drawn = nn.Embedding(OFFSET_BINS, hidden // 2)
         self.velocity = nn.Linear(hidden // 2, VELOCITY_BINS)
         self.dropout = nn.Dropout(dropout)
+        self.blend: Tensor
+        self.register_buffer("blend", torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]))
 
-    def loss(self, z: Tensor, target: Tensor, given: Given) -> dict[str, Tensor]:
+    def loss(
+        self, z: Tensor, target: Tensor, given: Given, *, hidden_share: float | None = None
+    ) -> dict[str, Tensor]:
         """z (batch, z), target (batch, step, 27) -> nats of the offsets and velocities not given, each (batch,)."""
         hits = target[..., HITS]
         path = walk(hits)
         z_steps = z[:, None].expand(-1, hits.shape[1], -1)
-        static = self.dropout(torch.cat(self._static(path, z_steps, hits, given), dim=-1))
-        past = torch.cat(
-            [_past(path, target, given.steps_per_bar), _place(path, hits, given.steps_per_bar)], dim=-1
-        )
-        inputs = torch.cat([keep_some(past, HIDDEN_SHARE, self.training), static], dim=-1)
-        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
+        parts = self._static(path, z_steps, hits, given)
+        static = self.dropout(torch.cat(parts, dim=-1))
+        mean = self._mean(parts, static)
         offset, velocity = path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])
+        error = torch.stack([offset, velocity], dim=-1) - mean
+        seen = self._seen(path, hidden_share)
+        inputs = _inputs(path, (error * seen[..., None]).detach(), mean, static, given.steps_per_bar)
+        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
         unknown = path.real * (1 - path.at(given.played_known))
         offset_bin = _offset_bin(offset)
-        offset_nats = F.cross_entropy(self.offset(hidden).transpose(1, 2), offset_bin, reduction="none")
-        mixed = torch.tanh(self.velocity_hidden(hidden) + self.offset_drawn(offset_bin))
-        velocity_nats = F.cross_entropy(
-            self.velocity(mixed).transpose(1, 2), _velocity_bin(velocity), reduction="none"
+        logits = self._logits(hidden, offset_bin)
+        offset_nats, velocity_nats = (
+            F.cross_entropy(each.transpose(1, 2), drawn, reduction="none")
+            for each, drawn in zip(logits, (offset_bin, _velocity_bin(velocity)), strict=True)
         )
-        wrong = (self.mean(static) - torch.stack([offset, velocity], dim=-1)) ** 2
-        wrong = (wrong * torch.tensor(MEAN_WEIGHTS).to(wrong)).sum(dim=-1)
+        wrong = (error**2 * torch.tensor(MEAN_WEIGHTS).to(error)).sum(dim=-1)
         nats = {"offset": offset_nats, "velocity": velocity_nats, "mean": wrong}
         return {name: (value * unknown).sum(dim=1) for name, value in nats.items()}
 
     def decode(self, z: Tensor, hits: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z), hits (batch, step, 9) -> the groove (batch, step, 27). temperature 0 is the mean."""
-        batch, steps, _ = hits.shape
         path = walk(hits)
-        known = path.at(given.played_known)
-        told = torch.stack([path.at(given.groove[..., OFFSETS]), path.at(given.groove[..., VELOCITIES])], dim=-1)
-        static = self._static(path, once(z), hits, given)
         if temperature == 0:
-            drum, z, rest = static
-            mean = self.mean(torch.cat([drum, z.expand(-1, drum.shape[1], -1), rest], dim=-1))
-            played = torch.where(known[..., None] > 0, told, mean)
+            head, walks = self.opinions(path, z, hits, given)
+            played = self.blend[:, 0] + self.blend[:, 1] * head + self.blend[:, 2] * walks
+            told = torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
+            played = torch.where(path.at(given.played_known)[..., None] > 0, told, played)
         else:
-            jitter = path.rows_at(noise.uniform(batch, steps * CLASSES, 2)) - 0.5
-            gumbel = temperature * path.rows_at(noise.gumbel(batch, steps * CLASSES, OFFSET_BINS + VELOCITY_BINS))
-            told = torch.where(known[..., None] > 0, told, torch.nan)
-            known_ahead = (_place(path, hits, given.steps_per_bar), *static)
-            state = self.initial_state(z[:, 0])
-            played = self._walk(path, known_ahead, state, told, jitter, gumbel, given.steps_per_bar * CLASSES)
+            static = self._static(path, once(z), hits, given)
+            mean = self._mean(static, _whole(static, path))
+            played = self._draw(path, z[:, 0], static, mean, given, _chance(path, given, temperature, noise))
         offset, velocity = played[..., 0].clamp(-1, 1), played[..., 1].clamp(0, 1)
         values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * path.real[..., None]
-        groove = torch.zeros(batch, steps * CLASSES, 3, device=z.device)
+        groove = torch.zeros(len(hits), hits[0].numel(), 3, device=z.device)
         groove.scatter_add_(1, path.cell[..., None].expand(-1, -1, 3), values)
-        return groove.view(batch, steps, CLASSES, 3).transpose(2, 3).flatten(2)
+        return groove.view(*hits.shape, 3).transpose(2, 3).flatten(2)
+
+    def opinions(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """The mean offset and velocity of each hit, as the head says it and as some walks do: two (batch, hit, 2).
+
+        Of each walk what it expects counts, not what it draws. blend says how much of each is the answer.
+        """
+        static = self._static(path, once(z), hits, given)
+        head = self._mean(static, _whole(static, path))
+        if not bool(self.blend[:, 2].any()):
+            return head, head
+        rows = torch.arange(len(hits), device=hits.device).repeat(WALKS)
+        paths, mean, some = Walk(path.cell[rows], path.real[rows]), head[rows], given.rows(rows)
+        static = static[0][rows], static[1][rows], static[2][rows]
+        z = z[rows, 0]
+        chances = [_chance(path, given, 1.0, Noise(i, shared=True, device=z.device)) for i in range(WALKS)]
+        drawn = self._draw(paths, z, static, mean, some, torch.cat(chances))
+        inputs = _inputs(paths, drawn - mean, mean, _whole(static, paths), given.steps_per_bar)
+        hidden = self.lstm.run(inputs, self.initial_state(z))
+        logits = self._logits(hidden, _offset_bin(drawn[..., 0]))
+        values = (torch.from_numpy(each).to(head).clamp(-1, 1) for each in (OFFSETS_OF_BINS, VELOCITIES_OF_BINS))
+        expected = [torch.softmax(each, dim=-1) @ value for each, value in zip(logits, values, strict=True)]
+        return head, torch.stack(expected, dim=-1).view(WALKS, *head.shape).mean(dim=0)
+
+    def _logits(self, hidden: Tensor, offset_bin: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the bins of offset, and of velocity given the offset: (batch, hit, 33), (batch, hit, 32)."""
+        mixed = torch.tanh(self.velocity_hidden(hidden) + self.offset_drawn(offset_bin))
+        return self.offset(hidden), self.velocity(mixed)
+
+    def _draw(self, path: Walk, z: Tensor, static: Static, mean: Tensor, given: Given, chance: Tensor) -> Tensor:
+        """z (batch, z), the mean and the chance of each hit -> its offset and velocity (batch, hit, 2)."""
+        told = torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
+        told = torch.where(path.at(given.played_known)[..., None] > 0, told, torch.nan)
+        ahead = (mean, _place(path, given.steps_per_bar), *static)
+        return self._walk(path, ahead, self.initial_state(z), told, chance, given.steps_per_bar * CLASSES)
 
     def _walk(
         self,
         path: Walk,
-        known_ahead: tuple[Tensor, ...],
+        ahead: tuple[Tensor, ...],
         state: State,
         told: Tensor,
-        jitter: Tensor,
-        gumbel: Tensor,
+        chance: Tensor,
         bar_cells: int,
     ) -> Tensor:
         """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
 
-        Chance (batch, hit, n) belongs to a cell, not to its turn: jitter -.5...5 places a value in its bin.
+        ahead is what is known of the inputs before the walk, the mean first.
         """
+        jitter, gumbel = chance[..., :2], chance[..., 2:]
         cell, batch = Stepper(self.lstm, PAST, state), len(path.cell)
         heads = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t().cpu().contiguous()
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
@@ -180,7 +229,8 @@ class Performer(nn.Module):
         played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
         memory = _Memory(path, cell.fed, bar_cells)
         fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
-        turns = zip(cell.project(*known_ahead), bias.cpu().unbind(1), velocity_bias, strict=True)
+        mean = ahead[0].cpu().numpy()
+        turns = zip(cell.project(*ahead), bias.cpu().unbind(1), velocity_bias, strict=True)
         for i, (gates, offset_bias, loudness_bias) in enumerate(turns):
             memory.recall(i)
             torch.addmm(offset_bias, cell.step(gates), heads, out=both)
@@ -194,13 +244,25 @@ class Performer(nn.Module):
             np.tanh(mix, out=mix)
             torch.addmm(loudness_bias, mixed, velocity_weights, out=velocity_logits)
             pair[:, 1] += VELOCITIES_OF_BINS.take(loudness.argmax(axis=1))
+            np.clip(pair, LOWEST, HIGHEST, out=pair)
             if fixed is not None:
                 np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
-            memory.keep(i, pair)
+            memory.keep(i, pair - mean[:, i])
         return torch.from_numpy(played).to(jitter.device)
 
-    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> tuple[Tensor, Tensor, Tensor]:
-        """What a hit's input has besides the past: drum (batch, hit, 9), z, the rest (batch, hit, 24 + 2·context).
+    def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
+        """Which hits those after them know how they were played: (batch, hit)."""
+        chance = torch.rand(2, len(path.cell), 1, device=path.cell.device)
+        if hidden_share is not None:
+            rate = torch.full_like(chance[0], hidden_share)
+        elif self.training:
+            rate = torch.where(chance[0] < HIDDEN_WINDOWS, chance[1], 0.0)
+        else:
+            return torch.ones_like(path.real)
+        return torch.rand(path.cell.shape, device=rate.device) >= rate
+
+    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Static:
+        """What a hit's input has besides the past; the rest is (batch, hit, 18 + 2·context).
 
         z (batch, step, z) becomes (batch, hit, z); one that stays the same stays (batch, 1, z).
         """
@@ -209,30 +271,65 @@ class Performer(nn.Module):
         known = given.played_known * hits
         told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
         context, _ = self.context(torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1))
-        rest = torch.cat([self.plan(z.expand(-1, hits.shape[1], -1)), context], dim=-1)
+        template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
+        rest = torch.cat([template, context], dim=-1)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
         return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 
+    def _mean(self, parts: Static, static: Tensor) -> Tensor:
+        """The mean offset and velocity of each hit (batch, hit, 2), of the parts of its input and these in one."""
+        drum, _, rest = parts
+        template = torch.unflatten(rest[..., :TEMPLATE], -1, (2, CLASSES))
+        return self.mean(static) + (template * drum[..., None, :]).sum(dim=-1)  # type: ignore[no-any-return]
 
-def _past(path: Walk, target: Tensor, bar: int) -> Tensor:
-    """What each hit knows of those before it, from how they were played: (batch, hit, 22)."""
-    values = torch.stack([path.at(target[..., OFFSETS]), path.at(target[..., VELOCITIES])], dim=-1)
-    previous = F.pad(values[:, :-1], (0, 0, 1, 0))
+
+def _chance(path: Walk, given: Given, temperature: float, noise: Noise) -> Tensor:
+    """The chance of each hit, which belongs to its cell, not to its turn: (batch, hit, 67).
+
+    Two numbers -.5...5 place offset and velocity in their bins, 33 and 32 choose the bins.
+    """
+    batch, cells = len(path.cell), given.groove.shape[1] * CLASSES
+    jitter = path.rows_at(noise.uniform(batch, cells, 2)) - 0.5
+    return torch.cat(
+        [jitter, temperature * path.rows_at(noise.gumbel(batch, cells, OFFSET_BINS + VELOCITY_BINS))], -1
+    )
+
+
+def _whole(static: Static, path: Walk) -> Tensor:
+    """The parts of a hit's input side by side: (batch, hit, n)."""
+    return torch.cat([part.expand(-1, path.cell.shape[1], -1) for part in static], dim=-1)
+
+
+def _inputs(path: Walk, error: Tensor, mean: Tensor, static: Tensor, steps_per_bar: int) -> Tensor:
+    """The inputs of the walk, from how far each hit (batch, hit, 2) was off the mean: (batch, hit, n)."""
+    past = _past(path, error * path.real[..., None], steps_per_bar * CLASSES)
+    return torch.cat([past, mean, _place(path, steps_per_bar), static], dim=-1)
+
+
+def _past(path: Walk, error: Tensor, bar_cells: int) -> Tensor:
+    """What each hit knows of those before: how far they were off the mean, (batch, hit, 2) -> (batch, hit, 22)."""
+    previous = F.pad(error[:, :-1], (0, 0, 1, 0))
     slots = []
-    order = torch.arange(path.cell.shape[1], device=target.device)
+    order = torch.arange(path.cell.shape[1], device=error.device)
     for drum in range(CLASSES):
         last = torch.where(path.drum == drum, order, -1).cummax(dim=1).values
         last = F.pad(last[:, :-1], (1, 0), value=-1)
-        slots.append(values.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, 2)) * (last >= 0)[..., None])
+        slots.append(error.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, 2)) * (last >= 0)[..., None])
     own = torch.stack(slots, dim=2)
-    ago = [path.at(later(target[..., block], bar))[..., None] for block in (OFFSETS, VELOCITIES)]
-    return torch.cat([previous, own[..., 0], own[..., 1], *ago], dim=-1)
+    return torch.cat([previous, own[..., 0], own[..., 1], _ago(path, error, bar_cells)], dim=-1)
 
 
-def _place(path: Walk, hits: Tensor, bar: int) -> Tensor:
+def _place(path: Walk, steps_per_bar: int) -> Tensor:
     """The beats since the hit before, at most 2, and whether the drum was hit a bar ago: (batch, hit, 2)."""
-    gap = F.pad(path.step[:, 1:] - path.step[:, :-1], (1, 0))
-    return torch.stack([(gap / 4).clamp(0, 2), path.at(later(hits, bar))], dim=-1)
+    gap = F.pad(path.step[:, 1:] - path.step[:, :-1], (1, 0))[..., None]
+    return torch.cat([(gap / 4).clamp(0, 2), _ago(path, path.real[..., None], steps_per_bar * CLASSES)], dim=-1)
+
+
+def _ago(path: Walk, values: Tensor, bar_cells: int) -> Tensor:
+    """The values (batch, hit, n) of the same drum a bar ago, 0 where it was not hit."""
+    cell = path.cell[..., None].expand(-1, -1, values.shape[-1])
+    history = torch.zeros(len(cell), bar_cells + int(path.cell.max()) + 1, values.shape[-1]).to(cell.device)
+    return history.scatter_add(1, cell + bar_cells, values.float()).gather(1, cell)
 
 
 def _offset_bin(offset: Tensor) -> Tensor:
@@ -257,10 +354,10 @@ class _Memory:
         """Before hit i: how the same drum was played a bar ago; rests come before the first bar."""
         self._fed[:, AGO:] = self._history[self._row, self._ago[:, i]]
 
-    def keep(self, i: int, pair: Array) -> None:
-        """After hit i: its offset and velocity (batch, 2)."""
+    def keep(self, i: int, error: Array) -> None:
+        """After hit i: how far its offset and velocity (batch, 2) were off the mean."""
         fed, row = self._fed, self._row
-        offset, velocity = pair[:, 0], pair[:, 1]
+        offset, velocity = error[:, 0], error[:, 1]
         fed[:, 0], fed[:, 1] = offset, velocity
         fed[row, self._offset_at[:, i]], fed[row, self._velocity_at[:, i]] = offset, velocity
-        self._history[row, self._now[:, i]] = pair
+        self._history[row, self._now[:, i]] = error

@@ -4,24 +4,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PLAN_STEPS = 64
-"""Four bars: the longest window that is trained; a longer clip has a z for each four bars."""
-
-PLAN_DEPTH = 24
-
 
 class Plan(nn.Module):
-    """A matrix of its own for each step of a window. Without it a decoder that sees its past learns to ignore z."""
+    """A matrix of its own for each place. Without it a decoder that sees its past learns to ignore z."""
 
-    def __init__(self, z: int):
+    def __init__(self, z: int, places: int, depth: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(PLAN_STEPS, z, PLAN_DEPTH) / z**0.5)
+        self.weight = nn.Parameter(torch.randn(places, z, depth) / z**0.5)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(batch, step, z) -> (batch, step, 24)."""
-        repeats = -(-z.shape[1] // PLAN_STEPS)
-        weight = self.weight if repeats == 1 else self.weight.repeat(repeats, 1, 1)
-        return torch.bmm(z.transpose(0, 1), weight[: z.shape[1]]).transpose(0, 1)
+    def forward(self, z: Tensor, place: Tensor) -> Tensor:
+        """z (batch, step, z), the place of each step (step,) -> (batch, step, depth)."""
+        return torch.bmm(z.transpose(0, 1), self.weight[place]).transpose(0, 1)
 
 
 def later(grid: Tensor, by: int) -> Tensor:
@@ -30,8 +23,8 @@ def later(grid: Tensor, by: int) -> Tensor:
     return F.pad(grid, (0, 0, by, 0))[:, :steps]
 
 
-def keep_some(past: Tensor, rate: float, training: bool) -> Tensor:
-    """(batch, place, n) with whole places zeroed in training, so that what they said must come from z."""
-    if not training:
+def keep_some(past: Tensor, hidden_share: float) -> Tensor:
+    """(batch, place, n) with whole places zeroed, so that what they said must come from z."""
+    if hidden_share == 0:
         return past
-    return past * (torch.rand(past.shape[:2], device=past.device) >= rate)[..., None]
+    return past * (torch.rand(past.shape[:2], device=past.device) >= hidden_share)[..., None]

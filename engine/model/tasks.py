@@ -34,7 +34,7 @@ class Given:
     tempo_bpm: Tensor
     steps_per_bar: int
 
-    def rows(self, part: slice) -> "Given":
+    def rows(self, part: slice | Tensor) -> "Given":
         """Some rows of the batch."""
         return Given(
             self.groove[part],
@@ -55,13 +55,17 @@ class Example:
     given: Given
 
 
+def positions(steps: int, steps_per_bar: int = 16) -> Tensor:
+    """The sixteenth in the bar of each step (step,); in a bar of more than 16 steps some share one."""
+    position = torch.arange(steps) % steps_per_bar
+    return position * 16 // steps_per_bar if steps_per_bar > 16 else position
+
+
 def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) -> Given:
     """A groove of which nothing but its length, meter and tempo is known."""
     batch, steps, _ = groove.shape
     unknown = torch.zeros_like(groove[..., HITS])
-    position = torch.arange(steps, device=groove.device) % steps_per_bar
-    if steps_per_bar > 16:
-        position = position * 16 // steps_per_bar
+    position = positions(steps, steps_per_bar).to(groove.device)
     taps = groove.new_zeros(batch, steps, 6)
     return Given(groove, unknown, unknown, taps, position.expand(batch, steps), tempo_bpm, steps_per_bar)
 
@@ -76,9 +80,24 @@ def humanize(groove: Tensor, given: Given) -> Example:
     return Example(_hits_alone(groove), replace(given, hits_known=torch.ones_like(given.hits_known)))
 
 
-def transfer(groove: Tensor, given: Given) -> Example:
-    """Everything is heard and the hits are told: z is left the feel."""
-    return Example(groove, replace(given, hits_known=torch.ones_like(given.hits_known)))
+def transfer(groove: Tensor, given: Given, *, heard: Tensor | None = None) -> Example:
+    """Everything is heard, of this groove or of another, and the hits are told: z is left the feel."""
+    told = replace(given, hits_known=torch.ones_like(given.hits_known))
+    return Example(groove if heard is None else heard, told)
+
+
+def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example:
+    """The hits are heard and told, and how some of them are played: whole drums, or any hits."""
+    batch, steps, _ = groove.shape
+
+    def some(drums: int, steps: int) -> Tensor:
+        share = torch.rand(batch, 1, 1, generator=generator)
+        return (torch.rand(batch, steps, drums, generator=generator) < share).expand(-1, -1, CLASSES)
+
+    whole_drums = torch.rand(batch, 1, 1, generator=generator) < 0.5
+    known = torch.where(whole_drums, some(CLASSES, 1), some(CLASSES, steps)).to(groove)
+    heard = groove * torch.cat([torch.ones_like(known), known, known], dim=-1)
+    return Example(heard, replace(given, hits_known=torch.ones_like(known), played_known=known))
 
 
 def fill(groove: Tensor, given: Given, instrument: int) -> Example:
@@ -154,18 +173,21 @@ def _random_taps(groove: Tensor, given: Given, generator: torch.Generator) -> Ex
     )
 
 
-TrainingTask = Callable[[Tensor, Given, torch.Generator], Example]
+TrainingTask = Callable[[Tensor, Tensor, Given, torch.Generator], Example]
+"""(groove, another window of the same performance, given, chance) -> the example."""
 
 TRAINING_TASKS: dict[str, TrainingTask] = {
-    "autoencode": lambda groove, given, _: autoencode(groove, given),
-    "humanize": lambda groove, given, _: humanize(groove, given),
-    "transfer": lambda groove, given, _: transfer(groove, given),
-    "tap": _random_taps,
-    "tap_fixed_velocity": lambda groove, given, _: tap(groove, given, velocity_known=False),
-    "tap_fixed_velocity_note_dropout": lambda groove, given, generator: tap(
+    "autoencode": lambda groove, _, given, __: autoencode(groove, given),
+    "humanize": lambda groove, _, given, __: humanize(groove, given),
+    "transfer": lambda groove, _, given, __: transfer(groove, given),
+    "same_feel": lambda groove, other, given, _: transfer(groove, given, heard=other),
+    "tap": lambda groove, _, given, generator: _random_taps(groove, given, generator),
+    "tap_fixed_velocity": lambda groove, _, given, __: tap(groove, given, velocity_known=False),
+    "tap_fixed_velocity_note_dropout": lambda groove, _, given, generator: tap(
         groove, given, velocity_known=False, keep=note_dropout(groove, generator)
     ),
-    "fill": _random_fill,
-    "add_closed_hat": lambda groove, given, _: fill(groove, given, INSTRUMENTS.index("closed_hat")),
+    "fill": lambda groove, _, given, generator: _random_fill(groove, given, generator),
+    "partial": lambda groove, _, given, generator: partial(groove, given, generator),
+    "add_closed_hat": lambda groove, _, given, __: fill(groove, given, INSTRUMENTS.index("closed_hat")),
 }
 """Every task by the name that configurations use."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.encoder import BidirectionalEncoder, Posterior
+from engine.model.encoder import BidirectionalEncoder, DrummerEncoder, Posterior
 from engine.model.groove_decoder import GrooveDecoder
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
@@ -19,13 +19,17 @@ from engine.representation.groove import DEPTH
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The sizes that fix a network. decoder is "groove" (the published one) or "drummer" (pattern, performer)."""
+    """The sizes that fix a network. decoder is "groove" (the published one) or "drummer" (pattern, performer).
+
+    feel is how many of the dimensions of z, the last ones, are the feel; the others are the pattern.
+    """
 
     encoder_hidden: int
     decoder: str
     decoder_hidden: int
     decoder_layers: int
     z: int
+    feel: int = 0
     context: int = 0
     hits_control: bool = False
     dropout: float = 0.0
@@ -37,30 +41,52 @@ class Vae(nn.Module):
     def __init__(self, shape: ModelShape):
         super().__init__()
         self.shape = shape
-        self.encoder = BidirectionalEncoder(DEPTH, shape.encoder_hidden, shape.z)
+        self.encoder: BidirectionalEncoder | DrummerEncoder
         self.decoder: GrooveDecoder | DrummerDecoder
         if shape.decoder == "groove":
+            self.encoder = BidirectionalEncoder(DEPTH, shape.encoder_hidden, shape.z)
             self.decoder = GrooveDecoder(
                 shape.z, shape.decoder_hidden, shape.decoder_layers, hits_control=shape.hits_control
             )
         else:
-            self.decoder = DrummerDecoder(shape.z, shape.decoder_hidden, shape.context, dropout=shape.dropout)
+            self.encoder = DrummerEncoder(shape.encoder_hidden, shape.z - shape.feel, shape.feel)
+            self.decoder = DrummerDecoder(
+                shape.z, shape.feel, shape.decoder_hidden, shape.context, dropout=shape.dropout
+            )
 
     def loss(
-        self, example: Example, target: Tensor, *, beta: float, free_bits: float, noise: Tensor
+        self,
+        example: Example,
+        target: Tensor,
+        *,
+        beta: float,
+        free_bits: float,
+        feel_beta: float = 0.0,
+        feel_bits: float = 0.0,
+        noise: Tensor,
     ) -> dict[str, Tensor]:
         """The negative evidence bound of a batch in its parts, each a mean in nats a sequence; "total" is trained.
 
-        target (batch, step, 27), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) on a sequence's total.
+        target (batch, step, 27), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) on a sequence's total;
+        the feel has β and bits of its own, and a pattern that is given costs nothing.
         """
-        posterior = self.encode(example.heard)
-        parts = self.decoder.loss(posterior.sample(noise), target, example.given)
-        kl = posterior.kl()
-        total = sum(parts.values()) + beta * torch.clamp(kl - free_bits * math.log(2), min=0)
-        return {name: value.mean() for name, value in {**parts, "kl": kl, "total": total}.items()}
+        given = example.given
+        posterior = self.encode(example.heard, given.position[0], hits_told=bool(given.hits_known.all()))
+        parts = self.decoder.loss(posterior.sample(noise), target, given)
+        sizes = [self.shape.z - self.shape.feel, self.shape.feel]
+        pattern_kl, feel_kl = (part.sum(dim=-1) for part in torch.split(posterior.kl(), sizes, dim=-1))
+        cost = beta * torch.clamp(pattern_kl - free_bits * math.log(2), min=0)
+        cost = cost + feel_beta * torch.clamp(feel_kl - feel_bits * math.log(2), min=0)
+        parts = {**parts, "kl": pattern_kl + feel_kl, "total": sum(parts.values()) + cost}
+        return {name: value.mean() for name, value in parts.items()}
 
-    def encode(self, heard: Tensor) -> Posterior:
-        """(batch, step, 27) -> posterior over z: (batch, z)."""
+    def encode(self, heard: Tensor, position: Tensor, *, hits_told: bool = False) -> Posterior:
+        """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).
+
+        hits_told: nothing but the feel is wanted, where z has one.
+        """
+        if isinstance(self.encoder, DrummerEncoder):
+            return self.encoder(heard, position, hits_told=hits_told)  # type: ignore[no-any-return]
         return self.encoder(heard)  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:

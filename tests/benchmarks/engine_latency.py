@@ -10,7 +10,7 @@ import torch
 
 from engine.clip import Clip, Note
 from engine.generator import Generator
-from engine.requests import Drumify, Fill, Humanize, Interpolate, Request, Sample, Vary
+from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Request, Sample, Vary
 from engine.weights import Library, shipped_folder
 
 
@@ -47,6 +47,7 @@ def requests() -> Iterator[tuple[str, Request]]:
     yield "humanize, 2 bars, 48 notes", Humanize(clip=two)
     yield "humanize, 2 bars, temperature 0", Humanize(clip=two, temperature=0.0)
     yield "humanize, 16 bars, 384 notes", Humanize(clip=sixteen)
+    yield "groove, 2 bars", Groove(clip=two, feel=two)
     yield "sample, 2 bars", Sample()
     yield "drumify, 2 bars", Drumify(clip=two)
     yield "fill, 2 bars", Fill(clip=two, instrument="crash")
@@ -82,7 +83,7 @@ def bytes_per_second(repeats: int = 2000) -> float:
 def humanize_bytes(generator: Generator, request: Humanize) -> float:
     """The bytes of weights that a humanize reads in sequence: recurrent layers a step, the walk a hit."""
     model = generator.resident("drummer").model
-    recurrent = ("encoder.lstm", "decoder.performer.context")
+    recurrent = "decoder.performer.context"
     walk = ("lstm.weight_hh", "offset.weight", "velocity_hidden.weight", "velocity.weight")
     steps = int(request.clip.length_beats * 4)
     hits = 0 if request.temperature == 0 else len(request.clip.notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.clip import Clip, Note
 from engine.errors import ModelError
-from engine.requests import Humanize, Interpolate, Request, Results, Sample
+from engine.requests import Interpolate, NoteForNote, Request, Results, Sample
 from engine.weights import Library
 
 LATE_BEATS = 0.02
@@ -54,7 +54,7 @@ class FakeGenerator:
         if isinstance(request, Interpolate):
             return [request.clips[0]] * len(request.points)
         clip: Clip = request.clip  # type: ignore[attr-defined]
-        if isinstance(request, Humanize):
+        if isinstance(request, NoteForNote):
             late = LATE_BEATS * request.timing
             moved = (
                 replace(note, start_beats=note.start_beats + late, velocity=1 + (seed + i) % 127)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from bridge.calls import engine_request, parse_request, slots_of
 from bridge.errors import RequestError
 from bridge.osc_packet import read_packet, write_message
-from bridge.protocol import PREFIX, TABLE
+from bridge.protocol import CLIP_FIELDS, PREFIX, TABLE, clips_of, slot_keys
 from engine.clip import Clip, Note
-from engine.requests import VERBS, Interpolate, Request
+from engine.requests import VERBS, Groove, Interpolate, Request
 from tests.bridge.peer import note_atoms
 
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
@@ -32,8 +32,8 @@ def requests(draw: st.DrawFn) -> Request:
         settings |= {"clips": (CLIP,) * (4 if four else 2), "count": 1}
         settings["position2"] = draw(st.floats(0, 1, width=32)) if four else None
         settings[draw(st.sampled_from(["steps", "position"]))] = None
-    elif "clip" in {each.name for each in fields(kind)}:
-        settings["clip"] = CLIP
+    else:
+        settings |= {each.name: CLIP for each in fields(kind) if each.name in CLIP_FIELDS}
     return kind(**settings)
 
 
@@ -51,11 +51,8 @@ def values(setting: Any) -> st.SearchStrategy[Any]:
 def written(request: Request) -> list[object]:
     """A request as a client writes it."""
     slots: list[object] = []
-    if isinstance(request, Interpolate):
-        for name, _ in zip(("from", "to", "from2", "to2"), request.clips, strict=False):
-            slots += [name, "a"]
-    elif hasattr(request, "clip"):
-        slots = ["slot", "a"]
+    for key, _ in zip(slot_keys(type(request)), clips_of(request), strict=False):
+        slots += [key.name, "a"]
     for each in fields(request):
         value = getattr(request, each.name)
         if "text" in each.metadata and value not in (None, ()):
@@ -69,6 +66,18 @@ def test_every_request_is_read_as_it_was_written(request: Request) -> None:
     call = parse(verb, 7, *written(request))
     assert call.id == 7
     assert engine_request(call, [CLIP] * len(slots_of(call))) == request
+
+
+def test_groove_has_a_slot_for_its_notes_and_one_for_their_feel() -> None:
+    call, other = parse("groove", 7, "from", "b", "slot", "a", "to", "c"), Clip((), 8.0)
+    assert slots_of(call) == ["a", "b"]
+    assert engine_request(call, [CLIP, other]) == Groove(clip=CLIP, feel=other)
+    assert call.values["to"] == "c"
+
+
+def test_the_slots_of_an_interpolation_are_those_of_its_clips() -> None:
+    call = parse("interpolate", 7, "to", "b", "from", "a")
+    assert slots_of(call) == ["a", "b"]
 
 
 @given(

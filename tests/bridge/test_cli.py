@@ -13,10 +13,13 @@ from bridge.config import Config
 from engine.clip import Clip, Note
 from engine.errors import ModelError
 from engine.midi_file import clip_from_midi, clip_to_midi
-from engine.requests import VERBS, Humanize, Interpolate, Request, Results, Sample
+from engine.requests import VERBS, Groove, Humanize, Interpolate, Request, Results, Sample
 from engine.weights import Card, Library
 
 BEAT = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100), Note(36, 2.0, 0.25, 100)), 4.0)
+
+
+FEEL = Clip((Note(36, 0.0, 0.25, 50), Note(42, 1.0, 0.25, 60)), 4.0)
 
 
 @dataclass
@@ -130,6 +133,36 @@ def test_other_verbs_read_a_clip_and_write_a_new_file(verb: str, generator: Fake
     assert result.exit_code == 0, result.output
     assert (folder / f"in.{verb}.mid").exists()
     assert type(generator.asked[0]) is VERBS[verb]
+
+
+def test_groove_asks_for_the_notes_of_one_file_with_the_feel_of_another(
+    generator: FakeGenerator, folder: Path
+) -> None:
+    clip_to_midi(FEEL, folder / "feel.mid")
+    result = run(generator, "groove", "in.mid", "feel.mid", "--timing", "0.5")
+    assert result.exit_code == 0, result.output
+    (asked,) = generator.asked
+    assert isinstance(asked, Groove)
+    assert [len(clip.notes) for clip in (asked.clip, asked.feel)] == [len(BEAT.notes), len(FEEL.notes)]
+    assert asked.timing == 0.5
+
+
+def test_groove_plays_the_notes_and_leaves_the_rest_of_the_file(generator: FakeGenerator, folder: Path) -> None:
+    clip_to_midi(FEEL, folder / "feel.mid")
+    song = mido.MidiFile(folder / "in.mid")
+    song.type = 1
+    song.tracks.append(mido.MidiTrack([mido.Message("note_on", channel=0, note=60, velocity=99, time=7)]))
+    song.save(folder / "in.mid")
+    run(generator, "groove", "in.mid", "feel.mid")
+    before, after = (mido.MidiFile(folder / name).tracks[-1] for name in ("in.mid", "in.groove.mid"))
+    assert after == before
+    assert [note.velocity for note in clip_from_midi(folder / "in.groove.mid").notes] == [70, 70, 70]
+    assert texts(folder / "in.groove.mid") == ["vaebridge groove, model fake, seed 99"]
+
+
+def test_groove_takes_two_files(generator: FakeGenerator) -> None:
+    assert run(generator, "groove", "in.mid").exit_code == 2
+    assert not generator.asked
 
 
 def test_interpolate_writes_a_file_a_step(generator: FakeGenerator, folder: Path) -> None:

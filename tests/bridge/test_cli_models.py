@@ -7,8 +7,7 @@ import tomlkit
 from typer.testing import CliRunner, Result
 
 from bridge import cli
-from engine import evaluation, training
-from engine.evaluation import Figures
+from engine import training
 from engine.training import Progress
 from engine.weights import Card, sha256_of
 
@@ -99,18 +98,3 @@ def test_train_passes_its_flags_on_and_tells_each_epoch(folder: Path, monkeypatc
     assert "epoch 1/2  loss 9.00" in result.output
     assert (told["config"], told["epochs"], told["seed"]) == ("drummer", 2, 4)
     assert (told["data"], told["out"]) == (Path("groove.zip"), Path("runs/drummer"))
-
-
-def test_evaluate_prints_a_row_for_each_baseline_and_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, Any] = {}
-
-    def fake_evaluate(**settings: Any) -> list[Figures]:
-        told.update(settings)
-        return [Figures("quantised", 22.6, 0.0415, 0.2, 0.05, 1.0, 2.0)]
-
-    monkeypatch.setattr(evaluation, "evaluate", fake_evaluate)
-    result = run("evaluate", "--data", "groove.zip")
-    assert result.exit_code == 0, result.output
-    assert "quantised" in result.output
-    assert "22.6" in result.output
-    assert (told["split"], list(told["models"])) == ("validation", ["m"])

@@ -62,6 +62,10 @@ def test_an_id_that_cannot_be_read_is_answered_as_0(peer: Peer, arguments: tuple
         ("load", ("model", "missing"), "no_model", "missing"),
         ("load", (), "bad_request", "model"),
         ("cancel", (), "bad_request", "target"),
+        ("groove", ("slot", "a"), "bad_request", "from"),
+        ("groove", ("from", "a"), "bad_request", "slot"),
+        ("groove", ("slot", "a", "from", "nowhere"), "no_clip", "nowhere"),
+        ("groove", ("slot", "a", "from", "a", "only", "36"), "bad_request", "only"),
         ("interpolate", ("from", "a"), "bad_request", "to"),
         ("interpolate", ("from", "a", "to", "a", "steps", 3, "position", 0.5), "bad_request", "steps"),
         ("clip", ("s", 4.0, 1, 36, 0.0, 0.25, 0, 0), "bad_request", "velocity"),
@@ -467,6 +471,28 @@ def test_humanize_gives_note_for_note(peer: Peer) -> None:
     assert list(answer.keys)[:5] == ["model", "seed", "results", "ms", "total_ms"]
     assert (answer.keys["model"], answer.keys["seed"], answer.keys["results"]) == ("drummer", 5, 1)
     assert float(answer.keys["total_ms"]) >= float(answer.keys["ms"]) > 0
+
+
+def test_groove_gives_note_for_note(peer: Peer) -> None:
+    notes = tuple(reversed(stiff_clip(48).notes))
+    peer.upload("stiff", Clip(notes, 8.0))
+    peer.upload("feel", stiff_clip(5))
+    answer = peer.ask("groove", "slot", "stiff", "from", "feel", "seed", 5, "count", 2, "timing", 0.5)
+    for result in (0, 1):
+        assert [row[0] for row in answer.notes(result)] == [note.pitch for note in notes]
+    assert list(answer.keys)[:5] == ["model", "seed", "results", "ms", "total_ms"]
+
+
+def test_the_first_result_of_groove_is_kept_in_a_slot_as_it_was_sent(peer: Peer) -> None:
+    peer.upload("stiff", Clip(tuple(reversed(stiff_clip(7).notes)), 8.0))
+    grooved = peer.ask("groove", "slot", "stiff", "from", "stiff", "to", "grooved")
+    assert peer.ask("clip/get", "slot", "grooved").notes() == grooved.notes()
+
+
+def test_a_feel_of_more_than_512_bars_is_too_big(peer: Peer) -> None:
+    peer.ask("clip", "short", 4.0, 1, 36, 0.0, 0.25, 100, 0)
+    peer.ask("clip", "endless", 513 * 4.0, 1, 36, 0.0, 0.25, 100, 0)
+    assert peer.ask("groove", "slot", "short", "from", "endless").code == "too_big"
 
 
 def test_a_number_that_no_float32_holds_harms_nobody(peer: Peer) -> None:

@@ -18,7 +18,7 @@ from bridge.remote import Remote, atom
 from bridge.welcome import first_clip, stiff_beat
 from engine.clip import Clip, Note
 from engine.midi_file import clip_from_midi, clip_to_midi
-from engine.requests import Humanize, Interpolate, Sample
+from engine.requests import Groove, Humanize, Interpolate, Sample
 
 NOTES = tuple(Note(36 + i % 2, i * 0.25, 0.125, 100) for i in range(100))
 CLIP = Clip(NOTES, 25.0, 5.0, 90.0)
@@ -63,8 +63,9 @@ class FakeDaemon:
             self.slots[self.slot] += [numbers[i : i + 5] for i in range(0, len(numbers), 5)]
         elif verb == "clip/end":
             yield "done", "clip", "slot", self.slot, "notes", len(self.slots[self.slot])
-        elif verb in ("humanize", "sample", "interpolate"):
-            yield from self.play(self.slots.get(self.slot, [[36, 0.0, 0.25, 100, 0]]), verb)
+        elif verb in ("humanize", "sample", "interpolate", "groove"):
+            named = str(arguments[1]) if len(arguments) > 1 else ""
+            yield from self.play(self.slots.get(named, [[36, 0.0, 0.25, 100, 0]]), verb)
         elif verb == "clip/clear":
             self.cleared.append(arguments[1])
             yield "done", "clip/clear", "slot", arguments[1]
@@ -123,6 +124,13 @@ def test_only_settings_that_differ_from_their_default_are_sent(daemon: FakeDaemo
 def test_the_clips_of_an_interpolation_go_into_their_slots(daemon: FakeDaemon, remote: Remote) -> None:
     remote.run(Interpolate(clips=(CLIP, CLIP), steps=3))
     assert daemon.requests[-1] == ("interpolate", ["from", "send-from", "to", "send-to", "steps", 3])
+
+
+def test_the_notes_of_a_groove_come_back_and_not_those_of_its_feel(daemon: FakeDaemon, remote: Remote) -> None:
+    (clip,) = remote.run(Groove(clip=CLIP, feel=Clip((Note(60, 0.0, 1.0, 90),), 4.0), timing=0.5)).clips
+    assert daemon.requests[-1] == ("groove", ["slot", "send-slot", "from", "send-from", "timing", 0.5])
+    assert [note.pitch for note in clip.notes] == [note.pitch for note in NOTES]
+    assert (clip.beats_per_bar, clip.tempo_bpm) == (CLIP.beats_per_bar, CLIP.tempo_bpm)
 
 
 def test_the_slots_that_were_needed_are_cleared(daemon: FakeDaemon, remote: Remote) -> None:

@@ -1,13 +1,14 @@
 import zipfile
 
 import mido
-import numpy as np
 import pytest
 
 from engine.data.corpus import read_corpus
 from engine.data.windows import cut_windows
 from engine.errors import DataError
-from engine.evaluation import BASELINES, hits_of
+from engine.evaluation.contenders import baselines
+from engine.evaluation.figures import figures_of
+from engine.evaluation.hits import hits_of
 
 
 def write_midi(path, *, channel=9, bars=4):
@@ -68,7 +69,8 @@ def test_a_short_performance_is_padded_or_left_out(tmp_path):
 def test_the_quantised_error_on_the_test_split_is_the_published_one(groove_zip):
     """22.6 ms and .0415, or the windows are not the paper's."""
     windows = cut_windows(read_corpus(groove_zip), split="test", bars=2)
-    figures = BASELINES["quantised"]("quantised", windows, windows, np.random.default_rng(0))
-    assert figures.timing_mae_ms == pytest.approx(22.6, abs=0.05)
-    assert figures.timing_mse == pytest.approx(0.0415, abs=0.00005)
+    quantised, *_ = baselines(windows)
+    figures = figures_of(quantised, windows)
+    assert figures.timing_mae_ms.value == pytest.approx(22.6, abs=0.05)
+    assert figures.timing_mse.value == pytest.approx(0.0415, abs=0.00005)
     assert len(hits_of(windows).offset) == 78_676

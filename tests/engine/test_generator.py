@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,9 @@ from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.generator import Generator
 from engine.player import Player
-from engine.requests import Drumify, Fill, Humanize, Interpolate, Sample, Vary
+from engine.representation.drum_map import CLASSES
+from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Sample, Vary
+from engine.resident import Resident
 from engine.weights import Library, shipped_folder
 
 
@@ -30,6 +33,16 @@ def beat(bars=2, meter=4.0, tempo=120.0):
     return Clip(tuple(notes), bars * meter, meter, tempo)
 
 
+def alike(clip, late_beats=0.0, velocity=90):
+    """A clip, all of it so late and so loud."""
+    return clip.with_notes(
+        tuple(replace(note, start_beats=note.start_beats + late_beats, velocity=velocity) for note in clip.notes)
+    )
+
+
+MELODY = Clip(tuple(Note(100 + i, i / 2, 0.5, 80) for i in range(8)), 4.0)
+
+
 REQUESTS = [
     Sample(seed=3, bars=2),
     Sample(seed=3, bars=4, style="funk", count=2),
@@ -40,6 +53,7 @@ REQUESTS = [
     Interpolate(seed=3, clips=(beat(2), beat(4)), steps=3),
     Interpolate(seed=3, clips=(beat(),) * 4, position=0.3, position2=0.6, count=2),
     Vary(seed=3, clip=beat(), similarity=0.8, count=2),
+    Groove(seed=3, clip=beat(), feel=alike(beat(3), 0.02), count=2),
 ]
 
 
@@ -79,6 +93,21 @@ def test_any_clip_is_humanized_note_for_note(generator, notes, meter, temperatur
     assert [(n.pitch, n.duration_beats) for n in played.notes] == [(n.pitch, n.duration_beats) for n in clip.notes]
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 127), st.floats(-0.125, 20), st.integers(1, 127)), max_size=30),
+    st.sampled_from([4.0, 3.0, 3.5, 5.0, 0.3]),
+    st.sampled_from([4.0, 3.0, 3.5, 20.0, 0.3]),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_the_feel_of_another_clip_loses_no_note(generator, notes, meter, other_meter, temperature):
+    clip = Clip(tuple(Note(p, s, 0.1, v) for p, s, v in notes), 4.0, meter)
+    feel = Clip((Note(36, 0.0, 0.25, 100), Note(38, 9.0, 0.25, 60)), 10.0, other_meter, 90.0)
+    (grooved,) = generator.run(Groove(clip=clip, feel=feel, seed=1, temperature=temperature)).clips
+    assert [(n.pitch, n.duration_beats) for n in grooved.notes] == [(n.pitch, n.duration_beats) for n in clip.notes]
+    assert (grooved.beats_per_bar, grooved.tempo_bpm) == (clip.beats_per_bar, clip.tempo_bpm)
+
+
 @pytest.mark.parametrize("bars", [1, 3, 5, 17, 512])
 def test_a_clip_of_any_length_is_humanized(generator, bars):
     clip = beat(bars)
@@ -108,15 +137,13 @@ def test_an_empty_clip_comes_back_empty(generator):
 
 
 def test_a_clip_that_is_no_drums_is_played_as_taps_and_says_so(generator):
-    clip = Clip(tuple(Note(100 + i, i / 2, 0.5, 80) for i in range(8)), 4.0)
-    assert generator.run(Humanize(clip=clip)).as_taps
+    assert generator.run(Humanize(clip=MELODY)).as_taps
     assert not generator.run(Humanize(clip=beat())).as_taps
 
 
 def test_what_is_played_as_taps_can_be_said(generator):
     assert generator.run(Humanize(clip=beat(), taps=1)).as_taps
-    clip = Clip(tuple(Note(100 + i, i / 2, 0.5, 80) for i in range(8)), 4.0)
-    assert not generator.run(Humanize(clip=clip, taps=0)).as_taps
+    assert not generator.run(Humanize(clip=MELODY, taps=0)).as_taps
 
 
 def test_a_pitch_outside_the_map_is_named(generator):
@@ -127,6 +154,102 @@ def test_a_pitch_outside_the_map_is_named(generator):
 def test_a_muted_note_is_left_alone(generator):
     clip = beat().with_notes((Note(36, 0.0, 0.25, 100, mute=True), *beat().notes))
     assert generator.run(Humanize(clip=clip, seed=1)).clips[0].notes[0] == clip.notes[0]
+
+
+def test_without_timing_the_feel_of_another_clip_leaves_the_starts(generator):
+    (grooved,) = generator.run(Groove(clip=beat(), feel=alike(beat(), 0.05, 40), timing=0)).clips
+    assert [note.start_beats for note in grooved.notes] == [note.start_beats for note in beat().notes]
+    assert grooved != beat()
+
+
+def test_without_velocity_the_feel_of_another_clip_leaves_the_velocities(generator):
+    (grooved,) = generator.run(Groove(clip=beat(), feel=alike(beat(), 0.05, 40), velocity=0)).clips
+    assert [note.velocity for note in grooved.notes] == [note.velocity for note in beat().notes]
+    assert grooved != beat()
+
+
+def test_what_is_played_of_the_clip_does_not_change_the_feel_it_gets(generator):
+    stiff, lively = beat(), alike(beat(), 0.01, 33)
+    answers = [generator.run(Groove(clip=clip, feel=beat(4), seed=1)).clips[0] for clip in (stiff, lively)]
+    assert [note.velocity for note in answers[0].notes] == [note.velocity for note in answers[1].notes]
+    assert [note.start_beats for note in answers[0].notes] == pytest.approx(
+        [note.start_beats for note in answers[1].notes]
+    )
+
+
+def test_the_clip_of_another_feel_plays_differently(generator):
+    feels = (alike(beat(), -0.04, 40), alike(beat(), 0.04, 120))
+    assert len({generator.run(Groove(clip=beat(), feel=feel, temperature=0)).clips for feel in feels}) == 2
+
+
+@pytest.mark.parametrize("bars", [1, 2, 4, 8, 12])
+def test_a_feel_that_is_shorter_plays_on_in_a_loop(generator, bars):
+    feel = alike(beat(bars), 0.02)
+    looped = alike(beat(24), 0.02)
+    answers = [generator.run(Groove(clip=beat(24), feel=each, seed=1)).clips[0] for each in (feel, looped)]
+    assert answers[0] == answers[1]
+
+
+def test_of_a_longer_feel_the_bars_that_sound_with_the_clip_are_heard(generator):
+    soft, loud = alike(beat(4), velocity=30), alike(beat(4), velocity=120)
+    louder = tuple(replace(note, start_beats=note.start_beats + 16) for note in loud.notes)
+    crescendo = Clip((*soft.notes, *louder), 32.0)
+    answers = [generator.run(Groove(clip=beat(2), feel=feel, seed=1)).clips[0] for feel in (soft, crescendo)]
+    assert answers[0] == answers[1]
+    assert generator.run(Groove(clip=beat(8), feel=crescendo, seed=1)) != generator.run(
+        Groove(clip=beat(8), feel=soft, seed=1)
+    )
+
+
+def test_a_feel_is_heard_from_its_own_bar_lines(generator, monkeypatch):
+    waltz = Clip(tuple(Note(36, 3.0 * bar, 0.25, 10 + bar) for bar in range(7)), 21.0, 3.0)
+    encode, heard = Resident.encode, []
+
+    def listen(self, groove, **settings):
+        heard.append(groove)
+        return encode(self, groove, **settings)
+
+    monkeypatch.setattr(Resident, "encode", listen)
+    generator.run(Groove(clip=beat(8), feel=waltz))
+    kick_velocity = heard[0][:, 0, CLASSES]
+    assert (kick_velocity * 127).tolist() == pytest.approx([10, 12, 14, 16])
+
+
+def test_the_model_is_told_the_feel_before_the_notes(generator, monkeypatch):
+    decode, given = Resident.decode, []
+
+    def spy(self, z, each, **settings):
+        given.append(each)
+        return decode(self, z, each, **settings)
+
+    monkeypatch.setattr(Resident, "decode", spy)
+    generator.run(Groove(clip=beat(), feel=alike(beat(1), velocity=33)))
+    kick_velocity, known = given[0].groove[0, :, CLASSES], given[0].played_known[0]
+    assert kick_velocity[[0, 16]].tolist() == pytest.approx([33 / 127] * 2)
+    assert known[:32].all()
+    assert not known[32:].any()
+
+
+def test_a_feel_without_a_note_is_refused(generator):
+    muted = Clip((Note(36, 0.0, 0.25, 100, mute=True),), 4.0)
+    with pytest.raises(ClipError, match="a feel from a clip with at least one note that sounds"):
+        generator.run(Groove(clip=beat(), feel=muted))
+
+
+def test_a_clip_without_notes_comes_back_whatever_the_feel(generator):
+    assert generator.run(Groove(clip=Clip((), 4.0), feel=beat())).clips == (Clip((), 4.0),)
+
+
+def test_a_melody_gets_the_feel_of_drums_on_its_onsets(generator):
+    results = generator.run(Groove(clip=MELODY, feel=beat()))
+    assert results.as_taps
+    assert not results.remarks
+
+
+def test_a_feel_that_is_no_drums_is_heard_by_its_onsets_and_says_so(generator):
+    results = generator.run(Groove(clip=beat(), feel=MELODY))
+    assert not results.as_taps
+    assert results.remarks == ("the clip that lends its feel is no drums: it was heard as taps",)
 
 
 def test_fill_adds_the_instrument_and_leaves_the_rest(generator):
@@ -231,14 +354,40 @@ def test_the_shipped_weights_are_whole():
     assert sum(path.stat().st_size for path in library.paths.values()) <= 60 * 2**20
 
 
-def test_the_shipped_weights_play():
+@pytest.fixture(scope="module")
+def shipped():
     generator = Generator(Library([shipped_folder()]), device="cpu")
-    styles = generator.load("drummer").styles
+    generator.load("drummer")
+    return generator
+
+
+def played_after(shipped, feel):
+    """How loud, and how many steps late, a stiff beat is on the mean of many goes with a feel."""
+    notes = [
+        (note.velocity, 4 * (note.start_beats - stiff.start_beats))
+        for clip in shipped.run(Groove(clip=beat(), feel=feel, seed=1, count=16)).clips
+        for note, stiff in zip(clip.notes, beat().notes, strict=True)
+    ]
+    return np.mean(notes, axis=0)
+
+
+def test_a_loud_feel_plays_louder_than_a_soft_one(shipped):
+    loud, soft = (played_after(shipped, alike(beat(), velocity=velocity)) for velocity in (115, 40))
+    assert loud[0] > soft[0] + 10
+
+
+def test_a_late_feel_plays_later_than_an_early_one(shipped):
+    late, early = (played_after(shipped, alike(beat(), late_beats)) for late_beats in (0.04, -0.04))
+    assert late[1] > early[1] + 0.05
+
+
+def test_the_shipped_weights_play(shipped):
+    styles = shipped.resident("drummer").card.styles
     assert {"rock", "funk", "jazz", "latin", "hiphop"} <= set(styles)
-    (played,) = generator.run(Humanize(clip=beat(), seed=1)).clips
+    (played,) = shipped.run(Humanize(clip=beat(), seed=1)).clips
     late = [
         abs(after.start_beats - before.start_beats)
         for before, after in zip(beat().notes, played.notes, strict=True)
     ]
     assert 0 < max(late) <= 0.125
-    assert 8 <= len(generator.run(Sample(seed=1)).clips[0].notes) <= 120
+    assert 8 <= len(shipped.run(Sample(seed=1)).clips[0].notes) <= 120

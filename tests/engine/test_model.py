@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,13 @@ from torch.nn import functional as F
 from engine.model import tasks
 from engine.model.encoder import Posterior
 from engine.model.noise import Noise
-from engine.model.performer import OFFSET_BINS, _past, _place, walk
+from engine.model.performer import OFFSET_BINS, _inputs, _whole, walk
 from engine.model.plan import later
 from engine.model.vae import Vae
 from engine.registry import CONFIGS
 
 BATCH, STEPS = 5, 32
+PATTERN = CONFIGS["drummer"].shape.z - CONFIGS["drummer"].shape.feel
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +96,7 @@ def test_a_rows_notes_do_not_depend_on_its_neighbours(model, groove, nothing):
 
 
 def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
-    z, path = latent(drummer)
+    z, path = (each[..., :PATTERN] for each in latent(drummer))
     pattern = drummer.decoder.pattern
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
     inputs = torch.cat([later(hits, 1), later(hits, 16), *pattern.static(path, nothing)], dim=-1)
@@ -103,16 +105,40 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
 
 
 def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing):
-    z, path = latent(drummer)
+    z, path = (each[..., PATTERN:] for each in latent(drummer))
     performer, given = drummer.decoder.performer, tasks.humanize(groove, nothing).given
-    z_steps = path.contiguous()
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
-    past = torch.cat([_past(order, played, 16), _place(order, groove[..., :9], 16)], dim=-1)
-    inputs = torch.cat([past, *performer._static(order, z_steps, groove[..., :9], given)], dim=-1)
+    static = performer._static(order, path.contiguous(), groove[..., :9], given)
+    mean = performer._mean(static, _whole(static, order))
+    error = torch.stack([order.at(played[..., 18:]), order.at(played[..., 9:18])], dim=-1) - mean
+    inputs = _inputs(order, error, mean, _whole(static, order), 16)
     bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))).argmax(dim=-1)
     middle = torch.linspace(-1, 1, OFFSET_BINS)[bins]
     assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5
+
+
+def test_temperature_0_is_the_blend_of_head_and_walks(drummer, groove, nothing):
+    given, path = tasks.humanize(groove, nothing).given, latent(drummer)[1][..., PATTERN:]
+    order, performer = walk(groove[..., :9]), copy.deepcopy(drummer.decoder.performer)
+    performer.blend[:] = torch.tensor([[0.05, 0.3, 0.5], [0.1, 0.4, 0.2]])
+    head, walks = performer.opinions(order, path, groove[..., :9], given)
+    assert not torch.allclose(head, walks)
+    played = performer.decode(path, groove[..., :9], given, temperature=0.0, noise=Noise(1))
+    offset, velocity = order.at(played[..., 18:]), order.at(played[..., 9:18])
+    real = order.real
+    torch.testing.assert_close(offset[real], (0.05 + 0.3 * head + 0.5 * walks)[..., 0].clamp(-1, 1)[real])
+    torch.testing.assert_close(velocity[real], (0.1 + 0.4 * head + 0.2 * walks)[..., 1].clamp(0, 1)[real])
+
+
+def test_what_the_walks_of_a_row_say_does_not_depend_on_its_neighbours(drummer, groove, nothing):
+    performer, path = copy.deepcopy(drummer.decoder.performer), latent(drummer)[1][..., PATTERN:]
+    performer.blend[:] = torch.tensor([0.0, 0.5, 0.5])
+    given = tasks.humanize(groove, nothing).given
+    hits = groove[..., :9]
+    together = performer.decode(path, hits, given, temperature=0.0, noise=Noise(1))
+    alone = performer.decode(path[2:3], hits[2:3], given.rows(slice(2, 3)), temperature=0.0, noise=Noise(9))
+    torch.testing.assert_close(alone, together[2:3], rtol=1e-4, atol=1e-4)
 
 
 def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
@@ -129,7 +155,7 @@ def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
 
 def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):
     given = tasks.fill(groove, nothing, instrument=2).given
-    hits = drummer.decoder.pattern.decode(latent(drummer)[1], given, temperature=2.0, noise=Noise(3))
+    hits = drummer.decoder.pattern.decode(latent(drummer)[1][..., :PATTERN], given, temperature=2.0, noise=Noise(3))
     others = [drum for drum in range(9) if drum != 2]
     assert torch.equal(hits[..., others], groove[..., others])
 
@@ -144,7 +170,9 @@ def test_what_is_read_of_nothing_is_kept_for_its_length_meter_and_tempo(drummer,
 
 def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):
     example = tasks.tap(groove, nothing)
-    hits = drummer.decoder.pattern.decode(latent(drummer)[1], example.given, temperature=2.0, noise=Noise(3))
+    hits = drummer.decoder.pattern.decode(
+        latent(drummer)[1][..., :PATTERN], example.given, temperature=2.0, noise=Noise(3)
+    )
     assert (hits.amax(dim=-1) >= example.given.taps[..., 0]).all()
 
 
@@ -158,10 +186,48 @@ def test_the_loss_is_finite_for_a_bar_without_a_hit(model):
 
 
 def test_free_bits_leave_a_small_divergence_without_cost(drummer, groove, nothing):
-    example, noise = tasks.transfer(groove, nothing), torch.zeros(BATCH, drummer.shape.z)
-    free = drummer.loss(example, groove, beta=0.2, free_bits=1e6, noise=noise)
-    paid = drummer.loss(example, groove, beta=0.2, free_bits=0, noise=noise)
+    example, noise = tasks.autoencode(groove, nothing), torch.zeros(BATCH, drummer.shape.z)
+    free = drummer.loss(example, groove, beta=0.2, free_bits=1e6, feel_beta=0.2, feel_bits=1e6, noise=noise)
+    paid = drummer.loss(example, groove, beta=0.2, free_bits=0, feel_beta=0.2, noise=noise)
     assert (paid["total"] - free["total"]).item() == pytest.approx(0.2 * paid["kl"].item(), rel=1e-3)
+
+
+def test_the_pattern_costs_nothing_where_the_hits_are_told(drummer, groove, nothing):
+    posterior = drummer.encode(groove, nothing.position[0])
+    losses = drummer.loss(
+        tasks.transfer(groove, nothing), groove, beta=1.0, free_bits=0, noise=torch.zeros(BATCH, drummer.shape.z)
+    )
+    assert losses["kl"].item() == pytest.approx(posterior.kl()[:, PATTERN:].sum(dim=1).mean().item(), rel=1e-4)
+
+
+def test_the_feel_does_not_change_the_pattern_nor_the_pattern_the_feel(drummer, groove, nothing):
+    path, told = latent(drummer)[1], tasks.humanize(groove, nothing).given
+    other = torch.randn(drummer.shape.z, generator=torch.Generator().manual_seed(2))
+    other_feel, other_pattern = path.clone(), path.clone()
+    other_feel[..., PATTERN:], other_pattern[..., :PATTERN] = other[PATTERN:], other[:PATTERN]
+
+    def decode(z, given):
+        return drummer.decode(z, given, temperature=0.0, noise=Noise(1))
+
+    assert torch.equal(decode(other_feel, nothing)[..., :9], decode(path, nothing)[..., :9])
+    assert torch.equal(decode(other_pattern, told), decode(path, told))
+    assert not torch.equal(decode(other_feel, told), decode(path, told))
+
+
+def test_a_hit_whose_past_is_hidden_is_as_if_there_were_none(drummer, groove, nothing):
+    """What is hidden is how the hits before were played, and that alone."""
+    given, z = tasks.humanize(groove, nothing).given, latent(drummer)[0][:, PATTERN:]
+    louder = groove.clone()
+    louder[:, :16, 9:18] = (groove[:, :16, 9:18] * 0.5).clamp(max=1)
+    after = torch.where(torch.arange(STEPS)[None, :, None] < 16, 1.0, 0.0).expand(BATCH, -1, 9)
+    last_bar = replace(given, played_known=after, groove=torch.zeros_like(groove))
+    first, second = (
+        drummer.decoder.performer.loss(z, target, last_bar, hidden_share=1.0)["offset"]
+        for target in (groove, louder)
+    )
+    torch.testing.assert_close(first, second)
+    seen = drummer.decoder.performer.loss(z, louder, last_bar, hidden_share=0.0)["offset"]
+    assert not torch.allclose(first, seen)
 
 
 def test_the_divergence_of_the_standard_normal_from_itself_is_zero():
@@ -180,6 +246,26 @@ def test_humanize_hears_hits_alone(groove, nothing):
     heard = tasks.humanize(groove, nothing).heard
     assert torch.equal(heard[..., :9], groove[..., :9])
     assert not heard[..., 9:].any()
+
+
+def test_where_the_hits_are_told_the_feel_is_the_same_and_the_pattern_says_nothing(drummer, groove, nothing):
+    whole, told = (drummer.encode(groove, nothing.position[0], hits_told=told) for told in (False, True))
+    assert torch.equal(whole.mu[:, PATTERN:], told.mu[:, PATTERN:])
+    assert told.kl()[:, :PATTERN].abs().max() == 0
+
+
+def test_the_feel_is_that_of_the_bars_in_any_order(drummer, groove, nothing):
+    turned = torch.cat([groove[:, 16:], groove[:, :16]], dim=1)
+    feels = [drummer.encode(each, nothing.position[0]).mu[:, PATTERN:] for each in (groove, turned)]
+    torch.testing.assert_close(*feels)
+
+
+def test_partial_hears_all_hits_and_how_those_that_it_tells_are_played(groove, nothing):
+    example = tasks.partial(groove, nothing, torch.Generator().manual_seed(3))
+    known = example.given.played_known
+    assert torch.equal(example.heard[..., :9], groove[..., :9])
+    assert torch.equal(example.heard[..., 9:18], groove[..., 9:18] * known)
+    assert 0 < known.mean() < 1
 
 
 def test_fill_does_not_hear_the_instrument_it_adds(groove, nothing):

@@ -2,7 +2,7 @@ import pytest
 
 from engine.clip import Clip
 from engine.errors import ClipError
-from engine.requests import VERBS, Drumify, Humanize, Interpolate, Sample
+from engine.requests import VERBS, Drumify, Groove, Humanize, Interpolate, Sample, verb_of
 
 CLIP = Clip((), 4.0)
 
@@ -12,6 +12,7 @@ CLIP = Clip((), 4.0)
     [
         (lambda: Humanize(clip=CLIP, timing=1.5), "timing must be in 0..1, not 1.5"),
         (lambda: Humanize(clip=CLIP, temperature=float("nan")), "temperature must be in 0..2, not nan"),
+        (lambda: Groove(clip=CLIP, feel=CLIP, velocity=-0.1), "velocity must be in 0..1, not -0.1"),
         (lambda: Sample(bars=0), "bars must be in 1..64, not 0"),
         (lambda: Sample(seed=2**24), "seed must be in 0..16777215, not 16777216"),
         (lambda: Interpolate(clips=(CLIP, CLIP), steps=1), "steps must be in 2..32, not 1"),
@@ -33,8 +34,12 @@ def test_a_setting_without_a_value_is_left_open():
 def test_every_setting_of_every_verb_says_what_it_is_for():
     for request in VERBS.values():
         for field in request.__dataclass_fields__.values():
-            assert field.name in ("clip", "clips") or field.metadata["text"]
+            assert field.name in ("clip", "clips", "feel") or field.metadata["text"]
 
 
 def test_an_interpolation_goes_from_the_first_clip_to_the_last():
     assert [x for x, _ in Interpolate(clips=(CLIP, CLIP), steps=3).points] == [0, 0.5, 1]
+
+
+def test_a_request_is_named_by_its_own_verb():
+    assert [verb_of(Humanize(clip=CLIP)), verb_of(Groove(clip=CLIP, feel=CLIP))] == ["humanize", "groove"]

@@ -1,0 +1,1 @@
+"""How good weights are: figures, judges, what z does, pictures and a listening test."""

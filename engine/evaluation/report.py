@@ -1,0 +1,109 @@
+"""Weights on a split of a corpus: every figure that the model cards hold.
+
+Learns its baselines and judges from the train split; a judge's epoch is chosen on the validation split.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from engine.data.corpus import Performance, read_corpus
+from engine.data.windows import cut_windows
+from engine.evaluation import drums
+from engine.evaluation.bootstrap import Interval
+from engine.evaluation.contenders import baselines, in_their_styles, of_model
+from engine.evaluation.drums import Completion, completion_of
+from engine.evaluation.feel import Steering, steering_of
+from engine.evaluation.figures import Figures, figures_of
+from engine.evaluation.judge import SIZE, Play, judged
+from engine.evaluation.likelihood import Likelihood, likelihood_of
+from engine.model.tasks import humanize
+from engine.representation.groove import HITS
+from engine.resident import load_resident
+from engine.weights import Library
+
+BARS = 2
+LONG_BARS = 8
+"""Windows with the lines between a model's windows in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found, on the windows of a split.
+
+    humanize and completion have the baselines' rows first; likelihood and steering an entry for each model; judges
+    what those say who hear each model in another way, or who hear more.
+    """
+
+    split: str
+    windows: int
+    hits: int
+    humanize: list[Figures] = field(default_factory=list)
+    judges: dict[str, dict[str, Interval | None]] = field(default_factory=dict)
+    likelihood: dict[str, Likelihood] = field(default_factory=dict)
+    steering: dict[str, Steering] = field(default_factory=dict)
+    completion: list[Completion] = field(default_factory=list)
+
+
+def evaluate(
+    *,
+    data: Path,
+    library: Library,
+    models: Iterable[str],
+    split: str = "validation",
+    judges: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Everything that can be measured of each model, and of the baselines on the same windows.
+
+    judges: how many are asked of each row; with 0 none, which leaves out most of the time that it takes.
+    """
+    performances = read_corpus(data)
+    short, long = _Court(performances, split, BARS, judges), _Court(performances, split, LONG_BARS, judges)
+    residents = [load_resident(library, name, torch.device("cpu")) for name in models]
+    humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
+    report = Report(split, len(short.ask), int(short.ask.grooves[..., HITS].sum()))
+    ours = [of_model(resident, humanize) for resident in humanizing]
+    for contender in (*baselines(short.train), *ours):
+        on_progress(f"{contender.name}: humanize")
+        report.humanize.append(figures_of(contender, short.ask, seed, short.auc_of(contender.draw)))
+    for resident, contender in zip(humanizing, ours, strict=True) if judges else ():
+        on_progress(f"{contender.name}: more judges")
+        report.judges[contender.name] = {
+            "in the style of each window": short.auc_of(partial(in_their_styles, resident)),
+            f"windows of {LONG_BARS} bars": long.auc_of(contender.draw),
+            "judges of 4 times the size": short.auc_of(contender.draw, size=4 * SIZE),
+        }
+    for resident in residents:
+        if resident.config.shape.feel:
+            on_progress(f"{resident.card.name}: likelihood and z")
+            report.likelihood[resident.card.name] = likelihood_of(resident, short.ask)
+            report.steering[resident.card.name] = steering_of(resident, short.train, short.ask)
+    for task_name, (verb, task) in drums.TASKS.items():
+        able = [of_model(resident, task) for resident in residents if verb in resident.card.verbs]
+        for contender in (drums.histograms(short.train, task), *able):
+            on_progress(f"{contender.name}: {task_name}")
+            auc = short.auc_of(contender.draw)
+            report.completion.append(completion_of(contender, task_name, short.ask, seed, auc))
+    return report
+
+
+class _Court:
+    """Windows of one length, and judges of them."""
+
+    def __init__(self, performances: list[Performance], split: str, bars: int, judges: int):
+        self.train, self.choose, self.ask = (
+            cut_windows(performances, split=name, bars=bars, pad=bars == BARS)
+            for name in ("train", "validation", split)
+        )
+        self._judges = judges
+
+    def auc_of(self, play: Play, *, size: int = SIZE) -> Interval | None:
+        """The mean of the judges, or None where none are asked."""
+        if not self._judges:
+            return None
+        return judged(play, self.train, self.choose, self.ask, judges=self._judges, size=size).auc()

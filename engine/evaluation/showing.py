@@ -1,0 +1,68 @@
+"""Models to be heard and seen: the listening test and the pictures of each, on the windows of a split."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.data.corpus import read_corpus
+from engine.data.windows import Windows, cut_windows
+from engine.errors import ModelError
+from engine.evaluation.contenders import AT_ONCE, of_model
+from engine.evaluation.examples import write_examples
+from engine.evaluation.pictures import draw_pictures
+from engine.model.noise import Noise
+from engine.model.tasks import autoencode, humanize, nothing_given
+from engine.representation.groove import Array
+from engine.resident import Resident, load_resident
+from engine.weights import Library
+
+BARS = 4
+
+
+def show(
+    *,
+    data: Path,
+    library: Library,
+    models: Iterable[str],
+    split: str = "validation",
+    seed: int = 0,
+    examples: Path | None = None,
+    pictures: Path | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Write into a folder for each model that humanizes what is asked for, and say what there is to open.
+
+    Draws are at temperature 1. ModelError if no model humanizes.
+    """
+    windows = cut_windows(read_corpus(data), split=split, bars=BARS, pad=False)
+    residents = [load_resident(library, name, torch.device("cpu")) for name in models]
+    humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
+    if not humanizing:
+        raise ModelError("none of these models can humanize: there is nothing to hear or see of them")
+    paths = []
+    for resident in humanizing:
+        name, play = resident.card.name, of_model(resident, humanize).draw
+        if examples is not None:
+            on_progress(f"{name}: examples")
+            write_examples(examples / name, windows, play, model=name, seed=seed)
+            paths.append(examples / name / "index.html")
+        if pictures is not None:
+            on_progress(f"{name}: pictures")
+            ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
+            paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
+    return paths
+
+
+@torch.inference_mode()
+def feels_of(resident: Resident, windows: Windows) -> Array:
+    """The mean z of how windows were played, its feel part where it has one: [window, feel]."""
+    parts = []
+    for first in range(0, len(windows), AT_ONCE):
+        groove = torch.from_numpy(windows.grooves[first : first + AT_ONCE]).to(resident.device)
+        tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + AT_ONCE]).to(resident.device)
+        heard = autoencode(groove, nothing_given(groove, tempo_bpm)).heard
+        z = resident.encode(heard, temperature=0.0, noise=Noise(0, device=resident.device))
+        parts.append(z.mean(dim=1)[:, -resident.config.shape.feel :].cpu().numpy())
+    return np.concatenate(parts)

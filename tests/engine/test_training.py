@@ -3,6 +3,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from engine import training
 from engine.errors import ModelError, TrainingError
 from engine.evaluation.report import evaluate
 from engine.generator import Generator
@@ -93,6 +94,19 @@ def test_trained_weights_play_and_know_their_styles(trained):
 def test_an_unknown_configuration_is_answered_with_the_known_ones(corpus, tmp_path):
     with pytest.raises(ModelError, match="there are: drummer, groovae_4bar"):
         train("nothing", data=corpus, out=tmp_path)
+
+
+def test_a_few_validation_hits_do_not_settle_temperature_0(trained):
+    head_alone = torch.tensor([[0.0, 1.0, 0.0]] * 2)
+    assert torch.equal(tensors(trained[0])["decoder.performer.blend"].float(), head_alone)
+
+
+def test_many_validation_hits_settle_temperature_0(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "FEWEST_HITS", 10)
+    train("drummer", data=corpus, out=tmp_path, epochs=1, max_windows=8)
+    blend = tensors(tmp_path)["decoder.performer.blend"].float()
+    assert torch.isfinite(blend).all()
+    assert (blend[:, 2] != 0).all()
 
 
 def test_a_report_has_a_row_for_each_baseline_and_each_model(corpus, trained):

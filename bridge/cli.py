@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge import cli_daemon, cli_evaluate, cli_files, cli_models, cli_ports
+from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_models, cli_ports
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
 
@@ -67,6 +67,7 @@ app.command("serve", rich_help_panel=DAEMON)(cli_daemon.serve)
 app.command("send", rich_help_panel=DAEMON, context_settings=cli_daemon.ANY_ARGUMENTS)(cli_daemon.send)
 app.command("ports", rich_help_panel=DAEMON)(cli_ports.ports)
 app.command("doctor", rich_help_panel=DAEMON)(cli_daemon.doctor)
+app.add_typer(cli_devices.devices, name="devices", rich_help_panel=DAEMON)
 app.command("humanize", rich_help_panel=FILES)(cli_files.humanize)
 app.command("sample", rich_help_panel=FILES)(cli_files.sample)
 app.command("drumify", rich_help_panel=FILES)(cli_files.on_clip(Drumify))

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("bridge", "engine")
+    for package in ("bridge", "engine", "max_devices")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 

@@ -6,7 +6,9 @@ generated on the hits of other train windows, and is asked on a split that it ha
 Source of the idea: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,11 +84,24 @@ class Verdicts:
 def judged(
     play: Play, train: Windows, choose: Windows, ask: Windows, *, judges: int = 5, size: int = SIZE
 ) -> Verdicts:
-    """What judges with the seeds 0, 1, … say of the windows `ask`; `choose` chooses the epoch of each."""
+    """What judges with the seeds 0, 1, … say of the windows `ask`; `choose` chooses the epoch of each.
+
+    They learn at the same time, each on a core of its own.
+    """
     played, other = _halves(train)
     lesson = _samples(train[played], train[other], play, seed=1)
     exam, question = (_samples(windows, windows, play, seed=seed) for seed, windows in ((2, choose), (3, ask)))
-    logits = np.stack([_asked(_taught(lesson, exam, size, seed), question) for seed in range(judges)])
+
+    def verdict(seed: int) -> Values:
+        return _asked(_taught(lesson, exam, size, seed), question)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(min(judges, os.cpu_count() or 1)) as courts:
+            logits = np.stack(list(courts.map(verdict, range(judges))))
+    finally:
+        torch.set_num_threads(threads)
     return Verdicts(logits[:, : len(ask)], logits[:, len(ask) :], ask.performance)
 
 
@@ -116,25 +131,26 @@ def _samples(real: Windows, other: Windows, play: Play, seed: int) -> Samples:
 
 def _taught(lesson: Samples, exam: Samples, size: int, seed: int) -> Judge:
     """A judge after the epoch in which it did best at the exam."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        judge = Judge(size)
-        optimizer = torch.optim.Adam(judge.parameters(), RATE)
-        best, state = -1.0, judge.state_dict()
-        for _ in range(EPOCHS):
-            for rows in torch.split(torch.randperm(len(lesson)), BATCH):
-                loss = F.binary_cross_entropy_with_logits(
-                    judge(lesson.groove[rows], lesson.tempo_bpm[rows]), lesson.played[rows]
-                )
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
-                optimizer.step()
-            logits = _asked(judge, exam)
-            mark = auc(logits[exam.played.numpy() > 0], logits[exam.played.numpy() == 0])
-            if mark > best:
-                best, state = mark, {key: value.clone() for key, value in judge.state_dict().items()}
-        judge.load_state_dict(state)
+    chance = torch.Generator().manual_seed(seed)
+    judge = Judge(size)
+    for weights in judge.parameters():
+        nn.init.uniform_(weights, -(size**-0.5), size**-0.5, generator=chance)
+    optimizer = torch.optim.Adam(judge.parameters(), RATE)
+    best, state = -1.0, judge.state_dict()
+    for _ in range(EPOCHS):
+        for rows in torch.split(torch.randperm(len(lesson), generator=chance), BATCH):
+            loss = F.binary_cross_entropy_with_logits(
+                judge(lesson.groove[rows], lesson.tempo_bpm[rows]), lesson.played[rows]
+            )
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
+            optimizer.step()
+        logits = _asked(judge, exam)
+        mark = auc(logits[exam.played.numpy() > 0], logits[exam.played.numpy() == 0])
+        if mark > best:
+            best, state = mark, {key: value.clone() for key, value in judge.state_dict().items()}
+    judge.load_state_dict(state)
     return judge
 
 

@@ -1,0 +1,162 @@
+// VAE Bridge: every verb for the clip in the detail view.
+
+var MAX_NAME_BYTES = 64; // of the key only
+var LARGEST_SEED = 16777215;
+var PADS = [ // the drum classes, and the General MIDI pitches that count as each
+    [36, 35],
+    [38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85],
+    [42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22],
+    [46, 67, 72, 74, 79, 81, 26],
+    [45, 29, 41, 43, 61, 64, 84],
+    [48, 47, 60, 63, 77, 86, 87],
+    [50, 30, 62, 76, 83],
+    [49, 52, 55, 57, 58],
+    [51, 53, 59, 82]
+];
+var SELECTED = 1, CHOSEN_PADS = 2; // of the parameter notes
+var NEW_CLIP = 1; // of the parameter target
+var stored = {};
+
+var device = {
+    name: "VAE Bridge",
+    parameters: {
+        model: 0, style: 0, temperature: 1, amount: 1, similarity: 0.7, position: 0.5, bars: 2, count: 1, seed: 0,
+        notes: 0, pad1: 1, pad2: 1, pad3: 1, pad4: 1, pad5: 1, pad6: 1, pad7: 1, pad8: 1, pad9: 1, target: 0,
+        port: 8711, daemon_port: 8710
+    },
+    buttons: {
+        generate: generate, humanize: humanize, drumify: drumify, fill: fill, vary: vary, morph: morph,
+        "continue": go_on, store_a: function () { store("a"); }, store_b: function () { store("b"); }, die: die,
+        previous: function () { step_by(-1); }, next: function () { step_by(1); }, original: flip, keep: keep
+    },
+    verbs: {
+        generate: "sample", humanize: "humanize", drumify: "drumify", fill: "fill", vary: "vary", morph: "interpolate",
+        "continue": "continue"
+    },
+    displays: ["light", "line", "advice", "result"]
+};
+
+// The buttons.
+
+function generate() {
+    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("generate");
+    ask("generate", clip, {}, [], ["bars", "style"], {});
+}
+
+function humanize() {
+    var clip = live.source("humanize", chosen_places), places = chosen_places(clip);
+    var atoms = in_slot().concat(["timing", values.amount, "velocity", values.amount], only(clip));
+    ask("humanize", clip, { "": clip }, atoms, ["style"], { places: places });
+}
+
+function drumify() {
+    var clip = live.source("drumify", live.all);
+    ask("drumify", clip, { "": clip }, in_slot(), ["style"], {});
+}
+
+function fill() {
+    var clip = live.source("fill", live.all);
+    ask("fill", clip, { "": clip }, in_slot(), [], {});
+}
+
+function vary() {
+    var clip = live.source("vary", live.all);
+    ask("vary", clip, { "": clip }, in_slot(), ["similarity"], {});
+}
+
+function go_on() {
+    var clip = live.source("continue", live.all);
+    ask("continue", clip, { "": clip }, in_slot(), ["bars"], { at: clip.beats });
+}
+
+function morph() {
+    if (!stored.a || !stored.b) {
+        throw new Refusal("Store a clip in A and one in B first.");
+    }
+    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("morph");
+    ask("morph", clip, stored, ["from", osc.slot("a"), "to", osc.slot("b")], ["position"], {});
+}
+
+function store(letter) {
+    stored[letter] = live.source("", live.all);
+    say("Stored " + stored[letter].notes.length + " notes in " + letter.toUpperCase() + ".");
+}
+
+function die() {
+    tell("seed", "float", [draw_below(LARGEST_SEED + 1)]);
+}
+
+// Results.
+
+function step_by(by) {
+    say(live.next(by));
+    show("result", live.place());
+}
+
+function flip() {
+    say(live.flip());
+    show("result", live.place());
+}
+
+function keep() {
+    live.keep();
+    show("result", live.place());
+    say("Kept.");
+}
+
+// Requests.
+
+function in_slot() {
+    return ["slot", osc.slot("")];
+}
+
+// clip: what the answer is written to; slots: what goes up; names: the parameters that become keys.
+function ask(button, clip, slots, atoms, names, how) {
+    how.button = button;
+    how.new_clip = values.target === NEW_CLIP;
+    osc.run({
+        verb: device.verbs[button],
+        slots: slots,
+        atoms: function () { return atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))); },
+        done: function (results, about) {
+            var words = live.offer(clip, results, how);
+            show("result", live.place());
+            say(sentences(["Seed " + about.seed, words, told_of(about)]));
+        },
+        fail: say
+    });
+    say("");
+}
+
+function chosen_places(clip) {
+    var places = live.all(clip);
+    if (values.notes === SELECTED) {
+        places = live.selected(clip);
+    } else if (values.notes === CHOSEN_PADS) {
+        places = live.with_pitches(clip, pitches());
+    }
+    if (places.length === 0) {
+        throw new Refusal(values.notes === SELECTED ? "Select some notes first." : "No note is on the chosen pads.");
+    }
+    return places;
+}
+
+function pitches() {
+    var chosen = [];
+    for (var i = 0; i < PADS.length; i++) {
+        chosen = values["pad" + (i + 1)] ? chosen.concat(PADS[i]) : chosen;
+    }
+    return chosen;
+}
+
+function only(clip) { // the model hears the whole clip and plays these; too many to name are told apart here
+    var here = [];
+    if (values.notes === CHOSEN_PADS) {
+        pitches().forEach(function (pitch) {
+            if (live.with_pitches(clip, [pitch]).length) {
+                here.push(pitch);
+            }
+        });
+    }
+    return here.length && here.join().length <= MAX_NAME_BYTES ? ["only", here.join()] : [];
+}

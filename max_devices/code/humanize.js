@@ -1,0 +1,27 @@
+// VAE Humanize: two dials and a button.
+
+var device = {
+    name: "VAE Humanize",
+    parameters: { timing: 1, velocity: 1, port: 8711, daemon_port: 8710 },
+    buttons: { humanize: humanize, original: original },
+    verbs: { humanize: "humanize" },
+    displays: ["light", "line", "advice"]
+};
+
+function humanize() {
+    var clip = live.source("humanize", live.all);
+    osc.run({
+        verb: "humanize",
+        slots: { a: clip },
+        atoms: function () { return ["slot", osc.slot("a")].concat(settings(["timing", "velocity"])); },
+        done: function (results, about) {
+            var words = live.offer(clip, results, { button: "humanize", places: live.all(clip) });
+            say(sentences(["Humanized " + clip.notes.length + " notes.", words, told_of(about)]));
+        },
+        fail: say
+    });
+}
+
+function original() {
+    say(live.flip());
+}

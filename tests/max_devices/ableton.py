@@ -1,0 +1,178 @@
+"""A Live set with our devices in it, played by harness.js in a process of its own: its commands as methods."""
+
+import itertools
+import json
+import selectors
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from max_devices import devices
+from max_devices.build import join
+from tests.bridge.conftest import free_port
+
+HARNESS = Path(__file__).parent / "harness.js"
+WAIT_SECONDS = 30.0
+DEVICES = {device.name: device for device in devices.DEVICES}
+
+Note = dict[str, Any]
+
+
+def drums(count: int, *, every: float = 0.25, **more: Any) -> list[Note]:
+    """That many stiff hits of kick, closed hat and snare, each with what the daemon knows nothing of."""
+    return [
+        {
+            "pitch": (36, 42, 38)[index % 3],
+            "start_time": index // 3 * every,
+            "duration": every / 2,
+            "velocity": 100,
+            "probability": 0.5,
+            "velocity_deviation": 7,
+            "release_velocity": 11,
+            "mpe": index,
+            **more,
+        }
+        for index in range(count)
+    ]
+
+
+class RefusedError(Exception):
+    """What Live, Max or the test's own command would not do."""
+
+
+class Ableton:
+    """A Live set. speed: how many times faster its time runs."""
+
+    def __init__(self, daemon_port: int, *, speed: float = 1.0):
+        self.daemon_port, self.speed = daemon_port, speed
+        self._ids = itertools.count(1)
+        self._node = subprocess.Popen(
+            ["node", "--expose-internals", str(HARNESS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._node.stdout is not None
+        self._selector, self._buffer = selectors.DefaultSelector(), b""
+        self._selector.register(self._node.stdout, selectors.EVENT_READ)
+        self.devices: list[Device] = []
+
+    def close(self) -> None:
+        for device in list(self.devices):
+            device.close()
+        assert self._node.stdin is not None
+        self._node.stdin.close()
+        self._node.wait(10)
+
+    def ask(self, command: str, **settings: Any) -> Any:
+        """One command and what came of it."""
+        assert self._node.stdin is not None
+        number = next(self._ids)
+        self._node.stdin.write(json.dumps({"ask": number, "command": command, **settings}).encode() + b"\n")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            answer = json.loads(self._line(deadline, settings))
+            if answer["ask"] == number:
+                break
+        if "error" in answer:
+            raise RefusedError(answer["error"])
+        return answer.get("value")
+
+    def _line(self, deadline: float, settings: dict[str, Any]) -> bytes:
+        while b"\n" not in self._buffer:
+            if not self._selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError(f"{settings}\n{[device.shown() for device in self.devices]}")
+            assert self._node.stdout is not None
+            content = self._node.stdout.read(1 << 20)
+            assert content, "the harness has died"
+            self._buffer += content
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def load(self, name: str, **saved: float) -> "Device":
+        """A device on the first track, with the values that the set has saved; not yet told that Live is there."""
+        made, device = DEVICES[name], Device(self, f"device{next(self._ids)}")
+        boxes = [box for box in made.patcher().boxes if box.name]
+        values: dict[str, float] = {box.name: box.parameter.initial or 0 for box in boxes if box.parameter}
+        values |= {"port": free_port(), "daemon_port": self.daemon_port, **saved}
+        self.ask(
+            "load",
+            name=device.name,
+            code=join(made).decode(),
+            boxes={box.name: box.what for box in boxes},
+            saved=values,
+            speed=self.speed,
+            daemon_port=self.daemon_port,
+            args=[made.tool] if made.tool else [],
+        )
+        self.devices.append(device)
+        return device
+
+    def connected(self, name: str, **saved: float) -> "Device":
+        """A device that has found the daemon and knows its verbs and styles."""
+        device = self.load(name, **saved).start()
+        device.until("line", "Connected: drummer")
+        device.ask("until_true", expression="osc.styles.length > 0 && osc.verbs.length > 0")
+        return device
+
+    def clip(self, notes: list[Note] | None = None, **place: Any) -> int:
+        """A clip, now in the detail view."""
+        return int(self.ask("clip", notes=notes or [], **place))
+
+    def notes(self, clip: int) -> list[Note]:
+        """The notes of a clip, in the order in which Live reads them out."""
+        found: list[Note] = self.ask("notes", id=clip)
+        return sorted(found, key=lambda note: (note["start_time"], note["pitch"]))
+
+    def state(self) -> dict[str, Any]:
+        """undo_steps, calls, ignored, deleted, tracks, detail."""
+        state: dict[str, Any] = self.ask("state")
+        return state
+
+    def traffic(self) -> dict[str, Any]:
+        """symbols, largest (bytes), most_atoms, sent, heard, messages (the last 500 to the daemon)."""
+        traffic: dict[str, Any] = self.ask("traffic")
+        return traffic
+
+
+class Device:
+    """One of our devices on a track."""
+
+    def __init__(self, ableton: Ableton, name: str):
+        self.ableton, self.name = ableton, name
+
+    def ask(self, command: str, **settings: Any) -> Any:
+        return self.ableton.ask(command, name=self.name, **settings)
+
+    def start(self) -> "Device":
+        self.ask("start")
+        return self
+
+    def press(self, button: str) -> None:
+        self.ask("press", button=button)
+
+    def set(self, **controls: float) -> None:
+        for control, value in controls.items():
+            self.ask("set", control=control, value=value)
+
+    def until(self, box: str, says: str, *, silent: bool = False) -> None:
+        """Wait until a box shows a text; silent: until it no longer does."""
+        self.ask("until", box=box, says=says, silent=silent)
+
+    def shown(self) -> dict[str, Any]:
+        shown: dict[str, Any] = self.ask("shown")
+        return shown
+
+    def text(self, box: str) -> str:
+        return str(self.shown().get(box, {}).get("set", ""))
+
+    def errors(self) -> list[str]:
+        errors: list[str] = self.ask("errors")
+        return errors
+
+    def close(self) -> None:
+        """Take it off the track; whatever its script did wrong fails the test."""
+        self.ableton.devices.remove(self)
+        errors = self.ask("close")
+        assert not errors, "\n".join(errors)

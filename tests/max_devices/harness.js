@@ -1,0 +1,103 @@
+// Plays Ableton Live for the tests: reads commands from stdin and answers on stdout, a JSON line each.
+// Run with --expose-internals: the parser that says what ES5 is comes with Node.
+"use strict";
+
+const readline = require("readline");
+const acorn = require("internal/deps/acorn/acorn/dist/acorn");
+const { Live } = require("./live.js");
+const { Device } = require("./max.js");
+
+const traffic = { symbols: new Set(), largest: 0, most_atoms: 0, sent: 0, heard: 0, messages: [] };
+const devices = {};
+let live = new Live();
+let waiting = [];
+
+function look() { // whoever waits for something to be shown is answered as soon as it is
+  const met = waiting.filter((each) => each.met());
+  waiting = waiting.filter((each) => !met.includes(each));
+  met.forEach((each) => each.end());
+}
+
+const commands = {
+  live: (settings) => {
+    live = new Live(settings);
+  },
+  load: ({ name, code, ...settings }) => {
+    acorn.parse(code, { ecmaVersion: 5 });
+    const version = live.version;
+    devices[name] = new Device({ live, version, track: "live_set tracks 0", told: look, traffic, ...settings });
+    devices[name].load(code);
+  },
+  start: ({ name }) => devices[name].start(),
+  close: ({ name }) => {
+    devices[name].close();
+    const { errors } = devices[name];
+    delete devices[name];
+    return errors;
+  },
+  press: ({ name, button }) => devices[name].press(button),
+  set: ({ name, control, value }) => devices[name].set(control, value),
+  message: ({ name, inlet, selector, atoms }) => devices[name].message(inlet, selector, atoms),
+  lose: ({ name, out = [], in: heard = [] }) => {
+    const { lose } = devices[name];
+    devices[name].lose = { out, in: heard };
+    return lose; // what was to be lost and is still to come
+  },
+  shown: ({ name }) => devices[name].shown,
+  values: ({ name }) => devices[name].values,
+  errors: ({ name }) => devices[name].errors,
+  table: ({ name }) => {
+    const { device } = devices[name].context;
+    const keys = (each) => Object.keys(each || {});
+    const { name: called, parameters, buttons, displays } = device;
+    return { name: called, parameters: keys(parameters), buttons: keys(buttons), displays };
+  },
+  evaluate: ({ name, expression }) => devices[name].evaluate(expression),
+  tool: ({ name, notes, start = 0, end = 8 }) => {
+    devices[name].tool = { notes, start, end };
+    devices[name].tool_cycle();
+    return devices[name].answer;
+  },
+  tool_answer: ({ name }) => devices[name].answer,
+  clip: (settings) => live.add_clip(settings),
+  notes: ({ id }) => live.state.clips[id].notes,
+  clip_state: ({ id }) => live.state.clips[id],
+  view: ({ id }) => live.view(id),
+  delete: ({ id }) => live.delete_clip(id),
+  edit: ({ id, ...what }) => live.edit(id, what),
+  undo: () => live.undo(),
+  state: () => ({
+    undo_steps: live.undo_steps_made.length, calls: live.calls, ignored: live.ignored, deleted: live.deleted,
+    tracks: live.state.tracks, detail: live.state.detail,
+  }),
+  traffic: () => ({ ...traffic, symbols: [...traffic.symbols] }),
+};
+
+function until_true({ name, expression }, end) {
+  const timer = setInterval(() => {
+    if (!devices[name].evaluate(expression)) return;
+    clearInterval(timer);
+    end();
+  }, 5);
+}
+
+function until({ name, box, says, silent }, end) { // box shows, or no longer shows, that text
+  const met = () => {
+    const { set, int } = devices[name].shown[box] || {};
+    return String(set === undefined ? int : set).includes(says) !== Boolean(silent);
+  };
+  waiting.push({ met, end });
+  look();
+}
+
+readline.createInterface({ input: process.stdin }).on("line", (line) => {
+  const { ask, command, ...settings } = JSON.parse(line);
+  const reply = (content) => process.stdout.write(`${JSON.stringify({ ask, ...content })}\n`);
+  if (command === "until") return until(settings, () => reply({}));
+  if (command === "until_true") return until_true(settings, () => reply({}));
+  try {
+    return reply({ value: commands[command](settings) });
+  } catch (error) {
+    return reply({ error: String((error && error.stack) || error) });
+  }
+}).on("close", () => process.exit());

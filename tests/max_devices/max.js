@@ -1,0 +1,402 @@
+// A strict fake of Max round one js object: its globals, its patcher, its two kinds of UDP object on real sockets.
+// The script sees ES5 and nothing more. Every text that Max would keep as a symbol is counted.
+"use strict";
+
+const dgram = require("dgram");
+const vm = require("vm");
+
+const HOST = "127.0.0.1";
+const MOST_ATOMS = 256;
+const MESSAGES = {
+  "live.comment": ["set"],
+  led: ["int"],
+  "live.menu": ["int", "set", "assign", "_parameter_range"],
+  "live.tab": ["int", "set", "assign"],
+  "live.numbox": ["int", "float", "set", "assign"],
+  "live.dial": ["float", "set", "assign"],
+  "live.text": ["int", "set", "active"],
+  "live.miditool.in": ["bang"],
+};
+const ES5 = {
+  Object: ["create", "defineProperties", "defineProperty", "freeze", "getOwnPropertyDescriptor", "getOwnPropertyNames",
+    "getPrototypeOf", "isExtensible", "isFrozen", "isSealed", "keys", "preventExtensions", "seal"],
+  Array: ["isArray"],
+  Number: ["MAX_VALUE", "MIN_VALUE", "NEGATIVE_INFINITY", "NaN", "POSITIVE_INFINITY"],
+  String: ["fromCharCode"],
+  Date: ["UTC", "now", "parse"],
+  Math: ["E", "LN10", "LN2", "LOG10E", "LOG2E", "PI", "SQRT1_2", "SQRT2", "abs", "acos", "asin", "atan", "atan2",
+    "ceil", "cos", "exp", "floor", "log", "max", "min", "pow", "random", "round", "sin", "sqrt", "tan"],
+};
+const ES5_METHODS = {
+  Array: ["concat", "every", "filter", "forEach", "indexOf", "join", "lastIndexOf", "map", "pop", "push", "reduce",
+    "reduceRight", "reverse", "shift", "slice", "some", "sort", "splice", "toLocaleString", "toString", "unshift"],
+  String: ["charAt", "charCodeAt", "concat", "indexOf", "lastIndexOf", "localeCompare", "match", "replace", "search",
+    "slice", "split", "substr", "substring", "toLocaleLowerCase", "toLocaleUpperCase", "toLowerCase", "toString",
+    "toUpperCase", "trim", "valueOf"],
+};
+const ES5_GLOBALS = ["Object", "Function", "Array", "String", "Boolean", "Number", "Date", "RegExp", "Error",
+  "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError", "Math", "JSON", "NaN",
+  "Infinity", "undefined", "eval", "parseInt", "parseFloat", "isNaN", "isFinite", "decodeURI", "decodeURIComponent",
+  "encodeURI", "encodeURIComponent"];
+
+// OSC as udpsend writes it: whole numbers i, others f, texts s.
+
+function encode(address, atoms) {
+  const tags = atoms.map((atom) => (typeof atom === "string" ? "s" : Number.isInteger(atom) ? "i" : "f")).join("");
+  return Buffer.concat([text(address), text(`,${tags}`), ...atoms.map(encode_atom)]);
+}
+
+function encode_atom(atom) {
+  if (typeof atom === "string") return text(atom);
+  const content = Buffer.alloc(4);
+  if (Number.isInteger(atom)) content.writeInt32BE(atom);
+  else content.writeFloatBE(atom);
+  return content;
+}
+
+function text(content) {
+  const bytes = Buffer.from(content);
+  return Buffer.concat([bytes, Buffer.alloc(4 - (bytes.length % 4))]);
+}
+
+function decode(content) {
+  let at = 0;
+  const read_text = () => {
+    const end = content.indexOf(0, at);
+    const found = content.toString("utf8", at, end);
+    at = end + 4 - (end % 4);
+    return found;
+  };
+  const address = read_text();
+  const tags = read_text().slice(1);
+  const atoms = [...tags].map((tag) => {
+    if (tag === "s") return read_text();
+    at += 4;
+    if (tag === "i") return content.readInt32BE(at - 4);
+    if (tag === "f") return content.readFloatBE(at - 4);
+    throw new Error(`Max knows no OSC type ${tag}`);
+  });
+  return [address, ...atoms];
+}
+
+// One device. told(device): something is shown; traffic: what goes over the wire, of all devices.
+class Device {
+  constructor({ live, boxes, saved, version, track, args, speed, tool, daemon_port, told, traffic }) {
+    Object.assign(this, { live, boxes, version, track, speed, tool, told, traffic });
+    this.values = { ...saved };
+    this.shown = {};
+    this.errors = [];
+    this.loading = true;
+    this.has_live = false;
+    this.timers = new Set();
+    this.dictionaries = {};
+    this.lose = { out: [], in: [] };
+    this.ports = { 0: daemon_port, 2: 0 };
+    this.sender = dgram.createSocket("udp4");
+    this.receiver = null;
+    this.context = this.make_context(args);
+  }
+
+  load(code) {
+    this.run(() => vm.runInContext(code, this.context));
+    this.loading = false;
+    this.inlets = this.context.inlets;
+    this.outlets = this.context.outlets;
+  }
+
+  start() { // the bang of live.thisdevice
+    this.has_live = true;
+    this.message(0, "bang", []);
+  }
+
+  evaluate(expression) {
+    return vm.runInContext(expression, this.context);
+  }
+
+  close() {
+    this.message(0, "notifydeleted", []);
+    if (this.timers.size) this.errors.push("a Task runs on after the device was deleted");
+    this.timers.forEach(clearInterval);
+    this.sender.close();
+    if (this.receiver) this.receiver.close();
+  }
+
+  run(action) {
+    try {
+      return action();
+    } catch (error) {
+      this.errors.push(String((error && error.stack) || error));
+    }
+  }
+
+  // What comes in: a function of that name, else anything.
+  message(inlet, selector, atoms) {
+    if (inlet >= this.inlets) this.errors.push(`a message to inlet ${inlet}`);
+    this.note_symbols([selector, ...atoms]);
+    const { inlet: inlet_before, messagename: name_before } = this.context;
+    Object.assign(this.context, { inlet, messagename: selector });
+    const named = this.context[selector];
+    this.run(() => (typeof named === "function" ? named(...atoms) : this.context.anything(...atoms)));
+    Object.assign(this.context, { inlet: inlet_before, messagename: name_before });
+  }
+
+  set(name, value) { // a person, or Live's automation, moves a control
+    this.values[name] = value;
+    this.message(0, name, [value]);
+  }
+
+  press(name) {
+    if (this.shown[name] && this.shown[name].active === 0) throw new Error(`${name} is greyed`);
+    this.message(0, "press", [name]);
+  }
+
+  note_symbols(atoms) {
+    for (const atom of atoms) {
+      if (typeof atom === "string") this.traffic.symbols.add(atom);
+      else if (typeof atom !== "number" || !Number.isFinite(atom)) throw new Error(`no atom: ${String(atom)}`);
+    }
+  }
+
+  // What goes out
+
+  outlet(number, ...given) {
+    const [selector, ...atoms] = given.flatMap((each) => (Array.isArray(each) ? [...each] : [each]));
+    if (number >= this.context.outlets) throw new Error(`there is no outlet ${number}`);
+    if (typeof selector !== "string") throw new Error(`outlet ${number} without a selector`);
+    this.note_symbols([selector, ...atoms]);
+    if (number === 1) this.listen(selector, atoms);
+    else if (number === 3) this.tool_out(selector, atoms);
+    else if (selector === "port") this.ports[number] = atoms[0];
+    else this.send(number, selector, atoms);
+  }
+
+  send(number, address, atoms) {
+    if (!address.startsWith("/")) throw new Error(`udpsend does not know ${address}`);
+    const content = encode(address, atoms);
+    if (number === 0) {
+      this.traffic.sent += 1;
+      this.traffic.messages = [...this.traffic.messages.slice(-500), [address, ...atoms]];
+      this.count(content, atoms);
+      if (take_one(this.lose.out, address)) return;
+    }
+    this.sender.send(content, this.ports[number], HOST);
+  }
+
+  count(content, atoms) {
+    this.traffic.largest = Math.max(this.traffic.largest, content.length);
+    this.traffic.most_atoms = Math.max(this.traffic.most_atoms, atoms.length + 1);
+  }
+
+  listen(selector, [port]) {
+    if (selector !== "port") throw new Error(`udpreceive does not know ${selector}`);
+    if (this.receiver) this.receiver.close();
+    const socket = dgram.createSocket("udp4");
+    this.receiver = socket;
+    socket.on("error", () => { // udpreceive: could not bind, one line in the console
+      if (this.receiver === socket) this.receiver = null;
+      socket.close();
+    });
+    socket.on("message", (content) => this.hear(content));
+    socket.bind({ address: HOST, port, exclusive: true });
+  }
+
+  hear(content) {
+    const [address, ...atoms] = decode(content);
+    if (address.startsWith("/vae/")) {
+      this.traffic.heard += 1;
+      this.count(content, atoms);
+      if (take_one(this.lose.in, address)) return;
+    }
+    this.message(1, address, atoms);
+  }
+
+  // The patcher
+
+  named(name) {
+    const what = this.boxes[name];
+    if (!what) throw new Error(`no box is named ${name}`);
+    return {
+      message: (selector, ...atoms) => this.tell(name, what, selector, atoms),
+      getvalueof: () => [this.values[name]],
+    };
+  }
+
+  tell(name, what, selector, atoms) {
+    if (!(MESSAGES[what] || []).includes(selector)) throw new Error(`${what} ${name} does not know ${selector}`);
+    if (atoms.length >= MOST_ATOMS) throw new Error(`${name} is sent ${atoms.length} atoms`);
+    this.note_symbols([selector, ...atoms]);
+    if (what === "live.miditool.in") return this.tool_cycle();
+    const shown = (this.shown[name] = this.shown[name] || {});
+    shown[selector] = selector === "set" ? atoms.join(" ") : selector === "_parameter_range" ? atoms : atoms[0];
+    if (["int", "float", "assign"].includes(selector) && this.values[name] !== undefined) {
+      this.values[name] = atoms[0];
+      this.message(0, name, [atoms[0]]); // the box speaks
+    }
+    this.told();
+  }
+
+  // MIDI Tools: notes and context go in, and the answer must come before the bang is over.
+
+  tool_cycle() {
+    this.in_cycle = true;
+    this.answer = null;
+    this.dictionaries.context = { clip: { time_selection_start: this.tool.start, time_selection_end: this.tool.end } };
+    this.dictionaries.notes = { notes: this.tool.notes };
+    this.message(3, "dictionary", ["context"]);
+    this.message(2, "dictionary", ["notes"]);
+    this.in_cycle = false;
+    this.told();
+  }
+
+  tool_out(selector, [name]) {
+    if (selector !== "dictionary" || !this.dictionaries[name]) throw new Error(`live.miditool.out ${selector} ${name}`);
+    if (!this.in_cycle) throw new Error("Received a Note dictionary asynchronously");
+    this.answer = this.dictionaries[name].notes;
+  }
+
+  // The globals of the js object
+
+  make_context(args) {
+    const device = this;
+    const context = vm.createContext({});
+    vm.runInContext(`(${strip_to_es5})`, context)(ES5, ES5_METHODS, ES5_GLOBALS);
+    const started = Date.now();
+    vm.runInContext("Date", context).prototype.getTime = function getTime() {
+      return started + (Date.now() - started) * device.speed;
+    };
+    Object.assign(context, {
+      inlets: 1,
+      outlets: 1,
+      inlet: 0,
+      messagename: "",
+      jsarguments: ["vae.js", ...args],
+      max: { version: "8.6.0" },
+      patcher: { getnamed: (name) => device.named(name) },
+      arrayfromargs: (values) => vm.runInContext("[]", context).concat(Array.from(values)),
+      outlet: (...given) => device.outlet(...given),
+      post: (...words) => device.errors.push(`post: ${words.join(" ")}`),
+      Task: make_task(device),
+      LiveAPI: make_live_api(device),
+      Dict: make_dict(device),
+    });
+    return context;
+  }
+}
+
+function take_one(list, address) { // lose: the addresses of datagrams that are to be lost, each once
+  const at = list.indexOf(address);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
+}
+
+/* global globalThis */
+function strip_to_es5(statics, methods, globals) { // runs inside the script's own world, and saws at its own branch
+  const wipe = (object, keep) => {
+    for (const name of Object.getOwnPropertyNames(object)) {
+      const stays = keep.indexOf(name) >= 0 || ["length", "name", "prototype", "constructor"].indexOf(name) >= 0;
+      if (!stays) delete object[name];
+    }
+  };
+  const { keys } = Object;
+  const all = globalThis;
+  for (const name of keys(methods)) wipe(all[name].prototype, methods[name]);
+  for (const name of keys(statics)) if (name !== "Object") wipe(all[name], statics[name]);
+  for (const name of Object.getOwnPropertyNames(all)) if (globals.indexOf(name) < 0) delete all[name];
+  wipe(Object, statics.Object);
+}
+
+function make_task(device) {
+  return class Task {
+    constructor(action, owner, args = []) {
+      Object.assign(this, { action, owner, args, interval: 500, timer: null });
+    }
+
+    repeat(times) {
+      if (times !== undefined) throw new Error("the fake knows endless repeats alone");
+      this.start(setInterval, this.interval);
+    }
+
+    schedule(delay = 0) {
+      this.start(setTimeout, delay);
+    }
+
+    start(set, delay) {
+      this.cancel();
+      this.timer = set(() => device.run(() => this.action.apply(this.owner, this.args)), delay / device.speed);
+      device.timers.add(this.timer);
+    }
+
+    cancel() {
+      clearInterval(this.timer);
+      device.timers.delete(this.timer);
+    }
+  };
+}
+
+function make_live_api(device) {
+  return class LiveAPI {
+    constructor(...given) {
+      if (device.loading || !device.has_live) throw new Error("LiveAPI before the bang of live.thisdevice");
+      if (typeof given[0] === "function") this.callback = given.shift();
+      device.note_symbols(given);
+      const path = given[0] === "this_device" ? null : String(given[0] || "");
+      this.object = path ? device.live.find(path) : { type: "Device", id: 9000, path: `${device.track} devices 0` };
+      if (this.callback) device.live.observers.push(this);
+    }
+
+    get id() {
+      return String(this.object ? this.object.id : 0);
+    }
+
+    get path() {
+      return this.object ? `"${this.object.path}"` : "";
+    }
+
+    get info() {
+      const names = device.live.functions_of(this.there().type);
+      return [`type ${this.object.type}`, ...names.map((name) => `function ${name}`), "done"].join("\n");
+    }
+
+    there() {
+      if (!this.object) throw new Error("no valid object set");
+      return this.object;
+    }
+
+    get(property) {
+      return device.live.get(this.there(), property);
+    }
+
+    set(property, value) {
+      device.live.set(this.there(), property, value);
+    }
+
+    call(name, ...args) {
+      device.note_symbols([name, ...args.filter((arg) => typeof arg !== "object")]);
+      return device.live.call(this.there(), name, args);
+    }
+
+    getcount(children) {
+      if (children !== "clip_slots") throw new Error(`no children ${children}`);
+      return device.live.state.tracks[Number(/tracks (\d+)/.exec(this.there().path)[1])].slots.length;
+    }
+  };
+}
+
+function make_dict(device) {
+  return class Dict {
+    constructor(name = `u${Object.keys(device.dictionaries).length}`) {
+      if (device.version < 12) throw new Error("the devices for Live 11 need no Dict");
+      this.name = name;
+    }
+
+    parse(content) { // the one JSON text that Max takes
+      device.dictionaries[this.name] = JSON.parse(content);
+    }
+
+    stringify() {
+      return JSON.stringify(device.dictionaries[this.name]);
+    }
+  };
+}
+
+module.exports = { Device, encode, decode };

@@ -54,9 +54,7 @@ def train(
             device=device,
             on_progress=on_progress,
         )
-    console().print(
-        f"{out / card.name}.safetensors and its card; validation {card.training['validation_nats']} nats"
-    )
+    console().print(f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats")
 
 
 @weights.command("list")

@@ -15,6 +15,7 @@ class Recipe:
 
     free_bits, beta and feel_bits, feel_beta weigh the divergence of the pattern, or of all of z, and of the feel;
     tempo_spread and silent_drums are shares, see engine.data.augmentation.
+    expectation: how a drummer's expectations are trained, after all the rest has been.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
     """
@@ -33,6 +34,7 @@ class Recipe:
     rate_floor: float = 1e-5
     decay: float = 0.9999
     clip_norm: float = 1.0
+    expectation: "Recipe | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,15 @@ CONFIGS: dict[str, Config] = {
                 feel_bits=16,
                 feel_beta=0.5,
                 decay=0,
+                expectation=Recipe(
+                    bars=(2,),
+                    tasks={"humanize": 0.5, "partial": 0.1, "transfer": 0.2, "same_feel": 0.2},
+                    batch=128,
+                    epochs=12,
+                    tempo_spread=0.03,
+                    silent_drums=0.06,
+                    decay=0,
+                ),
             ),
             verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary", "groove"),
         ),

@@ -46,8 +46,11 @@ class Resident:
         hits_told: nothing but the feel is wanted, where z has one.
         """
         position = torch.split(positions(heard.shape[1], steps_per_bar).to(heard.device), self.window_steps)
-        windows = zip(torch.split(heard, self.window_steps, dim=1), position, strict=True)
+        windows = list(zip(torch.split(heard, self.window_steps, dim=1), position, strict=True))
         posteriors = [self.model.encode(*window, hits_told=hits_told) for window in windows]
+        if temperature == 0:
+            pairs = zip(posteriors, windows, strict=True)
+            return torch.stack([self.model.expected_z(posterior, part) for posterior, (part, _) in pairs], dim=1)
         mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
         return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
 

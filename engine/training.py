@@ -22,8 +22,8 @@ from engine.data.corpus import read_corpus
 from engine.data.windows import Windows, cut_windows
 from engine.errors import TrainingError
 from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.performer import walk
-from engine.model.tasks import TRAINING_TASKS, autoencode, humanize, nothing_given
+from engine.model.performer import known_of
+from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import Vae
 from engine.prior import Prior, fit_prior
 from engine.registry import Config, Recipe, find_config
@@ -31,7 +31,7 @@ from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 from engine.weights import Card, write_weights
 
 FEWEST_HITS = 1000
-"""With fewer validation hits temperature 0 stays what the head says."""
+"""With fewer validation hits a drummer trusts its expectations as they are."""
 
 BUCKET = 16
 """How many batches are sorted by their hits at once."""
@@ -109,17 +109,31 @@ class Run:
     """One training run: the network, its optimizer, and where it stands."""
 
     def __init__(self, config: Config, datasets: Datasets, out: Path, seed: int, epochs: int, device: str):
-        self.config, self.datasets, self.out, self.seed, self.epochs = config, datasets, out, seed, epochs
+        self.config, self.datasets, self.out, self.seed = config, datasets, out, seed
+        self.recipes, self.stage = [config.recipe], 0
+        if config.recipe.expectation:
+            self.recipes.append(config.recipe.expectation)
+        self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
         self.device = torch.device(device)
         torch.manual_seed(seed)
         self.model = Vae(config.shape).to(self.device)
         self.validation: dict[str, float] = {}
         self.half = _has_bf16(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
-        self.epoch, self.seconds, self.best = 0, 0.0, math.inf
+        self.epoch, self.seconds, self.best = 0, 0.0, [math.inf] * len(self.recipes)
         self.best_state: dict[str, Tensor] = {}
-        smallest = min(datasets.train)
-        self.steps_per_epoch = math.ceil(len(datasets.train[smallest]) / config.recipe.batch)
+        windows = len(datasets.train[min(datasets.train)])
+        self.steps_per_epoch = [math.ceil(windows / recipe.batch) for recipe in self.recipes]
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the stage: first everything is trained, then, where there are any, the expectations alone."""
+        return self.recipes[self.stage]
+
+    @property
+    def steps(self) -> int:
+        """Of all stages."""
+        return int(np.dot(self.epochs, self.steps_per_epoch))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -140,7 +154,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"].cpu())
-        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.stage, self.epoch, self.seconds = state["stage"], state["epoch"], state["seconds"]
         self.best, self.best_state = state["best"], state["best_state"]
 
     def save(self) -> None:
@@ -151,6 +165,7 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
+            "stage": self.stage,
             "epoch": self.epoch,
             "seconds": self.seconds,
             "best": self.best,
@@ -162,28 +177,38 @@ class Run:
     def train(self, on_progress: Callable[[Progress], None]) -> None:
         """All epochs that are left."""
         validation = math.nan
-        while self.epoch < self.epochs:
-            for index, batch in enumerate(self._batches()):
-                began = time.perf_counter()
-                loss = self._step(batch, step=self.epoch * self.steps_per_epoch + index)
-                self.seconds += time.perf_counter() - began
-                done = self.epoch * self.steps_per_epoch + index + 1
-                total = self.epochs * self.steps_per_epoch
-                on_progress(Progress(done, total, self.epoch + 1, self.epochs, loss, validation, self.seconds))
+        while True:
+            if self.epoch == self.epochs[self.stage]:
+                if self.stage + 1 == len(self.recipes):
+                    return
+                self.model.load_state_dict(self.best_state)
+                self.stage, self.epoch = self.stage + 1, 0
+            self._train_epoch(validation, on_progress)
             self.epoch += 1
             validation = self.validate()
-            if validation <= self.best:
-                self.best = validation
+            if validation <= self.best[self.stage]:
+                self.best[self.stage] = validation
                 self.best_state = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
             self.save()
 
+    def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
+        per_epoch = self.steps_per_epoch[self.stage]
+        before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
+        for index, batch in enumerate(self._batches()):
+            began, step = time.perf_counter(), self.epoch * per_epoch + index
+            loss = self._step(batch, step=step)
+            self.seconds += time.perf_counter() - began
+            epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
+            done = before + step + 1
+            on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, self.seconds))
+
     def _batches(self) -> list[Batch]:
         """An epoch's batches, the same for the same seed and epoch."""
-        recipe, chance = self.config.recipe, np.random.default_rng((self.seed, self.epoch))
-        orders = {bars: self._order(windows, chance) for bars, windows in self.datasets.train.items()}
+        recipe, chance = self.recipe, np.random.default_rng((self.seed, self.stage, self.epoch))
+        orders = {bars: self._order(self.datasets.train[bars], chance) for bars in recipe.bars}
         tasks, shares = list(recipe.tasks), np.array(list(recipe.tasks.values()))
         batches = []
-        for _ in range(self.steps_per_epoch):
+        for _ in range(self.steps_per_epoch[self.stage]):
             bars = int(chance.choice(list(orders)))
             task = str(chance.choice(tasks, p=shares / shares.sum()))
             chosen = next(orders[bars])
@@ -194,7 +219,7 @@ class Run:
 
     def _order(self, windows: Windows, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """The windows of each batch in turn, all with about as many hits, so that few wait for many."""
-        batch = self.config.recipe.batch
+        batch = self.recipe.batch
         hits = windows.grooves[..., HITS].sum(axis=(1, 2))
         while True:
             shuffled = np.resize(chance.permutation(len(windows)), -(-len(windows) // batch) * batch)
@@ -205,10 +230,10 @@ class Run:
             yield from chance.permutation(np.concatenate(rows))
 
     def _step(self, batch: Batch, *, step: int) -> float:
-        recipe = self.config.recipe
+        recipe = self.recipe
         self.model.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step, self.epochs * self.steps_per_epoch)
+            group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
         loss = self._losses(batch)["total"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -218,7 +243,7 @@ class Run:
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         """The parts of the loss of one batch."""
-        windows, generator, recipe = batch.windows, batch.generator, self.config.recipe
+        windows, generator, recipe = batch.windows, batch.generator, self.recipe
         groove = torch.from_numpy(windows.grooves[batch.chosen]).to(self.device)
         other = torch.from_numpy(windows.grooves[batch.companions]).to(self.device)
         tempo_bpm = torch.from_numpy(windows.tempo_bpm[batch.chosen]).to(self.device)
@@ -228,6 +253,8 @@ class Run:
         example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
         noise = torch.randn(len(groove), self.config.shape.z, generator=generator).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            if self.stage:
+                return {"total": self.model.expectation_loss(example, groove)}
             return self.model.loss(
                 example,
                 groove,
@@ -242,7 +269,7 @@ class Run:
     def validate(self) -> float:
         """The mean total loss on the validation windows over the recipe's tasks, with fixed chance."""
         self.model.eval()
-        recipe, windows, total = self.config.recipe, self.datasets.validation, 0.0
+        recipe, windows, total = self.recipe, self.datasets.validation, 0.0
         self.validation = {}
         for task, share in recipe.tasks.items():
             generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
@@ -275,51 +302,42 @@ class Run:
             sha256="",
             license="Apache-2.0",
             data="Groove MIDI Dataset, Gillick et al. 2019, CC BY 4.0; official train split, 4/4",
-            command=f"vaebridge train {config.name} --data DATA --seed {self.seed} --epochs {self.epochs}",
+            command=f"vaebridge train {config.name} --data DATA --seed {self.seed} --epochs {self.epochs[0]}",
             training={
                 "date": date.today().isoformat(),
                 "epochs": self.epochs,
-                "steps": self.epochs * self.steps_per_epoch,
+                "steps": self.steps,
                 "minutes": round(self.seconds / 60, 1),
                 "device": self.device.type,
-                "validation_nats": round(self.best, 3),
+                "validation": [round(best, 3) for best in self.best],
                 "windows": {str(bars): len(windows) for bars, windows in self.datasets.train.items()},
-                "recipe": {
-                    key: value for key, value in asdict(config.recipe).items() if not isinstance(value, tuple)
-                },
+                "recipe": _described(config.recipe),
             },
         )
         return write_weights(self.out, tensors, card)
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Fit what temperature 0 makes of a drummer's head and walks: least squares on the validation windows.
+        """How far to trust what is expected where no feel is told: least squares on the validation windows.
 
-        The head has learnt some of the train windows by heart, and is too sure of itself elsewhere.
-        Source: Breiman 1996, Stacked Regressions.
+        Of offset and of velocity alike the slope of the truth on the expectation, about the mean expectation.
         """
         decoder, windows = self.model.decoder, self.datasets.validation
-        if not isinstance(decoder, DrummerDecoder):
+        if not isinstance(decoder, DrummerDecoder) or windows.grooves[..., HITS].sum() < FEWEST_HITS:
             return
-        performer, rows = decoder.performer, []
-        performer.blend[:, 2] = 1
+        expectation, said, true = decoder.performer.expectation, [], []
         for first in range(0, len(windows), 64):
             groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
             tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
-            example = humanize(groove, nothing_given(groove, tempo_bpm))
-            mu = self.model.encode(example.heard, example.given.position[0], hits_told=True).mu
-            feel = mu[:, None, -self.config.shape.feel :].expand(-1, groove.shape[1], -1)
-            path = walk(groove[..., HITS])
-            truth = torch.stack([path.at(groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
-            opinions = performer.opinions(path, feel, groove[..., HITS], example.given)
-            rows.append(torch.stack([torch.ones_like(truth), *opinions, truth], dim=-1)[path.real])
-        hits = torch.cat(rows).double().cpu()
-        if len(hits) < FEWEST_HITS:
-            performer.blend[:] = torch.tensor([0.0, 1.0, 0.0])
-            return
-        for kind in range(2):
-            known, truth = hits[:, kind, :3], hits[:, kind, 3:]
-            performer.blend[kind] = torch.linalg.lstsq(known, truth).solution[:, 0].to(performer.blend)
+            hits, nothing = groove[..., HITS], groove.new_zeros(len(groove), 1, self.config.shape.feel)
+            mean = expectation.opinions(known_of(hits, nothing_given(groove, tempo_bpm)), nothing).mean(dim=0)
+            said.append(mean.transpose(2, 3)[hits > 0])
+            true.append(torch.stack([groove[..., OFFSETS], groove[..., VELOCITIES]], dim=-1)[hits > 0])
+        answers, truth = torch.cat(said), torch.cat(true)
+        centre = answers.mean(dim=0)
+        away = answers - centre
+        expectation.centre[:] = centre
+        expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
 
     @torch.no_grad()
     def prior(self) -> Prior:
@@ -343,6 +361,14 @@ def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as the card holds it."""
+    described = {
+        key: value for key, value in asdict(recipe).items() if not isinstance(value, tuple) and value is not None
+    }
+    return described | ({"expectation": _described(recipe.expectation)} if recipe.expectation else {})
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -78,6 +78,11 @@ class DrummerEncoder(nn.Module):
         return Posterior(torch.cat([pattern.mu, mu], dim=-1), torch.cat([pattern.sigma, sigma], dim=-1))
 
 
+def is_played(heard: Tensor) -> Tensor:
+    """Which of (batch, step, 27) say anything of how their hits are played: (batch,)."""
+    return (heard[..., CLASSES:] != 0).flatten(1).any(dim=1)
+
+
 def _template(heard: Tensor, position: Tensor) -> Tensor:
     """(batch, step, 27) -> what each drum does at each place and on the whole, on average: (batch, 17·27)."""
     bars = F.one_hot(position, POSITIONS).to(heard)

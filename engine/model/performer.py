@@ -2,8 +2,8 @@
 
 Drawn independently the marginals of timing and velocity are right and the joint is wrong: a listener hears it.
 So an LSTM walks the hits in the order of step and class, and draws the offset from 33 bins over -1..1, then the
-velocity from 32 bins over 0..1 given the offset. A head of its own says the mean, which temperature 0 plays: means
-fed back into the walk are not the mean of what it draws.
+velocity from 32 bins over 0..1 given the offset. Temperature 0 plays what a network of its own expects: means fed
+back into the walk are not the mean of what it draws.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS
+from engine.model.expectation import Expectation
 from engine.model.lstm import Array, InitialState, Lstm, State, Stepper, once
 from engine.model.noise import Noise
 from engine.model.plan import Plan
@@ -47,9 +48,6 @@ TEMPLATE = 2 * CLASSES
 
 Static = tuple[Tensor, Tensor, Tensor]
 """What a hit's input has besides the past: drum (batch, hit, 9), z, template and context (batch, hit, 274)."""
-
-WALKS = 8
-"""How many walks temperature 0 asks."""
 
 AHEAD = 4
 """The mean offset and velocity; the beats since the hit before, and whether the same drum was hit a bar ago."""
@@ -99,7 +97,7 @@ class Performer(nn.Module):
     """p(offset, velocity | hits, z, what is given of them), a hit at a time.
 
     A bidirectional LSTM reads all hits, what is known of how they are played, the taps, the position in the bar
-    and the tempo. A head says the mean, of all that and of z; what z says of each drum at each place of the bar, a
+    and the tempo. A head says a mean, of all that and of z; what z says of each drum at each place of the bar, a
     groove template, goes straight into it. Hit input = [past, mean, place, drum, z, template, context]. The past is
     what the mean did not expect, and in training some of it is hidden: else the first hits would tell the walk of
     the feel, and z would not be needed.
@@ -118,8 +116,7 @@ class Performer(nn.Module):
         self.offset_drawn = nn.Embedding(OFFSET_BINS, hidden // 2)
         self.velocity = nn.Linear(hidden // 2, VELOCITY_BINS)
         self.dropout = nn.Dropout(dropout)
-        self.blend: Tensor
-        self.register_buffer("blend", torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]))
+        self.expectation = Expectation(CONTEXT_DEPTH, z, context, dropout=dropout)
 
     def loss(
         self, z: Tensor, target: Tensor, given: Given, *, hidden_share: float | None = None
@@ -151,10 +148,9 @@ class Performer(nn.Module):
         """z (batch, step, z), hits (batch, step, 9) -> the groove (batch, step, 27). temperature 0 is the mean."""
         path = walk(hits)
         if temperature == 0:
-            head, walks = self.opinions(path, z, hits, given)
-            played = self.blend[:, 0] + self.blend[:, 1] * head + self.blend[:, 2] * walks
-            told = torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
-            played = torch.where(path.at(given.played_known)[..., None] > 0, told, played)
+            expected = self.expectation(known_of(hits, given), once(z))
+            played = torch.stack([path.at(expected[..., 0, :]), path.at(expected[..., 1, :])], dim=-1)
+            played = torch.where(path.at(given.played_known)[..., None] > 0, _told(path, given), played)
         else:
             static = self._static(path, once(z), hits, given)
             mean = self._mean(static, _whole(static, path))
@@ -165,27 +161,14 @@ class Performer(nn.Module):
         groove.scatter_add_(1, path.cell[..., None].expand(-1, -1, 3), values)
         return groove.view(*hits.shape, 3).transpose(2, 3).flatten(2)
 
-    def opinions(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """The mean offset and velocity of each hit, as the head says it and as some walks do: two (batch, hit, 2).
-
-        Of each walk what it expects counts, not what it draws. blend says how much of each is the answer.
-        """
-        static = self._static(path, once(z), hits, given)
-        head = self._mean(static, _whole(static, path))
-        if not bool(self.blend[:, 2].any()):
-            return head, head
-        rows = torch.arange(len(hits), device=hits.device).repeat(WALKS)
-        paths, mean, some = Walk(path.cell[rows], path.real[rows]), head[rows], given.rows(rows)
-        static = static[0][rows], static[1][rows], static[2][rows]
-        z = z[rows, 0]
-        chances = [_chance(path, given, 1.0, Noise(i, shared=True, device=z.device)) for i in range(WALKS)]
-        drawn = self._draw(paths, z, static, mean, some, torch.cat(chances))
-        inputs = _inputs(paths, drawn - mean, mean, _whole(static, paths), given.steps_per_bar)
-        hidden = self.lstm.run(inputs, self.initial_state(z))
-        logits = self._logits(hidden, _offset_bin(drawn[..., 0]))
-        values = (torch.from_numpy(each).to(head).clamp(-1, 1) for each in (OFFSETS_OF_BINS, VELOCITIES_OF_BINS))
-        expected = [torch.softmax(each, dim=-1) @ value for each, value in zip(logits, values, strict=True)]
-        return head, torch.stack(expected, dim=-1).view(WALKS, *head.shape).mean(dim=0)
+    def expectation_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
+        """z (batch, z), target (batch, step, 27) -> how wrong it is about the hits not given: (batch,)."""
+        hits = target[..., HITS]
+        opinions = self.expectation.opinions(known_of(hits, given), z[:, None])
+        truth = torch.stack([target[..., OFFSETS], target[..., VELOCITIES]], dim=2)
+        weights = torch.tensor(MEAN_WEIGHTS).to(truth)[:, None]
+        wrong = ((opinions - truth) ** 2 * weights).sum(dim=3) * (hits * (1 - given.played_known))
+        return wrong.mean(dim=0).sum(dim=(1, 2))
 
     def _logits(self, hidden: Tensor, offset_bin: Tensor) -> tuple[Tensor, Tensor]:
         """Of the bins of offset, and of velocity given the offset: (batch, hit, 33), (batch, hit, 32)."""
@@ -194,8 +177,7 @@ class Performer(nn.Module):
 
     def _draw(self, path: Walk, z: Tensor, static: Static, mean: Tensor, given: Given, chance: Tensor) -> Tensor:
         """z (batch, z), the mean and the chance of each hit -> its offset and velocity (batch, hit, 2)."""
-        told = torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
-        told = torch.where(path.at(given.played_known)[..., None] > 0, told, torch.nan)
+        told = torch.where(path.at(given.played_known)[..., None] > 0, _told(path, given), torch.nan)
         ahead = (mean, _place(path, given.steps_per_bar), *static)
         return self._walk(path, ahead, self.initial_state(z), told, chance, given.steps_per_bar * CLASSES)
 
@@ -266,11 +248,7 @@ class Performer(nn.Module):
 
         z (batch, step, z) becomes (batch, hit, z); one that stays the same stays (batch, 1, z).
         """
-        position = F.one_hot(given.position, 16).to(hits)
-        tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-        known = given.played_known * hits
-        told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
-        context, _ = self.context(torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1))
+        context, _ = self.context(known_of(hits, given))
         template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
         rest = torch.cat([template, context], dim=-1)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
@@ -281,6 +259,20 @@ class Performer(nn.Module):
         drum, _, rest = parts
         template = torch.unflatten(rest[..., :TEMPLATE], -1, (2, CLASSES))
         return self.mean(static) + (template * drum[..., None, :]).sum(dim=-1)  # type: ignore[no-any-return]
+
+
+def known_of(hits: Tensor, given: Given) -> Tensor:
+    """What is known of each step: hits, what is told of them, taps, position, tempo: (batch, step, 59)."""
+    position = F.one_hot(given.position, 16).to(hits)
+    tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
+    known = given.played_known * hits
+    told = [given.groove[..., VELOCITIES] * known, given.groove[..., OFFSETS] * known]
+    return torch.cat([hits, known, *told, given.taps, position, tempo], dim=-1)
+
+
+def _told(path: Walk, given: Given) -> Tensor:
+    """The offset and velocity of each hit that is told: (batch, hit, 2)."""
+    return torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
 
 
 def _chance(path: Walk, given: Given, temperature: float, noise: Noise) -> Tensor:

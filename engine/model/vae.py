@@ -5,12 +5,13 @@ Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428; GrooVAE, Gillick et al.
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.encoder import BidirectionalEncoder, DrummerEncoder, Posterior
+from engine.model.encoder import BidirectionalEncoder, DrummerEncoder, Posterior, is_played
 from engine.model.groove_decoder import GrooveDecoder
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
@@ -79,6 +80,26 @@ class Vae(nn.Module):
         cost = cost + feel_beta * torch.clamp(feel_kl - feel_bits * math.log(2), min=0)
         parts = {**parts, "kl": pattern_kl + feel_kl, "total": sum(parts.values()) + cost}
         return {name: value.mean() for name, value in parts.items()}
+
+    def expectation_loss(self, example: Example, target: Tensor) -> Tensor:
+        """How wrong a drummer's expectations are of a batch, a mean a sequence; nothing else learns from it."""
+        given, told = example.given, bool(example.given.hits_known.all())
+        with torch.no_grad():
+            z = self.expected_z(self.encode(example.heard, given.position[0], hits_told=told), example.heard)
+        performer = cast(DrummerDecoder, self.decoder).performer
+        return performer.expectation_loss(z[:, -self.shape.feel :], target, given).mean()
+
+    def expected_z(self, posterior: Posterior, heard: Tensor) -> Tensor:
+        """What temperature 0 takes for z, of what was heard (batch, step, 27): (batch, z).
+
+        That is mu; but hits alone tell no feel. What the encoder makes of those of its train windows is what it has
+        learnt by heart, and who trusts it there trusts it anywhere.
+        """
+        if not self.shape.feel:
+            return posterior.mu
+        told = torch.ones_like(posterior.mu)
+        told[:, -self.shape.feel :] = is_played(heard)[:, None]
+        return posterior.mu * told
 
     def encode(self, heard: Tensor, position: Tensor, *, hits_told: bool = False) -> Posterior:
         """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).

@@ -47,6 +47,7 @@ def requests() -> Iterator[tuple[str, Request]]:
     yield "humanize, 2 bars, 48 notes", Humanize(clip=two)
     yield "humanize, 2 bars, temperature 0", Humanize(clip=two, temperature=0.0)
     yield "humanize, 16 bars, 384 notes", Humanize(clip=sixteen)
+    yield "humanize, 16 bars, temperature 0", Humanize(clip=sixteen, temperature=0.0)
     yield "groove, 2 bars", Groove(clip=two, feel=two)
     yield "sample, 2 bars", Sample()
     yield "drumify, 2 bars", Drumify(clip=two)
@@ -81,13 +82,18 @@ def bytes_per_second(repeats: int = 2000) -> float:
 
 
 def humanize_bytes(generator: Generator, request: Humanize) -> float:
-    """The bytes of weights that a humanize reads in sequence: recurrent layers a step, the walk a hit."""
+    """The bytes of weights that a humanize reads in sequence: recurrent layers a step, the walk a hit.
+
+    Temperature 0 reads what it needs once.
+    """
     model = generator.resident("drummer").model
+    if request.temperature == 0:
+        needed = (tensor for name, tensor in model.named_parameters() if "expectation" in name)
+        return sum(tensor.nbytes for tensor in needed)
     recurrent = "decoder.performer.context"
     walk = ("lstm.weight_hh", "offset.weight", "velocity_hidden.weight", "velocity.weight")
     steps = int(request.clip.length_beats * 4)
-    hits = 0 if request.temperature == 0 else len(request.clip.notes)
-    total = 0
+    hits, total = len(request.clip.notes), 0
     for name, tensor in model.named_parameters():
         if "weight_hh" in name and name.startswith(recurrent):
             total += tensor.nbytes * steps

@@ -19,7 +19,7 @@ CARD = Card(
     steps_per_bar=16,
     verbs=("sample",),
     sha256="",
-    training={"validation_nats": 3.5},
+    training={"validation": [3.5]},
 )
 
 

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from engine.model import tasks
 from engine.model.encoder import Posterior
+from engine.model.expectation import REACH
 from engine.model.noise import Noise
-from engine.model.performer import OFFSET_BINS, _inputs, _whole, walk
+from engine.model.performer import CONTEXT_DEPTH, OFFSET_BINS, _inputs, _whole, known_of, walk
 from engine.model.plan import later
 from engine.model.vae import Vae
 from engine.registry import CONFIGS
@@ -118,27 +119,63 @@ def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove,
     assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5
 
 
-def test_temperature_0_is_the_blend_of_head_and_walks(drummer, groove, nothing):
-    given, path = tasks.humanize(groove, nothing).given, latent(drummer)[1][..., PATTERN:]
-    order, performer = walk(groove[..., :9]), copy.deepcopy(drummer.decoder.performer)
-    performer.blend[:] = torch.tensor([[0.05, 0.3, 0.5], [0.1, 0.4, 0.2]])
-    head, walks = performer.opinions(order, path, groove[..., :9], given)
-    assert not torch.allclose(head, walks)
+def test_temperature_0_is_what_is_expected_and_what_is_told_is_as_told(drummer, groove, nothing):
+    path, performer = latent(drummer)[1][..., PATTERN:], drummer.decoder.performer
+    known = torch.zeros_like(groove[..., :9])
+    known[..., 2] = 1
+    given = replace(tasks.humanize(groove, nothing).given, played_known=known)
+    expected = performer.expectation(known_of(groove[..., :9], given), path)
     played = performer.decode(path, groove[..., :9], given, temperature=0.0, noise=Noise(1))
-    offset, velocity = order.at(played[..., 18:]), order.at(played[..., 9:18])
-    real = order.real
-    torch.testing.assert_close(offset[real], (0.05 + 0.3 * head + 0.5 * walks)[..., 0].clamp(-1, 1)[real])
-    torch.testing.assert_close(velocity[real], (0.1 + 0.4 * head + 0.2 * walks)[..., 1].clamp(0, 1)[real])
+    own = (groove[..., :9] > 0) & (known == 0)
+    torch.testing.assert_close(played[..., 18:][own], expected[..., 0, :].clamp(-1, 1)[own])
+    torch.testing.assert_close(played[..., 9:18][own], expected[..., 1, :].clamp(0, 1)[own])
+    assert torch.equal(played[..., 2::9], groove[..., 2::9])
 
 
-def test_what_the_walks_of_a_row_say_does_not_depend_on_its_neighbours(drummer, groove, nothing):
-    performer, path = copy.deepcopy(drummer.decoder.performer), latent(drummer)[1][..., PATTERN:]
-    performer.blend[:] = torch.tensor([0.0, 0.5, 0.5])
-    given = tasks.humanize(groove, nothing).given
-    hits = groove[..., :9]
-    together = performer.decode(path, hits, given, temperature=0.0, noise=Noise(1))
-    alone = performer.decode(path[2:3], hits[2:3], given.rows(slice(2, 3)), temperature=0.0, noise=Noise(9))
-    torch.testing.assert_close(alone, together[2:3], rtol=1e-4, atol=1e-4)
+def test_what_is_expected_is_the_mean_of_all_members(drummer):
+    expectation, steps, z = (
+        drummer.decoder.performer.expectation,
+        torch.randn(2, 32, CONTEXT_DEPTH),
+        torch.randn(2, 1, 32),
+    )
+    opinions = expectation.opinions(steps, z)
+    assert not torch.allclose(opinions[0], opinions[1])
+    torch.testing.assert_close(expectation(steps, z), opinions.mean(dim=0))
+
+
+def test_what_no_feel_is_told_of_is_drawn_towards_the_centre(drummer):
+    expectation = copy.deepcopy(drummer.decoder.performer.expectation)
+    expectation.centre[:], expectation.trust[:] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.0])
+    steps, z = torch.randn(2, 32, CONTEXT_DEPTH), torch.zeros(2, 1, 32)
+    z[1] = 1
+    mean, answer = expectation.opinions(steps, z).mean(dim=0), expectation(steps, z)
+    torch.testing.assert_close(answer[0, :, 0], 0.1 + 0.5 * (mean[0, :, 0] - 0.1))
+    torch.testing.assert_close(answer[0, :, 1], torch.full_like(mean[0, :, 1], 0.5))
+    torch.testing.assert_close(answer[1], mean[1])
+
+
+def test_hits_alone_tell_temperature_0_no_feel(drummer, groove, nothing):
+    heard = groove.clone()
+    heard[0, :, 9:] = 0
+    position = nothing.position[0]
+    posterior = drummer.encode(heard, position)
+    z = drummer.expected_z(posterior, heard)
+    assert not z[0, PATTERN:].any()
+    assert torch.equal(z[0, :PATTERN], posterior.mu[0, :PATTERN])
+    assert torch.equal(z[1:], posterior.mu[1:])
+
+
+def test_a_long_clip_is_heard_in_windows_and_a_short_one_whole(drummer):
+    expectation = drummer.decoder.performer.expectation
+    steps, z = torch.randn(2, 3 * REACH - 5, CONTEXT_DEPTH), torch.randn(2, 1, 32)
+    heard = expectation(steps, z)
+    assert heard.shape[:2] == steps.shape[:2]
+    half, quarter = REACH // 2, REACH // 4
+    torch.testing.assert_close(heard[:, :half], expectation(steps[:, :REACH], z)[:, :half])
+    middle = expectation(steps[:, quarter : quarter + REACH], z)
+    torch.testing.assert_close(heard[:, half:REACH], middle[:, quarter : 3 * quarter])
+    rest = steps.shape[1] % half
+    torch.testing.assert_close(heard[:, -rest:], expectation(steps[:, -REACH:], z)[:, -rest:])
 
 
 def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):

@@ -1,3 +1,5 @@
+import math
+
 import mido
 import pytest
 import torch
@@ -50,7 +52,7 @@ def test_every_configuration_learns(corpus, tmp_path, name):
     run = Run(config, load_datasets(config, corpus, 4), tmp_path, 1, 2, "cpu")
     before = run.validate()
     run.train(lambda _: None)
-    assert run.best < before
+    assert run.best[0] < before
 
 
 def test_the_same_seed_is_the_same_run(corpus, trained, tmp_path):
@@ -96,17 +98,45 @@ def test_an_unknown_configuration_is_answered_with_the_known_ones(corpus, tmp_pa
         train("nothing", data=corpus, out=tmp_path)
 
 
-def test_a_few_validation_hits_do_not_settle_temperature_0(trained):
-    head_alone = torch.tensor([[0.0, 1.0, 0.0]] * 2)
-    assert torch.equal(tensors(trained[0])["decoder.performer.blend"].float(), head_alone)
+def test_expectations_are_trained_last_and_alone(corpus, tmp_path):
+    config = find_config("drummer")
+    torch.manual_seed(0)
+    run = Run(config, load_datasets(config, corpus, 24), tmp_path, 1, 1, "cpu")
+    seen = []
+    run.train(lambda progress: seen.append(({**run.model.state_dict()}, run.stage, progress)))
+    assert [stage for _, stage, _ in seen] == [0] * run.steps_per_epoch[0] + [1] * run.steps_per_epoch[1]
+    assert [progress.step for _, _, progress in seen] == list(range(1, run.steps + 1))
+    assert run.best[1] < math.inf
 
 
-def test_many_validation_hits_settle_temperature_0(corpus, tmp_path, monkeypatch):
+def test_the_last_stage_changes_nothing_but_the_expectations(corpus, tmp_path):
+    config = find_config("drummer")
+    torch.manual_seed(0)
+    run = Run(config, load_datasets(config, corpus, 24), tmp_path, 1, 1, "cpu")
+    before: dict[str, torch.Tensor] = {}
+
+    def remember(_: object) -> None:
+        if run.stage == 0:
+            before.update({key: value.clone() for key, value in run.model.state_dict().items()})
+
+    run.train(remember)
+    after = run.best_state
+    changed = {key for key in after if not torch.equal(after[key], before[key])}
+    assert changed
+    assert all("expectation" in key for key in changed)
+
+
+def test_a_few_validation_hits_do_not_settle_what_to_trust(trained):
+    trust = tensors(trained[0])["decoder.performer.expectation.trust"]
+    assert torch.equal(trust.float(), torch.ones(2))
+
+
+def test_many_validation_hits_settle_what_to_trust(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "FEWEST_HITS", 10)
     train("drummer", data=corpus, out=tmp_path, epochs=1, max_windows=8)
-    blend = tensors(tmp_path)["decoder.performer.blend"].float()
-    assert torch.isfinite(blend).all()
-    assert (blend[:, 2] != 0).all()
+    settled = tensors(tmp_path)
+    assert not torch.equal(settled["decoder.performer.expectation.trust"].float(), torch.ones(2))
+    assert settled["decoder.performer.expectation.centre"].float().abs().min() > 0
 
 
 def test_a_report_has_a_row_for_each_baseline_and_each_model(corpus, trained):

@@ -29,6 +29,9 @@ SAMPLES = 4000
 
 EPOCHS, BATCH, RATE = 12, 64, 2e-3
 
+SURE = 0.99
+"""A judge whose AUC at the exam is above this has nothing more to learn."""
+
 Play = Callable[[Windows, int], Array]
 """(windows, seed) -> other grooves on the windows, [window, step, 27]."""
 
@@ -150,6 +153,8 @@ def _taught(lesson: Samples, exam: Samples, size: int, seed: int) -> Judge:
         mark = auc(logits[exam.played.numpy() > 0], logits[exam.played.numpy() == 0])
         if mark > best:
             best, state = mark, {key: value.clone() for key, value in judge.state_dict().items()}
+        if mark > SURE:
+            break
     judge.load_state_dict(state)
     return judge
 

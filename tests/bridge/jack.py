@@ -1,9 +1,11 @@
 """A JACK server of the tests' own, without a sound card, and the programs that come with it."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 PATIENCE_SECONDS = 10
@@ -21,6 +23,7 @@ class Jack:
         self.name = f"vb{os.getpid()}"
         self.environment = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
         self._programs: list[subprocess.Popen[bytes]] = []
+        _forget_the_dead()
         self.start()
 
     def start(self) -> None:
@@ -116,6 +119,17 @@ class Jack:
 
     def _all(self) -> Mapping[str, str]:
         return {**os.environ, **self.environment}
+
+
+@cache
+def _forget_the_dead() -> None:
+    """Once, and where no server runs, delete the data base of properties that all servers of a user share.
+
+    What was killed may have left locks in it, which make clients hang, or end them.
+    """
+    if subprocess.run(["pgrep", "-x", "jackd"], stdout=subprocess.DEVNULL, check=False).returncode:
+        for left in Path("/dev/shm").glob("jack_db-*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def end(program: subprocess.Popen[bytes]) -> None:

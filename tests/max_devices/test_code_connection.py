@@ -27,7 +27,7 @@ def taken(first: int) -> socket.socket:
             other.close()
         else:
             return other
-    pytest.skip("every reply port is in use here")
+    pytest.fail("every reply port is in use here")
 
 
 def played_once(ableton: Ableton, clip: int, count: int) -> None:

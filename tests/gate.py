@@ -1,6 +1,5 @@
 """The one gate, the same by hand and in CI: `python -m tests.gate`; arguments go to pytest."""
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +18,7 @@ def main() -> int:
     failed = []
     for check in CHECKS:
         arguments = sys.argv[1:] if check == ("pytest",) else []
-        code = _run(root, *check, *arguments)
-        if code < 0:  # seen once: pytest gone without a word, in a test that kills the JACK server
-            sys.stderr.write(f"{check[0]} was ended by {signal.Signals(-code).name}: once more\n")
-            code = _run(root, *check, *arguments)
-        if code:
+        if code := _run(root, *check, *arguments):
             failed.append(f"{' '.join(check)} ({code})")
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")

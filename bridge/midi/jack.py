@@ -4,6 +4,9 @@ RtMidi does not tell when its server has gone, and waits for ever in a send once
 """
 
 import ctypes
+import os
+import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,21 +29,24 @@ PATIENCE_SECONDS = 0.5
 
 
 class JackServer:
-    """A client without ports. It must be closed, like all others, before a server that died is opened again."""
+    """A client without ports. It must be closed, like all others, before a server that died is opened again.
+
+    gone says whether the server has died; on_gone is called then, from a thread of this object's own.
+    """
 
     def __init__(self, name: str, on_gone: Callable[[], None]):
         self._library = find_library()
         self._client = self._library.jack_client_open(name.encode(), NO_START_SERVER, None)
         if not self._client:
             raise PortError("no JACK server runs")
-        self.gone = False
-
-        def say_gone(_: object) -> None:
-            self.gone = True
-            on_gone()
-
-        self._say_gone = SHUTDOWN(say_gone)  # kept: JACK calls it from a thread of its own
-        self._library.jack_on_shutdown(self._client, self._say_gone, None)
+        self.gone, self._closed, self._on_gone = False, False, on_gone
+        # No Python in JACK's threads: jack_client_close cancels them, and one that is cancelled while it waits for
+        # Python's lock leaves the lock taken for ever. So all that JACK does when its server dies is close a pipe.
+        self._ear, self._mouth = os.pipe()
+        close = ctypes.cast(ctypes.CDLL(None).close, ctypes.c_void_p)
+        self._library.jack_on_shutdown(self._client, close, self._mouth)
+        self._thread = threading.Thread(target=self._wait, name="jack", daemon=True)
+        self._thread.start()
 
     def frames(self) -> int:
         """The server's clock, modulo FRAMES_WRAP. It stands still when the server died or hangs."""
@@ -62,6 +68,17 @@ class JackServer:
     def close(self) -> None:
         """Leave the server, also if it has gone."""
         self._library.jack_client_close(self._client)
+        self._closed = True
+        if not select.select([self._ear], [], [], 0)[0]:  # else JACK has closed it
+            os.close(self._mouth)
+        self._thread.join()
+        os.close(self._ear)
+
+    def _wait(self) -> None:
+        os.read(self._ear, 1)
+        if not self._closed:
+            self.gone = True
+            self._on_gone()
 
 
 class Room:
@@ -93,12 +110,10 @@ class Room:
             self._bytes -= self._sent.popleft()[1]
 
 
-SHUTDOWN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "jack_client_open": (ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)),
     "jack_client_close": (ctypes.c_int, (ctypes.c_void_p,)),
-    "jack_on_shutdown": (None, (ctypes.c_void_p, SHUTDOWN, ctypes.c_void_p)),
+    "jack_on_shutdown": (None, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)),
     "jack_last_frame_time": (ctypes.c_uint32, (ctypes.c_void_p,)),
     "jack_get_buffer_size": (ctypes.c_uint32, (ctypes.c_void_p,)),
     "jack_set_error_function": (None, (ctypes.c_void_p,)),

@@ -43,7 +43,7 @@ Load = Callable[[str], Any]
 
 
 class MidiSystem:
-    """One API of rtmidi, opened; PortError if it is not there. on_gone is called from a thread of JACK's."""
+    """One API of rtmidi, opened; PortError if it is not there. on_gone may be called from any thread."""
 
     def __init__(self, api: str, on_gone: Callable[[], None], load: Load):
         self.api = api

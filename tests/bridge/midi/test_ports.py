@@ -1,5 +1,4 @@
 import contextlib
-import faulthandler
 import select
 import signal
 import subprocess
@@ -49,14 +48,6 @@ def check_until(ports: MidiPorts, changed: Callable[[tuple[list[str], list[str]]
     while not changed(told := ports.check(time.monotonic())):
         assert time.monotonic() < deadline, told
         time.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def _no_hang() -> Iterator[None]:
-    """A hang in rtmidi holds Python's lock: no other timeout would end it."""
-    faulthandler.dump_traceback_later(120, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture
@@ -148,9 +139,10 @@ def test_arrivals_tell_their_moment_and_their_port(echo: MidiPorts) -> None:
 def test_the_wake_up_lasts_until_all_is_taken(echo: MidiPorts) -> None:
     for _ in range(3):
         echo.send(NOTE)
-    for _ in range(3):
+    heard = []
+    while len(heard) < 3:
         assert select.select([echo], [], [], PATIENCE_SECONDS)[0]
-        assert len(echo.receive(limit=1)) == 1
+        heard += echo.receive(limit=1)  # nothing, where a poke was still on its way
     assert echo.receive() == []
     assert not select.select([echo], [], [], 0)[0]
 

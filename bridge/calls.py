@@ -1,5 +1,6 @@
 """Requests read by the table of protocol.py: from a message to a call, to what it asks of the engine. No I/O."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,13 +10,14 @@ from bridge.osc_packet import Atom, Message
 from bridge.protocol import (
     ATOMS_PER_NOTE,
     CLIP_FIELDS,
-    MAX_NAME_BYTES,
     NOTES_PER_MESSAGE,
+    NUMBERS_PER_MESSAGE,
     PREFIX,
     REPLY_PORT,
     TABLE,
     Argument,
     Verb,
+    has_point,
     settings_of,
     slot_keys,
 )
@@ -26,12 +28,13 @@ from engine.requests import Request
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has been read: its arguments and keys by name, its notes."""
+    """A request that has been read: its arguments and keys by name, its notes, its numbers."""
 
     verb: Verb
     id: int
     values: dict[str, Any]
     notes: tuple[Note, ...] = ()
+    numbers: tuple[float, ...] = ()
 
 
 def parse_id(message: Message) -> int:
@@ -58,10 +61,13 @@ def parse_request(message: Message) -> Call:
         raise RequestError("bad_request", f"{name} needs an id of 1 or more")
     values, rest = _positional(verb, message.arguments[1:])
     notes: tuple[Note, ...] = ()
+    numbers: tuple[float, ...] = ()
     if verb.notes:
         notes, rest = _notes(values["count"], rest)
+    if verb.numbers:
+        numbers, rest = _numbers(values["count"], rest)
     values |= _keys(verb, rest)
-    return Call(verb, number, values, notes)
+    return Call(verb, number, values, notes, numbers)
 
 
 def _positional(verb: Verb, arguments: Sequence[Atom]) -> tuple[dict[str, Any], Sequence[Atom]]:
@@ -100,8 +106,8 @@ def _keys(verb: Verb, arguments: Sequence[Atom]) -> dict[str, Any]:
 def _value(argument: Argument, value: Atom) -> Atom:
     """A value as its type; a whole float is an int, an int a float, and nothing else is anything else."""
     if argument.kind == "s" and isinstance(value, str):
-        if not 0 < len(value.encode()) <= MAX_NAME_BYTES:
-            raise RequestError("bad_request", f"{argument.name} must have 1 to {MAX_NAME_BYTES} bytes")
+        if not 0 < len(value.encode()) <= argument.max_bytes:
+            raise RequestError("bad_request", f"{argument.name} must have 1 to {argument.max_bytes} bytes")
         return value
     if argument.kind != "s" and not isinstance(value, str):
         if argument.kind == "f":
@@ -130,6 +136,20 @@ def _notes(count: int, arguments: Sequence[Atom]) -> tuple[tuple[Note, ...], Seq
     return tuple(_note(*row) for row in rows), arguments[len(atoms) :]
 
 
+def _numbers(count: int, arguments: Sequence[Atom]) -> tuple[tuple[float, ...], Sequence[Atom]]:
+    """As many finite numbers as are said, and what is left."""
+    if not 1 <= count <= NUMBERS_PER_MESSAGE:
+        raise RequestError("bad_request", f"count must be in 1..{NUMBERS_PER_MESSAGE}, not {count}")
+    numbers = tuple(float(_value(NUMBER, atom)) for atom in arguments[:count])
+    if len(numbers) < count:
+        raise RequestError("bad_request", f"count says {count} numbers, there are {len(numbers)}")
+    if not all(map(math.isfinite, numbers)):
+        raise RequestError("bad_request", "the numbers of a z must be finite")
+    return numbers, arguments[count:]
+
+
+NUMBER = Argument("each number of a z", "f")
+
 NOTE_FIELDS = (
     Argument("pitch", "i"),
     Argument("start", "f"),
@@ -150,14 +170,19 @@ def _note(*atoms: Atom) -> Note:
 
 
 def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
-    """What a call asks of the engine, about the clips of slots_of; RequestError if a setting is out of range."""
+    """What a call asks of the engine, about the clips of slots_of; RequestError if a setting is out of range.
+
+    A clip that need not be named may be missing.
+    """
     kind = call.verb.request
     assert kind is not None
     settings = {each.name: call.values[each.name] for each in settings_of(kind) if each.name in call.values}
     if "only" in settings:
         settings["only"] = _pitches(settings["only"])
     names = [each.name for each in fields(kind) if each.name in CLIP_FIELDS]
-    given = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=True))
+    given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
+    if has_point(kind):
+        given["z"] = call.numbers
     try:
         return kind(**settings, **given)
     except EngineError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_models, cli_ports
+from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_latent, cli_models, cli_ports
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
 
@@ -75,6 +75,8 @@ app.command("fill", rich_help_panel=FILES)(cli_files.on_clip(Fill))
 app.command("interpolate", rich_help_panel=FILES)(cli_files.interpolate)
 app.command("vary", rich_help_panel=FILES)(cli_files.on_clip(Vary))
 app.command("groove", rich_help_panel=FILES)(cli_files.groove)
+app.command("encode", rich_help_panel=FILES)(cli_latent.encode)
+app.command("decode", rich_help_panel=FILES)(cli_latent.decode)
 app.command("train", rich_help_panel=MODELS)(cli_models.train)
 app.command("evaluate", rich_help_panel=MODELS)(cli_evaluate.evaluate)
 app.add_typer(cli_models.weights, name="weights", rich_help_panel=MODELS)

@@ -58,7 +58,7 @@ def evaluate(
     from engine.evaluation.showing import show
 
     library, screen = open_library(), console()
-    names = models or list(library.cards)
+    names = models or [name for name, card in library.cards.items() if card.family == "groovae"]
     with screen.status("reading the data") as status:
         if examples or pictures:
             paths = show(

@@ -16,6 +16,7 @@ from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request,
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from engine.clip import Clip
     from engine.midi_file import MidiSong
     from engine.weights import Library
 
@@ -46,7 +47,7 @@ def sample(ctx: typer.Context, output: Output = None, force: Force = False, **se
     """Make new bars."""
     request = request_of(Sample, settings)
     results = generator_of(ctx, request).run(request)
-    _write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
+    write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
 
 
 @with_settings(Humanize)
@@ -100,11 +101,10 @@ def on_clip(kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        from engine.midi_file import clip_from_midi
-
-        request = request_of(kind, settings, clip=clip_from_midi(source, track=track, channel=channel))
+        clip = read_clip(source, verb, settings["model"], track=track, channel=channel)
+        request = request_of(kind, settings, clip=clip)
         results = generator_of(ctx, request).run(request)
-        _write_clips(results, verb, output, force, otherwise=beside(source, verb))
+        write_clips(results, verb, output, force, otherwise=beside(source, verb))
 
     command.__doc__ = kind.__doc__
     return command
@@ -119,11 +119,10 @@ def interpolate(
     **settings: Any,
 ) -> None:
     """Walk from one clip to another, or in the plane between four."""
-    from engine.midi_file import clip_from_midi
-
-    request = request_of(Interpolate, settings, clips=tuple(map(clip_from_midi, sources)))
+    clips = tuple(read_clip(source, "interpolate", settings["model"]) for source in sources)
+    request = request_of(Interpolate, settings, clips=clips)
     results = generator_of(ctx, request).run(request)
-    _write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+    write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
 
 
 def open_generator(config: "Config", request: Request) -> Runs:
@@ -132,13 +131,30 @@ def open_generator(config: "Config", request: Request) -> Runs:
     from engine.weights import Library
 
     generator = Generator(Library(config.weight_folders), device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, generator.library, request))
+    generator.load(request.model or default_model(config, generator.library, verb_of(request)))
     return generator
 
 
-def default_model(config: "Config", library: "Library", request: Request) -> str:
-    """The last of the resident models that has the request's verb, as in the daemon."""
-    verb = verb_of(request)
+def read_clip(
+    source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
+) -> "Clip":
+    """The clip in a file: for a model of grooves its drums, for one of tokens all of its parts."""
+    from bridge.config import Config
+    from engine.midi_file import clip_from_midi, parts_from_midi
+    from engine.weights import Library
+
+    config = Config()
+    library = Library(config.weight_folders)
+    try:
+        card = library.card(model or default_model(config, library, verb))
+    except ModelError:  # a daemon may have models that this folder has not
+        return clip_from_midi(source, track=track, channel=channel)
+    read = clip_from_midi if card.family == "groovae" else parts_from_midi
+    return read(source, track=track, channel=channel)
+
+
+def default_model(config: "Config", library: "Library", verb: str) -> str:
+    """The last of the resident models that has the verb, as in the daemon."""
     able = [name for name in config.models if verb in library.card(name).verbs]
     if not able:
         raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
@@ -192,7 +208,7 @@ def _edit_song(
     show_results(passages, targets)
 
 
-def _write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
+def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
     """Write each clip anew and show the first."""
     from bridge.cli_show import show_clip, show_results
     from engine.midi_file import clip_to_midi

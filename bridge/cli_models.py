@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.training import Progress
     from engine.weights import Library
 
-weights = typer.Typer(help="List, show and verify the weights that are here.", no_args_is_help=True)
+weights = typer.Typer(help="List, show, verify and import weights.", no_args_is_help=True)
 
 Data = Annotated[
     Path,
@@ -29,7 +29,13 @@ Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
 
 def train(
     config: Annotated[str, typer.Argument(help="a configuration of engine/registry.py", show_default=False)],
-    data: Data,
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="a folder or zip of MIDI files, with the splits of its info.csv; again for another",
+            envvar="VAEBRIDGE_DATA",
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="the run's folder; else runs/CONFIG", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="the name of the weights; else CONFIG")] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same run on a CPU")] = 1,
@@ -96,6 +102,33 @@ def verify_weights() -> None:
     console().print(f"{refused.count('')} of {len(library.cards)} models are what their cards say")
     if problems:
         raise typer.Exit(1)
+
+
+@weights.command("import")
+def import_weights(
+    path: Annotated[
+        Path,
+        typer.Argument(help="a folder with weights_manifest.json, or a TensorFlow checkpoint", show_default=False),
+    ],
+    name: Annotated[str, typer.Option(help="what the model is called from now on", show_default=False)],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="the folder; else the first that is searched for weights", show_default=False),
+    ] = None,
+) -> None:
+    """Make a published MusicVAE or GrooVAE checkpoint a model of ours, exact to the last digit."""
+    from bridge.cli_show import console
+    from bridge.config import Config
+    from engine.magenta.importing import import_checkpoint
+
+    out = to or Config().weight_folders[0]
+    card = import_checkpoint(path, name=name, out=out)
+    console().print(
+        f"{out / name}.safetensors and its card: {card.config}, {card.bars} bars, {' '.join(card.verbs)}",
+        markup=False,
+    )
+    for remark in card.data.split("; ")[1:]:
+        console().print(remark, markup=False)
 
 
 def _refusal(library: "Library", name: str) -> str:

@@ -43,16 +43,17 @@ def with_config(config: "type[Config]") -> Callable[[Command], Command]:
 def request_of(kind: type[Request], settings: dict[str, Any], **given: Any) -> Any:
     """The request that flags and clips make up."""
     if "only" in settings:
-        settings = {**settings, "only": _pitches(settings["only"])}
+        settings = {**settings, "only": _pitches(",".join(settings["only"] or ()))}
     return kind(**settings, **given)
 
 
 def config_of(config: "type[Config]", settings: dict[str, Any]) -> "Config":
     """The configuration with the flags that were given."""
-    return config(**{name: value for name, value in settings.items() if value is not None})
+    given = {name: value for name, value in settings.items() if value not in (None, [])}
+    return config(**{name: ",".join(each) if isinstance(each, list) else each for name, each in given.items()})
 
 
-def _pitches(text: str | None) -> tuple[int, ...]:
+def _pitches(text: str) -> tuple[int, ...]:
     """The pitches in a list such as 36,38."""
     try:
         return tuple(int(pitch) for pitch in text.split(",")) if text else ()
@@ -72,12 +73,12 @@ def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Comma
 
 
 def _flag(name: str, kind: Any, default: Any, metadata: Any) -> inspect.Parameter:
-    """One flag; a tuple is written with commas, so are the pairs of a dictionary."""
-    written = WRITTEN.get(get_origin(kind))
+    """One flag; a tuple is written with commas or as several flags, the pairs of a dictionary with commas."""
+    written, plain = WRITTEN.get(get_origin(kind)), list[str] if get_origin(kind) is tuple else str
     shown = f"{metadata['low']}..{metadata['high']}" if "low" in metadata else written
     help_text = metadata["text"].replace("[", r"\[")  # brackets are markup to rich
     option = typer.Option(help=help_text, metavar=shown, show_default=default not in (None, (), {}))
-    annotation = Annotated[(str if written else kind) | None, option]  # type: ignore[valid-type]
+    annotation = Annotated[(plain if written else kind) | None, option]  # type: ignore[valid-type]
     default = None if written else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

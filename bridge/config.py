@@ -63,8 +63,8 @@ class Config(BaseSettings):
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(("drummer",), min_length=1, description="the models to keep in memory, the default last")
-    weight_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (shipped_folder(),), description="the folders of weights; one named earlier wins"
+    weights: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders of weights beside the shipped ones; of one name the earlier wins"
     )
     drum_map: Path | None = Field(None, description="a .toml of instrument = [pitches]; else General MIDI")
     request_timeout_seconds: float = Field(
@@ -82,6 +82,11 @@ class Config(BaseSettings):
         except SettingsError as error:
             raise ConfigError(str(error)) from error
 
+    @property
+    def weight_folders(self) -> tuple[Path, ...]:
+        """All folders of weights, the shipped ones last."""
+        return (*self.weights, shipped_folder())
+
     @field_validator("channel_map", mode="before")
     @classmethod
     def _read_channels(cls, value: object) -> object:
@@ -98,11 +103,19 @@ class Config(BaseSettings):
             raise ValueError("channels are in 1..16")
         return value
 
-    @field_validator("models", "weight_folders", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
+    @field_validator("models", "weights", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A list in an environment variable is written with commas."""
+        """A list in an environment variable or a flag is written with commas."""
         return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+    @field_validator("weights")
+    @classmethod
+    def _check_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        folders = tuple(path.expanduser() for path in value)
+        if missing := [str(path) for path in folders if not path.is_dir()]:
+            raise ValueError(f"there is no folder {missing[0]}")
+        return folders
 
     @classmethod
     def settings_customise_sources(

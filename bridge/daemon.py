@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from typing import Any
 
+from bridge.cards import Cards
 from bridge.channel import Channel
 from bridge.config import Config
 from bridge.controls_file import ControlsFile
@@ -32,7 +33,6 @@ from bridge.service import Service
 from bridge.session import About
 from bridge.slots import Slots
 from bridge.wires import Wires
-from engine.weights import Library
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Daemon:
             version=version_of("vaebridge"),
             boot=1 + secrets.randbelow(LARGEST_BOOT - 1),
             own_port=wire.port,
-            cards=Library(config.weight_folders).cards,
+            look_at_cards=Cards(config.weight_folders).look,
             timeout_seconds=config.request_timeout_seconds,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
@@ -166,7 +166,7 @@ class Daemon:
             logger.warning("%d datagrams came faster than they could be read and are lost", lost)
 
     def _submit(self, now: float) -> None:
-        if job := self._service.jobs.take(now):
+        while job := self._service.jobs.take(now):
             self._model.submit(job)
 
     def _send(self, now: float) -> None:

@@ -1,10 +1,14 @@
-"""What waits for the engine: a bounded queue of jobs, one of which runs. Pure: the daemon carries the messages.
+"""What waits for the engine: a bounded queue of jobs. Pure: the daemon carries the messages.
+
+One request runs at a time, and beside it one model is loaded.
 
 These are the values that cross the pipe between the two processes; either side knows only them.
 """
 
+import itertools
+import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bridge.ledger import Ticket
@@ -23,10 +27,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Ask the engine to make a model resident and the default."""
+    """Ask the engine to make a model resident, and perhaps the default."""
 
     number: int
     name: str
+    default: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,29 @@ class LiveEntry:
     job: Run
 
 
+@dataclass(frozen=True, slots=True)
+class NeededEntry:
+    """A model that is loaded because requests name it, which wait for it."""
+
+    job: Load
+
+
+Begun = Entry | LiveEntry | NeededEntry
+
+TIMES: dict[type[Job], int] = {Run: 1, Load: 5}
+"""A load gives way to the requests, so it may take so many times as long."""
+
+
 class EngineQueue:
-    """At most 64 jobs wait, one runs."""
+    """At most 64 jobs wait; one request runs, one model loads.
+
+    own_numbers are for the jobs that no request is: what the live mode asks, and models that requests wait for.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[Entry] = deque()
-        self.running: Entry | LiveEntry | None = None
-        self.running_since = 0.0
+        self._under_way: dict[type[Job], tuple[Begun, float]] = {}
+        self.own_numbers = itertools.count(-1, -1)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -102,12 +123,27 @@ class EngineQueue:
         """Whether the next job would be the 65th."""
         return len(self._waiting) >= MAX_WAITING
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a request runs."""
+        return Run in self._under_way
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a model is being loaded."""
+        return Load in self._under_way
+
+    def deadline(self, timeout_seconds: float) -> float:
+        """When the first of the jobs under way has run out of its time, inf if there is none."""
+        limits = (since + TIMES[kind] * timeout_seconds for kind, (_, since) in self._under_way.items())
+        return min(limits, default=math.inf)
+
     def put(self, entry: Entry) -> None:
         """Add a job to the end."""
         self._waiting.append(entry)
 
     def remove(self, ticket: Ticket) -> None:
-        """Forget a waiting job; the running one runs to its end, unheard."""
+        """Forget a waiting job; one that is under way goes on to its end, unheard."""
         self._waiting = deque(entry for entry in self._waiting if entry.ticket is not ticket)
 
     def older_of_group(self, entry: Entry) -> list[Entry]:
@@ -115,26 +151,53 @@ class EngineQueue:
         same = (each for each in self._waiting if entry.group and each.group == entry.group)
         return [each for each in same if each.ticket.client is entry.ticket.client]
 
-    def start_next(self, now: float) -> Job | None:
-        """The job that is to run now, if none runs."""
-        if self.running is not None or not self._waiting:
-            return None
-        return self.start(self._waiting.popleft(), now)
+    def begin_next(self, now: float, resident: tuple[str, ...]) -> Job | None:
+        """The first job that can begin now: a load if none is under way, a request if none runs.
 
-    def start(self, entry: Entry | LiveEntry, now: float) -> Job:
-        """Run this one, before those that wait."""
-        self.running, self.running_since = entry, now
+        A request that names a model which is not resident has it loaded and waits for it; others go before it.
+        """
+        for entry in self._waiting:
+            if isinstance(entry.job, Run) and entry.job.request.model not in (None, *resident):
+                if not self.is_loading:
+                    return self.begin_loading(str(entry.job.request.model), now)
+            elif type(entry.job) not in self._under_way:
+                self._waiting.remove(entry)
+                return self.begin(entry, now)
+        return None
+
+    def begin_loading(self, name: str, now: float) -> Job:
+        """Load a model that a request needs; the default stays."""
+        return self.begin(NeededEntry(Load(next(self.own_numbers), name, default=False)), now)
+
+    def begin(self, entry: Begun, now: float) -> Job:
+        """Put this one under way, before those that wait."""
+        self._under_way[type(entry.job)] = entry, now
         return entry.job
 
-    def take_running(self, number: int | None = None) -> Entry | LiveEntry | None:
-        """The running job, which has ended, if it has that number."""
-        entry = self.running
-        if entry is None or number not in (None, entry.job.number):
-            return None
-        self.running = None
-        return entry
+    def take_ended(self, number: int) -> Begun | None:
+        """The job of that number, which has ended."""
+        return next(iter(self._take(lambda entry, _: entry.job.number == number)), None)
+
+    def take_late(self, now: float, timeout_seconds: float) -> list[Begun]:
+        """The jobs that have run out of their time, and are given up."""
+        return self._take(lambda entry, since: since + TIMES[type(entry.job)] * timeout_seconds <= now)
+
+    def take_under_way(self) -> list[Begun]:
+        """What is under way, and ends with the engine."""
+        return self._take(lambda *_: True)
+
+    def take_waiting_for(self, name: str) -> list[Entry]:
+        """The requests that name a model which cannot be had; they leave the queue."""
+        gone = [each for each in self._waiting if isinstance(each.job, Run) and each.job.request.model == name]
+        self._waiting = deque(each for each in self._waiting if each not in gone)
+        return gone
 
     def drain(self) -> Iterator[Entry]:
         """All waiting jobs, which leave the queue."""
         while self._waiting:
             yield self._waiting.popleft()
+
+    def _take(self, wanted: Callable[[Begun, float], bool]) -> list[Begun]:
+        taken = {kind: entry for kind, (entry, since) in self._under_way.items() if wanted(entry, since)}
+        self._under_way = {kind: begun for kind, begun in self._under_way.items() if kind not in taken}
+        return list(taken.values())

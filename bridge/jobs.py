@@ -3,13 +3,12 @@
 The live mode asks here as well, before everybody else. The daemon carries jobs and reports between the processes.
 """
 
-import itertools
 import logging
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bridge.calls import Call, engine_request, slots_of
 from bridge.engine_queue import (
+    Begun,
     EngineQueue,
     Entry,
     Finished,
@@ -17,6 +16,7 @@ from bridge.engine_queue import (
     LiveEntry,
     Load,
     Loaded,
+    NeededEntry,
     Ready,
     Refused,
     Report,
@@ -27,7 +27,7 @@ from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.playing.musician import Musician
 from bridge.protocol import TO_SLOT
-from bridge.replies import format_clip, sorted_clip
+from bridge.replies import format_clip, format_latent, sorted_clip
 from bridge.session import Engine
 from bridge.slots import Slots, checked_size
 from engine.requests import NoteForNote
@@ -54,28 +54,27 @@ class Jobs:
     ):
         self._engine, self._queue, self._ledger, self._slots = engine, queue, ledger, slots
         self._musician, self._card, self._timeout = musician, card, timeout_seconds
-        self._live_numbers = itertools.count(-1, -1)
 
     # What the daemon calls
 
     def take(self, now: float) -> Job | None:
-        """The job that the engine is to run now: what the next bar needs goes before everything that waits."""
-        if not self._engine.ready or self._queue.running is not None:
+        """A job that the engine is to begin now: what the next bar needs goes before everything that waits."""
+        if not self._engine.ready:
             return None
-        request = self._musician.take_request()
+        request = None if self._queue.is_running else self._musician.take_request()
         if request is None:
-            return self._queue.start_next(now)
-        return self._queue.start(LiveEntry(Run(next(self._live_numbers), request)), now)
+            return self._queue.begin_next(now, self._engine.loaded)
+        if request.model not in (None, *self._engine.loaded):
+            self._musician.refused(request, f"{request.model} is not loaded yet")
+            return None if self._queue.is_loading else self._queue.begin_loading(str(request.model), now)
+        return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
 
     def running_too_long(self, now: float) -> bool:
-        """End the running request with a timeout if its time is up; the engine must then be started anew."""
-        if self._queue.running is None or now - self._queue.running_since < self._timeout:
-            return False
-        entry = self._queue.take_running()
-        assert entry is not None
-        if isinstance(entry, Entry):
-            self._ledger.fail(entry.ticket, "timeout", f"it ran for {self._timeout:g} s", now)
-        return True
+        """End what has run out of time with a timeout; the engine must then be started anew."""
+        late = self._queue.take_late(now, self._timeout)
+        for entry in self._asked_for(late):
+            self._ledger.fail(entry.ticket, "timeout", f"it ran for more than {self._timeout:g} s", now)
+        return bool(late)
 
     def report(self, report: Report, now: float) -> None:
         """Take what the engine has to say."""
@@ -85,18 +84,18 @@ class Jobs:
             for problem in report.problems:
                 logger.warning("%s", problem)
             return
-        entry = self._queue.take_running(report.number)
-        if entry is None:
-            return
+        if isinstance(report, Loaded):  # whoever asked for it, it is there
+            self._engine.loaded = report.loaded
+            self._musician.models = tuple(sorted(report.loaded))
+        entry = self._queue.take_ended(report.number)
         if isinstance(entry, LiveEntry):
             self._report_live(entry.job, report, now)
         elif isinstance(report, Refused):
-            self._ledger.fail(entry.ticket, report.code, report.text, now)
-        elif isinstance(report, Loaded):
-            self._engine.loaded = report.loaded
-            self._musician.models = tuple(sorted(report.loaded))
+            for each in self._asked_for([entry] if entry else []):
+                self._ledger.fail(each.ticket, report.code, report.text, now)
+        elif isinstance(entry, Entry) and isinstance(report, Loaded):
             self._ledger.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
-        else:
+        elif isinstance(entry, Entry) and isinstance(report, Finished):
             try:
                 self._finish(entry, report, now)
             except Exception as error:
@@ -106,16 +105,21 @@ class Jobs:
     def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
         """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
         self._engine.ready, self._engine.started, self._engine.down = False, now, why if for_good else ""
-        entry = self._queue.take_running()
+        gone = self._asked_for(self._queue.take_under_way())
         self._musician.engine_died(now)
-        gone = [entry] if isinstance(entry, Entry) else []
         gone += list(self._queue.drain()) if for_good else []
         for each in gone:
             self._ledger.fail(each.ticket, "engine_down", why, now)
 
     def deadline(self) -> float:
-        """When running_too_long is to be asked, inf if nothing runs."""
-        return self._queue.running_since + self._timeout if self._queue.running else math.inf
+        """When running_too_long is to be asked, inf if nothing is under way."""
+        return self._queue.deadline(self._timeout)
+
+    def _asked_for(self, entries: Sequence[Begun]) -> list[Entry]:
+        """Whose requests these jobs are, or wait for these models."""
+        asked = [each for each in entries if isinstance(each, Entry)]
+        needed = [each.job.name for each in entries if isinstance(each, NeededEntry)]
+        return asked + [waiting for name in needed for waiting in self._queue.take_waiting_for(name)]
 
     # What the service calls
 
@@ -166,8 +170,12 @@ class Jobs:
         for index, clip in enumerate(clips):
             for datagram in format_clip(ticket.id, index, clip):
                 self._ledger.send(ticket, datagram)
+        for datagram in format_latent(ticket.id, results.latent):
+            self._ledger.send(ticket, datagram)
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
         about |= {"results": len(clips), "ms": results.ms}
+        if results.latent:
+            about["size"] = len(results.latent)
         if results.as_taps:
             about["as"] = "taps"
         if results.remarks:

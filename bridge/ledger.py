@@ -77,6 +77,21 @@ class Ledger:
         self._open[ticket.number] = ticket
         return ticket
 
+    def recognise(self, ticket: Ticket, content: object, now: float) -> bool:
+        """Say what makes an open ticket's request the same as another; False for a repeat, which ends here.
+
+        That one is answered from memory, or still to be answered.
+        """
+        answer = self.clients.recall(ticket.client, content, now)
+        if answer is None:
+            self.clients.begin(ticket.client, content, now)
+            ticket.content = content
+            return True
+        for datagram in answer.datagrams or ():
+            self.outbox.put(Parcel(datagram, ticket.client.address, 0))
+        self._close(ticket, now)
+        return False
+
     def find(self, client: Client, number: int) -> list[Ticket]:
         """The client's open requests with that id."""
         return [each for each in self._open.values() if each.client is client and each.id == number]

@@ -1,4 +1,6 @@
-"""The other process: builds a generator, says that it is ready, and runs one job at a time until its socket closes.
+"""The other process: builds a generator, says that it is ready, and does its jobs until its socket closes.
+
+It runs one request at a time; a model is loaded on a thread beside them.
 
 The only module of the bridge that brings torch in, and it does so when it runs.
 """
@@ -10,7 +12,9 @@ import pickle
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +22,8 @@ from typing import Any
 from bridge.channel import Channel
 from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report
 from bridge.log import set_up_log
-from bridge.realtime import go_before_others
-from engine.errors import EngineError, ModelError, VaebridgeError, WeightsError
+from bridge.realtime import go_after_others, go_before_others, steady_interpreter
+from engine.errors import EngineError, ModelError, TooLongError, VaebridgeError, WeightsError
 from engine.weights import Library
 
 logger = logging.getLogger(__name__)
@@ -63,15 +67,39 @@ def work(recipe: Recipe, channel: Channel) -> None:
         channel.put(CannotStart(str(error)))
         return
     gc.collect()
-    gc.freeze()
-    channel.put(Ready(str(generator.device), generator.loaded, problems))
+    steady_interpreter()
+    tell = Teller(channel).tell
+    tell(Ready(str(generator.device), generator.loaded, problems))
     while True:
         try:
             jobs = channel.read()
         except EOFError:
             return
         for job in jobs:
-            channel.put(answer(generator, job))
+            if isinstance(job, Load):
+                beside = (generator, job, recipe.weight_folders, tell)
+                threading.Thread(target=load_beside, args=beside, name="load", daemon=True).start()
+            else:
+                tell(answer(generator, job))
+
+
+class Teller:
+    """Puts reports into a channel from several threads, one after the other."""
+
+    def __init__(self, channel: Channel):
+        self._channel, self._turn = channel, threading.Lock()
+
+    def tell(self, report: Report) -> None:
+        """Put one."""
+        with self._turn:
+            self._channel.put(report)
+
+
+def load_beside(generator: Any, job: Load, folders: tuple[Path, ...], tell: Callable[[Report], None]) -> None:
+    """Load a model, warm, while requests run; what has come into the folders since is seen."""
+    go_after_others()
+    generator.library = Library(folders)
+    tell(answer(generator, job))
 
 
 def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
@@ -95,13 +123,14 @@ def answer(generator: Any, job: Job) -> Report:
     try:
         if isinstance(job, Load):
             began = time.perf_counter()
-            generator.load(job.name)
-            generator.warm_up()
+            generator.load(job.name, default=job.default, warm=True)
             ms = (time.perf_counter() - began) * 1000
             return Loaded(job.number, job.name, ms, generator.loaded)
         return Finished(job.number, generator.run(job.request))
     except (ModelError, WeightsError) as error:
         return Refused(job.number, "no_model", str(error))
+    except TooLongError as error:
+        return Refused(job.number, "too_big", str(error))
     except EngineError as error:
         return Refused(job.number, "bad_request", str(error))
     except Exception as error:  # the outermost: a bug in one request must not end the others

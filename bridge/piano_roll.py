@@ -4,13 +4,13 @@ Knows nothing of consoles: the caller says how wide one is and whether it can sh
 """
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.text import Text
 
 from engine.clip import STEPS_PER_BEAT, Clip, Note
+from engine.midi_notes import DRUM_CHANNEL
 from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS
 
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -81,16 +81,16 @@ def drum_name(pitch: int) -> str:
 
 def _roll(grid: Clip, played: Clip) -> Roll:
     """The cells of one clip's positions, with the velocities and times of the other's notes."""
-    name = _namer(grid.notes)
+    names = [drum_name(pitch) if drums else pitch_name(pitch) for drums, pitch in _heard(grid)]
     steps_per_bar = math.ceil(grid.beats_per_bar * STEPS_PER_BEAT)
     last = grid.bars * steps_per_bar - 1
     cells: dict[tuple[str, int], Hit] = {}
-    for stiff, note in zip(grid.notes, played.notes, strict=True):
+    for name, stiff, note in zip(names, grid.notes, played.notes, strict=True):
         step = min(max(0, math.floor(_step_in_bars(grid, stiff) + 0.5)), last)
         late_ms = round((note.start_beats - stiff.start_beats) * 60_000 / grid.tempo_bpm)
         if not note.mute:
-            cells.setdefault((name(note.pitch), step), Hit(note.velocity, late_ms))
-    rows = tuple(dict.fromkeys(name(pitch) for pitch in _top_down(grid.notes)))
+            cells.setdefault((name, step), Hit(note.velocity, late_ms))
+    rows = tuple(dict.fromkeys(name for _, name in sorted(zip(map(_height, _heard(grid)), names, strict=True))))
     return Roll(cells, rows, steps_per_bar, grid.bars)
 
 
@@ -101,18 +101,19 @@ def _step_in_bars(clip: Clip, note: Note) -> float:
     return bar * steps_per_bar + (note.start_beats - bar * clip.beats_per_bar) * STEPS_PER_BEAT
 
 
-def _namer(notes: Sequence[Note]) -> Callable[[int], str]:
-    """How the rows are called: instruments where most notes are drums, else pitches."""
-    pitches = np.array([note.pitch for note in notes], dtype=np.int64)
-    return drum_name if GENERAL_MIDI.is_drums(pitches) else pitch_name
+def _heard(clip: Clip) -> list[tuple[bool, int]]:
+    """Whether each note is a drum, and its pitch. Its part says so, else the pitches of most."""
+    pitches = np.array([note.pitch for note in clip.notes], dtype=np.int64)
+    drums = [not clip.parts and GENERAL_MIDI.is_drums(pitches)] * len(pitches)
+    for part in clip.parts:
+        drums[part.first : part.first + part.count] = [part.channel == DRUM_CHANNEL] * part.count
+    return list(zip(drums, pitches.tolist(), strict=True))
 
 
-def _top_down(notes: Sequence[Note]) -> list[int]:
-    """The pitches in the order of rows: cymbals over toms over hats over snare and kick, or high over low."""
-    pitches = {note.pitch for note in notes}
-    if _namer(notes) is pitch_name:
-        return sorted(pitches, reverse=True)
-    return sorted(pitches, key=lambda pitch: int(GENERAL_MIDI.class_of[pitch]), reverse=True)
+def _height(heard: tuple[bool, int]) -> tuple[bool, int]:
+    """Rows from the top: high over low, then cymbals over toms over hats over snare and kick."""
+    drums, pitch = heard
+    return drums, -int(GENERAL_MIDI.class_of[pitch]) if drums else -pitch
 
 
 def _room(width: int) -> int:

@@ -4,7 +4,7 @@ calls.py reads requests by it, replies.py writes what goes back. The contract is
 stands is never changed, only extended.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from engine.clip import Clip
@@ -15,7 +15,9 @@ PREFIX = "/vae/"
 PROTOCOL_VERSION = 1
 NOTES_PER_MESSAGE = 48
 ATOMS_PER_NOTE = 5
-MAX_NAME_BYTES = 64
+NUMBERS_PER_MESSAGE = 128
+MAX_LATENT = 4096
+MAX_NAME_BYTES, MAX_TEXT_BYTES = 64, 200
 MAX_NOTES = 4096
 LESSON_SECONDS = 20.0
 """How long learn waits for a control that moves."""
@@ -25,20 +27,21 @@ Kind = Literal["i", "f", "s"]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A positional argument or a key, and its type on the wire: i, f or s."""
+    """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes."""
 
     name: str
     kind: Kind
     text: str = ""
     required: bool = False
+    max_bytes: int = MAX_NAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
     """One address. notes: whether (pitch start duration velocity mute)×count follows the positional arguments.
 
-    answers_as is the verb in its done or fail; needs_id: whether id 0 is refused; while_warming_up: whether it is
-    answered before the models are ready; request: what it asks of the engine.
+    numbers: whether count floats do. answers_as is the verb in its done or fail; needs_id: whether id 0 is refused;
+    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Verb:
     positional: tuple[Argument, ...] = ()
     keys: tuple[Argument, ...] = ()
     notes: bool = False
+    numbers: bool = False
     answers_as: str = ""
     needs_id: bool = False
     while_warming_up: bool = False
@@ -64,6 +68,7 @@ METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tem
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
+SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
 
 def _need(name: str, kind: Kind, text: str = "") -> Argument:
@@ -74,12 +79,20 @@ def _music(name: str, request: type[Request]) -> Verb:
     """A verb of the engine: its keys are the request's settings, and the slots of its clips."""
     hints = get_type_hints(request)
     settings = [
-        Argument(each.name, _kind(hints[each.name]), each.metadata["text"]) for each in settings_of(request)
+        Argument(
+            each.name,
+            _kind(hints[each.name]),
+            each.metadata["text"],
+            max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
+        )
+        for each in settings_of(request)
     ]
     slots = slot_keys(request)
-    keep = () if any(key.name == TO_SLOT.name for key in slots) else (TO_SLOT,)
+    size = (SIZE,) if has_point(request) else ()
+    keep = () if name == "encode" or any(key.name == TO_SLOT.name for key in slots) else (TO_SLOT,)
     text = (request.__doc__ or "").split("\n")[0]
-    return Verb(name, text, keys=(*slots, *settings, *keep, GROUP), request=request)
+    keys = (*size, *slots, *settings, *keep, GROUP)
+    return Verb(name, text, keys=keys, request=request, needs_id=name in ("encode", "decode"))
 
 
 CLIP_FIELDS = {
@@ -91,14 +104,23 @@ CLIP_FIELDS = {
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
-    """The keys for the slots of a request's clips, in the order of clips_of."""
-    return tuple(key for each in fields(request) for key in CLIP_FIELDS.get(each.name, ()))
+    """The keys for the slots of a request's clips, in the order of clips_of; required where the clip is."""
+    return tuple(
+        replace(key, required=key.required and each.default is MISSING)
+        for each in fields(request)
+        for key in CLIP_FIELDS.get(each.name, ())
+    )
 
 
 def clips_of(request: Request) -> tuple[Clip, ...]:
     """The clips that a request is about, in the order of its fields."""
     held = [getattr(request, each.name) for each in fields(request) if each.name in CLIP_FIELDS]
-    return tuple(clip for each in held for clip in (each if isinstance(each, tuple) else (each,)))
+    return tuple(clip for each in held if each for clip in (each if isinstance(each, tuple) else (each,)))
+
+
+def has_point(request: type[Request]) -> bool:
+    """Whether a request is about a point of the latent space, whose numbers follow it."""
+    return any(each.name == "z" for each in fields(request))
 
 
 def _steered() -> tuple[Argument, ...]:
@@ -112,7 +134,7 @@ def _steered() -> tuple[Argument, ...]:
     return (*names.values(), Argument("density", "f", "few or many hits, in standard deviations"))
 
 
-NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument"})
+NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument", "chords"})
 
 
 def settings_of(request: type[Request]) -> list[Any]:
@@ -191,6 +213,14 @@ TABLE: dict[str, Verb] = {
         Verb("clip/list", "the slots that hold a clip"),
         Verb("clip/clear", "empty a slot", keys=(SLOT,)),
         *(_music(name, request) for name, request in ENGINE_VERBS.items()),
+        Verb(
+            "latent",
+            "some numbers of the z of a decode",
+            positional=(_need("first", "i"), _need("count", "i")),
+            numbers=True,
+            answers_as="decode",
+            needs_id=True,
+        ),
         Verb(
             "play",
             "play a clip on MIDI out",

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 
 logger = logging.getLogger(__name__)
 
@@ -12,6 +13,7 @@ PRIORITY = 1
 """The lowest of the real-time ones: the audio server's threads stay above."""
 
 NICENESS = -10
+PATIENCE = 5
 SWITCH_SECONDS = 0.0005
 
 
@@ -40,6 +42,13 @@ def go_before_others() -> None:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.nice(NICENESS)
+
+
+def go_after_others() -> None:
+    """Let the other threads of this process have the processor before the calling one, where that can be had."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(PATIENCE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def steady_interpreter() -> None:

@@ -9,15 +9,22 @@ import re
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 
 from bridge.errors import BridgeError
 from bridge.osc_packet import Atom, read_packet, write_message
-from bridge.protocol import ATOMS_PER_NOTE, NOTES_PER_MESSAGE, clips_of, slot_keys
-from bridge.replies import note_atoms
-from engine.clip import Clip, Note
-from engine.requests import Request, Results, verb_of
+from bridge.protocol import (
+    ATOMS_PER_NOTE,
+    MAX_NAME_BYTES,
+    NOTES_PER_MESSAGE,
+    NUMBERS_PER_MESSAGE,
+    clips_of,
+    slot_keys,
+)
+from bridge.replies import cut, note_atoms
+from engine.clip import Clip, Note, Part
+from engine.requests import Decode, Request, Results, verb_of
 
 ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
@@ -66,7 +73,21 @@ class Remote:
         chunks = [
             ("clip/notes", _chunk(clip.notes, first)) for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
         ]
-        self._answer([("clip/begin", (slot, *size, *meter)), *chunks, ("clip/end", ())])
+        parts = [
+            (
+                "clip/part",
+                (
+                    index,
+                    part.channel,
+                    part.program,
+                    part.first,
+                    part.count,
+                    cut(part.name, MAX_NAME_BYTES) or "part",
+                ),
+            )
+            for index, part in enumerate(clip.parts)
+        ]
+        self._answer([("clip/begin", (slot, *size, *meter)), *chunks, *parts, ("clip/end", ())])
 
     def run(self, request: Request) -> Results:
         """The results of one request, as from a Generator."""
@@ -75,8 +96,11 @@ class Remote:
         for key, clip in zip(slot_keys(type(request)), clips, strict=False):  # a plane has more keys than a way
             slots += [key.name, f"send-{key.name}"]
             self.upload(f"send-{key.name}", clip)
+        asked: list[tuple[str, tuple[Atom, ...]]] = [(verb_of(request), (*slots, *_settings(request)))]
+        if isinstance(request, Decode):
+            asked = [("decode", ("size", len(request.z), *asked[0][1])), *_point(request.z)]
         try:
-            *replies, done = self._answer([(verb_of(request), (*slots, *_settings(request)))], whole=True)
+            *replies, done = self._answer(asked, whole=True)
         finally:
             for slot in slots[1::2]:
                 self.ask("clip/clear", "slot", slot)
@@ -89,6 +113,7 @@ class Remote:
             ms=float(about.get("ms", 0)),
             as_taps="as" in about,
             remarks=() if remark is None else (str(remark),),
+            latent=_latent(replies),
         )
 
     def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]], *, whole: bool = False) -> list[Reply]:
@@ -104,7 +129,7 @@ class Remote:
                     self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
                 with contextlib.suppress(TimeoutError):
                     replies = list(self._replies(number))
-                    if not (whole and _lost_notes(replies)):
+                    if not (whole and (_lost_notes(replies) or _lost_numbers(replies))):
                         return replies
         except OSError as error:
             raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
@@ -134,6 +159,25 @@ def _chunk(notes: Sequence[Note], first: int) -> tuple[Atom, ...]:
     """What clip/notes says of the notes from the first on."""
     chunk = notes[first : first + NOTES_PER_MESSAGE]
     return (first, len(chunk), *note_atoms(chunk))
+
+
+def _point(z: Sequence[float]) -> Iterator[tuple[str, tuple[Atom, ...]]]:
+    """The messages that bring the numbers of a z."""
+    for first in range(0, len(z), NUMBERS_PER_MESSAGE):
+        numbers = z[first : first + NUMBERS_PER_MESSAGE]
+        yield "latent", (first, len(numbers), *numbers)
+
+
+def _latent(replies: Sequence[Reply]) -> tuple[float, ...]:
+    """The numbers of a z among the replies, in their places."""
+    chunks = [reply.arguments for reply in replies if reply.address == "/vae/latent"]
+    found = {int(first) + index: float(number) for first, _, *f in chunks for index, number in enumerate(f)}
+    return tuple(number for _, number in sorted(found.items()))
+
+
+def _lost_numbers(replies: Sequence[Reply]) -> bool:
+    """Whether fewer numbers of a z have come than the done says."""
+    return len(_latent(replies)) < int(replies[-1].keys.get("size", 0))
 
 
 def _lost_notes(replies: Sequence[Reply]) -> bool:
@@ -174,4 +218,12 @@ def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
             result, _, beats = reply.arguments
             ordered = tuple(note for _, note in sorted(notes[result].items()))
             meter = (asked.beats_per_bar, asked.tempo_bpm) if asked else ()
-            yield Clip(ordered, float(beats), *meter)
+            parts = [reply.arguments for reply in replies if reply.address == "/vae/part"]
+            yield replace(Clip(ordered, float(beats), *meter), parts=tuple(_parts(parts, result)))
+
+
+def _parts(rows: Sequence[tuple[Atom, ...]], result: Atom) -> Iterator[Part]:
+    """The parts of one result, in their order."""
+    own = {int(index): atoms for number, index, *atoms in rows if number == result}
+    for _, (channel, program, first, count, name) in sorted(own.items()):
+        yield Part(str(name), int(channel), int(program), int(first), int(count))

@@ -1,12 +1,10 @@
 """What the daemon sends: only i, f and s, at most 1400 bytes and 256 atoms a datagram. No I/O."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bridge.osc_packet import Atom, write_message
-from bridge.protocol import MAX_NAME_BYTES, NOTES_PER_MESSAGE, PREFIX
+from bridge.protocol import MAX_NAME_BYTES, MAX_TEXT_BYTES, NOTES_PER_MESSAGE, NUMBERS_PER_MESSAGE, PREFIX
 from engine.clip import Clip, Note, Part
-
-MAX_TEXT_BYTES = 200
 
 
 def cut(text: str, limit: int = MAX_TEXT_BYTES) -> str:
@@ -46,6 +44,13 @@ def format_clip(number: int, result: int, clip: Clip, first: int = 0, count: int
         notes = clip.notes[start : min(start + NOTES_PER_MESSAGE, last)]
         yield format_message("notes", number, result, start, len(notes), *note_atoms(notes))
     yield format_message("notes/end", number, result, len(clip.notes))
+
+
+def format_latent(number: int, z: Sequence[float]) -> Iterator[bytes]:
+    """The numbers of a z, as `/vae/latent id first count f…`."""
+    for first in range(0, len(z), NUMBERS_PER_MESSAGE):
+        numbers = z[first : first + NUMBERS_PER_MESSAGE]
+        yield format_message("latent", number, first, len(numbers), *map(float, numbers))
 
 
 def note_atoms(notes: Iterable[Note]) -> Iterator[Atom]:

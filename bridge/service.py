@@ -14,12 +14,13 @@ from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue
 from bridge.errors import PacketError, RequestError
 from bridge.jobs import Jobs
+from bridge.latents import Latents
 from bridge.ledger import Counts, Ledger, Ticket
 from bridge.osc_packet import Message, read_packet
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
 from bridge.playing.musician import Musician
-from bridge.protocol import PREFIX, TABLE
+from bridge.protocol import PREFIX, TABLE, Verb
 from bridge.replies import format_fail
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs
@@ -44,7 +45,6 @@ class Service:
         self.counts, self.outbox, self.slots = Counts(), Outbox(), slots
         self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
-        self._uploads = Uploads(self._ledger, self.slots)
         self._delays = Delays()
         self._bad_packets: dict[str, list[float]] = {}
         self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
@@ -58,6 +58,8 @@ class Service:
             card=self._session.card,
             timeout_seconds=about.timeout_seconds,
         )
+        uploads, latents = Uploads(self._ledger, slots), Latents(self._ledger, self.jobs.make_music)
+        self._collectors: dict[str, Uploads | Latents] = {"clip": uploads, "decode": latents}
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
             **SlotVerbs(self.slots, self._ledger).handlers(),
@@ -86,12 +88,14 @@ class Service:
         """Handle the delayed messages that are due, and end uploads that have stopped."""
         for message, source in self._delays.due(now):
             self._handle(message, source, now)
-        self._uploads.expire(now)
+        for collector in self._collectors.values():
+            collector.expire(now)
         self.playing.run_due(now)
 
     def next_due(self, now: float) -> float:
         """When run_due or the outbox have something to do, inf if nothing is planned."""
-        dues = (self._delays.next_due(), self._uploads.next_expiry(), self.playing.next_due(now))
+        dues = [self._delays.next_due(), self.playing.next_due(now)]
+        dues += [collector.next_expiry() for collector in self._collectors.values()]
         return min(*dues, self.outbox.next_due(), self.jobs.deadline())
 
     def shut_down(self, now: float) -> None:
@@ -130,8 +134,9 @@ class Service:
         except RequestError as error:
             self._fail_unread(client, message, number, verb, error, now)
             return
-        if call.verb.needs_id:
-            self._upload(call, client, source, now)
+        collector = self._collector_of(call.verb)
+        if collector is not None:
+            self._collect(collector, call, client, source, now)
             return
         content = None if verb in SHORT_OF_A_CONTENT else _fingerprint(message)
         ticket = self._ledger.open(client, number, call.verb.answer, content, now)
@@ -149,19 +154,25 @@ class Service:
         except RequestError as error:
             self._ledger.fail(ticket, error.code, str(error), now)
 
-    def _upload(self, call: Call, client: Client, source: Address, now: float) -> None:
-        """A message of an upload; while the models warm up it fails at its begin."""
+    def _collector_of(self, verb: Verb) -> Uploads | Latents | None:
+        """Who puts together what comes in several messages, of which this is one."""
+        return self._collectors.get(verb.answer) if verb.needs_id else None
+
+    def _collect(
+        self, collector: Uploads | Latents, call: Call, client: Client, source: Address, now: float
+    ) -> None:
+        """A message of several; while the models warm up the first of them fails."""
         try:
             self._check_warm(now)
         except RequestError as error:
-            if call.verb.name != "clip/begin":
+            if call.verb.name != collector.begins:
                 return
             ticket = self._ledger.open(client, call.id, call.verb.answer, None, now)
             assert ticket is not None
             self._ledger.fail(ticket, error.code, str(error), now)
             return
-        if not self._uploads.handle(call, client, now):
-            self._drop(f"{call.verb.name} {call.id}: no such upload is open", source)
+        if not collector.handle(call, client, now):
+            self._drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
 
     def _check_warm(self, now: float) -> None:
         """Before the models have been ready once there is nothing to be had."""
@@ -189,7 +200,8 @@ class Service:
     ) -> None:
         """A request that could not be read: it fails, and ends the upload it belongs to."""
         known = TABLE.get(verb)
-        if known is not None and known.needs_id and self._uploads.fail(client, number, error, now):
+        collector = self._collector_of(known) if known else None
+        if collector is not None and collector.fail(client, number, verb, error, now):
             return
         content = _fingerprint(message)
         ticket = self._ledger.open(client, number, known.answer if known else verb, content, now)
@@ -227,7 +239,8 @@ class Service:
     def _cancel(self, call: Call, ticket: Ticket, now: float) -> None:
         def forget(cancelled: Ticket) -> None:
             self.jobs.forget(cancelled)
-            self._uploads.forget(cancelled)
+            for collector in self._collectors.values():
+                collector.forget(cancelled)
 
         self._ledger.cancel(ticket.client, call.values["target"], now, forget)
         self._ledger.done(ticket, now, {})

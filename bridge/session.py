@@ -18,12 +18,12 @@ Handler = Callable[[Call, Ticket, float], None]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What stays the same while the daemon runs."""
+    """What stays the same while the daemon runs. look_at_cards gives the models that there are now, by name."""
 
     version: str
     boot: int
     own_port: int
-    cards: Mapping[str, Card]
+    look_at_cards: Callable[[], Mapping[str, Card]]
     timeout_seconds: float = 60.0
 
 
@@ -61,7 +61,7 @@ class Session:
         playing: Callable[[], Mapping[str, Atom]],
     ):
         self._about, self._engine, self._ledger, self._queue = about, engine, ledger, queue
-        self._playing = playing
+        self._playing, self._cards = playing, about.look_at_cards()
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs by name."""
@@ -76,10 +76,12 @@ class Session:
 
     def card(self, name: str) -> Card:
         """The model of that name; RequestError that lists the names there are."""
-        if name not in self._about.cards:
-            known = ", ".join(sorted(self._about.cards)) or "none"
+        if name not in self._cards:
+            self._cards = self._about.look_at_cards()
+        if name not in self._cards:
+            known = ", ".join(sorted(self._cards)) or "none"
             raise RequestError("no_model", f"there is no model {name!r}; the models are: {known}")
-        return self._about.cards[name]
+        return self._cards[name]
 
     def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
         about: dict[str, Atom] = {
@@ -107,10 +109,11 @@ class Session:
         self._ledger.done(ticket, now, {"count": len(TABLE)})
 
     def _models(self, call: Call, ticket: Ticket, now: float) -> None:
-        for name, card in sorted(self._about.cards.items()):
+        self._cards = self._about.look_at_cards()
+        for name, card in sorted(self._cards.items()):
             facts = (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
             self._ledger.send(ticket, format_message("model", ticket.id, *facts))
-        self._ledger.done(ticket, now, {"count": len(self._about.cards)})
+        self._ledger.done(ticket, now, {"count": len(self._cards)})
 
     def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
         card = self.card(call.values.get("model") or self._engine.default)

@@ -83,6 +83,8 @@ class _Ended:
 class Uploads:
     """The uploads under way, and the ones that ended lately."""
 
+    begins = "clip/begin"
+
     def __init__(self, ledger: Ledger, slots: Slots):
         self._ledger, self._slots = ledger, slots
         self._open: dict[Key, Upload] = {}
@@ -91,7 +93,7 @@ class Uploads:
     def handle(self, call: Call, client: Client, now: float) -> bool:
         """Take one of the four messages; False if it belongs to no upload, which is for the caller to count."""
         key = (client.address, call.id)
-        if call.verb.name == "clip/begin":
+        if call.verb.name == self.begins:
             self._begin(key, call, client, now)
         elif key in self._open:
             self._go_on(key, call, now)
@@ -101,13 +103,13 @@ class Uploads:
             return key in self._ended
         return True
 
-    def fail(self, client: Client, number: int, error: RequestError, now: float) -> bool:
+    def fail(self, client: Client, number: int, verb: str, error: RequestError, now: float) -> bool:
         """End the upload that a message belongs to which could not be read; False if there is none."""
         key = (client.address, number)
         if key in self._open:
             self._fail(key, error, now)
             return True
-        return key in self._ended
+        return key in self._ended and verb != self.begins
 
     def forget(self, ticket: Ticket) -> None:
         """Close the upload of a ticket that was cancelled."""

@@ -3,6 +3,7 @@
     VaebridgeError
     ├── EngineError
     │   ├── ClipError       a note, clip or setting outside its range
+    │   │   └── TooLongError    a clip that is longer than a model's window
     │   ├── MidiFileError   a file that is no MIDI, or holds nothing to play
     │   ├── WeightsError    weights or a card that are missing, damaged or foreign
     │   ├── ModelError      no such model or style, or a verb that the model does not have
@@ -24,6 +25,10 @@ class EngineError(VaebridgeError):
 
 class ClipError(EngineError):
     """A note, clip or setting outside its range."""
+
+
+class TooLongError(ClipError):
+    """A clip that is longer than a model's window."""
 
 
 class MidiFileError(EngineError):

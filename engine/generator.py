@@ -1,7 +1,9 @@
 """The verbs on resident models: a request goes in, results come out."""
 
 import logging
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +11,16 @@ import numpy as np
 import torch
 
 from engine.clip import Clip, Note
-from engine.errors import ModelError
+from engine.composer import Composer
+from engine.errors import ClipError, ModelError
 from engine.model.noise import Noise
 from engine.player import Played, Player
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,
+    Decode,
     Drumify,
+    Encode,
     Fill,
     Groove,
     Humanize,
@@ -26,14 +31,18 @@ from engine.requests import (
     Vary,
     verb_of,
 )
-from engine.resident import Resident, load_resident
+from engine.resident import GrooveResident, TokenResident, load_resident
 from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
 
+Resident = GrooveResident | TokenResident
+
+NEED_AN_ENCODER = (Interpolate, Vary, Encode)
+
 
 class Generator:
-    """Several models in memory, on one device; runs one request at a time.
+    """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
 
     device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI.
     """
@@ -43,6 +52,7 @@ class Generator:
         self.device = _device(device)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, Resident] = {}
+        self._change = threading.Lock()
         self._seeds = np.random.default_rng()
         torch.set_num_threads(1)  # a step is too small to share, and beside a busy DAW threads wait for each other
 
@@ -60,28 +70,57 @@ class Generator:
         """A model that has been loaded."""
         return self._residents[name]
 
-    def load(self, name: str) -> Card:
-        """Make a model resident and the default for its verbs; ModelError or WeightsError if it cannot be."""
-        resident = self._residents.pop(name, None) or load_resident(self.library, name, self.device)
-        self._residents[name] = resident
+    def load(self, name: str, *, default: bool = True, warm: bool = False) -> Card:
+        """Make a model resident, and the default for its verbs; ModelError or WeightsError if it cannot be.
+
+        May be called on another thread than run: until it returns nothing changes for requests. Weights that have
+        changed on disk are read again. warm: run its verbs first.
+        """
+        resident, card = self._residents.get(name), self.library.card(name)
+        if resident is None or resident.card != card:
+            resident = load_resident(self.library, name, self.device)
+            if warm:
+                self._warm_up(resident)
+        self._keep(resident, default=default)
         return resident.card
 
     def warm_up(self) -> None:
         """Run each verb of each resident model, so that the first request is as fast as the next."""
-        clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 8.0)
+        for resident in self._residents.values():
+            self._warm_up(resident)
+
+    @torch.inference_mode()
+    def _warm_up(self, resident: Resident) -> None:
+        if isinstance(resident, TokenResident):
+            Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
+            return
+        clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
         requests = [
             Sample(seed=0),
-            Humanize(clip=clip, seed=0),
-            Drumify(clip=clip, seed=0),
-            Fill(clip=clip, seed=0),
-            Interpolate(clips=(clip, clip), steps=2, seed=0),
-            Vary(clip=clip, seed=0),
-            Groove(clip=clip, feel=clip, seed=0),
+            Humanize(clip=clip),
+            Drumify(clip=clip),
+            Fill(clip=clip),
+            Interpolate(clips=(clip, clip), steps=2),
+            Vary(clip=clip),
+            Groove(clip=clip, feel=clip),
+            Encode(clip=clip),
+            Decode(z=(0.0,) * resident.config.shape.z, clip=clip if resident.model.shape.hits_control else None),
         ]
-        for name, resident in self._residents.items():
-            for request in requests:
-                if verb_of(request) in resident.card.verbs:
-                    self.run(replace(request, model=name))
+        for request in requests:
+            if verb_of(request) in resident.card.verbs:
+                self._play(request, resident, 0)
+
+    def _keep(self, resident: Resident, *, default: bool) -> None:
+        """Put a model among the residents, in a new dictionary: a request that runs sees the old one."""
+        with self._change:
+            name = resident.card.name
+            if default:
+                others = {each: kept for each, kept in self._residents.items() if each != name}
+                self._residents = {**others, name: resident}
+            elif name in self._residents:
+                self._residents = {**self._residents, name: resident}
+            else:
+                self._residents = {name: resident, **self._residents}
 
     def run(self, request: Request) -> Results:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
@@ -95,37 +134,60 @@ class Generator:
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
         ms = (time.perf_counter() - began) * 1000
-        return Results(tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks)
+        return Results(
+            tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
+        )
 
     def _resident_for(self, request: Request) -> Resident:
         """The model that was asked for, loaded if need be, else the newest one that has the verb."""
-        verb = verb_of(request)
-        if request.model is not None:
-            if request.model not in self._residents:
-                default = self.default
-                self.load(request.model)
-                if default:
-                    self.load(default)
-            resident = self._residents[request.model]
-            if verb not in resident.card.verbs:
-                raise ModelError(f"{request.model} cannot {verb}; it can {', '.join(resident.card.verbs)}")
-            return resident
-        for resident in reversed(self._residents.values()):
-            if verb in resident.card.verbs:
-                return resident
-        raise ModelError(f"no loaded model can {verb}")
+        verb, residents = verb_of(request), self._residents
+        if request.model is None:
+            able = [each for each in residents.values() if verb in each.card.verbs]
+            if not able:
+                raise ModelError(f"no loaded model can {verb}")
+            return _checked(request, able[-1])
+        if request.model not in residents:
+            self.load(request.model, default=not residents)
+        resident = self._residents[request.model]
+        if verb not in resident.card.verbs:
+            able_to = _listed(resident.card.verbs)
+            if isinstance(request, NEED_AN_ENCODER) and not _has_encoder(resident):
+                raise ModelError(f"{request.model} has no encoder: it can {able_to}")
+            raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
+        return _checked(request, resident)
 
     def _move_to_cpu(self, resident: Resident) -> Resident:
         logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
         moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
-        self._residents[resident.card.name] = moved
+        self._keep(moved, default=resident.card.name == self.default)
         torch.cuda.empty_cache()
         return moved
 
     @torch.inference_mode()
     def _play(self, request: Request, resident: Resident, seed: int) -> Played:
-        shared = isinstance(request, Interpolate)
-        return Player(resident, self.drum_map, Noise(seed, shared=shared, device=resident.device)).play(request)
+        noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
+        if isinstance(resident, TokenResident):
+            return Composer(resident, self.drum_map, noise).play(request)
+        return Player(resident, self.drum_map, noise).play(request)
+
+
+def _checked(request: Request, resident: Resident) -> Resident:
+    """The model, if it takes what the request says of chords and z."""
+    name, shape = resident.card.name, resident.config.shape
+    if getattr(request, "chords", None) and not getattr(shape, "control", 0):
+        raise ClipError(f"{name} follows no chords: leave chords out")
+    if isinstance(request, Decode) and len(request.z) != shape.z:
+        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {len(request.z)}")
+    return resident
+
+
+def _has_encoder(resident: Resident) -> bool:
+    return bool(getattr(resident.config.shape, "encoder", True))
+
+
+def _listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _device(name: str) -> torch.device:

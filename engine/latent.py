@@ -16,3 +16,8 @@ def slerp(a: Tensor, b: Tensor, position: float) -> Tensor:
     sine = torch.sin(angle)
     arc = (torch.sin((1 - position) * angle) * a + torch.sin(position * angle) * b) / sine.clamp(min=1e-12)
     return torch.where((sine < 1e-4) | (norms < 1e-12), torch.lerp(a, b, position), arc)
+
+
+def plane(corners: list[Tensor], x: float, y: float) -> Tensor:
+    """A point between four: x from the first to the second and the third to the fourth, y between these two."""
+    return slerp(slerp(corners[0], corners[1], x), slerp(corners[2], corners[3], x), y)

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
@@ -29,7 +30,7 @@ from engine.midi_events import (
     meta,
     parse_midi,
 )
-from engine.midi_notes import DRUM_CHANNEL, FileNote, Stretch, chosen_notes, stretches
+from engine.midi_notes import DRUM_CHANNEL, FileNote, Stretch, chosen_notes, instruments, stretches
 
 TICKS_PER_BEAT = 480
 """The resolution of files that are written anew."""
@@ -62,6 +63,19 @@ class MidiSong:
         longest = max(self.passages, key=lambda passage: len(passage.notes))
         return _clip(self.midi, replace(longest.stretch, tick=0), _in_file_order(self.passages))
 
+    @property
+    def clip_in_parts(self) -> Clip:
+        """The same, its notes by instrument, each a part."""
+        found = instruments(self.midi, _in_file_order(self.passages))
+        longest = max(self.passages, key=lambda passage: len(passage.notes))
+        notes = [note for each in found for note in each.notes]
+        firsts = accumulate((len(each.notes) for each in found), initial=0)
+        parts = tuple(
+            Part(each.name, each.channel, each.program, first, len(each.notes))
+            for each, first in zip(found, firsts, strict=False)
+        )
+        return replace(_clip(self.midi, replace(longest.stretch, tick=0), notes), parts=parts)
+
     def with_clips(self, clips: Sequence[Clip], *, remark: str = "") -> MidiBytes:
         """The file with those notes' starts and velocities, and a text that says how they came about.
 
@@ -85,25 +99,28 @@ class _Edit:
     rank: int
 
 
-def load_song(path: Path, *, track: str | None = None, channel: int | None = None) -> MidiSong:
+def load_song(path: Path, *, track: str | None = None, channel: int | None = None, drums: bool = True) -> MidiSong:
     """The song in a file, around the notes of a track (a name, or a number from 1) and of a channel.
 
-    Where neither is given: the drum channel's notes, else all. MidiFileError if there is nothing to play.
+    Where neither is given: the drum channel's notes where drums are wanted, else all. MidiFileError if there is
+    nothing to play.
     """
     try:
-        return parse_song(path.read_bytes(), track=track, channel=channel)
+        return parse_song(path.read_bytes(), track=track, channel=channel, drums=drums)
     except OSError as error:
         raise MidiFileError(f"{path} cannot be read: {error.strerror}") from error
     except MidiFileError as error:
         raise MidiFileError(f"{path} cannot be played: {error}") from error
 
 
-def parse_song(content: bytes, *, track: str | None = None, channel: int | None = None) -> MidiSong:
+def parse_song(
+    content: bytes, *, track: str | None = None, channel: int | None = None, drums: bool = True
+) -> MidiSong:
     """The song in the bytes of a file."""
     midi = parse_midi(content)
     if midi.kind == 2:
         raise MidiFileError("it holds independent patterns (type 2); only songs (type 0 and 1) can be played")
-    notes = chosen_notes(midi, track, channel)
+    notes = chosen_notes(midi, track, channel, drums=drums)
     parts = stretches(midi, max(note.tick for note in notes) + _early_ticks(midi) + 1)
     return MidiSong(midi, tuple(_passages(midi, parts, notes)))
 
@@ -111,6 +128,11 @@ def parse_song(content: bytes, *, track: str | None = None, channel: int | None 
 def clip_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
     """The chosen notes of a file as one clip."""
     return load_song(path, track=track, channel=channel).clip
+
+
+def parts_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
+    """The notes of a file as one clip, all of them unless some are chosen; each instrument is a part."""
+    return load_song(path, track=track, channel=channel, drums=False).clip_in_parts
 
 
 def clip_to_midi(clip: Clip, path: Path, *, text: str = "") -> None:

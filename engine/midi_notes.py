@@ -3,6 +3,7 @@
 Knows nothing of clips: times are ticks here.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from engine.errors import MidiFileError
 from engine.midi_events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, Event, MidiBytes
 
 DRUM_CHANNEL = 10
+PROGRAM_CHANGE = 0xC0
 DEFAULT_BEATS_PER_BAR = 4.0
 DEFAULT_TEMPO_BPM = 120.0
 
@@ -70,8 +72,10 @@ def _file_note(events: Sequence[Event], chunk: int, on: int, off: int | None) ->
     return FileNote(chunk, on, off, event.tick, end.tick, (event.status & 0x0F) + 1, event.data[0], event.data[1])
 
 
-def chosen_notes(midi: MidiBytes, track: str | None = None, channel: int | None = None) -> tuple[FileNote, ...]:
-    """The notes to play with: of that track and channel; else the drum channel's, else all.
+def chosen_notes(
+    midi: MidiBytes, track: str | None = None, channel: int | None = None, *, drums: bool = True
+) -> tuple[FileNote, ...]:
+    """The notes to play with: of that track and channel; else the drum channel's where drums are wanted, else all.
 
     track is a name or a number from 1. MidiFileError where there are none.
     """
@@ -83,13 +87,59 @@ def chosen_notes(midi: MidiBytes, track: str | None = None, channel: int | None 
         notes = tuple(note for note in notes if note.chunk == chunk)
     if channel is not None:
         notes = tuple(note for note in notes if note.channel == channel)
-    elif track is None:
+    elif track is None and drums:
         notes = tuple(note for note in notes if note.channel == DRUM_CHANNEL) or notes
     if not notes:
         chosen = {"track": track, "channel": channel}
         where = " and ".join(f"{kind} {value}" for kind, value in chosen.items() if value is not None)
         raise MidiFileError(f"it holds no notes on {where}; {described_tracks(midi)}")
     return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The notes of one program on a channel of a track; all on the drum channel are one. channel 1..16."""
+
+    name: str
+    channel: int
+    program: int
+    notes: tuple[FileNote, ...]
+
+
+def instruments(midi: MidiBytes, notes: Sequence[FileNote]) -> tuple[Instrument, ...]:
+    """The notes by instrument, in the order of their first."""
+    programs, names = _programs(midi), track_names(midi)
+    groups: defaultdict[tuple[int, int, int], list[FileNote]] = defaultdict(list)
+    for note in notes:
+        if note.channel == DRUM_CHANNEL:
+            groups[-1, DRUM_CHANNEL, 0].append(note)
+        else:
+            groups[note.chunk, note.channel, _program_at(programs, note)].append(note)
+    return tuple(
+        Instrument(names[group[0].chunk], channel, program, tuple(group))
+        for (_, channel, program), group in groups.items()
+    )
+
+
+_Changes = dict[tuple[int | None, int], list[tuple[int, int]]]
+
+
+def _programs(midi: MidiBytes) -> _Changes:
+    """(tick, program) of each program change, by chunk and channel, and by channel alone under (None, channel)."""
+    changes: defaultdict[tuple[int | None, int], list[tuple[int, int]]] = defaultdict(list)
+    for index, chunk in enumerate(midi.chunks):
+        for event in chunk.events:
+            if event.status & 0xF0 == PROGRAM_CHANGE:
+                for where in (index, None):
+                    changes[where, (event.status & 0x0F) + 1].append((event.tick, event.data[0]))
+    return {key: sorted(each, key=lambda change: change[0]) for key, each in changes.items()}
+
+
+def _program_at(programs: _Changes, note: FileNote) -> int:
+    """The program of its own chunk where that changes any, else of any chunk; 0 before the first change."""
+    changes = programs.get((note.chunk, note.channel)) or programs.get((None, note.channel), [])
+    at = bisect_right(changes, note.tick, key=lambda change: change[0])
+    return changes[at - 1][1] if at else 0
 
 
 def find_track(midi: MidiBytes, wanted: str) -> int:

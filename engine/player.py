@@ -10,34 +10,51 @@ from torch import Tensor
 
 from engine.cells import cut_cells, play_clip
 from engine.clip import Clip
-from engine.errors import ClipError, ModelError
-from engine.latent import slerp
+from engine.errors import ClipError, ModelError, TooLongError
+from engine.latent import plane, slerp
 from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
-from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, NoteForNote, Request, Sample, Vary
-from engine.resident import Resident
+from engine.requests import (
+    Decode,
+    Drumify,
+    Encode,
+    Fill,
+    Groove,
+    Humanize,
+    Interpolate,
+    NoteForNote,
+    Request,
+    Sample,
+    Vary,
+)
+from engine.resident import GrooveResident
 from engine.stretches import beside, stretches
 
 STEPS_AT_ONCE = 16 * 1024
 """Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
 
 
+SAMPLED_BARS = 2
+"""What sample makes where nothing is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a verb made: its clips, and what to say about them."""
+    """What a verb made: its clips and what to say of them, or the point of the latent space that encode finds."""
 
     clips: list[Clip]
     as_taps: bool = False
     remarks: tuple[str, ...] = ()
+    latent: tuple[float, ...] = ()
 
 
 class Player:
-    """One request on one model, with the chance of one seed."""
+    """One request on one model of grooves, with the chance of one seed."""
 
-    def __init__(self, resident: Resident, drum_map: DrumMap, noise: Noise):
+    def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise):
         self.resident, self.noise, self.drum_map = resident, noise, drum_map
 
     def play(self, request: Request) -> Played:
@@ -57,11 +74,15 @@ class Player:
                 return self.interpolate(request)
             case Vary():
                 return self.vary(request)
+            case Encode():
+                return self.encode(request)
+            case Decode():
+                return self.decode(request)
         raise ModelError(f"no model can {type(request).__name__.lower()}")
 
     def sample(self, request: Sample) -> Played:
         """New bars: z from the prior, or from where the style's clips lie."""
-        steps = request.bars * 16
+        steps = (request.bars or SAMPLED_BARS) * 16
         z = self._prior(request.count, request.style)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, 120.0, 16)
         return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [120.0]))
@@ -128,7 +149,7 @@ class Player:
         z = self._encode(example, request.temperature)
         grooves = self._decode(z, example.given, request.temperature)
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
-        added = self._clips(grooves, _own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
+        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
         return Played(clips, remarks=_outside(_pitches(clip), self.drum_map))
 
@@ -137,11 +158,11 @@ class Player:
         first, points = request.clips[0], request.points
         steps = max(steps_of(clip) for clip in request.clips)
         z = [self._hear(clip, steps) for clip in request.clips]
-        path = [slerp(z[0], z[1], x) if len(z) == 2 else _plane(z, x, y) for x, y in points]
+        path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, _bar(first))
         grooves = self._decode(torch.cat(path), given, request.temperature)
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
-        return Played(self._clips(grooves, _own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
+        return Played(self._clips(grooves, own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
 
     def vary(self, request: Vary) -> Played:
         """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
@@ -150,8 +171,43 @@ class Player:
         z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
         grooves = self._decode(z, given, request.temperature)
-        pitches = _own_pitches(self.drum_map, clip)
+        pitches = own_pitches(self.drum_map, clip)
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
+
+    def encode(self, request: Encode) -> Played:
+        """The mu of a clip that fits into a window."""
+        clip, longest = request.clip, self.resident.window_steps
+        if steps_of(clip) > longest:
+            bars, name = self.resident.card.bars, self.resident.card.name
+            raise TooLongError(f"{name} encodes {bars} bars, {longest} steps, not {steps_of(clip)} steps")
+        pitches = _pitches(clip)
+        if len(pitches) == 0:
+            raise ClipError("encode needs a clip with at least one note that sounds")
+        z = self._hear(clip, steps_of(clip))
+        return Played([], remarks=_outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
+
+    def decode(self, request: Decode) -> Played:
+        """A window of the groove at a point, or a clip's own notes, played with the feel of the point."""
+        shape, name = self.resident.model.shape, self.resident.card.name
+        z = torch.tensor(request.z, device=self.resident.device).expand(request.count, 1, -1)
+        if request.clip is not None:
+            if not (shape.hits_control or shape.decoder == "drummer"):
+                raise ClipError(f"{name} plays no given notes: decode takes no slot")
+            return self._decode_onto(z, request.clip, request.temperature)
+        if shape.hits_control:
+            raise ClipError(f"{name} plays given notes alone: decode needs their slot")
+        empty = np.zeros((self.resident.window_steps, DEPTH), np.float32)
+        grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
+        return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
+
+    def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
+        """The notes of a clip with the feel of each z."""
+
+        def play(groove: Array) -> Tensor:
+            given = self._given(groove, clip, len(z))
+            return self._decode(z, tasks.transfer(given.groove, given).given, temperature)
+
+        return self._play_notes(NoteForNote(clip=clip, count=len(z)), play)
 
     def _play_notes(
         self, request: NoteForNote, play: Callable[[Array], Tensor], *, only: tuple[int, ...] = ()
@@ -207,11 +263,13 @@ class Player:
         return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
 
     def _hear(self, clip: Clip, steps: int) -> Tensor:
-        """The mu of a clip, repeated to a length: (1, window, z)."""
+        """The mu of a clip, repeated to a length and heard as the model was trained to hear: (1, window, z)."""
         groove = clip_to_groove(clip, self.drum_map)
         repeated = np.resize(groove, (steps, groove.shape[1]))
         given = self._nothing(repeated, 1, clip.tempo_bpm, _bar(clip))
-        return self._encode(tasks.autoencode(given.groove, given), 0.0)
+        trained = [task.removesuffix("_note_dropout") for task in self.resident.config.recipe.tasks]
+        task = tasks.TRAINING_TASKS[trained[0] if len(trained) == 1 else "autoencode"]
+        return self._encode(task(given.groove, given.groove, given, torch.Generator()), 0.0)
 
     def _encode(self, example: Example, temperature: float) -> Tensor:
         """One z for each window of the model's length: (batch, window, z)."""
@@ -247,10 +305,6 @@ class Player:
         ]
 
 
-def _plane(corners: list[Tensor], x: float, y: float) -> Tensor:
-    return slerp(slerp(corners[0], corners[1], x), slerp(corners[2], corners[3], x), y)
-
-
 def _bar(clip: Clip) -> int:
     return steps_per_bar(clip.beats_per_bar)
 
@@ -271,12 +325,6 @@ def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
     )
 
 
-def _own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
+def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
     """The map that writes each drum with the pitch that the clip uses most for it."""
-    pitch_of = drum_map.pitch_of.copy()
-    pitches = _pitches(clip)
-    for drum in range(CLASSES):
-        own = pitches[drum_map.class_of[pitches] == drum] if len(pitches) else pitches
-        if len(own):
-            pitch_of[drum] = np.bincount(own).argmax()
-    return replace(drum_map, pitch_of=pitch_of)
+    return drum_map.written_as(_pitches(clip))

@@ -1,12 +1,16 @@
 """Every named configuration, once: the network, what it is trained on, and what it can then do.
 
-The groovae rows are the published ones (Gillick et al. 2019, arXiv 1905.06118); drummer is our own.
+drummer, melody_2bar and drums_2bar are our own. The other rows are the published ones: GrooVAE, Gillick et al.
+2019, arXiv 1905.06118; MusicVAE, Roberts et al. 2018, arXiv 1803.05428; multitrack, Simon et al. 2018, 1806.00195.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from engine.errors import ModelError
-from engine.model.vae import ModelShape
+from engine.errors import ModelError, WeightsError
+from engine.model.musicvae import SequenceShape
+from engine.model.vae import GrooveShape
+from engine.weights import Card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +22,21 @@ class Recipe:
     expectation: how a drummer's expectations are trained, after all the rest has been.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
+    beta_rate: beta grows as 1 - beta_rate^step. sampling_steps: k of the inverse sigmoid by which scheduled
+    sampling grows, 0 for none. hidden_past: the share of steps that are not fed the token before. transpose: by up
+    to so many semitones each way.
     """
 
     bars: tuple[int, ...]
-    tasks: dict[str, float]
+    tasks: dict[str, float] = field(default_factory=dict)
     batch: int = 512
     epochs: int = 50
     free_bits: float = 48
     beta: float = 0.2
+    beta_rate: float = 0
+    sampling_steps: float = 0
+    hidden_past: float = 0
+    transpose: int = 0
     feel_bits: float = 0
     feel_beta: float = 0
     tempo_spread: float = 0
@@ -39,24 +50,110 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One named configuration. verbs: what weights of it can do."""
+    """One named configuration. representation: what its clips become, groove or a name of engine.representation.
+
+    verbs: what weights of it can do.
+    """
 
     name: str
     family: str
-    shape: ModelShape
+    representation: str
+    shape: GrooveShape | SequenceShape
     recipe: Recipe
     verbs: tuple[str, ...]
 
 
-_GROOVE_SHAPE = ModelShape(encoder_hidden=512, decoder="groove", decoder_hidden=256, decoder_layers=2, z=256)
+_GROOVE_SHAPE = GrooveShape(encoder_hidden=512, decoder="groove", decoder_hidden=256, decoder_layers=2, z=256)
 
 
 def _groovae(name: str, bars: int, task: str, verbs: tuple[str, ...], *, hits_control: bool = False) -> Config:
     shape = replace(_GROOVE_SHAPE, hits_control=hits_control)
+    recipe = Recipe(bars=(bars,), tasks={task: 1.0})
+    verbs = (*verbs, "encode", "decode")
+    return Config(name=name, family="groovae", representation="groove", shape=shape, recipe=recipe, verbs=verbs)
+
+
+TOKEN_VERBS = ("sample", "interpolate", "vary", "encode", "decode")
+"""What models of tokens can do."""
+
+MELODY, SUBSETS, DRUMS, KIT = 90, 512, 9, 61
+MULTITRACK, TRACKS, EVENTS = 490, 8, 64
+CHORDS = 49
+
+BARS = (16, 16)
+"""The levels of a hierarchy over 16 bars of 16 steps, from either end."""
+
+
+def _musicvae(name: str, representation: str, shape: SequenceShape, **recipe: Any) -> Config:
+    settings = Recipe(**recipe)
     return Config(
-        name=name, family="groovae", shape=shape, recipe=Recipe(bars=(bars,), tasks={task: 1.0}), verbs=verbs
+        name=name, family="musicvae", representation=representation, shape=shape, recipe=settings, verbs=TOKEN_VERBS
     )
 
+
+def _two_bars(
+    name: str, representation: str, alphabet: int, encoder: int, decoder: tuple[int, ...], z: int, **more: Any
+) -> Config:
+    """A flat model of two bars; more is of the shape (roll, nade, control) or of the recipe."""
+    shape = {key: more.pop(key) for key in ("roll", "nade", "control") if key in more}
+    sizes = SequenceShape(alphabet=(alphabet,), z=z, encoder=(encoder,), decoder=decoder, **shape)
+    return _musicvae(name, representation, sizes, bars=(2,), **more)
+
+
+def _melody_2bar(name: str, encoder: int, decoder: tuple[int, ...], z: int, **recipe: Any) -> Config:
+    settings = {"free_bits": 0, "beta_rate": 0.99999, "sampling_steps": 1000, "transpose": 5} | recipe
+    return _two_bars(name, "melody", MELODY, encoder, decoder, z, **settings)
+
+
+def _drums_2bar(name: str, encoder: int, decoder: tuple[int, ...], *, nade: int = 0, drums: int = DRUMS) -> Config:
+    z = decoder[0] if decoder[0] < 512 else 256 if nade else 512
+    representation, alphabet = ("kit" if drums == KIT else "drums"), drums if nade else SUBSETS
+    return _two_bars(name, representation, alphabet, encoder, decoder, z, roll=True, nade=nade, sampling_steps=1000)
+
+
+def _sixteen_bars(kind: str, representation: str, alphabet: tuple[int, ...]) -> Config:
+    """flat, a conductor (hierdec), or levels on both sides (hier); batch and weights as released."""
+    is_trio, hierarchy = len(alphabet) > 1, kind != "flat"
+    shape = SequenceShape(
+        alphabet=alphabet,
+        z=512,
+        encoder=(1024, 1024) if kind == "hier" else (2048, 2048),
+        encoder_levels=BARS if kind == "hier" else (),
+        decoder=(1024, 1024) if hierarchy else (2048, 2048, 2048),
+        conductor=(1024, 1024) if hierarchy else (),
+        levels=BARS if hierarchy else (),
+        split=is_trio and hierarchy,
+    )
+    weights = {"free_bits": 0, "beta": 1} if is_trio and not hierarchy else {"free_bits": 256}
+    short = "mel" if representation == "melody" else representation
+    name, batch = f"{kind}-{short}_16bar", 256 if is_trio else 512
+    return _musicvae(name, representation, shape, bars=(16,), batch=batch, **weights)
+
+
+def _multitrack(name: str, encoder: int, decoder: int, *, chords: bool) -> Config:
+    shape = SequenceShape(
+        alphabet=(MULTITRACK,),
+        z=512,
+        encoder=(encoder, encoder),
+        encoder_levels=(EVENTS, TRACKS),
+        decoder=(decoder,) * 3,
+        conductor=(decoder,) * 3,
+        levels=(TRACKS, EVENTS),
+        control=CHORDS if chords else 0,
+    )
+    return _musicvae(name, "multitrack", shape, bars=(1,), batch=256, free_bits=0, beta=1, transpose=3)
+
+
+_MODEST: dict[str, Any] = {
+    "batch": 128,
+    "epochs": 12,
+    "free_bits": 64,
+    "beta_rate": 0,
+    "sampling_steps": 0,
+    "hidden_past": 0.5,
+    "decay": 0,
+}
+"""How our own small models are trained."""
 
 CONFIGS: dict[str, Config] = {
     config.name: config
@@ -64,7 +161,8 @@ CONFIGS: dict[str, Config] = {
         Config(
             name="drummer",
             family="groovae",
-            shape=ModelShape(
+            representation="groove",
+            shape=GrooveShape(
                 encoder_hidden=256,
                 decoder="drummer",
                 decoder_hidden=256,
@@ -100,7 +198,7 @@ CONFIGS: dict[str, Config] = {
                     decay=0,
                 ),
             ),
-            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary", "groove"),
+            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary", "groove", "encode", "decode"),
         ),
         _groovae("groovae_4bar", 4, "autoencode", ("sample", "interpolate", "vary")),
         _groovae("groovae_2bar_humanize", 2, "humanize", ("humanize",)),
@@ -110,6 +208,33 @@ CONFIGS: dict[str, Config] = {
             "groovae_2bar_tap_fixed_velocity_note_dropout", 2, "tap_fixed_velocity_note_dropout", ("drumify",)
         ),
         _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat", ("fill",)),
+        _melody_2bar("melody_2bar", 256, (256, 256), 128, **_MODEST | {"epochs": 8, "free_bits": 48}),
+        _two_bars("drums_2bar", "drums", SUBSETS, 256, (256, 256), 128, roll=True, **_MODEST),
+        _melody_2bar("cat-mel_2bar_small", 512, (256, 256), 256),
+        _melody_2bar("cat-mel_2bar_big", 2048, (2048, 2048, 2048), 512, beta=0.5),
+        _two_bars(
+            "cat-mel_2bar_med_chords",
+            "melody",
+            MELODY,
+            1024,
+            (512, 512, 512),
+            256,
+            control=CHORDS,
+            free_bits=0,
+            beta=1,
+            transpose=3,
+        ),
+        _drums_2bar("cat-drums_2bar_small", 512, (256, 256)),
+        _drums_2bar("cat-drums_2bar_big", 2048, (2048, 2048, 2048)),
+        _drums_2bar("nade-drums_2bar_reduced", 1024, (512, 512), nade=128),
+        _drums_2bar("nade-drums_2bar_full", 1024, (512, 512), nade=128, drums=KIT),
+        *(_sixteen_bars(kind, "melody", (MELODY,)) for kind in ("flat", "hierdec", "hier")),
+        *(_sixteen_bars(kind, "trio", (MELODY, MELODY, SUBSETS)) for kind in ("flat", "hierdec", "hier")),
+        *(
+            _multitrack(f"hier-multiperf_vel_1bar_{size}{suffix}", encoder, decoder, chords=bool(suffix))
+            for size, encoder, decoder in (("med", 1024, 512), ("big", 2048, 1024))
+            for suffix in ("", "_chords")
+        ),
     )
 }
 
@@ -119,3 +244,22 @@ def find_config(name: str) -> Config:
     if name not in CONFIGS:
         raise ModelError(f"there is no configuration {name!r}; there are: {', '.join(CONFIGS)}")
     return CONFIGS[name]
+
+
+LARGEST = 16_384
+"""What a size on a card may be."""
+
+
+def configure(card: Card) -> Config:
+    """The configuration of a card, with the sizes that the card has of its own; WeightsError if it cannot be."""
+    config = find_config(card.config)
+    sizes = {name: tuple(size) if isinstance(size, list) else size for name, size in card.sizes.items()}
+    for name, size in sizes.items():
+        each = size if isinstance(size, tuple) else (size,)
+        if not all(isinstance(number, int) and 0 <= number <= LARGEST for number in each):
+            raise WeightsError(f"the size {name} of {card.name} must be whole numbers in 0..{LARGEST}, not {size}")
+    try:
+        shape: GrooveShape | SequenceShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
+        return replace(config, shape=shape, verbs=card.verbs)
+    except TypeError as error:
+        raise WeightsError(f"the card of {card.name} has a size that {card.config} has not: {error}") from error

@@ -25,6 +25,9 @@ def choice(default: Any, text: str) -> Any:
     return field(default=default, metadata={"text": text})
 
 
+CHORDS = "a chord a bar, as C Am F G7, repeated to the end; for models that follow chords"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The settings that every verb has."""
@@ -48,8 +51,9 @@ class Request:
 class Sample(Request):
     """New bars from the prior."""
 
-    bars: int = setting(2, 1, 64, "how many bars")
+    bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
     style: str | None = choice(None, "a style that the model knows")
+    chords: str | None = choice(None, CHORDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,7 @@ class Interpolate(Request):
     steps: int | None = setting(None, 2, 32, "how many clips along the way")
     position: float | None = setting(None, 0, 1, "one clip at this point of the way")
     position2: float | None = setting(None, 0, 1, "the second coordinate between four clips")
+    chords: str | None = choice(None, CHORDS)
 
     def __post_init__(self) -> None:
         Request.__post_init__(self)  # super() fails in a class that slots=True made anew
@@ -138,6 +143,30 @@ class Vary(Request):
 
     clip: Clip
     similarity: float = setting(0.5, 0, 1, "1 is the clip as the model sees it, 0 anything")
+    chords: str | None = choice(None, CHORDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encode(Request):
+    """Where the clip lies in the latent space: the mean of what the encoder makes of it, without chance."""
+
+    clip: Clip
+    count: int = setting(1, 1, 1, "a clip lies in one place")
+    chords: str | None = choice(None, CHORDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decode(Request):
+    """The clip at a point of the latent space; with a clip, that one's notes with the feel of the point."""
+
+    z: tuple[float, ...]
+    clip: Clip | None = None
+    chords: str | None = choice(None, CHORDS)
+
+    def __post_init__(self) -> None:
+        Request.__post_init__(self)
+        if not all(map(math.isfinite, self.z)):
+            raise ClipError("z must be finite numbers")
 
 
 VERBS: dict[str, type[Request]] = {
@@ -148,6 +177,8 @@ VERBS: dict[str, type[Request]] = {
     "interpolate": Interpolate,
     "vary": Vary,
     "groove": Groove,
+    "encode": Encode,
+    "decode": Decode,
 }
 
 
@@ -161,7 +192,8 @@ class Results:
     """The clips that answer a request, and how they were made.
 
     seed is the one that was used; ms the time in the engine; as_taps is set where a clip that is no drums was
-    played as taps; remarks are sentences for the user (a pitch outside the drum map, a fall back to the CPU).
+    played as taps; remarks are sentences for the user (a pitch outside the drum map, a fall back to the CPU);
+    latent is the mu that Encode asks for.
     """
 
     clips: tuple[Clip, ...]
@@ -170,3 +202,4 @@ class Results:
     ms: float
     as_taps: bool = False
     remarks: tuple[str, ...] = ()
+    latent: tuple[float, ...] = ()

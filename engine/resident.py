@@ -1,17 +1,18 @@
 """A model in memory: its verified weights and its prior, on a device."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import WeightsError
+from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
 from engine.model.tasks import Given, positions
 from engine.model.vae import Vae
 from engine.prior import Prior, standard_prior
-from engine.registry import Config, find_config
+from engine.registry import Config, configure
 from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class Resident:
 
     card: Card
     config: Config
-    model: Vae
+    model: nn.Module
     device: torch.device
     prior: Prior
 
@@ -31,6 +32,13 @@ class Resident:
     def window_steps(self) -> int:
         """How many steps share a z."""
         return self.card.bars * self.card.steps_per_bar
+
+
+@dataclass(frozen=True, slots=True)
+class GrooveResident(Resident):
+    """A model of grooves."""
+
+    model: Vae
 
     def encode(
         self,
@@ -63,26 +71,44 @@ class Resident:
         return self.model.decode(path, given, temperature=temperature, noise=noise)
 
 
-def load_resident(library: Library, name: str, device: torch.device) -> Resident:
+@dataclass(frozen=True, slots=True)
+class TokenResident(Resident):
+    """A model of tokens."""
+
+    model: MusicVae
+
+
+def load_resident(library: Library, name: str, device: torch.device) -> GrooveResident | TokenResident:
     """A verified model on a device; on the CPU where a GPU's memory is full."""
     card = library.card(name)
-    config = find_config(card.config)
+    config = configure(card)
     tensors = {key: tensor.float() for key, tensor in library.tensors(name).items()}
     stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
     prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
-    model = Vae(config.shape)
-    _check_tensors(name, model, tensors)
-    model.load_state_dict(tensors)
-    model.eval().requires_grad_(False)
+    resident: GrooveResident | TokenResident
+    if isinstance(config.shape, SequenceShape):
+        with torch.device("meta"):  # what is loaded need not be drawn first
+            tokens = MusicVae(config.shape, chained=card.chained)
+        _load(name, tokens, tensors)
+        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior)
+    else:
+        grooves = Vae(config.shape)
+        _load(name, grooves, tensors)
+        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior)
     try:
-        return Resident(card, config, model.to(device), device, prior.to(device))
+        resident.model.to(device)
+        return replace(resident, device=device, prior=prior.to(device))
     except torch.OutOfMemoryError:
         logger.warning("%s: the GPU is out of memory, loading it on the CPU", name)
-        return Resident(card, config, model.cpu(), torch.device("cpu"), prior)
+        resident.model.cpu()
+        return resident
 
 
-def _check_tensors(name: str, model: Vae, tensors: dict[str, Tensor]) -> None:
-    """WeightsError that names the first tensor that is missing, superfluous, misshapen or not finite."""
+def _load(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give a network its tensors.
+
+    WeightsError names the first tensor that is missing, superfluous, misshapen or not finite.
+    """
     expected = model.state_dict()
     for key in sorted(expected.keys() | tensors.keys()):
         if key not in tensors:
@@ -96,3 +122,5 @@ def _check_tensors(name: str, model: Vae, tensors: dict[str, Tensor]) -> None:
             )
         if not bool(torch.isfinite(tensors[key]).all()):
             raise WeightsError(f"the tensor {key} of {name} holds a number that is not finite")
+    model.load_state_dict(tensors, assign=True)
+    model.eval().requires_grad_(False)

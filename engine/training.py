@@ -6,7 +6,7 @@ On a CPU the same seed gives the same run, interrupted or not.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -14,27 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.augmentation import a_little_faster, without_some_drums
-from engine.data.corpus import read_corpus
-from engine.data.windows import Windows, cut_windows
-from engine.errors import TrainingError
-from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.performer import known_of
-from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
-from engine.model.vae import Vae
-from engine.prior import Prior, fit_prior
+from engine.course import Course, Lesson
+from engine.data.corpus import find_corpus
+from engine.data.known import credit_of
+from engine.errors import DataError, TrainingError
+from engine.groove_course import GrooveCourse, load_datasets
+from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
-from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+from engine.token_course import TokenCourse, cut_songs
 from engine.weights import Card, write_weights
-
-FEWEST_HITS = 1000
-"""With fewer validation hits a drummer trusts its expectations as they are."""
-
-BUCKET = 16
-"""How many batches are sorted by their hits at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class Progress:
 def train(
     config_name: str,
     *,
-    data: Path,
+    data: Sequence[Path],
     out: Path,
     name: str | None = None,
     seed: int = 1,
@@ -62,68 +52,49 @@ def train(
     device: str = "cpu",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Card:
-    """Train a configuration on a corpus, going on where the run in `out` stopped, and write its weights there.
+    """Train a configuration on corpora, going on where the run in `out` stopped, and write its weights there.
 
     max_windows cuts the data, to try a run. TrainingError if `out` holds a run with other settings.
     """
-    config = find_config(config_name)
+    config, data = find_config(config_name), [find_corpus(path) for path in data]
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(config, load_datasets(config, data, max_windows), out, seed, epochs or config.recipe.epochs, device)
+    torch.manual_seed(seed)
+    course = open_course(config, data, torch.device(device), max_windows)
+    run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
     run.resume()
     run.train(on_progress)
-    return run.write(name or config.name)
+    return run.write(name or config.name, "; ".join(map(credit_of, data)))
 
 
-@dataclass(frozen=True, slots=True)
-class Datasets:
-    """The windows to train on, by their length in bars, and those that choose the epoch."""
-
-    train: dict[int, Windows]
-    validation: Windows
-
-
-def load_datasets(config: Config, data: Path, max_windows: int | None = None) -> Datasets:
-    """The official train and validation windows of a corpus."""
-    performances = read_corpus(data)
-    shortest, longest = min(config.recipe.bars), max(config.recipe.bars)
-    windows = {
-        bars: cut_windows(performances, split="train", bars=bars, pad=bars == shortest)[:max_windows]
-        for bars in config.recipe.bars
-    }
-    validation = cut_windows(performances, split="validation", bars=longest)[::longest]  # the others overlap these
-    return Datasets(windows, validation[:max_windows])
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some windows, for each another one of the same performance, and what is done with them."""
-
-    task: str
-    windows: Windows
-    chosen: NDArray[np.int64]
-    companions: NDArray[np.int64]
-    generator: torch.Generator
+def open_course(
+    config: Config, data: Sequence[Path], device: torch.device, max_windows: int | None = None
+) -> Course:
+    """A new model of a configuration, and the windows of corpora to teach it."""
+    if config.representation != "groove":
+        return TokenCourse(config, *cut_songs(config, data, max_windows), device)
+    if len(data) > 1:
+        raise DataError(f"{config.name} learns from one corpus, not from {len(data)}")
+    return GrooveCourse(config, load_datasets(config, data[0], max_windows), device)
 
 
 class Run:
     """One training run: the network, its optimizer, and where it stands."""
 
-    def __init__(self, config: Config, datasets: Datasets, out: Path, seed: int, epochs: int, device: str):
-        self.config, self.datasets, self.out, self.seed = config, datasets, out, seed
+    def __init__(
+        self, config: Config, course: Course, out: Path, seed: int, epochs: int, device: torch.device | None = None
+    ):
+        self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
         self.recipes, self.stage = [config.recipe], 0
         if config.recipe.expectation:
             self.recipes.append(config.recipe.expectation)
         self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
-        self.device = torch.device(device)
-        torch.manual_seed(seed)
-        self.model = Vae(config.shape).to(self.device)
+        self.device = device or torch.device("cpu")
         self.validation: dict[str, float] = {}
-        self.half = _has_bf16(self.device)
+        self.half = has_bf16(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
         self.epoch, self.seconds, self.best = 0, 0.0, [math.inf] * len(self.recipes)
         self.best_state: dict[str, Tensor] = {}
-        windows = len(datasets.train[min(datasets.train)])
-        self.steps_per_epoch = [math.ceil(windows / recipe.batch) for recipe in self.recipes]
+        self.steps_per_epoch = [math.ceil(course.size / recipe.batch) for recipe in self.recipes]
 
     @property
     def recipe(self) -> Recipe:
@@ -194,100 +165,50 @@ class Run:
     def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
         per_epoch = self.steps_per_epoch[self.stage]
         before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
-        for index, batch in enumerate(self._batches()):
+        chance = np.random.default_rng((self.seed, self.stage, self.epoch))
+        for index, lesson in enumerate(self.course.lessons(self.recipe, per_epoch, chance)):
             began, step = time.perf_counter(), self.epoch * per_epoch + index
-            loss = self._step(batch, step=step)
+            loss = self._step(lesson, step=step)
             self.seconds += time.perf_counter() - began
             epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
             done = before + step + 1
             on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, self.seconds))
 
-    def _batches(self) -> list[Batch]:
-        """An epoch's batches, the same for the same seed and epoch."""
-        recipe, chance = self.recipe, np.random.default_rng((self.seed, self.stage, self.epoch))
-        orders = {bars: self._order(self.datasets.train[bars], chance) for bars in recipe.bars}
-        tasks, shares = list(recipe.tasks), np.array(list(recipe.tasks.values()))
-        batches = []
-        for _ in range(self.steps_per_epoch[self.stage]):
-            bars = int(chance.choice(list(orders)))
-            task = str(chance.choice(tasks, p=shares / shares.sum()))
-            chosen = next(orders[bars])
-            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
-            companions = self.datasets.train[bars].companions(chosen, chance)
-            batches.append(Batch(task, self.datasets.train[bars], chosen, companions, generator))
-        return batches
-
-    def _order(self, windows: Windows, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """The windows of each batch in turn, all with about as many hits, so that few wait for many."""
-        batch = self.recipe.batch
-        hits = windows.grooves[..., HITS].sum(axis=(1, 2))
-        while True:
-            shuffled = np.resize(chance.permutation(len(windows)), -(-len(windows) // batch) * batch)
-            rows = []
-            for first in range(0, len(shuffled), BUCKET * batch):
-                bucket = shuffled[first : first + BUCKET * batch]
-                rows.append(bucket[np.argsort(hits[bucket], kind="stable")].reshape(-1, batch))
-            yield from chance.permutation(np.concatenate(rows))
-
-    def _step(self, batch: Batch, *, step: int) -> float:
+    def _step(self, lesson: Lesson, *, step: int) -> float:
         recipe = self.recipe
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
-        loss = self._losses(batch)["total"]
+        loss = self._losses(lesson, step)["total"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
         self.optimizer.step()
         return float(loss.detach())
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The parts of the loss of one batch."""
-        windows, generator, recipe = batch.windows, batch.generator, self.recipe
-        groove = torch.from_numpy(windows.grooves[batch.chosen]).to(self.device)
-        other = torch.from_numpy(windows.grooves[batch.companions]).to(self.device)
-        tempo_bpm = torch.from_numpy(windows.tempo_bpm[batch.chosen]).to(self.device)
-        if self.model.training:
-            groove, other = (without_some_drums(each, recipe.silent_drums, generator) for each in (groove, other))
-            tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
-        example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
-        noise = torch.randn(len(groove), self.config.shape.z, generator=generator).to(self.device)
+    def _losses(self, lesson: Lesson, step: int) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            if self.stage:
-                return {"total": self.model.expectation_loss(example, groove)}
-            return self.model.loss(
-                example,
-                groove,
-                beta=recipe.beta,
-                free_bits=recipe.free_bits,
-                feel_beta=recipe.feel_beta,
-                feel_bits=recipe.feel_bits,
-                noise=noise,
-            )
+            return lesson(step)
 
     @torch.no_grad()
     def validate(self) -> float:
-        """The mean total loss on the validation windows over the recipe's tasks, with fixed chance."""
+        """The mean total loss on the validation windows over what the exam asks, with fixed chance."""
         self.model.eval()
-        recipe, windows, total = self.recipe, self.datasets.validation, 0.0
-        self.validation = {}
-        for task, share in recipe.tasks.items():
-            generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
-            for first in range(0, len(windows), 256):
-                chosen = np.arange(first, min(first + 256, len(windows)))
-                batch = Batch(task, windows, chosen, windows.companions(chosen, chance), generator)
-                for name, value in self._losses(batch).items():
-                    key = f"{task}.{name}"
-                    self.validation[key] = self.validation.get(key, 0.0) + float(value) * len(chosen) / len(windows)
-            total += share * self.validation[f"{task}.total"]
-        return total / sum(recipe.tasks.values())
+        self.validation, total = {}, 0.0
+        for task, share, lesson in self.course.exam(self.recipe):
+            losses = self._losses(lesson, 0)
+            for name, value in losses.items():
+                self.validation[f"{task}.{name}"] = self.validation.get(f"{task}.{name}", 0) + share * float(value)
+            total += share * float(losses["total"])
+        return total
 
-    def write(self, name: str) -> Card:
-        """The best epoch's weights in bf16, the prior of their z, and the card."""
+    @torch.no_grad()
+    def write(self, name: str, data: str = "") -> Card:
+        """The best epoch's weights in bf16, the prior of their z, and the card, with what the data is."""
         self.model.load_state_dict(self.best_state)
         self.model.eval()
-        self.settle()
-        prior = self.prior()
+        self.course.settle()
+        prior = self.course.prior()
         tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.model.state_dict().items()}
         tensors |= {key: value.to(torch.bfloat16).contiguous() for key, value in prior.tensors().items()}
         config = self.config
@@ -296,12 +217,12 @@ class Run:
             config=config.name,
             family=config.family,
             bars=max(config.recipe.bars),
-            steps_per_bar=16,
+            steps_per_bar=self.course.steps_per_bar,
             verbs=config.verbs,
             styles=prior.names,
             sha256="",
             license="Apache-2.0",
-            data="Groove MIDI Dataset, Gillick et al. 2019, CC BY 4.0; official train split, 4/4",
+            data=data,
             command=f"vaebridge train {config.name} --data DATA --seed {self.seed} --epochs {self.epochs[0]}",
             training={
                 "date": date.today().isoformat(),
@@ -310,57 +231,11 @@ class Run:
                 "minutes": round(self.seconds / 60, 1),
                 "device": self.device.type,
                 "validation": [round(best, 3) for best in self.best],
-                "windows": {str(bars): len(windows) for bars, windows in self.datasets.train.items()},
+                "windows": dict(self.course.facts),
                 "recipe": _described(config.recipe),
             },
         )
         return write_weights(self.out, tensors, card)
-
-    @torch.no_grad()
-    def settle(self) -> None:
-        """How far to trust what is expected where no feel is told: least squares on the validation windows.
-
-        Of offset and of velocity alike the slope of the truth on the expectation, about the mean expectation.
-        """
-        decoder, windows = self.model.decoder, self.datasets.validation
-        if not isinstance(decoder, DrummerDecoder) or windows.grooves[..., HITS].sum() < FEWEST_HITS:
-            return
-        expectation, said, true = decoder.performer.expectation, [], []
-        for first in range(0, len(windows), 64):
-            groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
-            tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
-            hits, nothing = groove[..., HITS], groove.new_zeros(len(groove), 1, self.config.shape.feel)
-            mean = expectation.opinions(known_of(hits, nothing_given(groove, tempo_bpm)), nothing).mean(dim=0)
-            said.append(mean.transpose(2, 3)[hits > 0])
-            true.append(torch.stack([groove[..., OFFSETS], groove[..., VELOCITIES]], dim=-1)[hits > 0])
-        answers, truth = torch.cat(said), torch.cat(true)
-        centre = answers.mean(dim=0)
-        away = answers - centre
-        expectation.centre[:] = centre
-        expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
-
-    @torch.no_grad()
-    def prior(self) -> Prior:
-        """Where the train windows of each style lie."""
-        posteriors, styles = [], []
-        names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
-        for windows in self.datasets.train.values():
-            for first in range(0, len(windows), 512):
-                grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
-                tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
-                example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
-                posteriors.append(self.model.encode(example.heard, example.given.position[0]))
-            places = [names.index(name) for name in windows.style_names] + [-1]
-            styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
-        mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
-        return fit_prior(mu, sigma, torch.cat(styles), tuple(names))
-
-
-def _has_bf16(device: torch.device) -> bool:
-    """Whether products in bf16 are faster than in float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:

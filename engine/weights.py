@@ -28,7 +28,8 @@ class Card:
     """What a weights file is: the part of the card that the program reads, and the rest for people.
 
     config names a registry entry; sha256 is the safetensors file's; bars and steps_per_bar say what the model
-    was trained on; verbs what it can do; styles the names whose means the file holds.
+    was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
+    network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Card:
     steps_per_bar: int
     verbs: tuple[str, ...]
     styles: tuple[str, ...] = ()
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    chained: bool = False
     sha256: str
     license: str = ""
     data: str = ""

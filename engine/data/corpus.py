@@ -39,7 +39,7 @@ class Performance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """One file of a corpus before it is read; tempo, style, drummer and meter as listed, if they are."""
 
     name: str
@@ -62,14 +62,15 @@ def find_corpus(path: Path) -> Path:
 def read_corpus(path: Path) -> list[Performance]:
     """Every performance of a zip or folder that holds drums; DataError if there is none."""
     path = find_corpus(path)
-    read = (_read_performance(source) for source in _sources(path))
+    read = (_read_performance(source) for source in list_sources(path))
     performances = [performance for performance in read if performance is not None]
     if not performances:
         raise DataError(f"{path} holds no drum performance: a zip or folder of .mid files is needed")
     return performances
 
 
-def _sources(path: Path) -> Iterator[_Source]:
+def list_sources(path: Path) -> Iterator[Source]:
+    """The MIDI files of a zip or folder: those that its info.csv lists, else all."""
     if not path.exists():
         raise DataError(f"there is no data at {path}")
     try:
@@ -93,14 +94,14 @@ def _folder_files(path: Path) -> dict[str, Callable[[], bytes]]:
     return {file.relative_to(path).as_posix(): file.read_bytes for file in paths}
 
 
-def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[_Source]:
+def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[Source]:
     """The rows of an info.csv; the file's names are relative to its folder."""
     folder = PurePosixPath(table).parent
     for row in csv.DictReader(io.StringIO(files[table]().decode("utf-8"))):
         name = (folder / row["midi_filename"]).as_posix()
         if name in files:
             beats, unit = (row.get("time_signature") or "4-4").split("-")
-            yield _Source(
+            yield Source(
                 name,
                 files[name],
                 row["split"],
@@ -111,16 +112,16 @@ def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[_Sour
             )
 
 
-def _unlisted(files: dict[str, Callable[[], bytes]]) -> Iterator[_Source]:
+def _unlisted(files: dict[str, Callable[[], bytes]]) -> Iterator[Source]:
     """Any MIDI files: a tenth each for validation and test, by a hash of the name."""
     for name, read in files.items():
         if name.lower().endswith((".mid", ".midi")):
             tenth = hashlib.sha256(name.encode()).digest()[0] % 10
             split = {0: "validation", 1: "test"}.get(tenth, "train")
-            yield _Source(name, read, split, "", "", None, None)
+            yield Source(name, read, split, "", "", None, None)
 
 
-def _read_performance(source: _Source) -> Performance | None:
+def _read_performance(source: Source) -> Performance | None:
     """The hits on channel 10 (of a file that uses one channel alone: on that), or None if there are none."""
     try:
         midi = mido.MidiFile(file=io.BytesIO(source.read()), clip=True)

@@ -1,6 +1,6 @@
 """What answers a task on windows: models, and the baselines that humanizing must beat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.data.windows import STEPS_PER_BAR, Windows
+from engine.errors import ModelError
 from engine.evaluation.hits import Hits, Values, hits_of, played
 from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, Array
-from engine.resident import Resident
+from engine.resident import GrooveResident, load_resident
+from engine.weights import Library
 
 Task = Callable[[Tensor, Given], Example]
 """Which part of a groove is heard and told."""
@@ -37,7 +39,18 @@ class Contender:
     draw: Callable[[Windows, int], Array]
 
 
-def of_model(resident: Resident, task: Task) -> Contender:
+def models_of_grooves(library: Library, names: Iterable[str]) -> list[GrooveResident]:
+    """The models of those names on the CPU; ModelError if one makes no grooves."""
+    residents = []
+    for name in names:
+        resident = load_resident(library, name, torch.device("cpu"))
+        if not isinstance(resident, GrooveResident):
+            raise ModelError(f"{name} plays no grooves; evaluate measures models of the family groovae")
+        residents.append(resident)
+    return residents
+
+
+def of_model(resident: GrooveResident, task: Task) -> Contender:
     """A model at a task; z is what it makes of what it hears."""
     return Contender(
         resident.card.name,
@@ -48,7 +61,7 @@ def of_model(resident: Resident, task: Task) -> Contender:
 
 @torch.inference_mode()
 def answer(
-    resident: Resident,
+    resident: GrooveResident,
     windows: Windows,
     task: Task,
     *,
@@ -80,7 +93,7 @@ def answer(
     return np.concatenate(rows)
 
 
-def in_their_styles(resident: Resident, windows: Windows, seed: int) -> Array:
+def in_their_styles(resident: GrooveResident, windows: Windows, seed: int) -> Array:
     """The hits of windows as a model plays them with a z of the window's own style, or of any where it has none."""
     grooves = np.zeros_like(windows.grooves)
     for index in np.unique(windows.style):

@@ -21,7 +21,7 @@ from engine.player import Player
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove, groove_to_clip
 from engine.requests import Groove, Interpolate, Request, Vary
-from engine.resident import Resident
+from engine.resident import GrooveResident
 
 FEEL = ("lateness ms", "loudness", "swing", "accent")
 POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -47,7 +47,7 @@ class Steering:
     vary: tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def steering_of(resident: Resident, train: Windows, windows: Windows, *, clips: int = 150) -> Steering:
+def steering_of(resident: GrooveResident, train: Windows, windows: Windows, *, clips: int = 150) -> Steering:
     """All of it; `clips` is how many pairs go through interpolate and vary."""
     some = _spread(windows, clips)
     pairs = some, some[::-1].copy()
@@ -83,7 +83,7 @@ def feel_of(windows: Windows) -> Values:
     )
 
 
-def explained_by(resident: Resident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
+def explained_by(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
     """The share of the variance of offset and velocity that the mean explains, by what z was made of."""
     other = windows.companions(np.arange(len(windows)), np.random.default_rng(0))
     heard: dict[str, Array | None] = {
@@ -113,7 +113,7 @@ def _explained(
     return bootstrap.of_sums(share, *sums)
 
 
-def _grooved(resident: Resident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
+def _grooved(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
     """The feel of another window, most likely of another performance, on each; beside plain humanizing."""
     source = windows[np.random.default_rng(0).permutation(len(windows))]
     wanted = feel_of(source)
@@ -144,7 +144,7 @@ def _correlation(a: Values, b: Values) -> Callable[[Values], float]:
     return weighted
 
 
-def _styled(resident: Resident, train: Windows, windows: Windows) -> dict[str, float]:
+def _styled(resident: GrooveResident, train: Windows, windows: Windows) -> dict[str, float]:
     """Over the styles: the mean feel of all windows in that style, against that of the style in the data."""
     played, drawn = [], []
     feel = feel_of(train)
@@ -162,7 +162,9 @@ def _styled(resident: Resident, train: Windows, windows: Windows) -> dict[str, f
     return {name: float(np.corrcoef(table[0][:, i], table[1][:, i])[0, 1]) for i, name in enumerate(FEEL)}
 
 
-def _interpolated(resident: Resident, first: Windows, last: Windows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _interpolated(
+    resident: GrooveResident, first: Windows, last: Windows
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     ways = [
         _asked(resident, Interpolate(clips=pair, steps=len(POINTS)), seed)
         for seed, pair in enumerate(zip(_clips(first), _clips(last), strict=True))
@@ -170,7 +172,7 @@ def _interpolated(resident: Resident, first: Windows, last: Windows) -> tuple[tu
     return _hits_moved(ways), _feel_moved(ways, first)
 
 
-def _varied(resident: Resident, windows: Windows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _varied(resident: GrooveResident, windows: Windows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """POINTS are 1 − similarity."""
     ways = []
     for seed, clip in enumerate(_clips(windows)):
@@ -205,7 +207,7 @@ def _clips(windows: Windows) -> list[Clip]:
     ]
 
 
-def _asked(resident: Resident, request: Request, seed: int) -> Array:
+def _asked(resident: GrooveResident, request: Request, seed: int) -> Array:
     """The results of a request as grooves: [result, step, 27]."""
     clips = Player(resident, GENERAL_MIDI, Noise(seed, shared=isinstance(request, Interpolate))).play(request).clips
     return np.stack([clip_to_groove(clip, GENERAL_MIDI) for clip in clips])

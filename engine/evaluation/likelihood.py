@@ -15,7 +15,7 @@ from engine.model import tasks
 from engine.model.drummer_decoder import DrummerDecoder
 from engine.model.noise import Noise
 from engine.representation.groove import HITS
-from engine.resident import Resident
+from engine.resident import GrooveResident
 
 DRAWS = 8
 
@@ -29,7 +29,7 @@ class Likelihood:
 
 
 @torch.inference_mode()
-def likelihood_of(resident: Resident, windows: Windows) -> Likelihood:
+def likelihood_of(resident: GrooveResident, windows: Windows) -> Likelihood:
     """The negative log likelihood of how the hits of windows were played, given the hits."""
     decoder = resident.model.decoder
     assert isinstance(decoder, DrummerDecoder)

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from engine.data.corpus import Performance, read_corpus
 from engine.data.windows import cut_windows
 from engine.evaluation import drums
 from engine.evaluation.bootstrap import Interval
-from engine.evaluation.contenders import baselines, in_their_styles, of_model
+from engine.evaluation.contenders import baselines, in_their_styles, models_of_grooves, of_model
 from engine.evaluation.drums import Completion, completion_of
 from engine.evaluation.feel import Steering, steering_of
 from engine.evaluation.figures import Figures, figures_of
@@ -22,7 +20,6 @@ from engine.evaluation.judge import SIZE, Play, judged
 from engine.evaluation.likelihood import Likelihood, likelihood_of
 from engine.model.tasks import humanize
 from engine.representation.groove import HITS
-from engine.resident import load_resident
 from engine.weights import Library
 
 BARS = 2
@@ -64,7 +61,7 @@ def evaluate(
     """
     performances = read_corpus(data)
     short, long = _Court(performances, split, BARS, judges), _Court(performances, split, LONG_BARS, judges)
-    residents = [load_resident(library, name, torch.device("cpu")) for name in models]
+    residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
     report = Report(split, len(short.ask), int(short.ask.grooves[..., HITS].sum()))
     ours = [of_model(resident, humanize) for resident in humanizing]
@@ -79,7 +76,7 @@ def evaluate(
             "judges of 4 times the size": short.auc_of(contender.draw, size=4 * SIZE),
         }
     for resident in residents:
-        if resident.config.shape.feel:
+        if resident.model.shape.feel:
             on_progress(f"{resident.card.name}: likelihood and z")
             report.likelihood[resident.card.name] = likelihood_of(resident, short.ask)
             report.steering[resident.card.name] = steering_of(resident, short.train, short.ask)

@@ -9,13 +9,13 @@ import torch
 from engine.data.corpus import read_corpus
 from engine.data.windows import Windows, cut_windows
 from engine.errors import ModelError
-from engine.evaluation.contenders import AT_ONCE, of_model
+from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
 from engine.evaluation.examples import write_examples
 from engine.evaluation.pictures import draw_pictures
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
-from engine.resident import Resident, load_resident
+from engine.resident import GrooveResident
 from engine.weights import Library
 
 BARS = 4
@@ -37,7 +37,7 @@ def show(
     Draws are at temperature 1. ModelError if no model humanizes.
     """
     windows = cut_windows(read_corpus(data), split=split, bars=BARS, pad=False)
-    residents = [load_resident(library, name, torch.device("cpu")) for name in models]
+    residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
     if not humanizing:
         raise ModelError("none of these models can humanize: there is nothing to hear or see of them")
@@ -56,7 +56,7 @@ def show(
 
 
 @torch.inference_mode()
-def feels_of(resident: Resident, windows: Windows) -> Array:
+def feels_of(resident: GrooveResident, windows: Windows) -> Array:
     """The mean z of how windows were played, its feel part where it has one: [window, feel]."""
     parts = []
     for first in range(0, len(windows), AT_ONCE):
@@ -64,5 +64,5 @@ def feels_of(resident: Resident, windows: Windows) -> Array:
         tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + AT_ONCE]).to(resident.device)
         heard = autoencode(groove, nothing_given(groove, tempo_bpm)).heard
         z = resident.encode(heard, temperature=0.0, noise=Noise(0, device=resident.device))
-        parts.append(z.mean(dim=1)[:, -resident.config.shape.feel :].cpu().numpy())
+        parts.append(z.mean(dim=1)[:, -resident.model.shape.feel :].cpu().numpy())
     return np.concatenate(parts)

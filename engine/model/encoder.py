@@ -1,10 +1,11 @@
-"""What is heard → a posterior over the latent z: all of it at once, or pattern and feel each in its own way."""
+"""What is heard → a posterior over the latent z: at once, by levels, or pattern and feel each in its own way."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import DEPTH, HITS
@@ -46,6 +47,48 @@ class BidirectionalEncoder(nn.Module):
         _, (h, _) = self.lstm(heard)
         last = torch.cat([h[-2], h[-1]], dim=-1)
         return Posterior(self.mu(last), F.softplus(self.sigma(last)) + 1e-6)
+
+
+class HierarchicalEncoder(nn.Module):
+    """A bidirectional LSTM a level: each reads what the one below has made of its stretches, the last makes z.
+
+    steps are the lengths of the stretches, from the bottom. MusicVAE's released configurations, hier-*.
+    """
+
+    def __init__(self, depth: int, hidden: tuple[int, ...], steps: tuple[int, ...], z: int):
+        super().__init__()
+        self.steps = steps
+        below = (depth, *(2 * size for size in hidden[:-1]))
+        self.levels = nn.ModuleList(
+            [
+                nn.LSTM(reads, size, batch_first=True, bidirectional=True)
+                for reads, size in zip(below, hidden, strict=True)
+            ]
+        )
+        self.mu = nn.Linear(2 * hidden[-1], z)
+        self.sigma = nn.Linear(2 * hidden[-1], z)
+
+    def forward(self, heard: Tensor, lengths: Tensor | None = None) -> Posterior:
+        """(batch, step, depth) -> posterior over z: (batch, z).
+
+        lengths (batch, stretch) says how much of each stretch of the bottom level is there.
+        """
+        for level, steps in zip(self.levels, self.steps, strict=True):
+            stretches = torch.unflatten(heard, 1, (-1, steps))
+            heard = torch.unflatten(_last(level, stretches.flatten(0, 1), lengths), 0, stretches.shape[:2])
+            lengths = None
+        return Posterior(self.mu(heard[:, 0]), F.softplus(self.sigma(heard[:, 0])) + 1e-6)
+
+
+def _last(lstm: nn.Module, heard: Tensor, lengths: Tensor | None) -> Tensor:
+    """The last h of both directions: (batch, step, depth) -> (batch, 2·hidden); zero where nothing is there."""
+    if lengths is None:
+        _, (h, _) = lstm(heard)
+        return torch.cat([h[0], h[1]], dim=-1)
+    there = lengths.flatten()
+    packed = pack_padded_sequence(heard, there.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+    _, (h, _) = lstm(packed)
+    return torch.cat([h[0], h[1]], dim=-1) * (there > 0)[:, None]
 
 
 class DrummerEncoder(nn.Module):

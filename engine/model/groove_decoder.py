@@ -52,9 +52,9 @@ class GrooveDecoder(nn.Module):
             hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]).float()
             hits = torch.where(hits_known[:, step], told[:, step, HITS], hits)
             played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
-            played = torch.where(played_known[:, step], told[:, step, 9:].view(batch, 2, 9), played) * hits[:, None]
-            rows.append(torch.cat([hits, played.flatten(1)], dim=1))
-            cell.fed[...] = rows[-1]
+            played = torch.where(played_known[:, step], told[:, step, 9:].view(batch, 2, 9), played)
+            rows.append(torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1))
+            cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also how no hit is played, as published
         return torch.stack(rows, dim=1).to(z.device)
 
     def _static(self, z: Tensor, groove: Tensor) -> tuple[Tensor, ...]:

@@ -19,7 +19,7 @@ from engine.representation.groove import DEPTH
 
 
 @dataclass(frozen=True, slots=True)
-class ModelShape:
+class GrooveShape:
     """The sizes that fix a network. decoder is "groove" (the published one) or "drummer" (pattern, performer).
 
     feel is how many of the dimensions of z, the last ones, are the feel; the others are the pattern.
@@ -39,7 +39,7 @@ class ModelShape:
 class Vae(nn.Module):
     """Encoder and decoder of one shape."""
 
-    def __init__(self, shape: ModelShape):
+    def __init__(self, shape: GrooveShape):
         super().__init__()
         self.shape = shape
         self.encoder: BidirectionalEncoder | DrummerEncoder

@@ -5,7 +5,7 @@ Source: Roberts et al. 2018 (arXiv 1803.05428) and Gillick et al. 2019 (arXiv 19
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,15 @@ class DrumMap:
     def outside(self, pitches: NDArray[np.int64]) -> NDArray[np.int64]:
         """The distinct pitches that are not in the map."""
         return np.unique(pitches[~self.inside[pitches]])
+
+    def written_as(self, pitches: NDArray[np.int64]) -> "DrumMap":
+        """The map that writes each drum with the pitch that is most frequent among these for it."""
+        pitch_of = self.pitch_of.copy()
+        for drum in range(CLASSES):
+            own = pitches[self.class_of[pitches] == drum]
+            if len(own):
+                pitch_of[drum] = np.bincount(own).argmax()
+        return replace(self, pitch_of=pitch_of)
 
     def is_drums(self, pitches: NDArray[np.int64]) -> bool:
         """Whether at least half of the notes are in the map."""

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.benchmarks import engine_latency, osc_latency
+from tests.benchmarks import engine_latency, loading, osc_latency
 from tests.benchmarks.engine_latency import Row
 
 
@@ -24,7 +24,8 @@ def main() -> None:
     runs = parser.parse_args().runs
     sys.stdout.write("inside the engine\n" + table(engine_latency.measure(runs)) + "\n")
     rows, footprint = osc_latency.measure(runs)
-    sys.stdout.write("over OSC\n" + table(rows) + osc_latency.footprint_text(footprint))
+    sys.stdout.write("over OSC\n" + table(rows) + osc_latency.footprint_text(footprint) + "\n")
+    sys.stdout.write("beside a model that is loaded\n" + table(loading.measure(runs)))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,11 @@ class Caller:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(ANSWER_SECONDS)
         self._socket.connect(("127.0.0.1", port))
-        self._ids = itertools.count(1)
+        self._port, self._ids = port, itertools.count(1)
+
+    def again(self) -> "Caller":
+        """Another client of the same daemon."""
+        return Caller(self._port)
 
     def ask(self, verb: str, *arguments: Atom) -> tuple[float, dict[str, Atom]]:
         """How many milliseconds until the last datagram of the answer was here, and the keys of its done."""
@@ -96,13 +100,13 @@ def measure(runs: int = 200) -> tuple[list[Row], Footprint]:
 
 
 @contextmanager
-def running_daemon() -> Iterator[tuple["subprocess.Popen[bytes]", Caller, float]]:
+def running_daemon(*flags: str) -> Iterator[tuple["subprocess.Popen[bytes]", Caller, float]]:
     """`vaebridge serve` on a free port, once it is ready, and the seconds that took."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     began = time.perf_counter()
-    command = [sys.executable, "-c", SERVE, "serve", "--osc-port", str(port), "--no-midi", "--quiet"]
+    command = [sys.executable, "-c", SERVE, "serve", "--osc-port", str(port), "--no-midi", "--quiet", *flags]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "VAEBRIDGE_LOG_LEVEL": "warning"})
     try:
         caller = Caller(port)

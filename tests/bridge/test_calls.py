@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from bridge.errors import RequestError
 from bridge.osc_packet import read_packet, write_message
 from bridge.protocol import CLIP_FIELDS, PREFIX, TABLE, clips_of, slot_keys
 from engine.clip import Clip, Note
-from engine.requests import VERBS, Groove, Interpolate, Request
+from engine.requests import VERBS, Decode, Groove, Interpolate, Request
 from tests.bridge.peer import note_atoms
 
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
@@ -34,6 +34,9 @@ def requests(draw: st.DrawFn) -> Request:
         settings[draw(st.sampled_from(["steps", "position"]))] = None
     else:
         settings |= {each.name: CLIP for each in fields(kind) if each.name in CLIP_FIELDS}
+    if kind is Decode:
+        settings["z"] = tuple(draw(st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=300)))
+        settings["clip"] = draw(st.sampled_from([CLIP, None]))
     return kind(**settings)
 
 
@@ -50,7 +53,7 @@ def values(setting: Any) -> st.SearchStrategy[Any]:
 
 def written(request: Request) -> list[object]:
     """A request as a client writes it."""
-    slots: list[object] = []
+    slots: list[object] = ["size", len(request.z)] if isinstance(request, Decode) else []
     for key, _ in zip(slot_keys(type(request)), clips_of(request), strict=False):
         slots += [key.name, "a"]
     for each in fields(request):
@@ -65,7 +68,15 @@ def test_every_request_is_read_as_it_was_written(request: Request) -> None:
     verb = next(name for name, kind in VERBS.items() if type(request) is kind)
     call = parse(verb, 7, *written(request))
     assert call.id == 7
+    call = replace(call, numbers=getattr(request, "z", ()))
     assert engine_request(call, [CLIP] * len(slots_of(call))) == request
+
+
+@given(st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=128), st.integers(0, 4000))
+def test_the_numbers_of_a_z_are_read_as_they_were_written(numbers: list[float], first: int) -> None:
+    call = parse("latent", 7, first, len(numbers), *numbers, "reply_port", 9000)
+    assert call.numbers == tuple(numbers)
+    assert call.values == {"first": first, "count": len(numbers), "reply_port": 9000}
 
 
 def test_groove_has_a_slot_for_its_notes_and_one_for_their_feel() -> None:
@@ -104,7 +115,7 @@ def test_the_keys_of_a_music_verb_are_the_settings_of_its_request(verb: Any) -> 
     names = {key.name for key in verb.keys}
     assert {each.name for each in fields(verb.request) if "text" in each.metadata} <= names
     assert "group" in names
-    assert "to" in names
+    assert ("to" in names) == (verb.name != "encode")  # which has no result to keep
     assert ("slot" in names) == ("clip" in {each.name for each in fields(verb.request)})
 
 
@@ -145,6 +156,12 @@ def test_whole_floats_are_ints_ints_are_floats_and_keys_have_no_order(
         ("clip", ("a", 4.0, 1, 36, 0.0, 0.25, 100), "5"),
         ("clip/begin", ("a", 2), "beats"),
         ("load", ("model", ""), "1 to 64"),
+        ("sample", ("chords", "C " * 101), "1 to 200"),
+        ("decode", ("model", "m"), "size"),
+        ("latent", (0, 129, *[0.0] * 129), "1..128"),
+        ("latent", (0, 2, 0.5), "2 numbers"),
+        ("latent", (0, 1, float("nan")), "finite"),
+        ("latent", (0, 1, "a"), "each number"),
     ],
 )
 def test_a_refusal_names_the_argument(verb: str, arguments: tuple[object, ...], text: str) -> None:

@@ -10,15 +10,17 @@ from typer.testing import CliRunner, Result
 
 from bridge import cli, cli_files
 from bridge.config import Config
-from engine.clip import Clip, Note
+from bridge.protocol import clips_of
+from engine.clip import Clip, Note, Part
 from engine.errors import ModelError
 from engine.midi_file import clip_from_midi, clip_to_midi
-from engine.requests import VERBS, Groove, Humanize, Interpolate, Request, Results, Sample
+from engine.requests import VERBS, Decode, Encode, Groove, Humanize, Interpolate, Request, Results, Sample
 from engine.weights import Card, Library
 
 BEAT = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100), Note(36, 2.0, 0.25, 100)), 4.0)
 
 
+POINT = (0.5, -0.25, 1 / 3)
 FEEL = Clip((Note(36, 0.0, 0.25, 50), Note(42, 1.0, 0.25, 60)), 4.0)
 
 
@@ -30,11 +32,13 @@ class FakeGenerator:
 
     def run(self, request: Request) -> Results:
         self.asked.append(request)
-        clips = getattr(request, "clips", None) or (getattr(request, "clip", BEAT),)
+        clips = getattr(request, "clips", None) or (getattr(request, "clip", None) or BEAT,)
         count = len(request.points) if isinstance(request, Interpolate) else request.count
         late = tuple(replace(note, start_beats=note.start_beats + 0.03, velocity=70) for note in clips[0].notes)
         seed = 99 if request.seed is None else request.seed
-        return Results((clips[0].with_notes(late),) * count, "fake", seed, 1.5, remarks=("a remark",))
+        found = () if isinstance(request, Encode) else (clips[0].with_notes(late),) * count
+        latent = POINT if isinstance(request, Encode) else ()
+        return Results(found, "fake", seed, 1.5, remarks=("a remark",), latent=latent)
 
 
 @pytest.fixture
@@ -176,6 +180,92 @@ def test_interpolate_takes_two_files_or_four(generator: FakeGenerator) -> None:
     assert result.stderr == "vaebridge: interpolate takes 2 or 4 clips, not 1\n"
 
 
+@pytest.fixture
+def band_in_a_file(folder: Path) -> None:
+    """band.mid: a melody, a bass and drums; models m of melodies and g of grooves."""
+    notes = (Note(72, 0.0, 1.0, 90), Note(40, 0.0, 1.0, 90), Note(36, 0.0, 0.25, 90))
+    parts = (Part("lead", 3, 5, 0, 1), Part("bass", 4, 35, 1, 1), Part("kit", 10, 0, 2, 1))
+    clip_to_midi(Clip(notes, 4.0, parts=parts), folder / "band.mid")
+    for name, family in (("m", "musicvae"), ("g", "groovae")):
+        card = Card(
+            name=name, config="c", family=family, bars=2, steps_per_bar=16, verbs=("vary", "encode"), sha256=""
+        )
+        (folder / f"{name}.toml").write_text(tomlkit.dumps(asdict(card)), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("band_in_a_file")
+@pytest.mark.parametrize("verb", ["vary", "interpolate", "encode"])
+def test_a_model_of_tokens_hears_all_parts_of_a_file(
+    verb: str, generator: FakeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", ".")
+    files = ["band.mid"] * (2 if verb == "interpolate" else 1)
+    result = run(generator, verb, *files, "--model", "m")
+    assert result.exit_code == 0, result.output
+    (clip,) = set(clips_of(generator.asked[0]))
+    assert [(part.name, part.channel, part.program) for part in clip.parts] == [
+        ("lead", 3, 5),
+        ("bass", 4, 35),
+        ("kit", 10, 0),
+    ]
+
+
+@pytest.mark.usefixtures("band_in_a_file")
+def test_a_model_of_grooves_hears_the_drums_of_a_file(
+    generator: FakeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", ".")
+    run(generator, "vary", "band.mid", "--model", "g")
+    (clip,) = clips_of(generator.asked[0])
+    assert [note.pitch for note in clip.notes] == [36]
+
+
+@pytest.mark.usefixtures("band_in_a_file")
+def test_a_channel_that_is_named_is_all_that_is_heard(
+    generator: FakeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", ".")
+    run(generator, "vary", "band.mid", "--model", "m", "--channel", "4")
+    (clip,) = clips_of(generator.asked[0])
+    assert [part.name for part in clip.parts] == ["bass"]
+
+
+def test_encode_writes_what_decode_reads(generator: FakeGenerator, folder: Path) -> None:
+    result = run(generator, "encode", "in.mid")
+    assert result.exit_code == 0, result.output
+    assert "in.z.json\n" in result.output
+    assert run(generator, "decode", "in.z.json", "-o", "out.mid").exit_code == 0
+    assert generator.asked[1] == Decode(z=POINT, model="fake")
+    assert (folder / "out.mid").exists()
+
+
+def test_decode_plays_the_notes_of_a_file(generator: FakeGenerator) -> None:
+    run(generator, "encode", "in.mid")
+    run(generator, "decode", "in.z.json", "--onto", "in.mid")
+    assert len(generator.asked[1].clip.notes) == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"z": [1]}', '{"model": "m", "z": ["a"]}', '{"model": "m", "z": 1}']
+)
+def test_what_is_no_point_is_one_line(generator: FakeGenerator, folder: Path, content: str) -> None:
+    (folder / "point.json").write_text(content)
+    result = run(generator, "decode", "point.json")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert result.stderr.startswith('vaebridge: point.json must hold {"model": NAME, "z": [number, …]}')
+
+
+def test_a_flag_of_several_is_given_with_commas_or_again(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    for name in ("x", "y", "z"):
+        (folder / name).mkdir()
+    served: list[Config] = []
+    monkeypatch.setattr("bridge.daemon.serve", lambda config, **_: served.append(config))
+    result = CliRunner().invoke(cli.app, ["serve", "--weights", "x,y", "--weights", "z"])
+    assert result.exit_code == 0, result.output
+    assert served[0].weights == (Path("x"), Path("y"), Path("z"))
+    assert served[0].models == ("drummer",)
+
+
 def test_where_the_meter_changes_the_first_seed_is_used_for_every_stretch(
     generator: FakeGenerator, folder: Path
 ) -> None:
@@ -228,13 +318,13 @@ def library(folder: Path, **verbs: tuple[str, ...]) -> Library:
 
 def test_the_default_model_is_the_last_resident_one_that_has_the_verb(folder: Path) -> None:
     cards = library(folder, a=("sample",), b=("sample", "vary"), c=("vary",))
-    assert cli_files.default_model(Config(models=("a", "b", "c")), cards, Sample()) == "b"
+    assert cli_files.default_model(Config(models=("a", "b", "c")), cards, "sample") == "b"
 
 
 def test_a_verb_that_no_resident_model_has_is_refused(folder: Path) -> None:
     cards = library(folder, a=("sample",))
     with pytest.raises(ModelError, match="no model can humanize"):
-        cli_files.default_model(Config(models=("a",)), cards, Humanize(clip=BEAT))
+        cli_files.default_model(Config(models=("a",)), cards, "humanize")
 
 
 IMPORTED = """

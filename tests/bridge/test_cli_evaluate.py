@@ -43,9 +43,11 @@ REPORT = Report(
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one model."""
-    card = Card(name="m", config="c", family="f", bars=2, steps_per_bar=16, verbs=("humanize",), sha256="")
+    card = Card(
+        name="m", config="drummer", family="groovae", bars=2, steps_per_bar=16, verbs=("humanize",), sha256=""
+    )
     write_weights(tmp_path, {}, card)
-    monkeypatch.setenv("VAEBRIDGE_WEIGHT_FOLDERS", str(tmp_path))
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path)
     return tmp_path
 
 

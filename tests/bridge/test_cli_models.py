@@ -25,14 +25,14 @@ CARD = Card(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one model whose file is what its card says."""
+    """A folder with one model whose file is what its card says; no other weights are shipped."""
     weights = tmp_path / "m.safetensors"
     weights.write_bytes(b"weights")
     with weights.open("rb") as file:
         card = asdict(CARD) | {"sha256": sha256_of(file)}
     (tmp_path / "m.toml").write_text(tomlkit.dumps(card), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VAEBRIDGE_WEIGHT_FOLDERS", str(tmp_path))
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -72,7 +72,7 @@ def test_an_unreadable_card_fails_the_verification(folder: Path) -> None:
 
 
 def test_without_weights_it_is_said_how_to_get_some(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAEBRIDGE_WEIGHT_FOLDERS", str(folder / "none"))
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: folder / "none")
     result = run("weights", "list")
     assert result.exit_code == 1
     assert result.stderr.startswith("vaebridge: there are no weights")
@@ -97,4 +97,4 @@ def test_train_passes_its_flags_on_and_tells_each_epoch(folder: Path, monkeypatc
     result = run("train", "drummer", "--epochs", "2", "--seed", "4")
     assert "epoch 1/2  loss 9.00" in result.output
     assert (told["config"], told["epochs"], told["seed"]) == ("drummer", 2, 4)
-    assert (told["data"], told["out"]) == (Path("groove.zip"), Path("runs/drummer"))
+    assert (told["data"], told["out"]) == ([Path("groove.zip")], Path("runs/drummer"))

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.config import Config
 from bridge.errors import ConfigError
+from engine.weights import shipped_folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +31,21 @@ def test_a_file_can_be_named(folder: Path) -> None:
 
 def test_lists_are_written_with_commas_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAEBRIDGE_MODELS", "a, b")
-    monkeypatch.setenv("VAEBRIDGE_WEIGHT_FOLDERS", "x,y")
+    monkeypatch.setenv("VAEBRIDGE_PLAY_TO", "x,y")
     assert Config().models == ("a", "b")
-    assert Config().weight_folders == (Path("x"), Path("y"))
+    assert Config().play_to == ("x", "y")
+
+
+def test_folders_of_weights_come_before_the_shipped_ones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine", "yours"):
+        (folder / name).mkdir()
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", "~/mine,yours")
+    assert Config().weight_folders == (folder / "mine", Path("yours"), shipped_folder())
+
+
+def test_a_folder_of_weights_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match="there is no folder nowhere"):
+        Config(weights="nowhere")
 
 
 def test_every_field_has_a_description() -> None:

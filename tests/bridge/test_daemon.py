@@ -131,18 +131,87 @@ def test_clips_outlive_the_model_process(running: Daemon) -> None:
         assert len(peer.ask("humanize", "slot", "kept").notes()) == 48
 
 
-def test_a_model_that_was_loaded_is_there_again_after_a_restart(start: Start, tmp_path: Path) -> None:
+def write_card(folder: Path, name: str) -> None:
+    card = Card(name=name, config="c", family="f", bars=2, steps_per_bar=16, verbs=("sample",), sha256="")
+    (folder / f"{name}.toml").write_text(tomlkit.dumps(asdict(card)), encoding="utf-8")
+
+
+@pytest.fixture
+def two_models(start: Start, tmp_path: Path) -> Daemon:
+    """A daemon with the model one. The other, two, is loaded as soon as there is a file `gate` in the folder."""
     for name in ("one", "two"):
-        card = Card(name=name, config="c", family="f", bars=2, steps_per_bar=16, verbs=("sample",), sha256="")
-        (tmp_path / f"{name}.toml").write_text(tomlkit.dumps(asdict(card)), encoding="utf-8")
-    daemon = start("fake", weight_folders=tmp_path, models="one")
+        write_card(tmp_path, name)
+    daemon = start("fake", weights=tmp_path, models="one", test_gate=tmp_path / "gate")
     daemon.wait_until_ready()
-    with Peer(daemon.port) as peer:
+    return daemon
+
+
+def loaded(peer: Peer) -> set[str]:
+    return {str(row[0]) for row in peer.ask("models").rows("model") if row[4]}
+
+
+def test_a_model_that_was_loaded_is_there_again_after_a_restart(two_models: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "gate").touch()
+    with Peer(two_models.port) as peer:
         assert peer.ask("load", "model", "two").keys["model"] == "two"
         assert peer.ask("sample", "style", "crash").code == "engine_down"
         wait_until_ready(peer)
         assert peer.ask("sample").keys["model"] == "two"
-        assert {(row[0], row[4]) for row in peer.ask("models").rows("model")} == {("one", 1), ("two", 1)}
+        assert loaded(peer) == {"one", "two"}
+
+
+def test_requests_are_answered_while_a_model_is_loaded(two_models: Daemon, tmp_path: Path) -> None:
+    with Peer(two_models.port) as peer:
+        peer.send("load", 900, "model", "two")
+        assert {peer.ask("sample").keys["model"] for _ in range(20)} == {"one"}, "the old one serves until then"
+        assert loaded(peer) == {"one"}
+        (tmp_path / "gate").touch()
+        assert peer.answer(900).keys["model"] == "two"
+        assert peer.ask("sample").keys["model"] == "two"
+
+
+def test_a_request_waits_for_the_model_that_it_names_and_holds_up_nobody(
+    two_models: Daemon, tmp_path: Path
+) -> None:
+    with Peer(two_models.port) as peer:
+        peer.send("sample", 901, "model", "two")
+        peer.send("sample", 902)
+        assert peer.answer(902).keys["model"] == "one"
+        (tmp_path / "gate").touch()
+        assert peer.answer(901).keys["model"] == "two"
+        assert peer.ask("sample").keys["model"] == "one", "the default stays"
+        assert loaded(peer) == {"one", "two"}
+
+
+def test_requests_whose_model_cannot_be_loaded_fail(start: Start, tmp_path: Path) -> None:
+    write_card(tmp_path, "missing")
+    daemon = start("fake", weights=tmp_path)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        for number in (903, 904):
+            peer.send("sample", number, "model", "missing")
+        assert [peer.answer(number).code for number in (903, 904)] == ["no_model"] * 2
+
+
+def test_what_is_loaded_when_the_model_process_dies_fails(two_models: Daemon, tmp_path: Path) -> None:
+    with Peer(two_models.port) as peer:
+        peer.send("load", 905, "model", "two")
+        peer.send("sample", 906, "model", "two")
+        assert peer.ask("sample", "style", "crash").code == "engine_down"
+        assert peer.answer(905).code == "engine_down"
+        (tmp_path / "gate").touch()
+        assert peer.answer(906).is_done, "what has not begun waits for the next"
+
+
+def test_a_model_that_comes_into_a_folder_is_found(start: Start, tmp_path: Path) -> None:
+    daemon = start("fake", weights=tmp_path)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        assert peer.ask("load", "model", "late").code == "no_model"
+        write_card(tmp_path, "late")
+        assert "late" in {row[0] for row in peer.ask("models").rows("model")}
+        write_card(tmp_path, "later")
+        assert peer.ask("load", "model", "later").is_done
 
 
 def test_a_request_that_hangs_times_out_and_the_next_is_served(start: Start) -> None:
@@ -279,13 +348,13 @@ def test_what_cannot_start_says_why_in_one_sentence(start: Start) -> None:
 
 
 def test_broken_weights_leave_a_daemon_that_says_so(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "drummer.toml").write_text("name = 1", encoding="utf-8")
-    daemon = start(weight_folders=tmp_path)
+    (tmp_path / "mine.toml").write_text("name = 1", encoding="utf-8")
+    daemon = start(weights=tmp_path, models="mine")
     daemon.wait_until_ready()
-    assert "drummer" in daemon.log.read_text()
+    assert "mine.toml" in daemon.log.read_text()
     with Peer(daemon.port) as peer:
         assert peer.ask("sample").code == "no_model"
-        assert peer.ask("models").keys["count"] == 0
+        assert "mine" not in {row[0] for row in peer.ask("models").rows("model")}
 
 
 def test_serve_is_a_command(tmp_path: Path) -> None:

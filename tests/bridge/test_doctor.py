@@ -13,7 +13,13 @@ from tests.bridge.jack import Jack
 
 
 def config(folder: Path, **settings: object) -> Config:
-    return Config(weight_folders=(folder,), **settings)
+    return Config(weights=(folder,), **settings)
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a test is the only one that holds weights."""
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path_factory.mktemp("shipped"))
 
 
 def model(folder: Path, verbs: tuple[str, ...]) -> Card:

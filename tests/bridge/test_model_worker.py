@@ -1,5 +1,5 @@
-import contextlib
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,7 @@ import pytest
 from bridge.channel import Channel
 from bridge.engine_queue import Finished, Load, Loaded, Ready, Refused, Run
 from bridge.model_worker import CannotStart, Recipe, answer, work
-from engine.errors import ClipError, ModelError, WeightsError
+from engine.errors import ClipError, ModelError, TooLongError, WeightsError
 from engine.requests import Request, Results, Sample
 from engine.weights import Library
 
@@ -24,11 +24,14 @@ class Fake:
             raise ModelError("no such device")
         self.device = device
         self.loaded: tuple[str, ...] = ()
+        self.may_go_on = threading.Event()
 
-    def load(self, name: str) -> None:
+    def load(self, name: str, *, default: bool = True, warm: bool = False) -> None:
         if name == "broken":
             raise WeightsError("broken is damaged")
-        self.loaded = (name, *self.loaded)
+        if name == "slow":
+            assert self.may_go_on.wait(10)
+        self.loaded = (name, *self.loaded) if default else (*self.loaded, name)
 
     def warm_up(self) -> None:
         pass
@@ -36,33 +39,51 @@ class Fake:
     def run(self, request: Request) -> Results:
         if self.error is not None:
             raise self.error
+        self.may_go_on.set()
         return Results((), self.loaded[0], 5, 1.0)
 
 
 def worked(recipe: Recipe, *jobs: object) -> list[object]:
-    """What comes out of the process for these jobs, after which the daemon is gone."""
+    """What comes out of the process for these jobs, each as it was answered; then the daemon goes."""
     ours, theirs = socket.socketpair()
-    daemon = Channel(ours)
+    ours.settimeout(10)
+    daemon, process = Channel(ours), threading.Thread(target=work, args=(recipe, Channel(theirs)))
+    process.start()
     for job in jobs:
         daemon.put(job)
-    ours.shutdown(socket.SHUT_WR)
-    work(recipe, Channel(theirs))
-    theirs.close()
     reports: list[object] = []
-    with contextlib.suppress(EOFError):
-        while True:
-            reports += daemon.read()
+    while len(reports) < 1 + len(jobs):
+        reports += daemon.read()
+    ours.shutdown(socket.SHUT_WR)
+    process.join(10)
     daemon.close()
+    theirs.close()
     return reports
 
 
 def test_it_says_ready_then_answers_jobs_until_the_daemon_is_gone() -> None:
-    ready, finished, loaded = worked(RECIPE, Run(1, Sample()), Load(2, "c"))
+    ready, finished = worked(RECIPE, Run(1, Sample()))
     assert ready == Ready("auto", ("b", "a"), ("broken is damaged",))
     assert isinstance(finished, Finished)
     assert (finished.number, finished.results.model) == (1, "b")
+
+
+def test_a_model_is_loaded_as_the_default() -> None:
+    _, loaded = worked(RECIPE, Load(2, "c"))
     assert isinstance(loaded, Loaded)
     assert (loaded.number, loaded.loaded) == (2, ("c", "b", "a"))
+
+
+def test_a_model_that_requests_need_leaves_the_default() -> None:
+    _, loaded = worked(RECIPE, Load(2, "c", default=False))
+    assert isinstance(loaded, Loaded)
+    assert loaded.loaded == ("b", "a", "c")
+
+
+def test_requests_run_while_a_model_is_loaded() -> None:
+    _, finished, loaded = worked(RECIPE, Load(1, "slow"), Run(2, Sample()))
+    assert isinstance(finished, Finished)
+    assert isinstance(loaded, Loaded)
 
 
 def test_it_says_why_it_cannot_start() -> None:
@@ -76,6 +97,7 @@ def test_it_says_why_it_cannot_start() -> None:
         (ModelError("no style"), "no_model", "no style"),
         (WeightsError("damaged"), "no_model", "damaged"),
         (ClipError("too short"), "bad_request", "too short"),
+        (TooLongError("too long"), "too_big", "too long"),
         (ZeroDivisionError("bug"), "internal", "ZeroDivisionError: bug"),
     ],
 )

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.piano_roll import ASCII, compare, draw, drum_name, pitch_name
-from engine.clip import Clip, Note
+from engine.clip import Clip, Note, Part
 
 BEAT = Clip((Note(36, 0.0, 0.25, 127), Note(38, 1.0, 0.25, 1), Note(42, 3.75, 0.25, 64)), 4.0)
 
@@ -33,6 +33,12 @@ def test_a_terminal_without_block_characters_gets_digits() -> None:
 def test_pitches_are_named_where_the_clip_is_no_drums() -> None:
     clip = Clip((Note(96, 0.0, 1, 90), Note(100, 1.0, 1, 90)), 4.0)
     assert [line.split()[0] for line in lines(draw(clip))[1:]] == ["E7", "C7"]
+
+
+def test_parts_say_what_is_drums() -> None:
+    notes = (Note(40, 0.0, 1, 90), Note(47, 0.0, 1, 90), Note(36, 0.0, 1, 90), Note(42, 0.0, 1, 90))
+    clip = Clip(notes, 4.0, parts=(Part("bass", 2, 33, 0, 2), Part("drums", 10, 0, 2, 2)))
+    assert [line.split()[0] for line in lines(draw(clip))[1:]] == ["B2", "E2", "closed", "kick"]
 
 
 def test_middle_c_is_c4() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.realtime import PRIORITY, SWITCH_SECONDS, ask_for_realtime
+from bridge.realtime import PATIENCE, PRIORITY, SWITCH_SECONDS, ask_for_realtime
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +24,21 @@ thread = threading.Thread(target=lambda: facts.update(thread=os.sched_getschedul
 thread.start()
 thread.join()
 print(json.dumps(facts))
+"""
+
+PATIENT = """
+import json, os, threading
+from bridge.realtime import go_after_others
+
+def patient():
+    go_after_others()
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+facts = {}
+thread = threading.Thread(target=lambda: facts.update(thread=patient()))
+thread.start()
+thread.join()
+print(json.dumps({**facts, "process": os.getpriority(os.PRIO_PROCESS, 0)}))
 """
 
 STEADY = """
@@ -96,3 +111,10 @@ print(json.dumps({"root": os.geteuid() == 0, "gained": before - os.getpriority(o
 """
     facts = facts_of(program)
     assert facts["gained"] in ((10,) if facts["root"] else (0, 10))
+
+
+@linux
+def test_a_thread_that_goes_after_others_is_alone_in_that() -> None:
+    facts = facts_of(PATIENT)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert facts == {"thread": max(PATIENCE, own), "process": own}

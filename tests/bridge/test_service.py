@@ -2,10 +2,11 @@
 
 import math
 import struct
+from dataclasses import replace
 
 import pytest
 
-from bridge.engine_queue import Finished, Job, Ready, Refused
+from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Run
 from bridge.errors import ClockError
 from bridge.osc_packet import Message, read_packet, write_message
 from bridge.playing.clock import Clock
@@ -14,7 +15,7 @@ from bridge.service import Service
 from bridge.session import About
 from bridge.slots import Slots
 from engine.clip import Clip, Note
-from engine.requests import Results
+from engine.requests import Decode, Results, Sample
 from engine.weights import Card
 
 HOME = ("127.0.0.1", 9000)
@@ -38,10 +39,10 @@ class Studio:
     """A service with a musician, their time, and everything that they have sent."""
 
     def __init__(self, *, ready: bool = True) -> None:
-        self.now = 100.0
+        self.now, self.cards = 100.0, {"m": CARD}
         self.sent, self.wires, slots = list[bytes](), FakeWires(), Slots()
         self.musician = Musician(Stage(send=self.sent.append, slots=slots, on_playing=self._on_playing))
-        about = About("1.0", 7, 8710, {"m": CARD}, timeout_seconds=60.0)
+        about = About("1.0", 7, 8710, lambda: self.cards, timeout_seconds=60.0)
         self.service = Service(about, slots, self.musician, self.wires, self.now)
         if ready:
             self.service.jobs.report(Ready("cpu", ("m",)), self.now)
@@ -196,6 +197,88 @@ def test_an_upload_without_a_chunk_for_5_seconds_times_out(studio: Studio) -> No
     assert ends(studio.said(0.2)) == [(1, "timeout")]
     studio.send("clip/notes", 1, 1, 1, 36, 0.0, 0.25, 100, 0)
     assert studio.said(20.0) == [], "one id, one answer"
+
+
+def test_a_decode_without_a_chunk_for_5_seconds_times_out(studio: Studio) -> None:
+    studio.send("decode", 1, "size", 2)
+    studio.send("latent", 1, 0, 1, 0.5, after=4.0)
+    assert studio.said(4.9) == []
+    (fail,) = studio.said(0.2)
+    assert fail.arguments[1:] == ("decode", "timeout", "1 of 2 numbers have not come for 5 s")
+    studio.send("latent", 1, 1, 1, 0.5)
+    assert studio.said(20.0) == [], "one id, one answer"
+
+
+def test_decodes_that_wait_are_bounded(studio: Studio) -> None:
+    for number in range(1, 66):
+        studio.send("decode", number, "size", 2)
+    assert ends(studio.said()) == [(65, "busy")]
+
+
+def test_a_decode_asks_for_its_point_once_whatever_is_repeated(studio: Studio) -> None:
+    for _ in range(2):
+        studio.send("decode", 1, "size", 2)
+        studio.send("latent", 1, 0, 2, 0.5, 0.25)
+    job = studio.job()
+    assert isinstance(job, Run)
+    assert job.request == Decode(z=(0.5, 0.25))
+    studio.finish(job)
+    assert ends(studio.said()) == [(1, "decode")]
+    assert studio.service.jobs.take(studio.now) is None
+
+
+def loads(studio: Studio) -> list[tuple[str, bool]]:
+    """The models that the engine is asked to load now, and whether as the default."""
+    jobs = iter(lambda: studio.service.jobs.take(studio.now), None)
+    return [(job.name, job.default) for job in jobs if isinstance(job, Load)]
+
+
+def test_one_model_is_loaded_at_a_time_beside_the_request_that_runs(studio: Studio) -> None:
+    studio.cards |= {name: replace(CARD, name=name) for name in ("n", "o")}
+    studio.send("models", 1)
+    studio.send("sample", 2)
+    studio.send("load", 3, "model", "n")
+    studio.send("load", 4, "model", "o")
+    assert isinstance(studio.job(), Run)
+    load = studio.job()
+    assert isinstance(load, Load)
+    assert studio.service.jobs.take(studio.now) is None
+    studio.service.jobs.report(Loaded(load.number, "n", 1.0, ("n", "m")), studio.now)
+    assert loads(studio) == [("o", True)]
+
+
+def test_a_model_that_several_requests_name_is_loaded_once(studio: Studio) -> None:
+    studio.cards["n"] = replace(CARD, name="n")
+    studio.send("sample", 1, "model", "n")
+    studio.send("sample", 2, "model", "n")
+    load = studio.job()
+    assert (load.name, load.default) == ("n", False)  # type: ignore[union-attr]
+    assert studio.service.jobs.take(studio.now) is None
+    studio.service.jobs.report(Loaded(load.number, "n", 1.0, ("m", "n")), studio.now)
+    studio.finish(studio.job())
+    studio.finish(studio.job())
+    assert ends(studio.said()) == [(1, "sample"), (2, "sample")]
+    assert studio.service.engine.default == "m"
+
+
+def test_the_live_mode_has_a_model_loaded_that_it_names(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals: list[str] = []
+    monkeypatch.setattr(studio.musician, "take_request", lambda: Sample(model="n"))
+    monkeypatch.setattr(studio.musician, "refused", lambda _, why: refusals.append(why))
+    load = studio.job()
+    assert (load.name, load.default) == ("n", False)  # type: ignore[union-attr]
+    assert refusals == ["n is not loaded yet"]
+    assert studio.service.jobs.take(studio.now) is None
+    studio.service.jobs.report(Loaded(load.number, "n", 1.0, ("m", "n")), studio.now)
+    assert isinstance(studio.job(), Run)
+
+
+def test_a_load_may_take_longer_than_a_request(studio: Studio) -> None:
+    studio.send("load", 1, "model", "m")
+    studio.job()
+    assert not studio.service.jobs.running_too_long(studio.now + 299)
+    assert studio.service.jobs.running_too_long(studio.now + 301)
+    assert ends(studio.said(301)) == [(1, "timeout")]
 
 
 def test_uploads_are_bounded(studio: Studio) -> None:

@@ -11,9 +11,10 @@ from engine.errors import ClipError, ModelError
 from engine.generator import Generator
 from engine.player import Player
 from engine.representation.drum_map import CLASSES
-from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Sample, Vary
-from engine.resident import Resident
+from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary
+from engine.resident import GrooveResident
 from engine.weights import Library, shipped_folder
+from tests.engine.conftest import write_random_weights
 
 
 @pytest.fixture(scope="module")
@@ -203,26 +204,26 @@ def test_of_a_longer_feel_the_bars_that_sound_with_the_clip_are_heard(generator)
 
 def test_a_feel_is_heard_from_its_own_bar_lines(generator, monkeypatch):
     waltz = Clip(tuple(Note(36, 3.0 * bar, 0.25, 10 + bar) for bar in range(7)), 21.0, 3.0)
-    encode, heard = Resident.encode, []
+    encode, heard = GrooveResident.encode, []
 
     def listen(self, groove, **settings):
         heard.append(groove)
         return encode(self, groove, **settings)
 
-    monkeypatch.setattr(Resident, "encode", listen)
+    monkeypatch.setattr(GrooveResident, "encode", listen)
     generator.run(Groove(clip=beat(8), feel=waltz))
     kick_velocity = heard[0][:, 0, CLASSES]
     assert (kick_velocity * 127).tolist() == pytest.approx([10, 12, 14, 16])
 
 
 def test_the_model_is_told_the_feel_before_the_notes(generator, monkeypatch):
-    decode, given = Resident.decode, []
+    decode, given = GrooveResident.decode, []
 
     def spy(self, z, each, **settings):
         given.append(each)
         return decode(self, z, each, **settings)
 
-    monkeypatch.setattr(Resident, "decode", spy)
+    monkeypatch.setattr(GrooveResident, "decode", spy)
     generator.run(Groove(clip=beat(), feel=alike(beat(1), velocity=33)))
     kick_velocity, known = given[0].groove[0, :, CLASSES], given[0].played_known[0]
     assert kick_velocity[[0, 16]].tolist() == pytest.approx([33 / 127] * 2)
@@ -327,6 +328,64 @@ def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(generator, monkeypatch):
 def test_a_device_that_is_not_there_is_refused_in_words(library):
     with pytest.raises(ModelError, match="device must be auto, cpu, cuda or cuda:N and present, not 'tpu'"):
         Generator(library, device="tpu")
+
+
+def encoded(generator, clip, **settings):
+    return generator.run(Encode(clip=clip, **settings)).latent
+
+
+def test_encoding_says_where_a_variation_starts_from(generator):
+    (decoded,) = generator.run(Decode(z=encoded(generator, beat(4)), temperature=0)).clips
+    (varied,) = generator.run(Vary(clip=beat(4), similarity=1, temperature=0)).clips
+    assert decoded.notes == varied.notes
+
+
+def test_a_feel_is_decoded_onto_the_notes_of_a_clip(generator):
+    z = encoded(generator, alike(beat(), 0.03))
+    (played,) = generator.run(Decode(z=z, clip=beat())).clips
+    assert [note.pitch for note in played.notes] == [note.pitch for note in beat().notes]
+    assert played.notes != beat().notes
+
+
+def test_a_model_hears_what_it_was_trained_to_hear(generator):
+    asked = {"model": "groovae_2bar_humanize"}
+    assert encoded(generator, beat(), **asked) == encoded(generator, alike(beat(), 0.03, 50), **asked)
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (Encode(clip=beat(5)), "drummer encodes 4 bars, 64 steps, not 80 steps"),
+        (Encode(clip=Clip((), 8.0)), "at least one note that sounds"),
+        (Decode(z=(0.0,) * 3), "drummer decodes a z of 128 numbers, not 3"),
+        (Decode(z=(0.0,) * 256, clip=beat(), model="groovae_4bar"), "groovae_4bar plays no given notes"),
+        (Decode(z=(0.0,) * 256, model="groovae_2bar_hits_control"), "decode needs their slot"),
+        (Sample(chords="C"), "drummer follows no chords"),
+    ],
+)
+def test_what_cannot_be_encoded_or_decoded_is_said(generator, request_, sentence):
+    with pytest.raises(ClipError, match=sentence):
+        generator.run(request_)
+
+
+def test_weights_that_have_changed_on_disk_are_read_again(tmp_path):
+    write_random_weights(tmp_path, "groovae_4bar")
+    generator = Generator(Library([tmp_path]), device="cpu")
+    generator.load("groovae_4bar")
+    before = generator.resident("groovae_4bar")
+    generator.load("groovae_4bar")
+    assert generator.resident("groovae_4bar") is before
+    write_random_weights(tmp_path, "groovae_4bar", chained=True)
+    generator.library = Library([tmp_path])
+    generator.load("groovae_4bar")
+    assert generator.resident("groovae_4bar") is not before
+
+
+def test_a_model_that_is_loaded_beside_the_default_leaves_it(weights_folder):
+    generator = Generator(Library([weights_folder]), device="cpu")
+    generator.load("drummer")
+    generator.load("groovae_4bar", default=False, warm=True)
+    assert generator.loaded == ("drummer", "groovae_4bar")
 
 
 def test_warming_up_runs_every_verb(generator):

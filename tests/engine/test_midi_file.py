@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
 from engine.midi_events import format_midi
-from engine.midi_file import MidiSong, clip_from_midi, clip_to_midi, load_song, parse_song, save_midi
+from engine.midi_file import (
+    MidiSong,
+    clip_from_midi,
+    clip_to_midi,
+    load_song,
+    parse_song,
+    parts_from_midi,
+    save_midi,
+)
 
 END = b"\x00\xff\x2f\x00"
 
@@ -436,3 +444,12 @@ def test_the_groove_dataset_is_read_and_written_byte_for_byte(groove_zip: Path) 
             content = archive.read(name)
             source = parse_song(content)
             assert format_midi(source.with_clips(source.clips)) == content
+
+
+def test_each_instrument_of_a_file_is_a_part(tmp_path):
+    notes = (Note(72, 0.0, 1.0, 90), Note(74, 1.0, 1.0, 90), Note(40, 0.0, 1.0, 90), Note(36, 0.5, 0.25, 90))
+    parts = (Part("lead", 3, 5, 0, 2), Part("bass", 4, 35, 2, 1), Part("kit", 10, 0, 3, 1))
+    clip = Clip(notes, 4.0, parts=parts)
+    clip_to_midi(clip, tmp_path / "band.mid")
+    assert parts_from_midi(tmp_path / "band.mid") == clip
+    assert parts_from_midi(tmp_path / "band.mid", channel=4).parts == (Part("bass", 4, 35, 0, 1),)

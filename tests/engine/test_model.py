@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from engine.model import tasks
 from engine.model.encoder import Posterior
@@ -24,7 +23,7 @@ def _no_gradients():
         yield
 
 
-@pytest.fixture(scope="module", params=list(CONFIGS))
+@pytest.fixture(scope="module", params=[name for name, config in CONFIGS.items() if config.family == "groovae"])
 def config(request):
     return CONFIGS[request.param]
 
@@ -183,11 +182,15 @@ def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
     model = Vae(CONFIGS["groovae_4bar"].shape).eval()
     z, path = latent(model)
     played = model.decode(path, nothing, temperature=0.0, noise=Noise(1))
-    inputs = torch.cat([F.pad(played[:, :-1], (0, 0, 1, 0)), path], dim=-1)
-    logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z)))
-    hits = (logits[..., :9] > 0).float()
-    assert torch.equal(played[..., :9], hits)
-    torch.testing.assert_close(played[..., 9:18], torch.sigmoid(logits[..., 9:18]) * hits)
+    fed = torch.zeros(len(z), 1, 27)
+    for step in range(played.shape[1]):
+        inputs = torch.cat([fed, path[:, : step + 1]], dim=-1)
+        logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z)))[:, -1]
+        hits = (logits[:, :9] > 0).float()
+        said = torch.stack([torch.sigmoid(logits[:, 9:18]), torch.tanh(logits[:, 18:])], dim=1)
+        masked = torch.cat([hits, (said * hits[:, None]).flatten(1)], dim=1)
+        assert torch.allclose(played[:, step], masked, atol=1e-5)
+        fed = torch.cat([fed, torch.cat([hits, said.flatten(1)], dim=1)[:, None]], dim=1)
 
 
 def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):

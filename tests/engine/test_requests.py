@@ -2,7 +2,7 @@ import pytest
 
 from engine.clip import Clip
 from engine.errors import ClipError
-from engine.requests import VERBS, Drumify, Groove, Humanize, Interpolate, Sample, verb_of
+from engine.requests import VERBS, Decode, Drumify, Encode, Groove, Humanize, Interpolate, Sample, verb_of
 
 CLIP = Clip((), 4.0)
 
@@ -16,6 +16,8 @@ CLIP = Clip((), 4.0)
         (lambda: Sample(bars=0), "bars must be in 1..64, not 0"),
         (lambda: Sample(seed=2**24), "seed must be in 0..16777215, not 16777216"),
         (lambda: Interpolate(clips=(CLIP, CLIP), steps=1), "steps must be in 2..32, not 1"),
+        (lambda: Encode(clip=CLIP, count=2), "count must be in 1..1, not 2"),
+        (lambda: Decode(z=(0.0, float("inf"))), "z must be finite numbers"),
         (lambda: Interpolate(clips=(CLIP,)), "interpolate takes 2 or 4 clips, not 1"),
         (lambda: Interpolate(clips=(CLIP, CLIP), steps=3, position=0.5), "steps or position, not both"),
         (lambda: Interpolate(clips=(CLIP, CLIP), steps=3, count=2), "count goes with position"),
@@ -34,7 +36,7 @@ def test_a_setting_without_a_value_is_left_open():
 def test_every_setting_of_every_verb_says_what_it_is_for():
     for request in VERBS.values():
         for field in request.__dataclass_fields__.values():
-            assert field.name in ("clip", "clips", "feel") or field.metadata["text"]
+            assert field.name in ("clip", "clips", "feel", "z") or field.metadata["text"]
 
 
 def test_an_interpolation_goes_from_the_first_clip_to_the_last():

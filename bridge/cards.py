@@ -1,0 +1,36 @@
+"""The cards of all models there are, read again when a file comes, goes or changes while the daemon runs."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from engine.weights import Card, Library
+
+logger = logging.getLogger(__name__)
+
+
+class Cards:
+    """The cards in some folders of weights, by name; a folder given earlier wins."""
+
+    def __init__(self, folders: Sequence[Path]):
+        self._folders = folders
+        self._seen: dict[Path, int] = {}
+        self._cards: Mapping[str, Card] = {}
+
+    def look(self) -> Mapping[str, Card]:
+        """The cards as they are now; nothing is read where nothing has changed."""
+        seen = {path: _changed(path) for folder in self._folders for path in folder.glob("*.toml")}
+        if seen != self._seen:
+            library = Library(self._folders)
+            self._seen, self._cards = seen, library.cards
+            for problem in library.problems:
+                logger.warning("%s", problem)
+        return self._cards
+
+
+def _changed(path: Path) -> int:
+    """When a file was written last, 0 if it has just gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

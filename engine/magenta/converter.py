@@ -1,0 +1,140 @@
+"""What a config.json says of the music that its model hears and plays, and whether a model of ours can hold it.
+
+Source: the data converters of @magenta/music 1.23.1. Knows no tensors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import WeightsError
+from engine.representation.drum_map import GENERAL_MIDI_PITCHES
+from engine.representation.drums import KIT_PITCHES
+
+CHORDS = 49
+"""Classes of chords: none, and the four triads of each root."""
+
+MOST_BARS = 64
+
+_MELODY = {"minPitch": 21, "maxPitch": 108}
+_MULTITRACK = {
+    "stepsPerQuarter": 24,
+    "totalSteps": 96,
+    "numVelocityBins": 8,
+    "minPitch": 0,
+    "maxPitch": 127,
+    "numSteps": 512,
+    "numSegments": 8,
+}
+_GROOVE = {"stepsPerQuarter": 4, "splitInstruments": False}
+_KIT = [[pitch] for pitch in KIT_PITCHES]
+_DRUMS = ("DrumsConverter", "DrumRollConverter", "DrumsOneHotConverter")
+_CONVERTERS = ("MelodyConverter", *_DRUMS, "TrioConverter", "MultitrackConverter", "GrooveConverter")
+_FOREIGN = {
+    "conditionOnKey": "a key as its control",
+    "extraControls": "controls of its own",
+    "useBooleanDecoder": "a decoder of independent bits",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is known of a model's music before its tensors are looked at.
+
+    segments is 0 where it is flat; configs are those it can be, where the converter says more than the tensors.
+    """
+
+    representation: str
+    steps: int
+    segments: int
+    control: int
+    configs: tuple[str, ...] = ()
+
+
+def read_converter(facts: Mapping[str, Any]) -> Told | None:
+    """What a config.json says, nothing where there is none, or a WeightsError that says what cannot be held."""
+    if not facts:
+        return None
+    if facts.get("type", "MusicVAE") != "MusicVAE":
+        raise WeightsError(f"config.json describes a {facts['type']}; a MusicVAE can be imported")
+    for key, words in _FOREIGN.items():
+        if facts.get(key):
+            raise WeightsError(f"config.json: {key} asks for {words}, which our models do not have")
+    if facts.get("chordEncoder") not in (None, "TriadChordEncoder"):
+        raise WeightsError(f"config.json: chordEncoder must be TriadChordEncoder, not {facts['chordEncoder']!r}")
+    match facts.get("dataConverter"):
+        case {"type": str(kind), "args": dict(args)} if kind in _CONVERTERS:
+            return _told(kind, args, CHORDS if facts.get("chordEncoder") else 0)
+    raise WeightsError(
+        f"config.json: dataConverter must be one of {', '.join(_CONVERTERS)} with its args, "
+        f"not {str(facts.get('dataConverter'))[:80]}"
+    )
+
+
+def _told(kind: str, args: Mapping[str, Any], control: int) -> Told:
+    steps, segments = args.get("numSteps"), args.get("numSegments") or 0
+    if type(steps) is not int or not 0 < steps <= 16 * MOST_BARS or steps % 16:
+        raise WeightsError(f"config.json: numSteps must be 1..{MOST_BARS} bars of 16 steps, not {steps!r}")
+    if type(segments) is not int or segments < 0 or (segments and steps % segments):
+        raise WeightsError(f"config.json: numSegments must divide the {steps} steps, not {segments!r}")
+    return Told(
+        representation=_representation(kind, args),
+        steps=steps,
+        segments=segments,
+        control=control,
+        configs=_groove_configs(args) if kind == "GrooveConverter" else (),
+    )
+
+
+def _representation(kind: str, args: Mapping[str, Any]) -> str:
+    """The name of ours that holds what a converter makes."""
+    match kind:
+        case "MelodyConverter":
+            _check(kind, args, _MELODY)
+            return "melody"
+        case "TrioConverter":
+            for part in ("melArgs", "bassArgs"):
+                _check(f"{kind}'s {part}", args.get(part), _MELODY)
+            _check_classes(args.get("drumsArgs"), (GENERAL_MIDI_PITCHES,))
+            return "trio"
+        case "MultitrackConverter":
+            _check(kind, {"minPitch": 0, **args, "maxPitch": args.get("maxPitch") or 127}, _MULTITRACK)
+            return "multitrack"
+        case "GrooveConverter":
+            _check(kind, {**_GROOVE, **{key: value for key, value in args.items() if value}}, _GROOVE)
+            _check_classes(args, (GENERAL_MIDI_PITCHES,))
+            return "groove"
+    return ("drums", "kit")[_check_classes(args, (GENERAL_MIDI_PITCHES, _KIT))]
+
+
+def _check(what: str, args: Any, needed: Mapping[str, Any]) -> None:
+    """WeightsError names the first argument that is not what a representation of ours needs."""
+    for key, value in needed.items():
+        if not isinstance(args, Mapping) or args.get(key) != value:
+            told = args.get(key) if isinstance(args, Mapping) else None
+            raise WeightsError(f"config.json: {key} of the {what} must be {value}, not {told!r}")
+
+
+def _check_classes(args: Any, known: Sequence[Sequence[Sequence[int]]]) -> int:
+    """Which of the known lists of drum classes the converter has: those that it leads each class with are in it."""
+    if not isinstance(args, Mapping):
+        raise WeightsError("config.json: a converter of drums needs args")
+    told = args.get("pitchClasses") or known[0]
+    for index, classes in enumerate(known):
+        if isinstance(told, Sequence) and len(told) == len(classes) and all(map(_leads, told, classes)):
+            return index
+    numbers = " or ".join(str(len(classes)) for classes in known)
+    raise WeightsError(f"config.json: pitchClasses must be the {numbers} published classes of drums")
+
+
+def _leads(told: Any, pitches: Sequence[int]) -> bool:
+    return isinstance(told, Sequence) and len(told) > 0 and told[0] in pitches
+
+
+def _groove_configs(args: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a groove model was trained for, as far as its data converter tells."""
+    if args.get("humanize"):
+        return ("groovae_2bar_humanize",)
+    if args.get("tapify"):
+        return ("groovae_2bar_tap_fixed_velocity", "groovae_2bar_tap_fixed_velocity_note_dropout")
+    return ("groovae_4bar", "groovae_2bar_add_closed_hh")

@@ -1,0 +1,213 @@
+"""z → tokens: an LSTM that writes a step at a time, or one a part where they are split, under a conductor or not.
+
+All have the same two methods. Tokens are (batch, step, part); -1 is no token, which is read as zeros.
+Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428, section 3.2, and the released configurations.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.nade import Nade, to_bits, to_sets
+from engine.model.plan import keep_some
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """What a decoder is fed in training in place of the true token before, each for a share of the steps.
+
+    sampling: what was drawn; scheduled sampling, Bengio et al. 2015, arXiv 1506.03099. hidden: nothing, so that
+    what it would have said must come from z; Bowman et al. 2016, arXiv 1511.06349.
+    """
+
+    sampling: float = 0.0
+    hidden: float = 0.0
+
+
+TRUTH = Feeding()
+
+
+class TokenDecoder(Protocol):
+    """What a decoder of tokens does. choices: the numbers a step's chance has."""
+
+    choices: int
+
+    def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
+        """z (batch, z), tokens (batch, step, part), control (batch, step, n) -> nats: (batch,).
+
+        first (batch, part) are the tokens before.
+        """
+
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+        """z (batch, z), chance (batch, step, choices), added to the logits -> tokens (batch, step, part).
+
+        half: see Stepper.
+        """
+
+
+class LstmDecoder(nn.Module):
+    """Step input = [tokens before, z, control]; all parts of a step are drawn from one h.
+
+    The tokens are one-hot, drawn from a softmax a part; with a NADE a token is a set of bits.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], z: int, hidden: tuple[int, ...], *, control: int = 0, nade: int = 0):
+        super().__init__()
+        self.sizes, self.choices = sizes, sum(sizes)
+        self.initial_state = InitialState(z, hidden[0], len(hidden))
+        self.lstm = Lstm(self.choices + z + control, hidden[0], len(hidden))
+        self.output = nn.Linear(hidden[0], self.choices + nade)
+        self.nade = Nade(self.choices, nade) if nade else None
+
+    def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
+        """See TokenDecoder."""
+        before = keep_some(self.vectors(torch.cat([first[:, None], tokens[:, :-1]], dim=1)), feeding.hidden)
+        static = torch.cat([z[:, None].expand(-1, tokens.shape[1], -1), control], dim=-1)
+        state = self.initial_state(z)
+        if feeding.sampling:
+            said = self._sampled(before, static, state, feeding.sampling)
+        else:
+            said = self.output(self.lstm.run(torch.cat([before, static], dim=-1), state))
+        if self.nade:
+            return self.nade.nats(said, to_bits(tokens[..., 0], self.choices)).sum(dim=1)
+        parts = zip(torch.split(said, list(self.sizes), dim=-1), tokens.unbind(-1), strict=True)
+        nats = [
+            F.cross_entropy(part.transpose(1, 2), true, ignore_index=-1, reduction="none") for part, true in parts
+        ]
+        return torch.stack(nats).sum(dim=(0, 2))
+
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+        """See TokenDecoder."""
+        cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=half)
+        weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
+        cell.fed[...] = self.vectors(first).cpu().numpy()
+        rows = []
+        gates = cell.project(z[:, None], control) if control.shape[-1] else cell.project(z[:, None])
+        for step, luck in enumerate(chance.cpu().unbind(1)):
+            said = torch.addmm(bias, cell.step(gates[step % len(gates)]), weights)
+            rows.append(self._draw(said, luck))
+            cell.fed[...] = self.vectors(rows[-1]).numpy()
+        return torch.stack(rows, dim=1).to(z.device)
+
+    def vectors(self, tokens: Tensor) -> Tensor:
+        """(…, part) -> (…, choices): one-hots side by side, or bits."""
+        if self.nade:
+            return to_bits(tokens[..., 0].clamp(min=0), self.choices)
+        return one_hot(tokens, self.sizes)
+
+    def _draw(self, said: Tensor, luck: Tensor) -> Tensor:
+        """What the output layer says, and the luck of each choice (batch, choices) -> tokens (batch, part)."""
+        if self.nade:
+            return to_sets(self.nade.draw(said, luck))[:, None]
+        parts = torch.split(said + luck, list(self.sizes), dim=-1)
+        return torch.stack([part.argmax(dim=-1) for part in parts], dim=-1)
+
+    def _sampled(
+        self, before: Tensor, static: Tensor, state: list[tuple[Tensor, Tensor]], sampling: float
+    ) -> Tensor:
+        """What the output layer says at each step, where some are fed what was drawn at the step before."""
+        c, h = (torch.stack(part) for part in zip(*state, strict=True))
+        said: list[Tensor] = []
+        for step in range(before.shape[1]):
+            fed = before[:, step]
+            if said:
+                luck = logistic_or_gumbel(fed.shape, bits=self.nade is not None, device=fed.device)
+                drawn = self.vectors(self._draw(said[-1].detach(), luck))
+                fed = torch.where(torch.rand(len(fed), 1, device=fed.device) < sampling, drawn, fed)
+            top, (h, c) = self.lstm(torch.cat([fed, static[:, step]], dim=-1)[:, None], (h, c))
+            said.append(self.output(top[:, 0]))
+        return torch.stack(said, dim=1)
+
+
+class SplitDecoder(nn.Module):
+    """A decoder for each part, on the same z; none sees another's tokens."""
+
+    def __init__(self, parts: list[LstmDecoder]):
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self._choices = [part.choices for part in parts]
+        self.choices = sum(self._choices)
+
+    def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
+        """See TokenDecoder."""
+        each = zip(self.parts, torch.split(tokens, 1, dim=-1), torch.split(first, 1, dim=-1), strict=True)
+        return torch.stack([part.loss(z, own, before, control, feeding) for part, own, before in each]).sum(dim=0)  # type: ignore[operator]
+
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+        """See TokenDecoder."""
+        each = zip(
+            self.parts, torch.split(first, 1, dim=-1), torch.split(chance, self._choices, dim=-1), strict=True
+        )
+        return torch.cat([part.decode(z, before, control, luck, half=half) for part, before, luck in each], dim=-1)  # type: ignore[operator]
+
+
+class Conductor(nn.Module):
+    """An LSTM that takes a step a bar and hears nothing; its h is the z of that bar's decoder, the core.
+
+    chained: a bar's first token is told the last of the bar before, as published weights need. Else each bar starts
+    from the conductor alone, and all are decoded at once, in half the precision.
+    """
+
+    def __init__(
+        self, z: int, hidden: tuple[int, ...], bars: int, core: LstmDecoder | SplitDecoder, *, chained: bool
+    ):
+        super().__init__()
+        self.bars, self.chained = bars, chained
+        self.initial_state = InitialState(z, hidden[0], len(hidden))
+        self.lstm = Lstm(1, hidden[0], len(hidden))
+        self.core = core
+        self.choices = core.choices
+
+    def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
+        """See TokenDecoder."""
+        bars = self._bars(tokens)
+        before = torch.full_like(bars[:, :, 0], -1)
+        if self.chained:
+            before[:, 0], before[:, 1:] = first, bars[:, :-1, -1]
+        plans, bars, before, controls = (
+            part.flatten(0, 1) for part in (self.plans(z), bars, before, self._bars(control))
+        )
+        return self.core.loss(plans, bars, before, controls, feeding).view(len(z), -1).sum(dim=1)
+
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+        """See TokenDecoder."""
+        plans, controls, chances = self.plans(z), self._bars(control), self._bars(chance)
+        if not self.chained:
+            before = first.new_full((plans[..., 0].numel(), first.shape[-1]), -1)
+            told, luck = controls.flatten(0, 1), chances.flatten(0, 1)
+            bars = self.core.decode(plans.flatten(0, 1), before, told, luck, half=True)
+            return torch.unflatten(bars, 0, (len(z), -1)).flatten(1, 2)
+        decoded = []
+        for plan, told, luck in zip(plans.unbind(1), controls.unbind(1), chances.unbind(1), strict=True):
+            decoded.append(self.core.decode(plan, first, told, luck, half=half))
+            first = decoded[-1][:, -1]
+        return torch.cat(decoded, dim=1)
+
+    def plans(self, z: Tensor) -> Tensor:
+        """(batch, z) -> the z of each bar: (batch, bar, hidden)."""
+        return self.lstm.run(z.new_zeros(len(z), self.bars, 1), self.initial_state(z))
+
+    def _bars(self, steps: Tensor) -> Tensor:
+        """(batch, step, n) -> (batch, bar, step, n)."""
+        return torch.unflatten(steps, 1, (self.bars, -1))
+
+
+def one_hot(tokens: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """(…, part) -> (…, sum of sizes), zeros where a token is -1."""
+    vectors = torch.zeros(*tokens.shape[:-1], sum(sizes), device=tokens.device)
+    starts = torch.tensor([0, *itertools.accumulate(sizes[:-1])], device=tokens.device)
+    places = tokens.clamp(min=0) + starts
+    return vectors.scatter_(-1, places, (tokens >= 0).to(vectors))
+
+
+def logistic_or_gumbel(shape: torch.Size, *, bits: bool, device: torch.device) -> Tensor:
+    """The chance by which an argmax over logits is a draw from a softmax, or the sign of a logit one of a bit."""
+    gumbel = -torch.log(torch.empty(shape, device=device).exponential_().clamp(min=1e-30))
+    if not bits:
+        return gumbel
+    return gumbel + torch.log(torch.empty(shape, device=device).exponential_().clamp(min=1e-30))

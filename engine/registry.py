@@ -94,8 +94,8 @@ def _musicvae(name: str, representation: str, shape: SequenceShape, **recipe: An
 def _two_bars(
     name: str, representation: str, alphabet: int, encoder: int, decoder: tuple[int, ...], z: int, **more: Any
 ) -> Config:
-    """A flat model of two bars; more is of the shape (roll, nade, control) or of the recipe."""
-    shape = {key: more.pop(key) for key in ("roll", "nade", "control") if key in more}
+    """A flat model of two bars; more is of the shape (roll, nade, control, plan) or of the recipe."""
+    shape = {key: more.pop(key) for key in ("roll", "nade", "control", "plan") if key in more}
     sizes = SequenceShape(alphabet=(alphabet,), z=z, encoder=(encoder,), decoder=decoder, **shape)
     return _musicvae(name, representation, sizes, bars=(2,), **more)
 
@@ -145,6 +145,7 @@ def _multitrack(name: str, encoder: int, decoder: int, *, chords: bool) -> Confi
 
 
 _MODEST: dict[str, Any] = {
+    "plan": (32, 32),
     "batch": 128,
     "epochs": 12,
     "free_bits": 64,
@@ -153,7 +154,7 @@ _MODEST: dict[str, Any] = {
     "hidden_past": 0.5,
     "decay": 0,
 }
-"""How our own small models are trained."""
+"""What our own small models have beyond the published ones, and how they are trained."""
 
 CONFIGS: dict[str, Config] = {
     config.name: config
@@ -209,7 +210,16 @@ CONFIGS: dict[str, Config] = {
         ),
         _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat", ("fill",)),
         _melody_2bar("melody_2bar", 256, (256, 256), 128, **_MODEST | {"epochs": 8, "free_bits": 48}),
-        _two_bars("drums_2bar", "drums", SUBSETS, 256, (256, 256), 128, roll=True, **_MODEST),
+        _two_bars(
+            "drums_2bar",
+            "drums",
+            SUBSETS,
+            256,
+            (256, 256),
+            128,
+            roll=True,
+            **_MODEST | {"epochs": 32, "rate_peak": 2e-3},
+        ),
         _melody_2bar("cat-mel_2bar_small", 512, (256, 256), 256),
         _melody_2bar("cat-mel_2bar_big", 2048, (2048, 2048, 2048), 512, beta=0.5),
         _two_bars(

@@ -5,6 +5,7 @@ Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ class SequenceShape:
     encoder_levels: the steps of each level of a hierarchical encoder, from the bottom; else it is flat. encoder is
     empty where there is none. conductor and levels (bars, steps of a bar): of a hierarchical decoder.
     split: a decoder for each part. roll: the encoder reads the bits of a token, and one for none, not one-hots.
-    control: how many classes the control of each step has, such as its chord.
+    control: how many classes the control of each step has, such as its chord. plan: see LstmDecoder.
     """
 
     alphabet: tuple[int, ...]
@@ -37,6 +38,7 @@ class SequenceShape:
     nade: int = 0
     roll: bool = False
     control: int = 0
+    plan: tuple[int, ...] = ()
 
     @property
     def bits(self) -> int:
@@ -129,13 +131,12 @@ class MusicVae(nn.Module):
 def _decoder(shape: SequenceShape, chained: bool) -> LstmDecoder | SplitDecoder | Conductor:
     """The decoder of a shape; under a conductor the core's z is the conductor's h."""
     z = shape.conductor[-1] if shape.conductor else shape.z
+    given: dict[str, Any] = {"control": shape.control, "plan": shape.plan}
     core: LstmDecoder | SplitDecoder
     if shape.split:
-        core = SplitDecoder(
-            [LstmDecoder((size,), z, shape.decoder, control=shape.control) for size in shape.alphabet]
-        )
+        core = SplitDecoder([LstmDecoder((size,), z, shape.decoder, **given) for size in shape.alphabet])
     else:
-        core = LstmDecoder(shape.alphabet, z, shape.decoder, control=shape.control, nade=shape.nade)
+        core = LstmDecoder(shape.alphabet, z, shape.decoder, nade=shape.nade, **given)
     if not shape.conductor:
         return core
     return Conductor(shape.z, shape.conductor, shape.levels[0], core, chained=chained)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from engine.model.lstm import InitialState, Lstm, Stepper
 from engine.model.nade import Nade, to_bits, to_sets
-from engine.model.plan import keep_some
+from engine.model.plan import Plan, keep_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,34 @@ class TokenDecoder(Protocol):
 
 
 class LstmDecoder(nn.Module):
-    """Step input = [tokens before, z, control]; all parts of a step are drawn from one h.
+    """Step input = [tokens before, z, control, plan]; all parts of a step are drawn from one h.
 
-    The tokens are one-hot, drawn from a softmax a part; with a NADE a token is a set of bits.
+    The tokens are one-hot, drawn from a softmax a part; with a NADE a token is a set of bits. plan (places, depth):
+    how many steps have a plan of their own, and its size; published models have none.
     """
 
-    def __init__(self, sizes: tuple[int, ...], z: int, hidden: tuple[int, ...], *, control: int = 0, nade: int = 0):
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        z: int,
+        hidden: tuple[int, ...],
+        *,
+        control: int = 0,
+        nade: int = 0,
+        plan: tuple[int, ...] = (),
+    ):
         super().__init__()
         self.sizes, self.choices = sizes, sum(sizes)
+        self.plan = Plan(z, *plan) if plan else None
         self.initial_state = InitialState(z, hidden[0], len(hidden))
-        self.lstm = Lstm(self.choices + z + control, hidden[0], len(hidden))
+        self.lstm = Lstm(self.choices + z + control + sum(plan[1:]), hidden[0], len(hidden))
         self.output = nn.Linear(hidden[0], self.choices + nade)
         self.nade = Nade(self.choices, nade) if nade else None
 
     def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
         """See TokenDecoder."""
         before = keep_some(self.vectors(torch.cat([first[:, None], tokens[:, :-1]], dim=1)), feeding.hidden)
-        static = torch.cat([z[:, None].expand(-1, tokens.shape[1], -1), control], dim=-1)
+        static = torch.cat([z[:, None].expand(-1, tokens.shape[1], -1), self._told(z, control)], dim=-1)
         state = self.initial_state(z)
         if feeding.sampling:
             said = self._sampled(before, static, state, feeding.sampling)
@@ -86,8 +97,8 @@ class LstmDecoder(nn.Module):
         cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=half)
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
         cell.fed[...] = self.vectors(first).cpu().numpy()
-        rows = []
-        gates = cell.project(z[:, None], control) if control.shape[-1] else cell.project(z[:, None])
+        rows, told = [], self._told(z, control)
+        gates = cell.project(z[:, None], told) if told.shape[-1] else cell.project(z[:, None])
         for step, luck in enumerate(chance.cpu().unbind(1)):
             said = torch.addmm(bias, cell.step(gates[step % len(gates)]), weights)
             rows.append(self._draw(said, luck))
@@ -99,6 +110,14 @@ class LstmDecoder(nn.Module):
         if self.nade:
             return to_bits(tokens[..., 0].clamp(min=0), self.choices)
         return one_hot(tokens, self.sizes)
+
+    def _told(self, z: Tensor, control: Tensor) -> Tensor:
+        """What a step knows besides z and the tokens before: its control and its plan (batch, step, n)."""
+        if self.plan is None:
+            return control
+        steps = control.shape[1]
+        place = torch.arange(steps, device=z.device) % len(self.plan.weight)
+        return torch.cat([control, self.plan(z[:, None].expand(-1, steps, -1), place)], dim=-1)
 
     def _draw(self, said: Tensor, luck: Tensor) -> Tensor:
         """What the output layer says, and the luck of each choice (batch, choices) -> tokens (batch, part)."""

@@ -23,6 +23,7 @@ SHAPES = {
     "nade": replace(MELODY, alphabet=(5,), nade=6, roll=True),
     "roll heard": replace(MELODY, alphabet=(16,), roll=True),
     "control": replace(MELODY, control=3),
+    "plan": replace(MELODY, plan=(4, 3)),
     "conductor": replace(MELODY, conductor=(6,), levels=(3, 4)),
     "levels on both sides": replace(MELODY, encoder=(8, 6), encoder_levels=(4, 3), conductor=(6,), levels=(3, 4)),
     "trio": TRIO,

@@ -16,7 +16,8 @@ Lesson = Callable[[int], dict[str, Tensor]]
 class Course(Protocol):
     """A model, and the data it learns from.
 
-    size is how many windows make an epoch, facts how many there are of each length.
+    size is how many windows make an epoch; facts how many there are of each length in bars, and how many were left
+    out and why.
     """
 
     @property

@@ -1,7 +1,9 @@
 """How tokens are learnt: the windows of songs, transposed, and MusicVAE's schedules."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from torch import Tensor
 from engine.course import Lesson
 from engine.data.known import drum_map_of
 from engine.data.songs import Song, read_songs
-from engine.data.token_windows import cut_token_windows, transposed
+from engine.data.token_windows import TokenWindows, cut_token_windows, transposed
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.token_decoder import TRUTH, Feeding
 from engine.prior import Prior, fit_prior
@@ -24,19 +26,30 @@ EXAM_WINDOWS, PRIOR_WINDOWS = 2048, 16_384
 """How many windows choose the epoch, and the prior, spread over all there are."""
 
 
-def cut_songs(config: Config, data: Sequence[Path], max_windows: int | None = None) -> tuple[Tokens, Tokens]:
-    """The train and the validation windows of corpora, each [window, step, part]; DataError if there are none."""
+@dataclass(frozen=True, slots=True)
+class Datasets:
+    """Windows to train on and to choose the epoch by, [window, step, part]; why train windows were left out."""
+
+    train: Tokens
+    validation: Tokens
+    left_out: Counter[str]
+
+
+def cut_songs(config: Config, data: Sequence[Path], max_windows: int | None = None) -> Datasets:
+    """The windows of corpora; DataError if there are none."""
     representation, bars = find_representation(config.representation), config.recipe.bars[0]
-    cut: dict[str, list[Tokens]] = {"train": [], "validation": []}
+    cut: dict[str, list[TokenWindows]] = {"train": [], "validation": []}
     for path in data:
         songs = read_songs(path)
         if config.representation == "melody":
             songs = [_told_melody(song) for song in songs]
         for split, windows in cut.items():
-            found = cut_token_windows(songs, representation, split=split, bars=bars, drum_map=drum_map_of(path))
-            windows.append(found.tokens)
-    train, validation = (np.concatenate(windows)[:max_windows] for windows in cut.values())
-    return train, validation
+            drum_map = drum_map_of(path)
+            windows.append(cut_token_windows(songs, representation, split=split, bars=bars, drum_map=drum_map))
+    train, validation = (
+        np.concatenate([each.tokens for each in windows])[:max_windows] for windows in cut.values()
+    )
+    return Datasets(train, validation, sum((each.left_out for each in cut["train"]), Counter()))
 
 
 def _told_melody(song: Song) -> Song:
@@ -48,15 +61,16 @@ def _told_melody(song: Song) -> Song:
 class TokenCourse:
     """Windows of tokens; see engine.course.Course."""
 
-    def __init__(self, config: Config, train: Tokens, validation: Tokens, device: torch.device):
+    def __init__(self, config: Config, datasets: Datasets, device: torch.device):
         assert isinstance(config.shape, SequenceShape)
         self.shape, self.device = config.shape, device
         self.model = MusicVae(config.shape).to(device)
         self._representation = find_representation(config.representation)
-        self._train, self._validation = train, _spread(validation, EXAM_WINDOWS)
+        self._train, self._validation = datasets.train, _spread(datasets.validation, EXAM_WINDOWS)
         self.steps_per_bar = self._representation.steps_per_bar
-        self.size = len(train)
-        self.facts: Mapping[str, int] = {str(config.recipe.bars[0]): self.size}
+        self.size = len(datasets.train)
+        left_out = {f"left out, {reason}": count for reason, count in datasets.left_out.most_common()}
+        self.facts: Mapping[str, int] = {str(config.recipe.bars[0]): self.size} | left_out
 
     def lessons(self, recipe: Recipe, count: int, chance: np.random.Generator) -> Iterator[Lesson]:
         """See Course."""

@@ -71,7 +71,7 @@ def open_course(
 ) -> Course:
     """A new model of a configuration, and the windows of corpora to teach it."""
     if config.representation != "groove":
-        return TokenCourse(config, *cut_songs(config, data, max_windows), device)
+        return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:
         raise DataError(f"{config.name} learns from one corpus, not from {len(data)}")
     return GrooveCourse(config, load_datasets(config, data[0], max_windows), device)

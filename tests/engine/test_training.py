@@ -188,6 +188,7 @@ def songs(tmp_path_factory):
 def test_weights_of_tokens_are_trained_and_play(songs, tmp_path, name):
     card = train(name, data=[songs], out=tmp_path, epochs=1)
     assert (card.data, card.bars, card.verbs[0]) == (songs.name, 2, "sample")
+    assert set(card.training["windows"]) == {"2", "left out, the same as another of its song"}
     generator = Generator(Library([tmp_path]))
     generator.load(name)
     assert generator.run(Sample(bars=2, seed=1)).clips[0].bars == 2
@@ -205,6 +206,6 @@ def test_betas_and_samplings_schedules_are_the_published_ones():
 
 def test_a_song_that_names_its_melody_has_no_other(songs):
     config = find_config("melody_2bar")
-    tokens, _ = cut_songs(config, [songs])
+    tokens = cut_songs(config, [songs]).train
     assert len(tokens) <= 6 * 7
     assert (tokens >= 2).any()

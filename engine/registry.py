@@ -152,6 +152,7 @@ _MODEST: dict[str, Any] = {
     "beta_rate": 0,
     "sampling_steps": 0,
     "hidden_past": 0.5,
+    "rate_peak": 2e-3,
     "decay": 0,
 }
 """What our own small models have beyond the published ones, and how they are trained."""
@@ -209,7 +210,7 @@ CONFIGS: dict[str, Config] = {
             "groovae_2bar_tap_fixed_velocity_note_dropout", 2, "tap_fixed_velocity_note_dropout", ("drumify",)
         ),
         _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat", ("fill",)),
-        _melody_2bar("melody_2bar", 256, (256, 256), 128, **_MODEST | {"epochs": 8, "free_bits": 48}),
+        _melody_2bar("melody_2bar", 256, (256, 256), 128, **_MODEST | {"epochs": 10, "free_bits": 48}),
         _two_bars(
             "drums_2bar",
             "drums",
@@ -218,7 +219,7 @@ CONFIGS: dict[str, Config] = {
             (256, 256),
             128,
             roll=True,
-            **_MODEST | {"epochs": 32, "rate_peak": 2e-3},
+            **_MODEST | {"epochs": 32},
         ),
         _melody_2bar("cat-mel_2bar_small", 512, (256, 256), 256),
         _melody_2bar("cat-mel_2bar_big", 2048, (2048, 2048, 2048), 512, beta=0.5),

@@ -162,4 +162,5 @@ def _sentences(error: ValidationError) -> Iterable[str]:
         if each["type"] == "extra_forbidden":
             yield f"there is no setting {name!r}; the settings are: {known}"
         else:
-            yield f"{name}: {each['msg']}, not {each['input']!r}"
+            said = each["msg"].removeprefix("Value error, ")
+            yield f"{name}: {said}" if said != each["msg"] else f"{name}: {said}, not {each['input']!r}"

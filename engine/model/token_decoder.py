@@ -219,8 +219,9 @@ class Conductor(nn.Module):
 def one_hot(tokens: Tensor, sizes: tuple[int, ...]) -> Tensor:
     """(…, part) -> (…, sum of sizes), zeros where a token is -1."""
     vectors = torch.zeros(*tokens.shape[:-1], sum(sizes), device=tokens.device)
-    starts = torch.tensor([0, *itertools.accumulate(sizes[:-1])], device=tokens.device)
-    places = tokens.clamp(min=0) + starts
+    places = tokens.clamp(min=0)
+    if len(sizes) > 1:
+        places = places + torch.tensor([0, *itertools.accumulate(sizes[:-1])], device=tokens.device)
     return vectors.scatter_(-1, places, (tokens >= 0).to(vectors))
 
 

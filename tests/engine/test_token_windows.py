@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +8,7 @@ from engine.data.token_windows import cut_token_windows, transposed
 from engine.errors import DataError
 from engine.representation.catalogue import find_representation
 from engine.representation.drum_map import GENERAL_MIDI
+from tests.conftest import data_file
 
 MELODY, DRUMS, TRIO, MULTITRACK = map(find_representation, ("melody", "drums", "trio", "multitrack"))
 REST = "with a rest of 1 bar or more"
@@ -43,15 +41,8 @@ def first_pitches(windows):
 
 @pytest.fixture(scope="module")
 def real_songs():
-    """The pieces of band-midi.zip; not part of the repository, their licences stay with them."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    path = Path(os.environ.get("VAEBRIDGE_TEST_DATA", beside)) / "band-midi.zip"
-    if not path.is_file():
-        sentence = f"{path.name} is not there; name its folder in VAEBRIDGE_TEST_DATA"
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return read_songs(path)
+    """The pieces of band-midi.zip."""
+    return read_songs(data_file("band-midi.zip"))
 
 
 def test_windows_slide_by_a_bar():

@@ -44,7 +44,7 @@ def test_folders_of_weights_come_before_the_shipped_ones(folder: Path, monkeypat
 
 
 def test_a_folder_of_weights_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match="weights: there is no folder nowhere$"):
+    with pytest.raises(ConfigError, match=r"weights: there is no folder nowhere$"):
         Config(weights="nowhere")
 
 

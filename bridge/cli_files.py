@@ -154,8 +154,9 @@ def read_clip(
 
 
 def default_model(config: "Config", library: "Library", verb: str) -> str:
-    """The last of the resident models that has the verb, as in the daemon."""
-    able = [name for name in config.models if verb in library.card(name).verbs]
+    """The last of the resident models that has the verb, as in the daemon; what it asks of a file, it must hear."""
+    needed = {verb} if verb in ("sample", "decode") else {verb, "encode"}
+    able = [name for name in config.models if needed <= {*library.card(name).verbs}]
     if not able:
         raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
     return able[-1]

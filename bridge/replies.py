@@ -1,6 +1,7 @@
 """What the daemon sends: only i, f and s, at most 1400 bytes and 256 atoms a datagram. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from bridge.osc_packet import Atom, write_message
 from bridge.protocol import MAX_NAME_BYTES, MAX_TEXT_BYTES, NOTES_PER_MESSAGE, NUMBERS_PER_MESSAGE, PREFIX
@@ -67,4 +68,4 @@ def sorted_clip(clip: Clip) -> Clip:
         for part in parts
         for note in sorted(clip.notes[part.first : part.first + part.count], key=lambda n: (n.start_beats, n.pitch))
     ]
-    return clip.with_notes(tuple(notes)) if len(notes) == len(clip.notes) else clip
+    return replace(clip, notes=tuple(notes)) if len(notes) == len(clip.notes) else clip

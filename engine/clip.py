@@ -60,14 +60,26 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Of what a clip was made: the sha256 of a model's weights, and the z that all of its windows have."""
+
+    weights: str
+    z: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
-    """Notes in the order in which they were given, and the length, meter and tempo they were given in."""
+    """Notes in the order in which they were given, and the length, meter and tempo they were given in.
+
+    origin: known of what a model without an encoder has made.
+    """
 
     notes: tuple[Note, ...]
     length_beats: float
     beats_per_bar: float = 4.0
     tempo_bpm: float = 120.0
     parts: tuple[Part, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.length_beats) and self.length_beats > 0):
@@ -88,5 +100,5 @@ class Clip:
         return max(1, math.ceil(self.length_beats / self.beats_per_bar - 1e-6))
 
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
-        """The same clip around other notes."""
-        return replace(self, notes=notes)
+        """The same clip around other notes, which have another origin."""
+        return replace(self, notes=notes, origin=None)

@@ -1,6 +1,7 @@
 """The verbs on models of tokens: melody, drums, trio, several tracks. What player.py is for grooves.
 
-A clip is read in windows of the model's length, each with a z of its own.
+A clip is read in windows of the model's length, each with a z of its own. Where there is no encoder to read it, the
+clip itself must know its z, which is one for all windows.
 """
 
 import math
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.clip import Clip
+from engine.clip import Clip, Origin
 from engine.errors import ClipError, ModelError, TooLongError
 from engine.latent import plane, slerp
 from engine.model.noise import Noise
@@ -69,7 +70,6 @@ class Composer:
         """New bars: z from the prior, or from where the style's clips lie. All windows have the same z."""
         bars = request.bars or self.window_bars
         z = self.resident.prior.draw(self.noise, request.count, request.style)[:, None]
-        z = z.expand(-1, math.ceil(bars / self.window_bars), -1)
         return Played(self._clips(z, bars, request.chords, request.temperature))
 
     def interpolate(self, request: Interpolate) -> Played:
@@ -77,7 +77,7 @@ class Composer:
         first, points = request.clips[0], request.points
         bars = max(map(_bars, request.clips))
         heard = [self._hear(clip, request.chords) for clip in request.clips]
-        windows = torch.arange(math.ceil(bars / self.window_bars))
+        windows = torch.arange(max(len(mu) for mu, _ in heard))
         z = [mu[windows % len(mu)] for mu, _ in heard]
         path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
@@ -109,7 +109,13 @@ class Composer:
         return Played(self._clips(z, self.window_bars, request.chords, request.temperature))
 
     def _hear(self, clip: Clip, chords: str | None) -> tuple[Tensor, tuple[str, ...]]:
-        """The mu of each window of a clip, the last filled with rests: (window, z); and what was changed to fit."""
+        """The mu of each window of a clip, the last filled with rests: (window, z); and what was changed to fit.
+
+        Without an encoder it is the z of which the clip was made: (1, z).
+        """
+        if not self.resident.model.shape.encoder:
+            assert clip.origin is not None
+            return torch.tensor([clip.origin.z], device=self.resident.device), ()
         windows = math.ceil(_bars(clip) / self.window_bars)
         filled = replace(clip, length_beats=windows * self.window_bars * BEATS_PER_BAR)
         reading = self.representation.clip_to_tokens(filled, self.drum_map)
@@ -121,19 +127,26 @@ class Composer:
     def _clips(
         self, z: Tensor, bars: int, chords: str | None, temperature: float, *, like: Clip | None = None
     ) -> list[Clip]:
-        """z (row, window, z) -> a clip a row; like: whose tempo and, for drums, pitches they get."""
+        """z (row, window, z), or (row, 1, z) for all windows -> a clip a row.
+
+        like: whose tempo and, for drums, pitches they get.
+        """
         drum_map, tempo_bpm = self.drum_map, 120.0 if like is None else like.tempo_bpm
         if like is not None and self.representation.name == "drums":
             drum_map = own_pitches(drum_map, like)
-        return [
+        clips = [
             self.representation.tokens_to_clip(row, drum_map, tempo_bpm=tempo_bpm)
             for row in self._decode(z, bars, chords, temperature)
         ]
+        if self.resident.model.shape.encoder:
+            return clips
+        origins = [Origin(self.resident.card.sha256, tuple(point)) for point in z[:, 0].tolist()]
+        return [replace(clip, origin=origin) for clip, origin in zip(clips, origins, strict=True)]
 
     def _decode(self, z: Tensor, bars: int, chords: str | None, temperature: float) -> Sequence[Tokens]:
-        """z (row, window, z) -> tokens (row, step, part)."""
-        rows, windows, _ = z.shape
-        flat, steps = z.flatten(0, 1), self.window_bars * self.bar_steps
+        """z (row, window, z), or (row, 1, z) for all windows -> tokens (row, step, part)."""
+        rows, windows = len(z), math.ceil(bars / self.window_bars)
+        flat, steps = z.expand(-1, windows, -1).flatten(0, 1), self.window_bars * self.bar_steps
         if windows == 1 and not self.resident.model.shape.conductor:
             steps = bars * self.bar_steps  # a conductor plans whole windows
         control = self._control(chords, windows, rows)

@@ -36,9 +36,10 @@ from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
 
-Resident = GrooveResident | TokenResident
+LARGE_BYTES = 64 * 2**20
+"""Weights that no core's cache holds: several cores stream them faster than one."""
 
-NEED_AN_ENCODER = (Interpolate, Vary, Encode)
+Resident = GrooveResident | TokenResident
 
 
 class Generator:
@@ -54,7 +55,7 @@ class Generator:
         self._residents: dict[str, Resident] = {}
         self._change = threading.Lock()
         self._seeds = np.random.default_rng()
-        torch.set_num_threads(1)  # a step is too small to share, and beside a busy DAW threads wait for each other
+        self._cores = min(4, torch.get_num_threads())  # more do not stream faster
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -139,19 +140,19 @@ class Generator:
         )
 
     def _resident_for(self, request: Request) -> Resident:
-        """The model that was asked for, loaded if need be, else the newest one that has the verb."""
+        """The model that was asked for, loaded if need be, else the newest one that can do it."""
         verb, residents = verb_of(request), self._residents
         if request.model is None:
             able = [each for each in residents.values() if verb in each.card.verbs]
             if not able:
                 raise ModelError(f"no loaded model can {verb}")
-            return _checked(request, able[-1])
+            return _checked(request, sorted(able, key=lambda each: _hears(each, request))[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
         if verb not in resident.card.verbs:
             able_to = _listed(resident.card.verbs)
-            if isinstance(request, NEED_AN_ENCODER) and not _has_encoder(resident):
+            if isinstance(request, Encode) and not _has_encoder(resident):
                 raise ModelError(f"{request.model} has no encoder: it can {able_to}")
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
         return _checked(request, resident)
@@ -165,6 +166,8 @@ class Generator:
 
     @torch.inference_mode()
     def _play(self, request: Request, resident: Resident, seed: int) -> Played:
+        # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
+        torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
@@ -172,13 +175,29 @@ class Generator:
 
 
 def _checked(request: Request, resident: Resident) -> Resident:
-    """The model, if it takes what the request says of chords and z."""
+    """The model, if it takes what the request says of chords, clips and z."""
     name, shape = resident.card.name, resident.config.shape
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
         raise ClipError(f"{name} follows no chords: leave chords out")
+    if not _hears(resident, request):
+        made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
+        raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
     if isinstance(request, Decode) and len(request.z) != shape.z:
         raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {len(request.z)}")
     return resident
+
+
+def _hears(resident: Resident, request: Request) -> bool:
+    """Whether a model can tell the z of the clips that a request starts from."""
+    match request:
+        case Interpolate():
+            clips = request.clips
+        case Vary():
+            clips = (request.clip,)
+        case _:
+            return True
+    own = resident.card.sha256
+    return _has_encoder(resident) or all(clip.origin and clip.origin.weights == own for clip in clips)
 
 
 def _has_encoder(resident: Resident) -> bool:

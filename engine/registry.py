@@ -63,7 +63,9 @@ class Config:
     verbs: tuple[str, ...]
 
 
-_GROOVE_SHAPE = GrooveShape(encoder_hidden=512, decoder="groove", decoder_hidden=256, decoder_layers=2, z=256)
+_GROOVE_SHAPE = GrooveShape(
+    encoder_hidden=512, decoder="groove", decoder_hidden=256, decoder_layers=2, z=256, dropout=0.7
+)
 
 
 def _groovae(name: str, bars: int, task: str, verbs: tuple[str, ...], *, hits_control: bool = False) -> Config:

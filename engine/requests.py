@@ -151,6 +151,8 @@ class Encode(Request):
     """Where the clip lies in the latent space: the mean of what the encoder makes of it, without chance."""
 
     clip: Clip
+    seed: int | None = setting(None, 0, MAX_SEED, "changes nothing")
+    temperature: float = setting(1.0, 0, 2, "changes nothing")
     count: int = setting(1, 1, 1, "a clip lies in one place")
     chords: str | None = choice(None, CHORDS)
 

@@ -20,13 +20,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A model in memory, ready to run."""
+    """A model in memory, ready to run; weights_bytes is how large it is in float32."""
 
     card: Card
     config: Config
     model: nn.Module
     device: torch.device
     prior: Prior
+    weights_bytes: int
 
     @property
     def window_steps(self) -> int:
@@ -85,23 +86,27 @@ def load_resident(library: Library, name: str, device: torch.device) -> GrooveRe
     tensors = {key: tensor.float() for key, tensor in library.tensors(name).items()}
     stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
     prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
+    size = sum(tensor.nbytes for tensor in tensors.values())
     resident: GrooveResident | TokenResident
     if isinstance(config.shape, SequenceShape):
         with torch.device("meta"):  # what is loaded need not be drawn first
             tokens = MusicVae(config.shape, chained=card.chained)
         _load(name, tokens, tensors)
-        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior)
+        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior, size)
     else:
         grooves = Vae(config.shape)
         _load(name, grooves, tensors)
-        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior)
+        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior, size)
     try:
         resident.model.to(device)
-        return replace(resident, device=device, prior=prior.to(device))
+        resident = replace(resident, device=device, prior=prior.to(device))
     except torch.OutOfMemoryError:
         logger.warning("%s: the GPU is out of memory, loading it on the CPU", name)
         resident.model.cpu()
-        return resident
+    if isinstance(resident, TokenResident):
+        tensors.clear()
+        resident.model.keep_for_decoding()
+    return resident
 
 
 def _load(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:

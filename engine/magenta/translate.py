@@ -64,7 +64,7 @@ def translate(checkpoint: Checkpoint, *, named: str = "") -> Translation:
         chained=bool(levels.get("levels")),
         bars=told.steps // steps_per_bar if told else config.recipe.bars[0],
         steps_per_bar=steps_per_bar,
-        verbs=config.verbs if network.encoder else ("sample", "decode"),
+        verbs=tuple(verb for verb in config.verbs if network.encoder or verb != "encode"),
         tensors=tensors,
         remarks=() if has_sigma or not network.encoder else (NO_SIGMA,),
     )

@@ -33,18 +33,20 @@ class Posterior:
 class BidirectionalEncoder(nn.Module):
     """Stacked bidirectional LSTM; the last h of both directions of the top layer give mu and sigma.
 
-    sigma = softplus(dense). MusicVAE, arXiv 1803.05428, section 3.1.
+    sigma = softplus(dense). MusicVAE, arXiv 1803.05428, section 3.1. dropout: the share of what is heard that is
+    left out in training.
     """
 
-    def __init__(self, depth: int, hidden: int, z: int, *, layers: int = 1):
+    def __init__(self, depth: int, hidden: int, z: int, *, layers: int = 1, dropout: float = 0.0):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(depth, hidden, layers, batch_first=True, bidirectional=True)
         self.mu = nn.Linear(2 * hidden, z)
         self.sigma = nn.Linear(2 * hidden, z)
 
     def forward(self, heard: Tensor) -> Posterior:
         """(batch, step, depth) -> posterior over z: (batch, z)."""
-        _, (h, _) = self.lstm(heard)
+        _, (h, _) = self.lstm(self.dropout(heard))
         last = torch.cat([h[-2], h[-1]], dim=-1)
         return Posterior(self.mu(last), F.softplus(self.sigma(last)) + 1e-6)
 

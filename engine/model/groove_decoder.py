@@ -13,14 +13,16 @@ from engine.representation.groove import DEPTH, HITS, OFFSETS, VELOCITIES
 class GrooveDecoder(nn.Module):
     """Step input = [previous 27, z, the hits where they are a control] -> 9 hits, 9 velocities, 9 offsets.
 
-    Hits are Bernoulli(logit / temperature); velocity = sigmoid and offset = tanh, deterministic.
+    Hits are Bernoulli(logit / temperature); velocity = sigmoid and offset = tanh, deterministic. dropout: the share
+    of each layer's input that is left out in training.
     """
 
-    def __init__(self, z: int, hidden: int, layers: int, *, hits_control: bool = False):
+    def __init__(self, z: int, hidden: int, layers: int, *, hits_control: bool = False, dropout: float = 0.0):
         super().__init__()
         self.hits_control = hits_control
+        self.dropout = nn.Dropout(dropout)
         self.initial_state = InitialState(z, hidden, layers)
-        self.lstm = Lstm(DEPTH + z + (9 if hits_control else 0), hidden, layers)
+        self.lstm = Lstm(DEPTH + z + (9 if hits_control else 0), hidden, layers, dropout=dropout)
         self.output = nn.Linear(hidden, DEPTH)
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> dict[str, Tensor]:
@@ -30,7 +32,8 @@ class GrooveDecoder(nn.Module):
         """
         previous = F.pad(target[:, :-1], (0, 0, 1, 0))
         static = torch.cat(self._static(z[:, None].expand(-1, target.shape[1], -1), target), dim=-1)
-        logits = self.output(self.lstm.run(torch.cat([previous, static], dim=-1), self.initial_state(z)))
+        inputs = self.dropout(torch.cat([previous, static], dim=-1))
+        logits = self.output(self.lstm.run(inputs, self.initial_state(z)))
         hits = F.binary_cross_entropy_with_logits(logits[..., HITS], target[..., HITS], reduction="none")
         return {
             "hits": hits.sum(dim=(1, 2)),

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Array = NDArray[np.float32]
 
@@ -41,24 +42,33 @@ class Lstm(nn.LSTM):
     def prepared(self, fed: int, *, half: bool = False) -> "Prepared":
         """The weights as a Stepper wants them, made once for as long as they do not change; half: in bf16."""
         key = (fed, half, self.weight_hh_l0._version, self.weight_hh_l0.device)
-        if self._prepared is None or self._prepared[0] != key:
+        if self._prepared is None or self._prepared[0] not in (key, KEPT):
             from_below = [self.weight_ih_l0[:, :fed]]
             from_below += [getattr(self, f"weight_ih_l{k}") for k in range(1, self.num_layers)]
             own = [getattr(self, f"weight_hh_l{k}") for k in range(self.num_layers)]
             biases = [
-                _halved(getattr(self, f"bias_ih_l{k}") + getattr(self, f"bias_hh_l{k}"))
+                _stepped(getattr(self, f"bias_ih_l{k}") + getattr(self, f"bias_hh_l{k}"))
                 for k in range(self.num_layers)
             ]
-            stepped = [_halved(torch.cat(pair, dim=1).t()).cpu() for pair in zip(from_below, own, strict=True)]
+            stepped = [_stepped(torch.cat(pair, dim=1).t()).cpu() for pair in zip(from_below, own, strict=True)]
             if half:  # a product in bf16 is fastest with the inputs of a gate side by side
                 weights = [weight.t().to(torch.bfloat16).contiguous().t() for weight in stepped]
             else:
                 weights = [weight.contiguous() for weight in stepped]
-            known = _halved(self.weight_ih_l0[:, fed:].t()).t().contiguous()
+            known = _stepped(self.weight_ih_l0[:, fed:].t()).t().contiguous()
             layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
             self._prepared = key, (known, biases[0], layers)
         return self._prepared[1]
 
+    def keep_for_steps(self, fed: int, *, half: bool) -> None:
+        """Keep the weights as a Stepper wants them and no longer as they came: it learns no more."""
+        self._prepared = KEPT, self.prepared(fed, half=half)
+        for name, weight in self.named_parameters():
+            setattr(self, name, nn.Parameter(weight.new_empty(0), requires_grad=False))
+
+
+KEPT = "for steps"
+"""The weights are there as a Stepper wants them and in no other way."""
 
 Prepared = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
 """What is known of the first layer's gates: weights and bias; and of each layer the stepped weights and bias."""
@@ -87,12 +97,9 @@ class Stepper:
 
         The parts are those columns in order, each (batch, step, n), or (batch, 1, n) if it stays the same.
         """
-        gates, first = self._bias, 0
-        for part in parts:
-            last = first + part.shape[-1]
-            gates = gates + part @ self._known[:, first:last].t()
-            first = last
-        return gates.cpu().unbind(1)
+        steps = max(part.shape[1] for part in parts)
+        told = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
+        return F.linear(told, self._known, self._bias).cpu().unbind(1)
 
     def step(self, gates: Tensor) -> Tensor:
         """Advance by one step; gates (batch, 4·hidden) as projected -> the top h (batch, hidden).
@@ -106,12 +113,13 @@ class Stepper:
         return self._cells[-1].top
 
 
-def _halved(gates: Tensor) -> Tensor:
-    """The last axis i, f, g, o with all but g halved: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2; one tanh serves all."""
-    hidden = gates.shape[-1] // 4
-    scale = gates.new_full((4 * hidden,), 0.5)
-    scale[2 * hidden : 3 * hidden] = 1
-    return gates * scale
+def _stepped(gates: Tensor) -> Tensor:
+    """The last axis i, f, g, o as i, f, o, g with all but g halved.
+
+    sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: one tanh serves all, and one product and sum the three side by side.
+    """
+    i, f, g, o = gates.chunk(4, dim=-1)
+    return torch.cat([i / 2, f / 2, o / 2, g], dim=-1)
 
 
 class _Cell:
@@ -123,8 +131,8 @@ class _Cell:
         self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
         self._weights, self._inputs, self._gates = weights, inputs, gates
         self._all = gates.numpy()
-        self._i, self._f, self._g, self._o = (self._all[:, k * n : (k + 1) * n] for k in range(4))
-        self._i_f, self._c, self._h = self._all[:, : 2 * n], c.numpy().copy(), self.inputs[:, -n:]
+        self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
+        self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
 
     def step(self, gates: Tensor) -> Array:
@@ -134,9 +142,8 @@ class _Cell:
         else:
             torch.addmm(gates, self._inputs, self._weights, out=self._gates)
         np.tanh(self._all, out=self._all)
-        for sigmoids in (self._i_f, self._o):
-            sigmoids *= 0.5
-            sigmoids += 0.5
+        self._sigmoids *= 0.5
+        self._sigmoids += 0.5
         c = self._c
         c *= self._f
         self._g *= self._i

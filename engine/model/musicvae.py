@@ -92,6 +92,12 @@ class MusicVae(nn.Module):
         first = torch.full((len(z), parts), -1, device=z.device)
         return self.decoder.decode(z, first, self._control(chance, control), chance)
 
+    def keep_for_decoding(self) -> None:
+        """Keep the decoder's weights as decoding wants them and no longer as they came: it learns no more."""
+        for module in self.decoder.modules():
+            if isinstance(module, LstmDecoder):
+                module.lstm.keep_for_steps(module.choices, half=module.in_half)
+
     def loss(
         self,
         tokens: Tensor,
@@ -129,9 +135,13 @@ class MusicVae(nn.Module):
 
 
 def _decoder(shape: SequenceShape, chained: bool) -> LstmDecoder | SplitDecoder | Conductor:
-    """The decoder of a shape; under a conductor the core's z is the conductor's h."""
+    """The decoder of a shape; under a conductor the core's z is the conductor's h.
+
+    Bars that are decoded at once are many rows, and of weights of our own: they run in half the precision.
+    """
     z = shape.conductor[-1] if shape.conductor else shape.z
-    given: dict[str, Any] = {"control": shape.control, "plan": shape.plan}
+    in_half = bool(shape.conductor) and not chained
+    given: dict[str, Any] = {"control": shape.control, "plan": shape.plan, "in_half": in_half}
     core: LstmDecoder | SplitDecoder
     if shape.split:
         core = SplitDecoder([LstmDecoder((size,), z, shape.decoder, **given) for size in shape.alphabet])

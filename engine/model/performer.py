@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import Array, InitialState, Lstm, State, Stepper, once
+from engine.model.lstm import InitialState, Lstm, State, Stepper, once
 from engine.model.noise import Noise
 from engine.model.plan import Plan
 from engine.model.tasks import Given
@@ -37,8 +37,8 @@ MEAN_WEIGHTS = (4.0, 8.0)
 HIDDEN_WINDOWS = 0.5
 """The share of windows in training in which some of the hits, any share, are hidden from those after them."""
 
-OWN, AGO = 2, 2 + 2 * CLASSES
-PAST = AGO + 2
+IS_VELOCITY = (0, 1, *CLASSES * (0,), *CLASSES * (1,), 0, 1)
+PAST = len(IS_VELOCITY)
 """How what came before was played, as far as it differs from the mean: the last hit's offset and velocity; each
 drum's last offset, each drum's last velocity; the offset and velocity of the same drum a bar ago.
 """
@@ -178,24 +178,19 @@ class Performer(nn.Module):
     def _draw(self, path: Walk, z: Tensor, static: Static, mean: Tensor, given: Given, chance: Tensor) -> Tensor:
         """z (batch, z), the mean and the chance of each hit -> its offset and velocity (batch, hit, 2)."""
         told = torch.where(path.at(given.played_known)[..., None] > 0, _told(path, given), torch.nan)
-        ahead = (mean, _place(path, given.steps_per_bar), *static)
-        return self._walk(path, ahead, self.initial_state(z), told, chance, given.steps_per_bar * CLASSES)
+        before = _before(path, given.steps_per_bar)
+        ahead = (mean, _place(path, before), *static)
+        return self._walk(before, ahead, self.initial_state(z), told, chance)
 
     def _walk(
-        self,
-        path: Walk,
-        ahead: tuple[Tensor, ...],
-        state: State,
-        told: Tensor,
-        chance: Tensor,
-        bar_cells: int,
+        self, before: Tensor, ahead: tuple[Tensor, ...], state: State, told: Tensor, chance: Tensor
     ) -> Tensor:
         """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
 
         ahead is what is known of the inputs before the walk, the mean first.
         """
         jitter, gumbel = chance[..., :2], chance[..., 2:]
-        cell, batch = Stepper(self.lstm, PAST, state), len(path.cell)
+        cell, (batch, hits, _) = Stepper(self.lstm, PAST, state), before.shape
         heads = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t().cpu().contiguous()
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         bias = bias + F.pad(gumbel[..., :OFFSET_BINS], (0, self.velocity_hidden.out_features))
@@ -209,12 +204,14 @@ class Performer(nn.Module):
         mixed, loudness = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()
         mix = mixed.numpy()
         played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
-        memory = _Memory(path, cell.fed, bar_cells)
+        errors = np.zeros((batch, 1 + hits, 2), np.float32)
+        rows = np.arange(batch)[:, None] * errors[0].size
+        places, memory = [rows + each for each in before.cpu().numpy().swapaxes(0, 1)], errors.reshape(-1)
         fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
         mean = ahead[0].cpu().numpy()
         turns = zip(cell.project(*ahead), bias.cpu().unbind(1), velocity_bias, strict=True)
         for i, (gates, offset_bias, loudness_bias) in enumerate(turns):
-            memory.recall(i)
+            memory.take(places[i], out=cell.fed, mode="clip")
             torch.addmm(offset_bias, cell.step(gates), heads, out=both)
             offset_bin = offset_options.argmax(axis=1)
             pair = played[:, i]
@@ -226,10 +223,10 @@ class Performer(nn.Module):
             np.tanh(mix, out=mix)
             torch.addmm(loudness_bias, mixed, velocity_weights, out=velocity_logits)
             pair[:, 1] += VELOCITIES_OF_BINS.take(loudness.argmax(axis=1))
-            np.clip(pair, LOWEST, HIGHEST, out=pair)
+            np.minimum(np.maximum(pair, LOWEST, out=pair), HIGHEST, out=pair)
             if fixed is not None:
                 np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
-            memory.keep(i, pair - mean[:, i])
+            np.subtract(pair, mean[:, i], out=errors[:, i + 1])
         return torch.from_numpy(played).to(jitter.device)
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
@@ -294,34 +291,29 @@ def _whole(static: Static, path: Walk) -> Tensor:
 
 def _inputs(path: Walk, error: Tensor, mean: Tensor, static: Tensor, steps_per_bar: int) -> Tensor:
     """The inputs of the walk, from how far each hit (batch, hit, 2) was off the mean: (batch, hit, n)."""
-    past = _past(path, error * path.real[..., None], steps_per_bar * CLASSES)
-    return torch.cat([past, mean, _place(path, steps_per_bar), static], dim=-1)
+    before, errors = _before(path, steps_per_bar), F.pad(error * path.real[..., None], (0, 0, 1, 0)).flatten(1)
+    past = errors.gather(1, before.flatten(1)).view(before.shape)
+    return torch.cat([past, mean, _place(path, before), static], dim=-1)
 
 
-def _past(path: Walk, error: Tensor, bar_cells: int) -> Tensor:
-    """What each hit knows of those before: how far they were off the mean, (batch, hit, 2) -> (batch, hit, 22)."""
-    previous = F.pad(error[:, :-1], (0, 0, 1, 0))
-    slots = []
-    order = torch.arange(path.cell.shape[1], device=error.device)
-    for drum in range(CLASSES):
-        last = torch.where(path.drum == drum, order, -1).cummax(dim=1).values
-        last = F.pad(last[:, :-1], (1, 0), value=-1)
-        slots.append(error.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, 2)) * (last >= 0)[..., None])
-    own = torch.stack(slots, dim=2)
-    return torch.cat([previous, own[..., 0], own[..., 1], _ago(path, error, bar_cells)], dim=-1)
-
-
-def _place(path: Walk, steps_per_bar: int) -> Tensor:
+def _place(path: Walk, before: Tensor) -> Tensor:
     """The beats since the hit before, at most 2, and whether the drum was hit a bar ago: (batch, hit, 2)."""
     gap = F.pad(path.step[:, 1:] - path.step[:, :-1], (1, 0))[..., None]
-    return torch.cat([(gap / 4).clamp(0, 2), _ago(path, path.real[..., None], steps_per_bar * CLASSES)], dim=-1)
+    return torch.cat([(gap / 4).clamp(0, 2), (before[..., -2:-1] > 0).float()], dim=-1)
 
 
-def _ago(path: Walk, values: Tensor, bar_cells: int) -> Tensor:
-    """The values (batch, hit, n) of the same drum a bar ago, 0 where it was not hit."""
-    cell = path.cell[..., None].expand(-1, -1, values.shape[-1])
-    history = torch.zeros(len(cell), bar_cells + int(path.cell.max()) + 1, values.shape[-1]).to(cell.device)
-    return history.scatter_add(1, cell + bar_cells, values.float()).gather(1, cell)
+def _before(path: Walk, steps_per_bar: int) -> Tensor:
+    """Where each hit finds its past among the errors of all hits, a row of (1 + hit)·2: (batch, hit, 22).
+
+    The first two of a row are those of no hit.
+    """
+    turn, bar = torch.arange(1, path.cell.shape[1] + 1, device=path.cell.device), steps_per_bar * CLASSES
+    own = torch.where(path.drum[..., None] == torch.arange(CLASSES, device=turn.device), turn[:, None], 0)
+    last = F.pad(own.cummax(dim=1).values[:, :-1], (0, 0, 1, 0))
+    cells = turn.new_zeros(len(path.cell), bar + int(path.cell.max()) + 1)
+    ago = cells.scatter_add(1, path.cell + bar, turn * path.real).gather(1, path.cell)[..., None]
+    previous = (turn - 1)[:, None].expand_as(ago)
+    return 2 * torch.cat([previous, previous, last, last, ago, ago], dim=-1) + turn.new_tensor(IS_VELOCITY)
 
 
 def _offset_bin(offset: Tensor) -> Tensor:
@@ -330,26 +322,3 @@ def _offset_bin(offset: Tensor) -> Tensor:
 
 def _velocity_bin(velocity: Tensor) -> Tensor:
     return (velocity * VELOCITY_BINS).long().clamp(0, VELOCITY_BINS - 1)
-
-
-class _Memory:
-    """What the walk remembers of how hits were played, in the fed columns of the LSTM and by cell."""
-
-    def __init__(self, path: Walk, fed: Array, bar_cells: int):
-        cell, drum = path.cell.cpu().numpy(), path.drum.cpu().numpy()
-        row = np.arange(len(cell))
-        self._fed, self._row, self._offset_at, self._velocity_at = fed, row, drum + OWN, drum + OWN + CLASSES
-        self._history = np.zeros((len(cell), bar_cells + int(cell.max()) + 1, 2), np.float32)
-        self._ago, self._now = cell, cell + bar_cells
-
-    def recall(self, i: int) -> None:
-        """Before hit i: how the same drum was played a bar ago; rests come before the first bar."""
-        self._fed[:, AGO:] = self._history[self._row, self._ago[:, i]]
-
-    def keep(self, i: int, error: Array) -> None:
-        """After hit i: how far its offset and velocity (batch, 2) were off the mean."""
-        fed, row = self._fed, self._row
-        offset, velocity = error[:, 0], error[:, 1]
-        fed[:, 0], fed[:, 1] = offset, velocity
-        fed[row, self._offset_at[:, i]], fed[row, self._velocity_at[:, i]] = offset, velocity
-        self._history[row, self._now[:, i]] = error

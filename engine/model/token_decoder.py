@@ -43,18 +43,15 @@ class TokenDecoder(Protocol):
         first (batch, part) are the tokens before.
         """
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
-        """z (batch, z), chance (batch, step, choices), added to the logits -> tokens (batch, step, part).
-
-        half: see Stepper.
-        """
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
+        """z (batch, z), chance (batch, step, choices), added to the logits -> tokens (batch, step, part)."""
 
 
 class LstmDecoder(nn.Module):
     """Step input = [tokens before, z, control, plan]; all parts of a step are drawn from one h.
 
     The tokens are one-hot, drawn from a softmax a part; with a NADE a token is a set of bits. plan (places, depth):
-    how many steps have a plan of their own, and its size; published models have none.
+    how many steps have a plan of their own, and its size; published models have none. in_half: see Stepper.
     """
 
     def __init__(
@@ -66,9 +63,10 @@ class LstmDecoder(nn.Module):
         control: int = 0,
         nade: int = 0,
         plan: tuple[int, ...] = (),
+        in_half: bool = False,
     ):
         super().__init__()
-        self.sizes, self.choices = sizes, sum(sizes)
+        self.sizes, self.choices, self.in_half = sizes, sum(sizes), in_half
         self.plan = Plan(z, *plan) if plan else None
         self.initial_state = InitialState(z, hidden[0], len(hidden))
         self.lstm = Lstm(self.choices + z + control + sum(plan[1:]), hidden[0], len(hidden))
@@ -92,9 +90,9 @@ class LstmDecoder(nn.Module):
         ]
         return torch.stack(nats).sum(dim=(0, 2))
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
         """See TokenDecoder."""
-        cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=half)
+        cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
         cell.fed[...] = self.vectors(first).cpu().numpy()
         rows, told = [], self._told(z, control)
@@ -157,19 +155,19 @@ class SplitDecoder(nn.Module):
         each = zip(self.parts, torch.split(tokens, 1, dim=-1), torch.split(first, 1, dim=-1), strict=True)
         return torch.stack([part.loss(z, own, before, control, feeding) for part, own, before in each]).sum(dim=0)  # type: ignore[operator]
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
         """See TokenDecoder."""
         each = zip(
             self.parts, torch.split(first, 1, dim=-1), torch.split(chance, self._choices, dim=-1), strict=True
         )
-        return torch.cat([part.decode(z, before, control, luck, half=half) for part, before, luck in each], dim=-1)  # type: ignore[operator]
+        return torch.cat([part.decode(z, before, control, luck) for part, before, luck in each], dim=-1)  # type: ignore[operator]
 
 
 class Conductor(nn.Module):
     """An LSTM that takes a step a bar and hears nothing; its h is the z of that bar's decoder, the core.
 
     chained: a bar's first token is told the last of the bar before, as published weights need. Else each bar starts
-    from the conductor alone, and all are decoded at once, in half the precision.
+    from the conductor alone, and all are decoded at once.
     """
 
     def __init__(
@@ -193,17 +191,17 @@ class Conductor(nn.Module):
         )
         return self.core.loss(plans, bars, before, controls, feeding).view(len(z), -1).sum(dim=1)
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor, *, half: bool = False) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
         """See TokenDecoder."""
         plans, controls, chances = self.plans(z), self._bars(control), self._bars(chance)
         if not self.chained:
             before = first.new_full((plans[..., 0].numel(), first.shape[-1]), -1)
             told, luck = controls.flatten(0, 1), chances.flatten(0, 1)
-            bars = self.core.decode(plans.flatten(0, 1), before, told, luck, half=True)
+            bars = self.core.decode(plans.flatten(0, 1), before, told, luck)
             return torch.unflatten(bars, 0, (len(z), -1)).flatten(1, 2)
         decoded = []
         for plan, told, luck in zip(plans.unbind(1), controls.unbind(1), chances.unbind(1), strict=True):
-            decoded.append(self.core.decode(plan, first, told, luck, half=half))
+            decoded.append(self.core.decode(plan, first, told, luck))
             first = decoded[-1][:, -1]
         return torch.cat(decoded, dim=1)
 

@@ -45,9 +45,13 @@ class Vae(nn.Module):
         self.encoder: BidirectionalEncoder | DrummerEncoder
         self.decoder: GrooveDecoder | DrummerDecoder
         if shape.decoder == "groove":
-            self.encoder = BidirectionalEncoder(DEPTH, shape.encoder_hidden, shape.z)
+            self.encoder = BidirectionalEncoder(DEPTH, shape.encoder_hidden, shape.z, dropout=shape.dropout)
             self.decoder = GrooveDecoder(
-                shape.z, shape.decoder_hidden, shape.decoder_layers, hits_control=shape.hits_control
+                shape.z,
+                shape.decoder_hidden,
+                shape.decoder_layers,
+                hits_control=shape.hits_control,
+                dropout=shape.dropout,
             )
         else:
             self.encoder = DrummerEncoder(shape.encoder_hidden, shape.z - shape.feel, shape.feel)

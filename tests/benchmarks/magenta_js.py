@@ -16,11 +16,10 @@ from pathlib import Path
 
 import torch
 
+from engine.generator import Generator
 from engine.magenta.importing import import_checkpoint
-from engine.model.musicvae import MusicVae
-from engine.model.noise import Noise
-from engine.resident import load_resident
-from engine.weights import Library
+from engine.requests import Decode
+from engine.weights import Library, write_weights
 from tests.magenta.published import SHAPES, write_published
 
 SIZES = {
@@ -52,16 +51,13 @@ def measure(installed: Path, seconds: float = 10.0) -> list[Decoding]:
 def _measure(name: str, folder: Path, installed: Path, seconds: float) -> Decoding:
     shape = SIZES[name]
     write_published(folder, "melody of 16 bars" if shape.conductor else "melody", **_sizes(name))
-    import_checkpoint(folder, name="imported", out=folder)
-    resident = load_resident(Library([folder]), "imported", torch.device("cpu"))
-    assert isinstance(resident.model, MusicVae)
+    card = import_checkpoint(folder, name="chained", out=folder)
     z = torch.randn(1, shape.z)
-    steps = shape.args["numSteps"]
-    ours = {"chained": _ours(resident.model, z, steps, seconds)}
+    ours = {"chained": _ours(folder, "chained", z, seconds)}
     if shape.conductor:
-        parallel = MusicVae(resident.model.shape, chained=False)
-        parallel.load_state_dict(resident.model.state_dict())
-        ours["parallel"] = _ours(parallel.eval().requires_grad_(False), z, steps, seconds)
+        tensors = Library([folder]).tensors("chained")
+        write_weights(folder, tensors, replace(card, name="parallel", chained=False))
+        ours["parallel"] = _ours(folder, "parallel", z, seconds)
     return Decoding(name, javascript=_theirs(installed, folder, z, seconds), **ours)
 
 
@@ -71,16 +67,14 @@ def _sizes(name: str) -> dict[str, object]:
     return sizes | ({"conductor": shape.conductor} if shape.conductor else {})
 
 
-def _ours(model: MusicVae, z: torch.Tensor, steps: int, seconds: float) -> float:
-    """After a first decoding, which lays the weights out."""
-    taken: list[float] = []
-    with torch.inference_mode():
-        model.decode(z, steps, temperature=0, noise=Noise(1))
-        until = time.perf_counter() + seconds
-        while not taken or time.perf_counter() < until:
-            began = time.perf_counter()
-            model.decode(z, steps, temperature=0, noise=Noise(1))
-            taken.append(time.perf_counter() - began)
+def _ours(folder: Path, name: str, z: torch.Tensor, seconds: float) -> float:
+    """After a first decoding."""
+    generator, taken = Generator(Library([folder]), device="cpu"), list[float]()
+    request = Decode(z=tuple(z[0].tolist()), temperature=0.0, model=name)
+    generator.run(request)
+    until = time.perf_counter() + seconds
+    while not taken or time.perf_counter() < until:
+        taken.append(generator.run(request).ms / 1000)
     return statistics.median(taken)
 
 

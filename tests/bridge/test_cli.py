@@ -321,6 +321,11 @@ def test_the_default_model_is_the_last_resident_one_that_has_the_verb(folder: Pa
     assert cli_files.default_model(Config(models=("a", "b", "c")), cards, "sample") == "b"
 
 
+def test_a_file_is_not_for_a_model_without_an_encoder(folder: Path) -> None:
+    cards = library(folder, a=("vary", "encode"), b=("sample", "vary"))
+    assert cli_files.default_model(Config(models=("a", "b")), cards, "vary") == "a"
+
+
 def test_a_verb_that_no_resident_model_has_is_refused(folder: Path) -> None:
     cards = library(folder, a=("sample",))
     with pytest.raises(ModelError, match="no model can humanize"):

@@ -8,12 +8,14 @@ import pytest
 
 from bridge.remote import Remote
 from engine.clip import Clip, Note
+from engine.magenta.importing import import_checkpoint
 from engine.registry import find_config
 from engine.requests import Decode, Encode, Sample, Vary
 from tests.bridge.conftest import Daemon, launch
 from tests.bridge.fake_generator import LATENT
 from tests.bridge.peer import Answer, Peer, stiff_clip
 from tests.engine.conftest import small, write_random_weights
+from tests.magenta.published import SHAPES, Folder, random_tensors
 
 MELODY = Clip(tuple(Note(60 + i, i / 2, 0.5, 90) for i in range(16)), 8.0)
 
@@ -173,12 +175,15 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small untrained models, and a decoder alone."""
+    """Small untrained models, and a published decoder alone."""
     folder = tmp_path_factory.mktemp("weights")
     for config in MODELS.values():
         write_random_weights(folder, config, **small(find_config(config)))
     write_random_weights(folder, "drummer", "untrained")
-    write_random_weights(folder, "melody_2bar", "decoder", **{**small(find_config("melody_2bar")), "encoder": ()})
+    shape = SHAPES["melody"]
+    tensors = {name: each for name, each in random_tensors(shape).items() if not name.startswith("encoder/")}
+    published = Folder(tensors, shape.config).write(tmp_path_factory.mktemp("published"))
+    import_checkpoint(published, name="decoder", out=folder)
     return folder
 
 
@@ -246,8 +251,19 @@ def test_the_feel_at_a_point_is_played_onto_given_notes(client: Peer) -> None:
 @pytest.mark.parametrize(
     ("verb", "keys", "code", "word"),
     [
-        ("vary", ("slot", "melody", "model", "decoder"), "no_model", "decoder has no encoder: it can sample and"),
-        ("encode", ("slot", "melody", "model", "decoder"), "no_model", "has no encoder"),
+        ("vary", ("slot", "melody", "model", "decoder"), "bad_request", "decoder has no encoder: vary takes clips"),
+        (
+            "interpolate",
+            ("from", "melody", "to", "beat", "model", "decoder"),
+            "bad_request",
+            "decoder has made itself",
+        ),
+        (
+            "encode",
+            ("slot", "melody", "model", "decoder"),
+            "no_model",
+            "decoder has no encoder: it can sample, int",
+        ),
         ("encode", ("slot", "long", "model", "melody_2bar"), "too_big", "up to 2 bars, not 3"),
         ("encode", ("slot", "long", "model", "groovae_4bar"), "too_big", "4 bars"),
         ("vary", ("slot", "odd", "model", "melody_2bar"), "bad_request", "4/4"),
@@ -266,6 +282,25 @@ def test_what_a_model_cannot_do_is_said(
     answer = client.ask(verb, *keys)
     assert answer.code == code
     assert word in answer.text
+
+
+def test_a_decoder_alone_goes_from_one_of_its_clips_to_another(client: Peer) -> None:
+    keys = ("model", "decoder", "temperature", 0.0)
+    own = client.ask("sample", *keys, "seed", 1, "to", "own")
+    other = decode(client, (0.5, -1.0, 2.0) * 4, *keys, "to", "other")
+    way = client.ask("interpolate", "from", "own", "to", "other", "steps", 3, *keys)
+    assert [way.notes(0), way.notes(2)] == [own.notes(), other.notes()]
+    assert way.notes(1) not in ([], own.notes(), other.notes())
+    assert client.ask("interpolate", "from", "own", "to", "other", "position", 0.5, *keys).notes() == way.notes(1)
+    varied = client.ask("vary", "slot", "own", "similarity", 0.5, "seed", 2, "to", "varied", *keys)
+    assert client.ask("vary", "slot", "varied", "similarity", 1.0, *keys).notes() == varied.notes() != own.notes()
+
+
+def test_notes_that_come_back_from_a_client_are_not_what_a_decoder_has_made(client: Peer) -> None:
+    made = client.ask("sample", "model", "decoder", "seed", 1, "to", "own")
+    notes = [Note(int(p), float(s), float(d), int(v), bool(m)) for p, s, d, v, m in made.notes()]
+    client.upload("own", Clip(tuple(notes), 8.0))
+    assert "has made itself" in client.ask("vary", "slot", "own", "model", "decoder").text
 
 
 def test_a_z_of_another_size_is_told_the_right_one(client: Peer) -> None:

@@ -27,9 +27,15 @@ def small(config: Config) -> dict[str, object]:
 
 
 def write_random_weights(
-    folder: Path, config_name: str, name: str | None = None, *, chained: bool = False, **sizes: object
+    folder: Path,
+    config_name: str,
+    name: str | None = None,
+    *,
+    chained: bool = False,
+    spread: float = 1.0,
+    **sizes: object,
 ) -> Card:
-    """Weights of a configuration that has never been trained, in other sizes where they are given."""
+    """Weights of a configuration that has never been trained, times spread, in other sizes where they are given."""
     config = find_config(config_name)
     shape = replace(config.shape, **sizes)
     torch.manual_seed(0)
@@ -37,14 +43,14 @@ def write_random_weights(
     model = Vae(shape) if is_groove else MusicVae(shape, chained=chained)
     z = shape.z
     prior = Prior(("funk", "rock"), torch.randn(2, z), torch.eye(z).repeat(2, 1, 1), torch.full((2,), 0.5))
-    tensors = {**model.state_dict(), **prior.tensors()}
+    tensors = {key: spread * each for key, each in model.state_dict().items()} | prior.tensors()
     card = Card(
         name=name or config.name,
         config=config.name,
         family=config.family,
         bars=max(config.recipe.bars),
         steps_per_bar=16 if is_groove else find_representation(config.representation).steps_per_bar,
-        verbs=config.verbs if is_groove or shape.encoder else ("sample", "decode"),
+        verbs=tuple(verb for verb in config.verbs if is_groove or shape.encoder or verb != "encode"),
         styles=("funk", "rock"),
         sizes={key: list(size) if isinstance(size, tuple) else size for key, size in sizes.items()},
         chained=chained,

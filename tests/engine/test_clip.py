@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from engine.clip import Clip, Note, Part
+from engine.clip import Clip, Note, Origin, Part
 from engine.errors import ClipError
 
 
@@ -39,3 +39,8 @@ def test_a_part_may_not_reach_beyond_the_notes():
 @pytest.mark.parametrize(("beats", "meter", "bars"), [(0.5, 4, 1), (4, 4, 1), (4.1, 4, 2), (7, 3.5, 2), (12, 3, 4)])
 def test_a_clip_fills_whole_bars(beats, meter, bars):
     assert Clip((), beats, beats_per_bar=meter).bars == bars
+
+
+def test_other_notes_are_not_what_was_made_at_the_origin():
+    clip = Clip((Note(36, 0, 1, 100),), 4.0, tempo_bpm=90.0, origin=Origin("sha", (0.5,)))
+    assert clip.with_notes(()) == Clip((), 4.0, tempo_bpm=90.0)

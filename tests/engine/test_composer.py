@@ -7,10 +7,11 @@ import torch
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError, ModelError, TooLongError
 from engine.generator import Generator
+from engine.latent import slerp
 from engine.registry import find_config
 from engine.representation.catalogue import find_representation
 from engine.representation.drum_map import GENERAL_MIDI
-from engine.requests import Decode, Encode, Humanize, Interpolate, Request, Sample, Vary
+from engine.requests import Decode, Encode, Humanize, Interpolate, Request, Sample, Vary, verb_of
 from engine.weights import Library
 from tests.engine.conftest import small, write_random_weights
 
@@ -26,18 +27,26 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Small untrained models of each kind, and a decoder alone."""
+    """Small untrained models of each kind, and its decoder alone with weights so large that z changes the notes."""
     folder = tmp_path_factory.mktemp("tokens")
-    for config in KINDS.values():
-        write_random_weights(folder, config, **small(find_config(config)))
-    write_random_weights(folder, "melody_2bar", "decoder", **{**small(find_config("melody_2bar")), "encoder": ()})
+    for kind, config in KINDS.items():
+        sizes = small(find_config(config))
+        write_random_weights(folder, config, **sizes)
+        write_random_weights(
+            folder, config, alone(kind), spread=8, **{**sizes, "encoder": (), "encoder_levels": ()}
+        )
     return folder
+
+
+def alone(kind: str) -> str:
+    """The model of a kind that is a decoder alone."""
+    return f"{kind}_alone"
 
 
 @pytest.fixture(scope="module")
 def generator(folder: Path) -> Generator:
     generator = Generator(Library([folder]), device="cpu")
-    for name in (*KINDS.values(), "decoder"):
+    for name in (*map(alone, KINDS), *KINDS.values()):
         generator.load(name)
     return generator
 
@@ -236,23 +245,93 @@ def test_a_clip_that_the_model_cannot_hold_is_refused(generator, verb, clip, sen
         generator.run(verb(clip=clip, model=KINDS["melody"]))
 
 
+def test_a_model_without_an_encoder_refuses_to_encode(generator):
+    with pytest.raises(
+        ModelError, match="melody_alone has no encoder: it can sample, interpolate, vary and decode"
+    ):
+        generator.run(Encode(clip=melody(), model=alone("melody")))
+
+
+ENDS = ((0.9, -0.7) * 4, (-0.4, 1.2, 0.3, -1.0) * 2)
+
+
+def greedy(generator, kind, z):
+    return generator.run(Decode(z=z, model=alone(kind), temperature=0)).clips[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_without_an_encoder_goes_from_one_of_its_clips_to_another(generator, kind):
+    ends = tuple(greedy(generator, kind, z) for z in ENDS)
+    assert ends[0] != ends[1]
+    way = generator.run(Interpolate(clips=ends, steps=3, model=alone(kind), temperature=0)).clips
+    between = slerp(*map(torch.tensor, ENDS), 0.5)
+    assert [clip.notes for clip in way] == [
+        clip.notes for clip in (ends[0], greedy(generator, kind, between.tolist()), ends[1])
+    ]
+
+
+def test_a_plane_between_four_of_its_clips_has_them_at_its_corners(generator):
+    points = [tuple(x * sign for x in end) for end in ENDS for sign in (1, -1)]
+    clips = tuple(greedy(generator, "melody", z) for z in points)
+    asked = {"clips": clips, "model": alone("melody"), "temperature": 0}
+    for clip, (position, position2) in zip(clips, [(0, 0), (1, 0), (0, 1), (1, 1)], strict=True):
+        (corner,) = generator.run(Interpolate(position=position, position2=position2, **asked)).clips
+        assert corner.notes == clip.notes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bars", [None, 1, 5])
+def test_a_variation_of_its_clip_is_as_long_and_as_similar_as_is_asked_for(generator, kind, bars):
+    (clip,) = generator.run(Sample(bars=bars, model=alone(kind), seed=1, temperature=0)).clips
+    same, other = (
+        generator.run(Vary(clip=clip, similarity=similarity, model=alone(kind), seed=2, temperature=0)).clips[0]
+        for similarity in (1, 0)
+    )
+    assert (same.notes, same.length_beats) == (clip.notes, clip.length_beats)
+    assert other.notes != clip.notes
+
+
+def test_what_it_has_made_of_its_clips_is_its_own_as_well(generator):
+    asked = {"model": alone("melody"), "temperature": 0}
+    long, short = (generator.run(Sample(bars=bars, seed=bars, **asked)).clips[0] for bars in (7, 2))
+    way = generator.run(Interpolate(clips=(long, short), steps=3, **asked)).clips
+    assert {clip.length_beats for clip in way} == {28.0}
+    (varied,) = generator.run(Vary(clip=way[1], similarity=1, **asked)).clips
+    assert varied.notes == way[1].notes
+    again = generator.run(Interpolate(clips=(short, way[1]), steps=2, **asked)).clips
+    assert again[1].notes == way[1].notes
+
+
 @pytest.mark.parametrize(
-    "request_",
+    "change",
     [
-        Interpolate(clips=(melody(), melody()), model="decoder"),
-        Vary(clip=melody(), model="decoder"),
-        Encode(clip=melody(), model="decoder"),
+        lambda clip: replace(clip, origin=None),
+        lambda clip: replace(clip, origin=replace(clip.origin, weights="another's")),
     ],
-    ids=lambda request: type(request).__name__,
+    ids=["uploaded", "of another model"],
 )
-def test_a_model_without_an_encoder_says_so(generator, request_):
-    with pytest.raises(ModelError, match="decoder has no encoder: it can sample and decode"):
-        generator.run(request_)
+def test_without_an_encoder_other_clips_than_its_own_are_refused(generator, change):
+    clip = greedy(generator, "melody", ENDS[0])
+    for request in (Vary(clip=change(clip)), Interpolate(clips=(clip, change(clip)))):
+        with pytest.raises(ClipError, match=f"{verb_of(request)} takes clips that melody_alone has made itself"):
+            generator.run(replace(request, model=alone("melody")))
 
 
-def test_a_model_without_an_encoder_samples_and_decodes(generator):
-    assert generator.run(Sample(model="decoder")).clips
-    assert generator.run(Decode(z=(0.0,) * 8, model="decoder")).clips
+def test_a_clip_that_the_newest_model_cannot_hear_is_for_the_newest_that_can(folder):
+    generator = Generator(Library([folder]), device="cpu")
+    for name in (KINDS["melody"], alone("melody")):
+        generator.load(name)
+    own = greedy(generator, "melody", ENDS[0])
+    assert generator.run(Vary(clip=own)).model == alone("melody")
+    assert generator.run(Vary(clip=melody())).model == KINDS["melody"]
+    assert generator.run(Interpolate(clips=(own, melody()))).model == KINDS["melody"]
+
+
+def test_a_model_with_an_encoder_hears_the_notes_wherever_they_are_from(generator):
+    clip, asked = greedy(generator, "melody", ENDS[0]), {"model": KINDS["melody"], "seed": 1}
+    varied, same = (generator.run(Vary(clip=each, **asked)) for each in (clip, replace(clip, origin=None)))
+    assert varied.clips == same.clips
+    assert varied.clips[0].origin is None
 
 
 def test_a_z_of_another_size_is_refused_with_the_size_that_is_wanted(generator):

@@ -11,6 +11,7 @@ from engine.errors import ClipError, ModelError
 from engine.generator import Generator
 from engine.player import Player
 from engine.representation.drum_map import CLASSES
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary
 from engine.resident import GrooveResident
 from engine.weights import Library, shipped_folder
@@ -229,6 +230,42 @@ def test_the_model_is_told_the_feel_before_the_notes(generator, monkeypatch):
     assert kick_velocity[[0, 16]].tolist() == pytest.approx([33 / 127] * 2)
     assert known[:32].all()
     assert not known[32:].any()
+
+
+def test_of_many_draws_the_one_with_the_nearest_feel_is_played(generator, monkeypatch):
+    decode = GrooveResident.decode
+
+    def each_earlier(self, z, given, **settings):
+        decoded = decode(self, z, given, **settings)
+        decoded[..., OFFSETS] = decoded[..., HITS] * (torch.arange(len(z)) / 100)[:, None, None]
+        decoded[..., VELOCITIES] = decoded[..., HITS] / 2
+        return decoded
+
+    monkeypatch.setattr(GrooveResident, "decode", each_earlier)
+    (grooved,) = generator.run(Groove(clip=beat(), feel=alike(beat(), -0.07 / 8), seed=1)).clips
+    moved = [
+        note.start_beats - before.start_beats for note, before in zip(grooved.notes, beat().notes, strict=True)
+    ]
+    assert moved == pytest.approx([-0.07 / 8] * len(moved))
+
+
+@pytest.mark.parametrize(
+    ("bars", "count", "temperature", "draws"),
+    [(2, 1, 1.0, 16), (64, 4, 1.0, 16), (512, 1, 1.0, 8), (512, 16, 1.0, 1), (2, 1, 0.0, 1)],
+)
+def test_a_longer_clip_or_more_results_have_fewer_draws_to_choose_from(
+    generator, monkeypatch, bars, count, temperature, draws
+):
+    asked = []
+
+    def spy(self, z, given, **settings):
+        asked.append(len(z))
+        return given.groove
+
+    monkeypatch.setattr(GrooveResident, "decode", spy)
+    clip = Clip((Note(36, 4.0 * bars - 1, 0.25, 90),), 4.0 * bars)
+    generator.run(Groove(clip=clip, feel=beat(), count=count, temperature=temperature))
+    assert sum(asked) == draws * count * bars // 2
 
 
 def test_a_feel_without_a_note_is_refused(generator):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from engine.model import tasks
-from engine.model.encoder import Posterior
+from engine.model.encoder import BidirectionalEncoder, Posterior
 from engine.model.expectation import REACH
+from engine.model.groove_decoder import GrooveDecoder
 from engine.model.noise import Noise
 from engine.model.performer import CONTEXT_DEPTH, OFFSET_BINS, _inputs, _whole, known_of, walk
 from engine.model.plan import later
@@ -191,6 +192,28 @@ def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
         masked = torch.cat([hits, (said * hits[:, None]).flatten(1)], dim=1)
         assert torch.allclose(played[:, step], masked, atol=1e-5)
         fed = torch.cat([fed, torch.cat([hits, said.flatten(1)], dim=1)[:, None]], dim=1)
+
+
+def test_what_published_grooves_are_fed_is_thinned_in_training_alone(groove, nothing):
+    shape = CONFIGS["groovae_4bar"].shape
+    encoder = BidirectionalEncoder(27, 8, shape.z, dropout=shape.dropout)
+    decoder = GrooveDecoder(shape.z, 8, 2, dropout=shape.dropout)
+    z, fed = torch.zeros(BATCH, shape.z), []
+    for lstm in (encoder.lstm, decoder.lstm):
+        lstm.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0][..., :27]))
+
+    def said():
+        return encoder(groove).mu, decoder.loss(z, groove, nothing)["hits"]
+
+    torch.manual_seed(0)
+    for one, other in zip(said(), said(), strict=True):
+        assert not torch.equal(one, other)
+    left = [float((each != 0).sum() / (groove != 0).sum()) for each in fed]
+    assert left == pytest.approx([0.3] * 4, abs=0.05)
+    encoder.eval(), decoder.eval()
+    for one, other in zip(said(), said(), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(fed[-2], groove)
 
 
 def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):

@@ -207,3 +207,23 @@ def test_every_configuration_learns_one_batch_by_heart(name):
         optimizer.step()
         nats.append(float(loss["tokens"].detach()))
     assert nats[-1] < 0.6 * nats[0]
+
+
+@pytest.mark.parametrize("chained", [True, False])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_weights_that_are_kept_for_decoding_decode_the_same_and_are_there_once(shape, chained):
+    model, z = build(shape, chained=chained), torch.randn(2, shape.z)
+    before, size = model.decode(z, 12, temperature=1, noise=Noise(1)), memory(model)
+    model.keep_for_decoding()
+    assert torch.equal(model.decode(z, 12, temperature=1, noise=Noise(1)), before)
+    assert memory(model) <= size
+
+
+def memory(model: MusicVae) -> int:
+    """The bytes of a model's weights but the biases, of which a layer has two where it steps with one."""
+    tensors = [weight for name, weight in model.named_parameters() if "bias" not in name]
+    for module in model.modules():
+        if getattr(module, "_prepared", None) and not module.weight_hh_l0.numel():
+            known, _, layers = module._prepared[1]
+            tensors += [known, *(weights for weights, _ in layers)]
+    return sum(tensor.untyped_storage().nbytes() for tensor in tensors)

@@ -118,10 +118,10 @@ def test_hits_as_a_control_are_added_to_those_of_the_groove() -> None:
     assert np.allclose(weight[:20, :9].T, tensors[kernel][:9, :20] + tensors[kernel][27:36, :20])
 
 
-def test_a_checkpoint_without_an_encoder_samples_and_decodes() -> None:
+def test_a_checkpoint_without_an_encoder_does_all_but_encode() -> None:
     tensors = {name: each for name, each in random_tensors(SHAPES["melody"]).items() if "encoder" not in name}
     found = translated(SHAPES["melody"], tensors=tensors)
-    assert found.verbs == ("sample", "decode")
+    assert found.verbs == ("sample", "interpolate", "vary", "decode")
     assert found.sizes["encoder"] == ()
 
 

@@ -52,9 +52,12 @@ class Windows:
 
     def companions(self, chosen: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
         """For each of some windows any window of the same performance."""
-        first = np.searchsorted(self.performance, self.performance[chosen], side="left")
-        last = np.searchsorted(self.performance, self.performance[chosen], side="right")
-        return chance.integers(first, last)
+        order = np.argsort(self.performance, kind="stable")
+        first, last = (
+            np.searchsorted(self.performance, self.performance[chosen], side, order) for side in ("left", "right")
+        )
+        companions: NDArray[np.int64] = order[chance.integers(first, last)]
+        return companions
 
 
 def cut_windows(

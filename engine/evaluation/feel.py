@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.clip import Clip
@@ -117,10 +118,9 @@ def _grooved(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Inte
     """The feel of another window, most likely of another performance, on each; beside plain humanizing."""
     source = windows[np.random.default_rng(0).permutation(len(windows))]
     wanted = feel_of(source)
-    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(windows), _clips(source), strict=True)]
-    grooved = np.concatenate([_asked(resident, request, seed) for seed, request in enumerate(requests)])
     humanized = answer(resident, windows, tasks.humanize, temperature=1.0, seed=1)
-    given, plain = (feel_of(windows.played_by(grooves)) for grooves in (grooved, humanized))
+    grooves = _groove(resident, windows, source), humanized
+    given, plain = (feel_of(windows.played_by(each)) for each in grooves)
     bootstrap = Bootstrap(windows.performance)
     return {
         name: (
@@ -129,6 +129,17 @@ def _grooved(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Inte
         )
         for i, name in enumerate(FEEL)
     }
+
+
+def in_the_feel_of_others(resident: GrooveResident, windows: Windows, seed: int) -> Array:
+    """The hits of windows as `groove` plays them with the feel of another window of the same performance."""
+    others = windows.companions(np.arange(len(windows)), np.random.default_rng(seed))
+    return _groove(resident, windows, windows[others], seed)
+
+
+def _groove(resident: GrooveResident, windows: Windows, source: Windows, seed: int = 0) -> Array:
+    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(windows), _clips(source), strict=True)]
+    return np.concatenate([_asked(resident, each, seed * 100_003 + i) for i, each in enumerate(requests)])
 
 
 def _correlation(a: Values, b: Values) -> Callable[[Values], float]:
@@ -207,6 +218,7 @@ def _clips(windows: Windows) -> list[Clip]:
     ]
 
 
+@torch.inference_mode()
 def _asked(resident: GrooveResident, request: Request, seed: int) -> Array:
     """The results of a request as grooves: [result, step, 27]."""
     clips = Player(resident, GENERAL_MIDI, Noise(seed, shared=isinstance(request, Interpolate))).play(request).clips

@@ -14,7 +14,7 @@ from engine.evaluation import drums
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.contenders import baselines, in_their_styles, models_of_grooves, of_model
 from engine.evaluation.drums import Completion, completion_of
-from engine.evaluation.feel import Steering, steering_of
+from engine.evaluation.feel import Steering, in_the_feel_of_others, steering_of
 from engine.evaluation.figures import Figures, figures_of
 from engine.evaluation.judge import SIZE, Play, judged
 from engine.evaluation.likelihood import Likelihood, likelihood_of
@@ -72,6 +72,9 @@ def evaluate(
         on_progress(f"{contender.name}: more judges")
         report.judges[contender.name] = {
             "in the style of each window": short.auc_of(partial(in_their_styles, resident)),
+            "groove, with another window of the performance": short.auc_of(
+                partial(in_the_feel_of_others, resident)
+            ),
             f"windows of {LONG_BARS} bars": long.auc_of(contender.draw),
             "judges of 4 times the size": short.auc_of(contender.draw, size=4 * SIZE),
         }

@@ -53,6 +53,14 @@ def with_offsets(windows, offset):
     return grooves
 
 
+def test_companions_were_played_in_one_go_in_whatever_order_the_windows_are(windows):
+    shuffled = windows[np.random.default_rng(1).permutation(len(windows))]
+    chosen = np.arange(0, len(shuffled), 3)
+    companions = shuffled.companions(chosen, np.random.default_rng(2))
+    np.testing.assert_array_equal(shuffled.performance[companions], shuffled.performance[chosen])
+    assert (companions != chosen).any()
+
+
 def test_the_hits_of_windows_can_be_put_back(windows):
     hits = hits_of(windows)
     np.testing.assert_array_equal(played(windows, hits, hits.offset, hits.velocity), windows.grooves)

@@ -1,6 +1,7 @@
 """Where chance enters: random numbers laid out by step and drum, so that a seed means the same notes."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -26,13 +27,14 @@ class Noise:
         """(batch, *shape), standard normal."""
         return self._spread(self._random.standard_normal(self._rows(batch, shape), dtype=np.float32), batch)
 
-    def gumbel(self, batch: int, *shape: int) -> Tensor:
+    def gumbel(self, batch: int, *shape: int, wanted: Callable[[Tensor], Tensor] = lambda each: each) -> Tensor:
         """(batch, *shape): argmax(logits + temperature·gumbel) is a draw from softmax(logits / temperature).
 
-        Near logits give the same answer to the same numbers, which keeps an interpolation smooth.
+        Near logits give the same answer to the same numbers, which keeps an interpolation smooth. wanted takes from
+        all numbers those that are needed.
         """
         exponential = self._random.standard_exponential(self._rows(batch, shape), dtype=np.float32)
-        return self._spread(-np.log(np.maximum(exponential, 1e-30)), batch)
+        return -torch.log(wanted(self._spread(exponential, batch)).clamp(min=1e-30))
 
     def again(self) -> "Noise":
         """A source that gives the same numbers from here on."""

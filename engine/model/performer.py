@@ -205,16 +205,14 @@ class Performer(nn.Module):
         mix = mixed.numpy()
         played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
         errors = np.zeros((batch, 1 + hits, 2), np.float32)
-        rows = np.arange(batch)[:, None] * errors[0].size
-        places, memory = [rows + each for each in before.cpu().numpy().swapaxes(0, 1)], errors.reshape(-1)
+        memory, places = errors.reshape(-1), np.arange(batch)[:, None, None] * errors[0].size + before.cpu().numpy()
         fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
-        mean = ahead[0].cpu().numpy()
-        turns = zip(cell.project(*ahead), bias.cpu().unbind(1), velocity_bias, strict=True)
-        for i, (gates, offset_bias, loudness_bias) in enumerate(turns):
-            memory.take(places[i], out=cell.fed, mode="clip")
+        by_turn = [each.swapaxes(0, 1) for each in (places, played, ahead[0].cpu().numpy(), errors[:, 1:])]
+        turns = zip(cell.project(*ahead), bias.cpu().unbind(1), velocity_bias, *by_turn, strict=True)
+        for i, (gates, offset_bias, loudness_bias, place, pair, mean, error) in enumerate(turns):
+            memory.take(place, out=cell.fed, mode="clip")
             torch.addmm(offset_bias, cell.step(gates), heads, out=both)
             offset_bin = offset_options.argmax(axis=1)
-            pair = played[:, i]
             pair[:, 0] += OFFSETS_OF_BINS.take(offset_bin)
             if fixed is not None:
                 np.copyto(pair[:, 0], fixed[:, i, 0], where=~np.isnan(fixed[:, i, 0]))
@@ -226,7 +224,7 @@ class Performer(nn.Module):
             np.minimum(np.maximum(pair, LOWEST, out=pair), HIGHEST, out=pair)
             if fixed is not None:
                 np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
-            np.subtract(pair, mean[:, i], out=errors[:, i + 1])
+            np.subtract(pair, mean, out=error)
         return torch.from_numpy(played).to(jitter.device)
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
@@ -279,9 +277,8 @@ def _chance(path: Walk, given: Given, temperature: float, noise: Noise) -> Tenso
     """
     batch, cells = len(path.cell), given.groove.shape[1] * CLASSES
     jitter = path.rows_at(noise.uniform(batch, cells, 2)) - 0.5
-    return torch.cat(
-        [jitter, temperature * path.rows_at(noise.gumbel(batch, cells, OFFSET_BINS + VELOCITY_BINS))], -1
-    )
+    gumbel = noise.gumbel(batch, cells, OFFSET_BINS + VELOCITY_BINS, wanted=path.rows_at)
+    return torch.cat([jitter, temperature * gumbel], -1)
 
 
 def _whole(static: Static, path: Walk) -> Tensor:

@@ -156,7 +156,8 @@ class Ardour:
 
 def _note(row: Sequence[str]) -> Note:
     _, pitch, velocity, start_beats, duration_beats = row
-    return Note(int(pitch), float(start_beats), float(duration_beats), int(velocity))
+    shortest = 1 / TICKS_PER_BEAT  # Ardour's is 0, for a note that begins and ends within one period
+    return Note(int(pitch), float(start_beats), max(float(duration_beats), shortest), int(velocity))
 
 
 def write_session(

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -46,9 +47,14 @@ class Jack:
         self._process.kill()
         self._process.wait()
 
-    def signal(self, number: int) -> None:
-        """Send the server a signal."""
-        self._process.send_signal(number)
+    def hang(self) -> None:
+        """Let the server stand still until it is woken; its last thread does when this returns."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
+    def wake(self) -> None:
+        """Let the server go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def transport(self, command: str) -> None:
         """Tell JACK's transport to play or to stop."""

@@ -3,16 +3,18 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bridge.playing.tempo_follower import tick_seconds
 from engine.clip import Note
 from tests.bridge.ardour import Ardour
 from tests.bridge.conftest import Daemon, Starts
 from tests.bridge.jack import PERIOD_SECONDS, Jack
 from tests.bridge.peer import Peer
-from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer
+from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer, Wire
 
 pytestmark = [pytest.mark.ardour, pytest.mark.timeout(300)]
 
@@ -21,9 +23,17 @@ FIRST_BPM, THEN_BPM, CHANGE_BAR = 174.0, 150.0, 18
 TOLERANCE_SECONDS = 3 * PERIOD_SECONDS
 """A note comes in within a period, goes out within one, and its line is the clock's within 2 ms."""
 
+MOST_PERFORMANCES = 3
+"""Where the machine stands still for longer than a tick, so does Ardour's clock, as if ticks were lost, and
+the song is taken to be further on. Then it is played again."""
+
 HALF_A_STEP_SECONDS = 0.5 * 60 / FIRST_BPM / 4
 
+LATE = ("missed", "skipped")
+"""What the daemon counts."""
+
 Needs = Callable[[str, str], None]
+Perform = Callable[[Ardour], None]
 
 
 def drums(bars: int) -> list[Note]:
@@ -60,6 +70,25 @@ def plug_in(jack: Jack, daw: Ardour) -> None:
         jack.connect(source, destination)
 
 
+def in_time(
+    jack: Jack, client: Peer, performer: Performer, folder: Path, song: dict[str, Any], perform: Perform
+) -> list[list[Note]]:
+    """The takes of a performance whose clock never stood still; none of its bars and notes was late."""
+    for performance in range(MOST_PERFORMANCES):
+        performer.heard.clear()
+        before = client.ask("status").keys
+        with Ardour(folder / str(performance), jack.environment, **song) as daw, Wire(jack, daw.clock_port) as wire:
+            plug_in(jack, daw)
+            perform(daw)
+            takes, gap = daw.takes(), wire.longest_gap()
+        performer.wait_until(lambda: not performer.hanging)
+        if gap < 2 * tick_seconds(FIRST_BPM):
+            after = client.ask("status").keys
+            assert [after[late] for late in LATE] == [before[late] for late in LATE]
+            return takes
+    pytest.fail("Ardour's clock stands still again and again")
+
+
 def loudness(notes: list[Note]) -> list[tuple[int, int]]:
     return [(note.pitch, note.velocity) for note in notes]
 
@@ -78,15 +107,13 @@ def test_two_bars_after_two_bars_are_answered_on_the_grid_of_the_song_also_when_
     assert client.ask("live", "mode", "answer", "bars", 2, "timing", 0.0, "velocity", 0.0).is_done
     notes, changes = drums(BARS), [(CHANGE_BAR, THEN_BPM)]
     song = {"notes": notes, "tempo_bpm": FIRST_BPM, "tempo_changes": changes}
-    with Ardour(tmp_path, jack.environment, **song) as daw:
-        plug_in(jack, daw)
+
+    def perform(daw: Ardour) -> None:
         daw.roll()
         daw.wait_for(BARS * 4 + WINDOW_BEATS + 0.5)
         daw.stop()
-        [recorded] = daw.takes()
-    performer.wait_until(lambda: not performer.hanging)
-    status = client.ask("status").keys
-    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())
+
+    [recorded] = in_time(jack, client, performer, tmp_path, song, perform)
     recorded, intended = in_order(recorded), in_order(notes)
     assert loudness(recorded) == loudness(intended)
     assert len(performer.struck) == len(notes)
@@ -107,8 +134,8 @@ def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_ba
 ) -> None:
     assert client.ask("live", "mode", "answer", "bars", 2).is_done
     notes = drums(12)
-    with Ardour(tmp_path, jack.environment, notes=notes, tempo_bpm=174.0) as daw:
-        plug_in(jack, daw)
+
+    def perform(daw: Ardour) -> None:
         daw.roll()
         daw.wait_for(18.3)
         daw.stop()
@@ -118,10 +145,8 @@ def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_ba
         daw.roll()
         daw.wait_for(23.5)
         daw.stop()
-        performer.wait_until(lambda: not performer.hanging)
-        first, second = daw.takes()
-    status = client.ask("status").keys
-    assert (status["missed"], status["skipped"]) == (0, 0), (status, daemon_on_jack.log.read_text())
+
+    first, second = in_time(jack, client, performer, tmp_path, {"notes": notes, "tempo_bpm": FIRST_BPM}, perform)
     for take, beats in ((first, 10.3), (second, 15.5)):
         answered = in_order([note for note in notes if note.start_beats < beats - 0.5])
         assert len(answered) <= len(take)

@@ -1,6 +1,5 @@
 """Ardour as the DAW: what it sends and what it records, with a peer that echoes its drums."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,35 +22,33 @@ FIRST_BPM, THEN_BPM = 174.0, 120.0
 CHANGE_BAR = 3
 Needs = Callable[[str, str], None]
 CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
+MOST_WAITING = 8192
 NOTES = [Note((36, 42, 38, 42)[i % 4], i / 2, 0.25, 40 + i) for i in range(44)]
 
 
 class Echo:
-    """A peer on JACK that keeps what it hears, with the moment, and sends each note back."""
+    """A peer on JACK that hears a clock, and sends each note back."""
 
     def __init__(self) -> None:
-        self.clock: list[tuple[float, list[int]]] = []
-        self.stopped = threading.Event()
         self.back = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, "echo-back")
         self.drums_in = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "echo-drums")
-        self.clock_in = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "echo-clock")
+        self.clock_in = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "echo-clock", MOST_WAITING)
         self.clock_in.ignore_types(timing=False)
         self.drums_in.set_callback(lambda event, _: self.back.send_message(event[0]))
-        self.clock_in.set_callback(self._hear)
         for port in (self.back, self.drums_in, self.clock_in):
             port.open_virtual_port("port")
 
-    def _hear(self, event: tuple[list[int], float], _: object) -> None:
-        message, _ = event
-        self.clock.append((time.monotonic(), message))
-        if message[0] == STOP:
-            self.stopped.set()
-
     def heard(self) -> list[tuple[float, list[int]]]:
-        """What the clock has sent, up to its stop."""
-        assert self.stopped.wait(10)
-        self.stopped.clear()
-        heard, self.clock = self.clock, []
+        """What the clock has sent, up to its stop, with JACK's own moments."""
+        heard: list[tuple[float, list[int]]] = []
+        moment, deadline = 0.0, time.monotonic() + 10
+        while not heard or heard[-1][1][0] != STOP:
+            if (event := self.clock_in.get_message()) is None:
+                assert time.monotonic() < deadline, "it has not stopped"
+                time.sleep(PERIOD_SECONDS)
+            else:
+                moment += event[1]
+                heard.append((moment, event[0]))
         return heard
 
     def close(self) -> None:

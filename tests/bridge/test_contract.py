@@ -184,11 +184,11 @@ def test_the_messages_of_a_bundle_are_handled_in_order(peer: Peer) -> None:
 
 def test_a_bundle_dated_ahead_is_handled_then_and_holds_nobody_up(peer: Peer) -> None:
     sent = time.time()
-    peer.send_raw(bundle(timetag(sent + 0.3), datagram("/vae/ping", 500)))
+    peer.send_raw(bundle(timetag(sent + 1.0), datagram("/vae/ping", 500)))
     assert peer.ask("ping").is_done
-    assert time.time() - sent < 0.25
+    assert time.time() - sent < 0.9
     assert peer.answer(500).is_done
-    assert time.time() - sent >= 0.29
+    assert time.time() - sent >= 0.99
 
 
 def test_a_bundle_with_a_wrong_size_is_a_bad_packet(peer: Peer) -> None:
@@ -253,7 +253,7 @@ def test_a_repeat_is_answered_from_memory(peer: Peer) -> None:
 
 def test_a_repeat_while_the_first_still_runs_is_answered_once(peer: Peer) -> None:
     for _ in range(3):
-        peer.send("sample", 61, "style", "sleep 0.2")
+        peer.send("sample", 61, "style", "sleep 1")
     assert peer.answer(61).is_done
     assert peer.says_nothing()
 
@@ -289,7 +289,7 @@ def test_models_and_load(peer: Peer) -> None:
 
 
 def test_sync_is_done_when_every_earlier_request_has_ended(peer: Peer) -> None:
-    peer.send("sample", 70, "style", "sleep 0.2")
+    peer.send("sample", 70, "style", "sleep 1")
     peer.send("sample", 71)
     peer.send("sync", 72)
     ends = []
@@ -301,7 +301,7 @@ def test_sync_is_done_when_every_earlier_request_has_ended(peer: Peer) -> None:
 
 
 def test_a_queued_request_is_cancelled(peer: Peer) -> None:
-    peer.send("sample", 80, "style", "sleep 0.3")
+    peer.send("sample", 80, "style", "sleep 1")
     peer.send("sample", 81)
     peer.send("cancel", 82, "target", 81)
     assert peer.answer(81).code == "cancelled"
@@ -311,11 +311,11 @@ def test_a_queued_request_is_cancelled(peer: Peer) -> None:
 
 
 def test_a_running_request_is_cancelled_at_once(peer: Peer) -> None:
-    peer.send("sample", 83, "style", "sleep 0.5")
+    peer.send("sample", 83, "style", "sleep 2")
     sent = time.monotonic()
     peer.ask("cancel", "target", 83)
     assert peer.answer(83).code == "cancelled"
-    assert time.monotonic() - sent < 0.3
+    assert time.monotonic() - sent < 1
     assert peer.ask("sample").is_done
     assert peer.says_nothing()
 
@@ -336,7 +336,7 @@ def test_cancelling_what_is_not_there_is_done(peer: Peer) -> None:
 
 
 def test_a_newer_request_of_the_group_ends_a_queued_one(peer: Peer) -> None:
-    peer.send("sample", 90, "style", "sleep 0.2", "group", "g")
+    peer.send("sample", 90, "style", "sleep 1", "group", "g")
     peer.send("sample", 91, "group", "g")
     peer.send("sample", 92, "group", "h")
     peer.send("sample", 93, "group", "g")
@@ -345,7 +345,7 @@ def test_a_newer_request_of_the_group_ends_a_queued_one(peer: Peer) -> None:
 
 
 def test_more_than_64_waiting_are_refused_as_busy(peer: Peer) -> None:
-    peer.send("sample", 1000, "style", "sleep 0.3")
+    peer.send("sample", 1000, "style", "sleep 1")
     for number in range(1001, 1071):
         peer.send("sample", number, "bars", 1)
     answers = [peer.answer(number) for number in range(1000, 1071)]

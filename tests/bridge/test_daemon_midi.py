@@ -2,24 +2,27 @@
 
 import os
 import signal
-import statistics
-import subprocess
 import time
 from collections.abc import Callable
 
 import pytest
 
+from bridge.playing.tempo_follower import WINDOW_TICKS
 from engine.clip import Clip, Note
 from tests.bridge.conftest import Daemon, Starts
 from tests.bridge.jack import Jack
 from tests.bridge.peer import Peer
-from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer
+from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer, Wire
 
 pytestmark = pytest.mark.jack
 
 LONG = Clip((Note(36, 0.0, 4.0, 100),), 4.0)
 SOON_SECONDS = 0.25
 """What must happen within 50 ms, on a machine that does much else at the same time."""
+
+JACK_MIDI_CLOCK = "jack_midi_clock:mclk_out"
+PATIENCE_SECONDS = 120.0
+"""In which its clock comes as it should for 8 beats on end, on a machine that stalls for 10 ms every 3 seconds."""
 
 
 @pytest.fixture
@@ -136,18 +139,20 @@ def test_the_clock_of_another_program_is_followed(
     needs("jack_midi_clock", "jack-midi-clock")
     assert client.ask("clock", "source", "midi").is_done
     jack.run("jack_midi_clock", "-b", str(tempo_bpm))
-    jack.wait_for("jack_midi_clock:mclk_out")
-    jack.connect("jack_midi_clock:mclk_out", DAEMON_IN)
-    subprocess.run(["jack_transport"], input=b"play\n", capture_output=True, timeout=10, check=True)
-    deadline = time.monotonic() + 30
-    while not client.ask("status").keys["playing"]:
-        assert time.monotonic() < deadline
-    time.sleep(8 * 60 / tempo_bpm)
-    fitted = []
-    for _ in range(30):
-        time.sleep(0.1)
-        fitted.append(float(client.ask("status").keys["tempo"]))
-    assert statistics.median(fitted) == pytest.approx(tempo_bpm, rel=0.001)
+    jack.wait_for(JACK_MIDI_CLOCK)
+    jack.connect(JACK_MIDI_CLOCK, DAEMON_IN)
+    jack.transport("play")
+    followed: list[float] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with Wire(jack, JACK_MIDI_CLOCK) as wire:
+        while len(followed) < 5:
+            assert time.monotonic() < deadline, "jack_midi_clock never sends 8 beats in time"
+            time.sleep(0.1)
+            tempo = float(client.ask("status").keys["tempo"])
+            if wire.is_steady(tempo_bpm, WINDOW_TICKS + 2):  # the daemon has yet to hear the last, perhaps
+                followed.append(tempo)
+    assert client.ask("status").keys["playing"]
+    assert followed == pytest.approx([tempo_bpm] * len(followed), rel=0.001)
 
 
 def test_a_flood_of_20_000_messages_stops_neither_osc_nor_what_plays(client: Peer, performer: Performer) -> None:

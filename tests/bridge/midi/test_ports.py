@@ -1,6 +1,5 @@
 import contextlib
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -299,10 +298,10 @@ def test_a_server_that_hangs_holds_nobody_up(jack: Jack) -> None:
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "open\n"
-        jack.signal(signal.SIGSTOP)
+        jack.hang()
         told, complaint = program.communicate("go\n", timeout=PATIENCE_SECONDS)
     finally:
-        jack.signal(signal.SIGCONT)
+        jack.wake()
         program.kill()
     assert program.returncode == 0, complaint
     assert int(told) > 5_000

@@ -52,9 +52,12 @@ print(json.dumps({"seconds": sys.getswitchinterval(), "frozen": gc.get_freeze_co
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
 
 
-def facts_of(program: str) -> dict[str, object]:
+def facts_of(program: str, *, own_session: bool = False) -> dict[str, object]:
     """What a program prints, in a process that the test may spoil."""
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, start_new_session=own_session
+    )
     facts: dict[str, object] = json.loads(run.stdout)
     return facts
 
@@ -111,6 +114,24 @@ print(json.dumps({"root": os.geteuid() == 0, "gained": before - os.getpriority(o
 """
     facts = facts_of(program)
     assert facts["gained"] in ((10,) if facts["root"] else (0, 10))
+
+
+@linux
+@pytest.mark.parametrize("own_session", [True, False])
+def test_the_group_of_its_session_goes_before_others_too_exactly_if_it_has_one_of_its_own(
+    own_session: bool,
+) -> None:
+    program = """
+import json, os
+from bridge.realtime import AUTOGROUP, go_before_others
+before = AUTOGROUP.read_text() if AUTOGROUP.exists() else ""
+go_before_others()
+after = AUTOGROUP.read_text() if AUTOGROUP.exists() else ""
+print(json.dumps({"root": os.geteuid() == 0, "grouped": bool(before), "changed": before != after, "after": after}))
+"""
+    facts = facts_of(program, own_session=own_session)
+    assert facts["changed"] == (facts["root"] and facts["grouped"] and own_session)
+    assert not facts["changed"] or str(facts["after"]).split()[-1] == "-10"
 
 
 @linux

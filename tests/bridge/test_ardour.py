@@ -25,7 +25,7 @@ TOLERANCE_SECONDS = 3 * PERIOD_SECONDS
 
 MOST_PERFORMANCES = 3
 """Where the machine stands still for longer than a tick, so does Ardour's clock, as if ticks were lost, and
-the song is taken to be further on. Then it is played again."""
+the song is taken to be further on; and an answer has 43 ms. Where either was too late the song is played again."""
 
 HALF_A_STEP_SECONDS = 0.5 * 60 / FIRST_BPM / 4
 
@@ -73,7 +73,7 @@ def plug_in(jack: Jack, daw: Ardour) -> None:
 def in_time(
     jack: Jack, client: Peer, performer: Performer, folder: Path, song: dict[str, Any], perform: Perform
 ) -> list[list[Note]]:
-    """The takes of a performance whose clock never stood still; none of its bars and notes was late."""
+    """The takes of a performance whose clock never stood still, and of which no bar and no note was late."""
     for performance in range(MOST_PERFORMANCES):
         performer.heard.clear()
         before = client.ask("status").keys
@@ -82,11 +82,10 @@ def in_time(
             perform(daw)
             takes, gap = daw.takes(), wire.longest_gap()
         performer.wait_until(lambda: not performer.hanging)
-        if gap < 2 * tick_seconds(FIRST_BPM):
-            after = client.ask("status").keys
-            assert [after[late] for late in LATE] == [before[late] for late in LATE]
+        after = client.ask("status").keys
+        if gap < 2 * tick_seconds(FIRST_BPM) and all(after[late] == before[late] for late in LATE):
             return takes
-    pytest.fail("Ardour's clock stands still again and again")
+    pytest.fail(f"again and again Ardour's clock stands still ({gap:.3f} s) or bars are late ({before} -> {after})")
 
 
 def loudness(notes: list[Note]) -> list[tuple[int, int]]:

@@ -38,7 +38,7 @@ STEPS_AT_ONCE = 16 * 1024
 """Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
 
 DRAWS_OF_FEEL = 16
-"""Of how many draws groove chooses: r of lateness with the other clip is .22 with one, .63 with 16, .65 with 24."""
+"""Of how many draws groove chooses: r of lateness with the other clip is .22 with one, .63 with 16."""
 
 SAMPLED_BARS = 2
 """What sample makes where nothing is said."""
@@ -246,13 +246,14 @@ class Player:
             temperature=0.0,
             noise=self.noise.again(),
         )
-        beside_own = told[np.arange(len(own)) % len(told)]
+        order = np.arange(len(own)) % len(told)
+        beside_own = told[order]
         draws = _draws(request, len(groove))
         given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, draws * request.count)
         known = torch.zeros_like(given.played_known)
         known[:, :lead] = 1
         given = replace(given, hits_known=torch.ones_like(known), played_known=known)
-        z = z[np.arange(len(own)) % len(told)].repeat(draws * request.count, 1, 1)
+        z = z[order].repeat(draws * request.count, 1, 1)
         played = self._decode(z, given, request.temperature)[:, lead:].cpu().numpy()
         played = played.reshape(request.count, draws, *own.shape)
         nearest = feel_distance(played, beside_own, bar, feel_bar).argmin(axis=1)[:, None, :, None, None]

@@ -113,7 +113,7 @@ def baselines(train: Windows) -> list[Contender]:
     loudness = float(pool.velocity.mean())
     linear = _Linear(train, pool)
     return [
-        _same("quantised", lambda windows: _flat(windows, loudness)),
+        _same("quantised", lambda windows: quantised(windows, loudness)),
         Contender(
             "random jitter",
             lambda windows: _jitter(windows, 0, loudness),
@@ -129,8 +129,8 @@ def _same(name: str, play: Callable[[Windows], Array]) -> Contender:
     return Contender(name, play, lambda windows, _: play(windows))
 
 
-def _flat(windows: Windows, loudness: float) -> Array:
-    """Every hit on the grid, at the mean velocity of the train split."""
+def quantised(windows: Windows, loudness: float) -> Array:
+    """Every hit on the grid, at one velocity 0..1."""
     hits = hits_of(windows)
     return played(windows, hits, np.zeros_like(hits.offset), np.full_like(hits.velocity, loudness))
 

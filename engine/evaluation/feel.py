@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.clip import Clip
 from engine.data.windows import STEPS_PER_BAR, Windows
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
-from engine.evaluation.contenders import answer
+from engine.evaluation.contenders import answer, quantised
 from engine.evaluation.hits import hits_of
 from engine.model import tasks
 from engine.model.noise import Noise
@@ -26,6 +26,8 @@ from engine.resident import GrooveResident
 
 FEEL = ("lateness ms", "loudness", "swing", "accent")
 POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+STIFF_VELOCITY = 100 / 127
+
 FEWEST_WINDOWS = 30
 """A style with fewer windows in the data is not measured."""
 
@@ -138,7 +140,9 @@ def in_the_feel_of_others(resident: GrooveResident, windows: Windows, seed: int)
 
 
 def _groove(resident: GrooveResident, windows: Windows, source: Windows, seed: int = 0) -> Array:
-    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(windows), _clips(source), strict=True)]
+    """The clips are stiff: of a played one a late hit may be taken for a triplet, and keep its place."""
+    stiff = windows.played_by(quantised(windows, STIFF_VELOCITY))
+    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(stiff), _clips(source), strict=True)]
     return np.concatenate([_asked(resident, each, seed * 100_003 + i) for i, each in enumerate(requests)])
 
 

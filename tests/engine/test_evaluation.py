@@ -8,7 +8,7 @@ from engine.data.windows import Windows
 from engine.evaluation import drums
 from engine.evaluation.bootstrap import Bootstrap, mean
 from engine.evaluation.contenders import baselines, in_their_styles, of_model
-from engine.evaluation.feel import FEEL, feel_of, steering_of
+from engine.evaluation.feel import FEEL, feel_of, in_the_feel_of_others, steering_of
 from engine.evaluation.figures import compare, divergence, figures_of
 from engine.evaluation.hits import hits_of, played
 from engine.evaluation.judge import auc, judged
@@ -176,6 +176,13 @@ def test_each_window_is_played_in_its_own_style(windows, drummer):
     np.testing.assert_array_equal(grooves[..., HITS], windows.grooves[..., HITS])
     funk = windows[np.flatnonzero(windows.style == 0)]
     np.testing.assert_array_equal(in_their_styles(drummer, funk, 3), grooves[windows.style == 0])
+
+
+def test_groove_plays_each_hit_in_its_step_wherever_it_was_played_before(windows, drummer):
+    """A hit that lay on a triplet would keep its place, and be told by that."""
+    late = replace(windows, grooves=with_offsets(windows, -2 / 3))[:20]
+    grooves = in_the_feel_of_others(drummer, late, 1)
+    assert np.abs(grooves[..., HITS] - late.grooves[..., HITS]).sum() < 0.05 * late.grooves[..., HITS].sum()
 
 
 def test_the_likelihood_is_that_of_the_bins(windows, drummer):

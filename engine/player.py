@@ -248,17 +248,23 @@ class Player:
         )
         order = np.arange(len(own)) % len(told)
         beside_own = told[order]
-        draws = _draws(request, len(groove))
-        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, draws * request.count)
+        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1)
         known = torch.zeros_like(given.played_known)
         known[:, :lead] = 1
         given = replace(given, hits_known=torch.ones_like(known), played_known=known)
-        z = z[order].repeat(draws * request.count, 1, 1)
-        played = self._decode(z, given, request.temperature)[:, lead:].cpu().numpy()
-        played = played.reshape(request.count, draws, *own.shape)
-        nearest = feel_distance(played, beside_own, bar, feel_bar).argmin(axis=1)[:, None, :, None, None]
-        chosen = np.take_along_axis(played, nearest, axis=1).reshape(request.count, -1, DEPTH)
+        draws = request.count * self._draws_of_feel(request, len(groove))
+        played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
+        played = played.reshape(len(own), request.count, -1, *own.shape[1:])
+        distance = feel_distance(played, beside_own[:, None, None], bar, feel_bar)
+        nearest = distance.argmin(axis=2)[:, :, None, None, None]
+        chosen = np.take_along_axis(played, nearest, axis=2).swapaxes(0, 1).reshape(request.count, -1, DEPTH)
         return torch.from_numpy(chosen[:, : len(groove)])
+
+    def _draws_of_feel(self, request: Groove, steps: int) -> int:
+        """Of how many draws groove chooses: of few in very long clips, of one where all are the same."""
+        if request.temperature == 0 or self.resident.model.shape.decoder == "groove":
+            return 1
+        return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * steps)))
 
     def _given(self, groove: Array, clip: Clip, count: int) -> Given:
         return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
@@ -294,14 +300,15 @@ class Player:
         """A z a row, from where a style's clips lie or all clips: (batch, 1, z)."""
         return self.resident.prior.draw(self.noise, count, style, temperature=temperature)[:, None]
 
-    def _decode(self, z: Tensor, given: Given, temperature: float) -> Tensor:
-        """(batch, window, z) -> grooves (batch, step, 27)."""
-        at_once = max(1, STEPS_AT_ONCE // given.groove.shape[1])
+    def _decode(self, z: Tensor, given: Given, temperature: float, draws: int = 1) -> Tensor:
+        """(batch, window, z) -> grooves (batch·draws, step, 27)."""
+        at_once = max(1, STEPS_AT_ONCE // (given.groove.shape[1] * draws))
         grooves = []
         for first in range(0, len(z), at_once):
             part = slice(first, first + at_once)
             noise = self.noise.again() if self.noise.is_shared else self.noise
-            grooves.append(self.resident.decode(z[part], given.rows(part), temperature=temperature, noise=noise))
+            told = given.rows(part)
+            grooves.append(self.resident.decode(z[part], told, temperature=temperature, noise=noise, draws=draws))
         return torch.cat(grooves)
 
     def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
@@ -324,13 +331,6 @@ def _pitches(clip: Clip) -> NDArray[np.int64]:
 
 def _varies(values: Array) -> bool:
     return bool(np.ptp(values) > 1e-3)
-
-
-def _draws(request: Groove, steps: int) -> int:
-    """Of how many draws groove chooses: of few in very long clips, and at temperature 0 there is but one."""
-    if request.temperature == 0:
-        return 1
-    return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * steps)))
 
 
 def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:

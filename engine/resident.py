@@ -63,13 +63,13 @@ class GrooveResident(Resident):
         mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
         return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, window, z), or (batch, 1, z) for all of it -> (batch, step, 27)."""
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+        """z (batch, window, z), or (batch, 1, z) for all of it -> (batch·draws, step, 27); see Vae.decode."""
         steps = given.groove.shape[1]
         path = (
             z.repeat_interleave(self.window_steps, dim=1)[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
         )
-        return self.model.decode(path, given, temperature=temperature, noise=noise)
+        return self.model.decode(path, given, temperature=temperature, noise=noise, draws=draws)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,11 @@ class DrummerDecoder(nn.Module):
         planned = self.pattern.planned_loss(pattern, target, given)
         return {"hits": self.pattern.loss(pattern, target, given), "planned": planned, **played}
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+        """See Vae.decode."""
         pattern, feel = torch.split(z, self._parts, dim=-1)
         if bool(given.hits_known.all()):
             hits = given.groove[..., HITS]
         else:
             hits = self.pattern.decode(pattern, given, temperature=temperature, noise=noise)
-        return self.performer.decode(feel, hits, given, temperature=temperature, noise=noise)
+        return self.performer.decode(feel, hits, given, temperature=temperature, noise=noise, draws=draws)

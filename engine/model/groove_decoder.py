@@ -33,7 +33,7 @@ class GrooveDecoder(nn.Module):
         previous = F.pad(target[:, :-1], (0, 0, 1, 0))
         static = torch.cat(self._static(z[:, None].expand(-1, target.shape[1], -1), target), dim=-1)
         inputs = self.dropout(torch.cat([previous, static], dim=-1))
-        logits = self.output(self.lstm.run(inputs, self.initial_state(z)))
+        logits = self.output(self.lstm.run(inputs, self.initial_state(z))[0])
         hits = F.binary_cross_entropy_with_logits(logits[..., HITS], target[..., HITS], reduction="none")
         return {
             "hits": hits.sum(dim=(1, 2)),
@@ -41,8 +41,8 @@ class GrooveDecoder(nn.Module):
             "offset": ((torch.tanh(logits[..., OFFSETS]) - target[..., OFFSETS]) ** 2).sum(dim=(1, 2)),
         }
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+        """See Vae.decode; nothing but hits is drawn, so where they are given all draws are the same."""
         batch, steps, _ = z.shape
         cell = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
@@ -58,7 +58,7 @@ class GrooveDecoder(nn.Module):
             played = torch.where(played_known[:, step], told[:, step, 9:].view(batch, 2, 9), played)
             rows.append(torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1))
             cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also how no hit is played, as published
-        return torch.stack(rows, dim=1).to(z.device)
+        return torch.stack(rows, dim=1).to(z.device).repeat_interleave(draws, dim=0)
 
     def _static(self, z: Tensor, groove: Tensor) -> tuple[Tensor, ...]:
         """What a step's input has besides the step before."""

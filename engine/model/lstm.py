@@ -32,12 +32,12 @@ class Lstm(nn.LSTM):
                     nn.init.ones_(bias.data[hidden : 2 * hidden])
         self._prepared: tuple[object, Prepared] | None = None
 
-    def run(self, inputs: Tensor, state: State) -> Tensor:
-        """(batch, step, input) from a state -> the top layer's h: (batch, step, hidden)."""
+    def run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """(batch, step, input) from a state -> the top layer's h (batch, step, hidden), and the state after it."""
         c = torch.stack([layer_c for layer_c, _ in state])
         h = torch.stack([layer_h for _, layer_h in state])
-        outputs, _ = self(inputs, (h, c))
-        return outputs  # type: ignore[no-any-return]
+        outputs, (h, c) = self(inputs, (h, c))
+        return outputs, list(zip(c, h, strict=True))
 
     def prepared(self, fed: int, *, half: bool = False) -> "Prepared":
         """The weights as a Stepper wants them, made once for as long as they do not change; half: in bf16."""

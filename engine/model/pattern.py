@@ -54,7 +54,7 @@ class PatternDecoder(nn.Module):
         hidden_share = HIDDEN_SHARE if self.training else 0.0
         past = [keep_some(later(hits, by), hidden_share) for by in (1, given.steps_per_bar)]
         inputs = torch.cat([*past, self.dropout(static)], dim=-1)
-        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
+        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z))[0])
         logits = self.output(hidden) + self._impossible(given)
         subset = (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
         return F.cross_entropy(logits.transpose(1, 2), subset, reduction="none").sum(dim=1)

@@ -6,6 +6,7 @@ velocity from 32 bins over 0..1 given the offset. Temperature 0 plays what a net
 back into the walk are not the mean of what it draws.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import InitialState, Lstm, State, Stepper, once
+from engine.model.lstm import InitialState, Lstm, Stepper, once
 from engine.model.noise import Noise
 from engine.model.plan import Plan
 from engine.model.tasks import Given
@@ -69,6 +70,10 @@ class Walk:
     def drum(self) -> Tensor:
         """(batch, hit)."""
         return self.cell % CLASSES
+
+    def times(self, draws: int) -> "Walk":
+        """Each row so many times, side by side."""
+        return Walk(self.cell.repeat_interleave(draws, dim=0), self.real.repeat_interleave(draws, dim=0))
 
     def at(self, grid: Tensor) -> Tensor:
         """(batch, step, 9) -> (batch, hit)."""
@@ -132,7 +137,7 @@ class Performer(nn.Module):
         error = torch.stack([offset, velocity], dim=-1) - mean
         seen = self._seen(path, hidden_share)
         inputs = _inputs(path, (error * seen[..., None]).detach(), mean, static, given.steps_per_bar)
-        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z)))
+        hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z))[0])
         unknown = path.real * (1 - path.at(given.played_known))
         offset_bin = _offset_bin(offset)
         logits = self._logits(hidden, offset_bin)
@@ -144,22 +149,26 @@ class Performer(nn.Module):
         nats = {"offset": offset_nats, "velocity": velocity_nats, "mean": wrong}
         return {name: (value * unknown).sum(dim=1) for name, value in nats.items()}
 
-    def decode(self, z: Tensor, hits: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, step, z), hits (batch, step, 9) -> the groove (batch, step, 27). temperature 0 is the mean."""
+    def decode(
+        self, z: Tensor, hits: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1
+    ) -> Tensor:
+        """z (batch, step, z), hits (batch, step, 9) -> (batch·draws, step, 27). Temperature 0 is the mean."""
         path = walk(hits)
+        drawn = path.times(draws)
         if temperature == 0:
             expected = self.expectation(known_of(hits, given), once(z))
             played = torch.stack([path.at(expected[..., 0, :]), path.at(expected[..., 1, :])], dim=-1)
             played = torch.where(path.at(given.played_known)[..., None] > 0, _told(path, given), played)
+            played = played.repeat_interleave(draws, dim=0)
         else:
             static = self._static(path, once(z), hits, given)
             mean = self._mean(static, _whole(static, path))
-            played = self._draw(path, z[:, 0], static, mean, given, _chance(path, given, temperature, noise))
+            played = self._draw(path, z[:, 0], static, mean, given, _chance(drawn, given, temperature, noise))
         offset, velocity = played[..., 0].clamp(-1, 1), played[..., 1].clamp(0, 1)
-        values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * path.real[..., None]
-        groove = torch.zeros(len(hits), hits[0].numel(), 3, device=z.device)
-        groove.scatter_add_(1, path.cell[..., None].expand(-1, -1, 3), values)
-        return groove.view(*hits.shape, 3).transpose(2, 3).flatten(2)
+        values = torch.stack([torch.ones_like(offset), velocity, offset], dim=-1) * drawn.real[..., None]
+        groove = torch.zeros(len(values), hits[0].numel(), 3, device=z.device)
+        groove.scatter_add_(1, drawn.cell[..., None].expand(-1, -1, 3), values)
+        return groove.view(-1, *hits.shape[1:], 3).transpose(2, 3).flatten(2)
 
     def expectation_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """z (batch, z), target (batch, step, 27) -> how wrong it is about the hits not given: (batch,)."""
@@ -176,21 +185,47 @@ class Performer(nn.Module):
         return self.offset(hidden), self.velocity(mixed)
 
     def _draw(self, path: Walk, z: Tensor, static: Static, mean: Tensor, given: Given, chance: Tensor) -> Tensor:
-        """z (batch, z), the mean and the chance of each hit -> its offset and velocity (batch, hit, 2)."""
+        """z (batch, z), mean (batch, hit, 2), chance (batch·draws, hit, 67) -> offset and velocity of each hit.
+
+        (batch·draws, hit, 2). The hits told before the first that is not need not be walked one by one.
+        """
+        draws = len(chance) // len(z)
+
+        def many(row: Tensor) -> Tensor:
+            return row if draws == 1 else row.repeat_interleave(draws, dim=0)
+
         told = torch.where(path.at(given.played_known)[..., None] > 0, _told(path, given), torch.nan)
         before = _before(path, given.steps_per_bar)
-        ahead = (mean, _place(path, before), *static)
-        return self._walk(before, ahead, self.initial_state(z), told, chance)
+        ahead: tuple[Tensor, ...] = (mean, _place(path, before), *static)
+        state, errors = self.initial_state(z), F.pad(torch.nan_to_num(told - mean), (0, 0, 1, 0))
+        first = _told_at_first(told)
+        if first:
+            past = errors.flatten(1).gather(1, before[:, :first].flatten(1)).view(len(z), first, PAST)
+            parts = (past, *(part[:, :first].expand(-1, first, -1) for part in ahead))
+            _, state = self.lstm.run(torch.cat(parts, dim=-1), state)
+            ahead = tuple(part if part.shape[1] == 1 else part[:, first:] for part in ahead)
+        cell = Stepper(self.lstm, PAST, [(many(c), many(h)) for c, h in state])
+        gates = map(many, cell.project(*ahead))
+        before, mean, rest = (many(each[:, first:]) for each in (before, mean, told))
+        played = self._walk(cell, gates, many(errors), before, mean, rest, chance[:, first:])
+        return torch.cat([many(told[:, :first]), played], dim=1)
 
     def _walk(
-        self, before: Tensor, ahead: tuple[Tensor, ...], state: State, told: Tensor, chance: Tensor
+        self,
+        cell: Stepper,
+        gates: Iterable[Tensor],
+        errors: Tensor,
+        before: Tensor,
+        mean: Tensor,
+        told: Tensor,
+        chance: Tensor,
     ) -> Tensor:
         """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
 
-        ahead is what is known of the inputs before the walk, the mean first.
+        gates are what is known of the inputs before the walk; errors (batch, 1 + …, 2) is how far those that were
+        walked before are off the mean, and has room for these.
         """
-        jitter, gumbel = chance[..., :2], chance[..., 2:]
-        cell, (batch, hits, _) = Stepper(self.lstm, PAST, state), before.shape
+        jitter, gumbel, (batch, hits, _) = chance[..., :2], chance[..., 2:], before.shape
         heads = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t().cpu().contiguous()
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         bias = bias + F.pad(gumbel[..., :OFFSET_BINS], (0, self.velocity_hidden.out_features))
@@ -204,14 +239,14 @@ class Performer(nn.Module):
         mixed, loudness = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()
         mix = mixed.numpy()
         played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
-        errors = np.zeros((batch, 1 + hits, 2), np.float32)
-        memory, places = errors.reshape(-1), np.arange(batch)[:, None, None] * errors[0].size + before.cpu().numpy()
+        memory = errors.cpu().numpy()
+        places = np.arange(batch)[:, None, None] * memory[0].size + before.cpu().numpy()
         fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
-        by_turn = [each.swapaxes(0, 1) for each in (places, played, ahead[0].cpu().numpy(), errors[:, 1:])]
-        turns = zip(cell.project(*ahead), bias.cpu().unbind(1), velocity_bias, *by_turn, strict=True)
-        for i, (gates, offset_bias, loudness_bias, place, pair, mean, error) in enumerate(turns):
+        by_turn = [each.swapaxes(0, 1) for each in (places, played, mean.cpu().numpy(), memory[:, -hits:])]
+        turns = zip(gates, bias.cpu().unbind(1), velocity_bias, *by_turn, strict=True)
+        for i, (gate, offset_bias, loudness_bias, place, pair, expected, error) in enumerate(turns):
             memory.take(place, out=cell.fed, mode="clip")
-            torch.addmm(offset_bias, cell.step(gates), heads, out=both)
+            torch.addmm(offset_bias, cell.step(gate), heads, out=both)
             offset_bin = offset_options.argmax(axis=1)
             pair[:, 0] += OFFSETS_OF_BINS.take(offset_bin)
             if fixed is not None:
@@ -224,7 +259,7 @@ class Performer(nn.Module):
             np.minimum(np.maximum(pair, LOWEST, out=pair), HIGHEST, out=pair)
             if fixed is not None:
                 np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
-            np.subtract(pair, mean, out=error)
+            np.subtract(pair, expected, out=error)
         return torch.from_numpy(played).to(jitter.device)
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
@@ -268,6 +303,13 @@ def known_of(hits: Tensor, given: Given) -> Tensor:
 def _told(path: Walk, given: Given) -> Tensor:
     """The offset and velocity of each hit that is told: (batch, hit, 2)."""
     return torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
+
+
+def _told_at_first(told: Tensor) -> int:
+    """How many hits of (batch, hit, 2) are told in each row before the first that is not, of which there is one."""
+    unknown = told.isnan().any(dim=2).any(dim=0)
+    unknown[-1] = True
+    return int(unknown.to(torch.uint8).argmax())
 
 
 def _chance(path: Walk, given: Given, temperature: float, noise: Noise) -> Tensor:

@@ -81,7 +81,7 @@ class LstmDecoder(nn.Module):
         if feeding.sampling:
             said = self._sampled(before, static, state, feeding.sampling)
         else:
-            said = self.output(self.lstm.run(torch.cat([before, static], dim=-1), state))
+            said = self.output(self.lstm.run(torch.cat([before, static], dim=-1), state)[0])
         if self.nade:
             return self.nade.nats(said, to_bits(tokens[..., 0], self.choices)).sum(dim=1)
         parts = zip(torch.split(said, list(self.sizes), dim=-1), tokens.unbind(-1), strict=True)
@@ -207,7 +207,7 @@ class Conductor(nn.Module):
 
     def plans(self, z: Tensor) -> Tensor:
         """(batch, z) -> the z of each bar: (batch, bar, hidden)."""
-        return self.lstm.run(z.new_zeros(len(z), self.bars, 1), self.initial_state(z))
+        return self.lstm.run(z.new_zeros(len(z), self.bars, 1), self.initial_state(z))[0]
 
     def _bars(self, steps: Tensor) -> Tensor:
         """(batch, step, n) -> (batch, bar, step, n)."""

@@ -114,6 +114,9 @@ class Vae(nn.Module):
             return self.encoder(heard, position, hits_told=hits_told)  # type: ignore[no-any-return]
         return self.encoder(heard)  # type: ignore[no-any-return]
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, step, z) -> (batch, step, 27); what is given is kept as it is."""
-        return self.decoder.decode(z, given, temperature=temperature, noise=noise)
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+        """z (batch, step, z) -> (batch·draws, step, 27), those of a row side by side; what is given is kept.
+
+        More than one draw of each row is for where all hits are given: what is known before is computed once.
+        """
+        return self.decoder.decode(z, given, temperature=temperature, noise=noise, draws=draws)

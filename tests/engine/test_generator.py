@@ -237,7 +237,7 @@ def test_of_many_draws_the_one_with_the_nearest_feel_is_played(generator, monkey
 
     def each_earlier(self, z, given, **settings):
         decoded = decode(self, z, given, **settings)
-        decoded[..., OFFSETS] = decoded[..., HITS] * (torch.arange(len(z)) / 100)[:, None, None]
+        decoded[..., OFFSETS] = decoded[..., HITS] * (torch.arange(len(decoded)) / 100)[:, None, None]
         decoded[..., VELOCITIES] = decoded[..., HITS] / 2
         return decoded
 
@@ -259,8 +259,8 @@ def test_a_longer_clip_or_more_results_have_fewer_draws_to_choose_from(
     asked = []
 
     def spy(self, z, given, **settings):
-        asked.append(len(z))
-        return given.groove
+        asked.append(len(z) * settings["draws"])
+        return given.groove.repeat_interleave(settings["draws"], dim=0)
 
     monkeypatch.setattr(GrooveResident, "decode", spy)
     clip = Clip((Note(36, 4.0 * bars - 1, 0.25, 90),), 4.0 * bars)

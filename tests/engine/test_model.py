@@ -101,22 +101,38 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     pattern = drummer.decoder.pattern
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
     inputs = torch.cat([later(hits, 1), later(hits, 16), *pattern.static(path, nothing)], dim=-1)
-    logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z)))
+    logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z))[0])
     assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
 
 
-def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing):
+def first_told(groove, given, steps):
+    known = (torch.arange(STEPS) < steps).float()[None, :, None].expand(BATCH, -1, 9)
+    return replace(tasks.humanize(groove, given).given, played_known=known)
+
+
+@pytest.mark.parametrize("told_steps", [0, 16])
+def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing, told_steps):
     z, path = (each[..., PATTERN:] for each in latent(drummer))
-    performer, given = drummer.decoder.performer, tasks.humanize(groove, nothing).given
+    performer, given = drummer.decoder.performer, first_told(groove, nothing, told_steps)
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
     static = performer._static(order, path.contiguous(), groove[..., :9], given)
     mean = performer._mean(static, _whole(static, order))
     error = torch.stack([order.at(played[..., 18:]), order.at(played[..., 9:18])], dim=-1) - mean
     inputs = _inputs(order, error, mean, _whole(static, order), 16)
-    bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))).argmax(dim=-1)
-    middle = torch.linspace(-1, 1, OFFSET_BINS)[bins]
-    assert ((order.at(played[..., 18:]) - middle).abs() * order.real).max() <= 1 / 32 + 1e-5
+    bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))[0]).argmax(dim=-1)
+    middle, drawn = torch.linspace(-1, 1, OFFSET_BINS)[bins], order.real & (order.step >= told_steps)
+    assert ((order.at(played[..., 18:]) - middle).abs() * drawn).max() <= 1 / 32 + 1e-5
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("told_steps", [0, 16, STEPS])
+def test_some_draws_of_a_row_are_as_so_many_rows(model, groove, nothing, told_steps, temperature):
+    given, path = first_told(groove, nothing, told_steps), latent(model)[1]
+    rows = torch.arange(BATCH).repeat_interleave(3)
+    draws = model.decode(path, given, temperature=temperature, noise=Noise(1), draws=3)
+    alone = model.decode(path[rows], given.rows(rows), temperature=temperature, noise=Noise(1))
+    torch.testing.assert_close(draws, alone)
 
 
 def test_temperature_0_is_what_is_expected_and_what_is_told_is_as_told(drummer, groove, nothing):
@@ -186,7 +202,7 @@ def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
     fed = torch.zeros(len(z), 1, 27)
     for step in range(played.shape[1]):
         inputs = torch.cat([fed, path[:, : step + 1]], dim=-1)
-        logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z)))[:, -1]
+        logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z))[0])[:, -1]
         hits = (logits[:, :9] > 0).float()
         said = torch.stack([torch.sigmoid(logits[:, 9:18]), torch.tanh(logits[:, 18:])], dim=1)
         masked = torch.cat([hits, (said * hits[:, None]).flatten(1)], dim=1)

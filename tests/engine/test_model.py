@@ -9,7 +9,16 @@ from engine.model.encoder import BidirectionalEncoder, Posterior
 from engine.model.expectation import REACH
 from engine.model.groove_decoder import GrooveDecoder
 from engine.model.noise import Noise
-from engine.model.performer import CONTEXT_DEPTH, OFFSET_BINS, _inputs, _whole, known_of, walk
+from engine.model.performer import (
+    CONTEXT_DEPTH,
+    FORGIVEN,
+    MEAN_WEIGHTS,
+    OFFSET_BINS,
+    _inputs,
+    _whole,
+    known_of,
+    walk,
+)
 from engine.model.plan import later
 from engine.model.vae import Vae
 from engine.registry import CONFIGS
@@ -157,6 +166,19 @@ def test_what_is_expected_is_the_mean_of_all_members(drummer):
     opinions = expectation.opinions(steps, z)
     assert not torch.allclose(opinions[0], opinions[1])
     torch.testing.assert_close(expectation(steps, z), opinions.mean(dim=0))
+
+
+def test_training_counts_less_of_what_a_whole_window_is_early_by(groove, nothing):
+    """All early alike, or every other hit early and the rest late: the squares are the same."""
+    performer, z = Vae(CONFIGS["drummer"].shape).decoder.performer, torch.zeros(BATCH, 32)
+    given, hits = tasks.humanize(groove, nothing).given, groove[..., :9]
+    performer.expectation.opinions = lambda steps, z: torch.zeros(1, BATCH, STEPS, 2, 9)
+    signs = torch.where((hits.flatten(1).cumsum(dim=1) % 2).view_as(hits) > 0, 1.0, -1.0)
+    alike, in_turn = (torch.cat([hits, 0 * hits, 0.1 * sign * hits], dim=-1) for sign in (1, signs))
+    squares = MEAN_WEIGHTS[0] * 0.01 * hits.sum(dim=(1, 2))
+    for training, target, counted in ((False, alike, 1), (True, alike, 1 - FORGIVEN[0]), (True, in_turn, 1)):
+        loss = performer.train(training).expectation_loss(z, target, given)
+        torch.testing.assert_close(loss, counted * squares, rtol=0.01, atol=0)
 
 
 def test_what_no_feel_is_told_of_is_drawn_towards_the_centre(drummer):

@@ -68,8 +68,7 @@ def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool) -> Cells:
 def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64]) -> NDArray[np.int64]:
     """The loudest note of each note's cell, of equals the first."""
     order = np.lexsort((-np.arange(len(cell)), velocity, cell))
-    _, inverse, counts = np.unique(cell, return_inverse=True, return_counts=True)
-    return order[np.cumsum(counts) - 1][inverse]
+    return order[np.searchsorted(cell, cell, side="right", sorter=order) - 1]
 
 
 def nearest_place(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:

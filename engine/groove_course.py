@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.course import Lesson
-from engine.data.augmentation import a_little_faster, without_some_drums
+from engine.data.augmentation import a_little_faster, with_other_last_bars, without_some_drums
 from engine.data.corpus import read_corpus
 from engine.data.windows import STEPS_PER_BAR, Windows, cut_windows
 from engine.model.drummer_decoder import DrummerDecoder
@@ -51,12 +51,13 @@ def load_datasets(config: Config, data: Path, max_windows: int | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Some windows, for each another one of the same performance, and what is done with them."""
+    """Some windows, for each two others of the same performance, and what is done with them."""
 
     task: str
     windows: Windows
     chosen: NDArray[np.int64]
     companions: NDArray[np.int64]
+    joined: NDArray[np.int64]
     generator: torch.Generator
 
 
@@ -82,8 +83,9 @@ class GrooveCourse:
             task = str(chance.choice(tasks, p=shares / shares.sum()))
             chosen = next(orders[bars])
             generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
-            companions = self.datasets.train[bars].companions(chosen, chance)
-            batch = _Batch(task, self.datasets.train[bars], chosen, companions, generator)
+            windows = self.datasets.train[bars]
+            companions, joined = windows.companions(chosen, chance), windows.companions(chosen, chance)
+            batch = _Batch(task, windows, chosen, companions, joined, generator)
             yield partial(self._losses, batch, recipe)
 
     def exam(self, recipe: Recipe) -> Iterator[tuple[str, float, Lesson]]:
@@ -93,7 +95,7 @@ class GrooveCourse:
             generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
             for first in range(0, len(windows), 256):
                 chosen = np.arange(first, min(first + 256, len(windows)))
-                batch = _Batch(task, windows, chosen, windows.companions(chosen, chance), generator)
+                batch = _Batch(task, windows, chosen, windows.companions(chosen, chance), chosen, generator)
                 yield task, share / shares * len(chosen) / len(windows), partial(self._losses, batch, recipe)
 
     def _order(self, windows: Windows, batch: int, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -114,6 +116,9 @@ class GrooveCourse:
         other = torch.from_numpy(windows.grooves[batch.companions]).to(self.device)
         tempo_bpm = torch.from_numpy(windows.tempo_bpm[batch.chosen]).to(self.device)
         if self.model.training:
+            if recipe.joined_bars:
+                joined = torch.from_numpy(windows.grooves[batch.joined]).to(self.device)
+                groove = with_other_last_bars(groove, joined, recipe.joined_bars, generator)
             groove, other = (without_some_drums(each, recipe.silent_drums, generator) for each in (groove, other))
             tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
         example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)

@@ -18,7 +18,7 @@ class Recipe:
     """How a configuration is trained.
 
     free_bits, beta and feel_bits, feel_beta weigh the divergence of the pattern, or of all of z, and of the feel;
-    tempo_spread and silent_drums are shares, see engine.data.augmentation.
+    joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
     expectation: how a drummer's expectations are trained, after all the rest has been.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
@@ -39,6 +39,7 @@ class Recipe:
     transpose: int = 0
     feel_bits: float = 0
     feel_beta: float = 0
+    joined_bars: float = 0
     tempo_spread: float = 0
     silent_drums: float = 0
     rate_peak: float = 1e-3
@@ -196,7 +197,8 @@ CONFIGS: dict[str, Config] = {
                     bars=(2,),
                     tasks={"humanize": 0.5, "partial": 0.1, "transfer": 0.2, "same_feel": 0.2},
                     batch=128,
-                    epochs=12,
+                    epochs=14,
+                    joined_bars=0.5,
                     tempo_spread=0.03,
                     silent_drums=0.06,
                     decay=0,

@@ -1,6 +1,6 @@
 import torch
 
-from engine.data.augmentation import a_little_faster, without_some_drums
+from engine.data.augmentation import a_little_faster, with_other_last_bars, without_some_drums
 
 
 def generator():
@@ -17,6 +17,14 @@ def test_a_drum_is_there_with_all_that_it_played_or_not_at_all():
     assert torch.equal(fewer, whole * kept[:, None, None].float())
 
 
+def test_some_windows_go_on_as_another_does():
+    groove, other = torch.zeros(500, 32, 27), torch.ones(500, 32, 27)
+    joined = with_other_last_bars(groove, other, 0.3, generator())
+    assert not joined[:, :16].any()
+    assert torch.equal(joined[:, 16:].all(dim=(1, 2)), joined[:, 16:].any(dim=2).any(dim=1))
+    assert 0.2 < joined[:, 16:].mean() < 0.4
+
+
 def test_the_tempo_changes_by_no_more_than_its_spread():
     tempo = a_little_faster(torch.full((500,), 100.0), 0.03, generator())
     assert 97 <= tempo.min() < 98
@@ -25,5 +33,6 @@ def test_the_tempo_changes_by_no_more_than_its_spread():
 
 def test_nothing_changes_where_nothing_is_asked_for():
     groove, tempo = torch.rand(3, 16, 27), torch.full((3,), 90.0)
+    assert torch.equal(with_other_last_bars(groove, groove + 1, 0.0, generator()), groove)
     assert torch.equal(without_some_drums(groove, 0.0, generator()), groove)
     assert torch.equal(a_little_faster(tempo, 0.0, generator()), tempo)

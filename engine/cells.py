@@ -13,8 +13,8 @@ from engine.clip import EARLIEST_START_BEATS, STEPS_PER_BEAT, Clip, Note
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
 
-ORNAMENT_TOLERANCE_BEATS = 1 / 96
-"""How near a note must be to a triplet sixteenth or a 32nd to be taken as one: these lie close to other places."""
+EXACT_BEATS = 1 / 240
+"""How near a note must be to a place to lie there for sure: half a tick of the coarsest MIDI files."""
 
 BESIDE_REACH_BEATS = 1 / 24
 """How far a note that lies beside the sixteenths may move: half of the way from a triplet to its neighbour."""
@@ -62,7 +62,7 @@ def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool) -> Cells:
     steps = max(steps_of(clip), int(step.max()) + 1 if len(step) else 0)
     note = np.array([index for index, _ in heard], dtype=np.int64)
     anchor = _anchors(step * CLASSES + drum, velocity)
-    return Cells(note, start_beats, velocity, step, drum, nearest_place(start_beats), anchor, steps)
+    return Cells(note, start_beats, velocity, step, drum, _places(start_beats), anchor, steps)
 
 
 def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -75,10 +75,25 @@ def nearest_place(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
     """The nearest sixteenth or eighth triplet of each start; a triplet sixteenth or 32nd only where it is exact."""
     places = np.stack([np.round(start_beats * division) / division for division in (4, 3, 6, 8)])
     distance = np.abs(places - start_beats)
-    distance[2:][distance[2:] > ORNAMENT_TOLERANCE_BEATS] = np.inf
+    distance[2:][distance[2:] > EXACT_BEATS] = np.inf
     distance[1:] += 1e-9  # of equals the sixteenth
     nearest: NDArray[np.float64] = places[distance.argmin(axis=0), np.arange(len(start_beats))]
     return nearest
+
+
+def _places(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The place of each start: a triplet where it is exact, or where its beat as a whole is nearer to triplets.
+
+    A late sixteenth by itself would soon be one.
+    """
+    nearest, beat = nearest_place(start_beats), np.floor(start_beats + 1 / 8).astype(np.int64)
+    beat -= beat.min(initial=0)
+    sixteenth, triplet = (np.round(start_beats * division) / division for division in (4, 3))
+    off_sixteenths, off_triplets = (
+        np.bincount(beat, (place - start_beats) ** 2)[beat] for place in (sixteenth, triplet)
+    )
+    loose = np.abs(nearest - start_beats) > EXACT_BEATS
+    return np.where(loose & (off_sixteenths <= off_triplets), sixteenth, nearest)
 
 
 def play_clip(

@@ -77,6 +77,21 @@ def test_a_note_belongs_to_its_nearest_sixteenth_or_triplet(start, place):
     assert nearest_place(np.array([start]))[0] == pytest.approx(place)
 
 
+@pytest.mark.parametrize(
+    ("starts", "places"),
+    [
+        ([0.0, 0.31, 0.52, 0.77], [0.0, 0.25, 0.5, 0.75]),
+        ([0.02, 0.31, 0.70], [0.0, 1 / 3, 2 / 3]),
+        ([0.0, 0.69, 1.01, 1.31, 1.5], [0.0, 2 / 3, 1.0, 1.25, 1.5]),
+        ([0.0, 0.25, 1 / 3, 0.5, 0.75, 0.875], [0.0, 0.25, 1 / 3, 0.5, 0.75, 0.875]),
+        ([0.94, 1.29, 1.5, 1.76], [1.0, 1.25, 1.5, 1.75]),
+    ],
+)
+def test_a_beat_as_a_whole_is_straight_or_in_triplets(starts, places):
+    clip = Clip(tuple(Note(42, start, 0.1, 100) for start in starts), 4.0)
+    assert cut_cells(clip, GENERAL_MIDI, as_taps=False).place_beats == pytest.approx(places)
+
+
 @given(st.floats(-1, 1))
 def test_a_triplet_stays_a_triplet(fill):
     places = [beat + third / 3 for beat in range(4) for third in range(3)]

@@ -184,10 +184,8 @@ class Performer(nn.Module):
         truth = torch.stack([target[..., OFFSETS], target[..., VELOCITIES]], dim=2)
         own = (hits * (1 - given.played_known))[:, :, None]
         errors = (opinions - truth) * own
-        squares, in_common = (
-            (errors**2).sum(dim=(2, 4)),
-            errors.sum(dim=(2, 4)) ** 2 / own.sum(dim=(1, 3)).clamp(min=1),
-        )
+        squares = (errors**2).sum(dim=(2, 4))
+        in_common = errors.sum(dim=(2, 4)) ** 2 / own.sum(dim=(1, 3)).clamp(min=1)
         forgiven = torch.tensor(FORGIVEN if self.training else (0.0, 0.0)).to(truth)
         wrong = (squares - forgiven * in_common) * torch.tensor(MEAN_WEIGHTS).to(truth)
         return wrong.mean(dim=0).sum(dim=1)
@@ -243,10 +241,8 @@ class Performer(nn.Module):
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         bias = bias + F.pad(gumbel[..., :OFFSET_BINS], (0, self.velocity_hidden.out_features))
         velocity_bias = (gumbel[..., OFFSET_BINS:] + self.velocity.bias).cpu().unbind(1)
-        velocity_weights, drawn = (
-            self.velocity.weight.t().cpu().contiguous(),
-            self.offset_drawn.weight.cpu().numpy(),
-        )
+        velocity_weights = self.velocity.weight.t().cpu().contiguous()
+        drawn = self.offset_drawn.weight.cpu().numpy()
         both, velocity_logits = torch.empty(batch, bias.shape[2]), torch.empty(batch, VELOCITY_BINS)
         offset_options, hidden = both.numpy()[:, :OFFSET_BINS], both.numpy()[:, OFFSET_BINS:]
         mixed, loudness = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()

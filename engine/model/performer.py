@@ -35,11 +35,12 @@ CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
 MEAN_WEIGHTS = (4.0, 8.0)
 """About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
 
-FORGIVEN = (0.7, 0.0)
-"""Of offsets, of velocities: the share of what the errors of a window have in common that training does not count.
+FORGIVEN = 0.7
+"""The share that training does not count of what the errors of a window have in common: all its offsets, and the
+velocities of each of its drums.
 
-How late a player sits is soon learnt by heart from so few players; what he does from hit to hit is not. Generalised
-least squares with a random effect a window, Laird and Ware 1982, Random-effects models for longitudinal data.
+How late a player sits and how loud is soon learnt by heart from so few; what he does from hit to hit is not.
+Generalised least squares with random effects, Laird and Ware 1982, Random-effects models for longitudinal data.
 """
 
 HIDDEN_WINDOWS = 0.5
@@ -184,9 +185,10 @@ class Performer(nn.Module):
         truth = torch.stack([target[..., OFFSETS], target[..., VELOCITIES]], dim=2)
         own = (hits * (1 - given.played_known))[:, :, None]
         errors = (opinions - truth) * own
-        squares = (errors**2).sum(dim=(2, 4))
-        in_common = errors.sum(dim=(2, 4)) ** 2 / own.sum(dim=(1, 3)).clamp(min=1)
-        forgiven = torch.tensor(FORGIVEN if self.training else (0.0, 0.0)).to(truth)
+        squares, of_drum, hits_of_drum = (errors**2).sum(dim=(2, 4)), errors.sum(dim=2), own.sum(dim=1).clamp(min=1)
+        of_window = of_drum[:, :, 0].sum(dim=2) ** 2 / own.sum(dim=(1, 2, 3)).clamp(min=1)
+        in_common = torch.stack([of_window, (of_drum**2 / hits_of_drum)[:, :, 1].sum(dim=2)], dim=2)
+        forgiven = FORGIVEN if self.training else 0.0
         wrong = (squares - forgiven * in_common) * torch.tensor(MEAN_WEIGHTS).to(truth)
         return wrong.mean(dim=0).sum(dim=1)
 

@@ -84,7 +84,8 @@ class GrooveCourse:
             chosen = next(orders[bars])
             generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
             windows = self.datasets.train[bars]
-            companions, joined = windows.companions(chosen, chance), windows.companions(chosen, chance)
+            companions = windows.companions(chosen, chance)
+            joined = windows.companions(chosen, chance) if recipe.joined_bars else chosen
             batch = _Batch(task, windows, chosen, companions, joined, generator)
             yield partial(self._losses, batch, recipe)
 

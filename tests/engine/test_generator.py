@@ -268,6 +268,18 @@ def test_a_longer_clip_or_more_results_have_fewer_draws_to_choose_from(
     assert sum(asked) == draws * count * bars // 2
 
 
+def test_of_a_long_bar_no_more_is_drawn_at_once_than_of_a_short_one(generator, monkeypatch):
+    at_once = []
+
+    def spy(self, z, given, **settings):
+        at_once.append(len(z) * settings["draws"] * given.groove.shape[1])
+        return given.groove.repeat_interleave(settings["draws"], dim=0)
+
+    monkeypatch.setattr(GrooveResident, "decode", spy)
+    generator.run(Groove(clip=Clip((Note(36, 0.0, 0.25, 90),), 64.0, 64.0), feel=beat(), count=16))
+    assert max(at_once) <= STEPS_AT_ONCE
+
+
 def test_a_feel_without_a_note_is_refused(generator):
     muted = Clip((Note(36, 0.0, 0.25, 100, mute=True),), 4.0)
     with pytest.raises(ClipError, match="a feel from a clip with at least one note that sounds"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.generator import Generator
-from engine.player import Player
+from engine.player import STEPS_AT_ONCE, Player
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary

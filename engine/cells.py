@@ -109,12 +109,12 @@ def play_clip(
     played = np.maximum(groove[step, CLASSES + drum] * 127, 1)
     louder = cells.velocity * (played / cells.velocity[cells.anchor] - 1)
     velocities = np.clip(np.rint(cells.velocity + velocity * louder), 1, 127).astype(int)
+    starts = np.maximum(cells.start_beats + shift, EARLIEST_START_BEATS)
     notes = list(clip.notes)
-    for i, index in enumerate(cells.note):
+    for index, start, loudness in zip(cells.note.tolist(), starts.tolist(), velocities.tolist(), strict=True):
         note = notes[index]
         if not only or note.pitch in only:
-            start = max(note.start_beats + float(shift[i]), EARLIEST_START_BEATS)
-            notes[index] = Note(note.pitch, start, note.duration_beats, int(velocities[i]))
+            notes[index] = Note(note.pitch, start, note.duration_beats, loudness)
     return clip.with_notes(tuple(notes))
 
 

@@ -24,13 +24,11 @@ from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 
 OFFSET_BINS, VELOCITY_BINS = 33, 32
-OFFSETS_OF_BINS = np.linspace(-1, 1, OFFSET_BINS, dtype=np.float32)
-VELOCITIES_OF_BINS = ((np.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS).astype(np.float32)
+OFFSETS_OF_BINS = torch.linspace(-1, 1, OFFSET_BINS)
+VELOCITIES_OF_BINS = (torch.arange(VELOCITY_BINS) + 0.5) / VELOCITY_BINS
 VELOCITIES_OF_BINS[-1] = 1 + 0.5 / VELOCITY_BINS
 """A pad hit as hard as it can tell says 127: what falls into the last bin is 1, not around it."""
 
-LOWEST, HIGHEST = np.array([-1, 0], np.float32), np.array([1, 1], np.float32)
-"""Of an offset and a velocity."""
 CONTEXT_DEPTH = 4 * CLASSES + 6 + 16 + 1
 MEAN_WEIGHTS = (4.0, 8.0)
 """About 1 / (2·variance) of offsets and velocities: the squared errors of the mean weigh as much as nats."""
@@ -57,6 +55,9 @@ TEMPLATE = 2 * CLASSES
 
 Static = tuple[Tensor, Tensor, Tensor]
 """What a hit's input has besides the past: drum (batch, hit, 9), z, template and context (batch, hit, 274)."""
+
+Pair = tuple[Tensor, Tensor]
+"""Of offset and of velocity."""
 
 AHEAD = 4
 """The mean offset and velocity; the beats since the hit before, and whether the same drum was hit a bar ago."""
@@ -220,58 +221,52 @@ class Performer(nn.Module):
         cell = Stepper(self.lstm, PAST, [(many(c), many(h)) for c, h in state])
         gates = map(many, cell.project(*ahead))
         before, mean, rest = (many(each[:, first:]) for each in (before, mean, told))
-        played = self._walk(cell, gates, many(errors), before, mean, rest, chance[:, first:])
+        gumbel, values = _choices(rest, chance[:, first:])
+        off_mean = (values[0] - mean[..., :1], values[1] - mean[..., 1:])
+        bins = self._walk(cell, gates, many(errors), before, gumbel, off_mean).to(z.device)
+        played = torch.cat([each.gather(2, bins[..., k, None]) for k, each in enumerate(values)], dim=2)
         return torch.cat([many(told[:, :first]), played], dim=1)
 
     def _walk(
-        self,
-        cell: Stepper,
-        gates: Iterable[Tensor],
-        errors: Tensor,
-        before: Tensor,
-        mean: Tensor,
-        told: Tensor,
-        chance: Tensor,
+        self, cell: Stepper, gates: Iterable[Tensor], errors: Tensor, before: Tensor, gumbel: Pair, off_mean: Pair
     ) -> Tensor:
-        """One hit after the other: offset and velocity (batch, hit, 2); told is nan where they are to be drawn.
+        """One hit after the other: the bins of its offset and velocity, (batch, hit, 2).
 
-        gates are what is known of the inputs before the walk; errors (batch, 1 + …, 2) is how far those that were
-        walked before are off the mean, and has room for these.
+        gates are what is known of the inputs before the walk; errors (batch, 1 + …, 2) how far the hits that were
+        walked before are off the mean, with room for these. gumbel, added to the logits of the bins, and off_mean,
+        how far off each of them is, are (batch, hit, bin).
         """
-        jitter, gumbel, (batch, hits, _) = chance[..., :2], chance[..., 2:], before.shape
+        batch, hits, _ = before.shape
         heads = torch.cat([self.offset.weight, self.velocity_hidden.weight]).t().cpu().contiguous()
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
-        bias = bias + F.pad(gumbel[..., :OFFSET_BINS], (0, self.velocity_hidden.out_features))
-        velocity_bias = (gumbel[..., OFFSET_BINS:] + self.velocity.bias).cpu().unbind(1)
+        bias = bias + F.pad(gumbel[0], (0, self.velocity_hidden.out_features))
+        velocity_bias = (gumbel[1] + self.velocity.bias).cpu().unbind(1)
         velocity_weights = self.velocity.weight.t().cpu().contiguous()
         drawn = self.offset_drawn.weight.cpu().numpy()
         both, velocity_logits = torch.empty(batch, bias.shape[2]), torch.empty(batch, VELOCITY_BINS)
-        offset_options, hidden = both.numpy()[:, :OFFSET_BINS], both.numpy()[:, OFFSET_BINS:]
-        mixed, loudness = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()
-        mix = mixed.numpy()
-        played = (jitter * torch.tensor([2 / (OFFSET_BINS - 1), 1 / VELOCITY_BINS]).to(jitter)).cpu().numpy()
-        memory = errors.cpu().numpy()
-        places = np.arange(batch)[:, None, None] * memory[0].size + before.cpu().numpy()
-        fixed = None if bool(told.isnan().all()) else told.cpu().numpy()
-        by_turn = [each.swapaxes(0, 1) for each in (places, played, mean.cpu().numpy(), memory[:, -hits:])]
+        offset_logits, hidden = both.numpy()[:, :OFFSET_BINS], both.numpy()[:, OFFSET_BINS:]
+        mixed, loudness_logits = torch.empty(batch, hidden.shape[1]), velocity_logits.numpy()
+        mix, memory, row = mixed.numpy(), errors.cpu().numpy(), np.arange(batch)
+        offset_row, velocity_row = row * OFFSET_BINS, row * VELOCITY_BINS
+        places = row[:, None, None] * memory[0].size + before.cpu().numpy()
+        walked = memory[:, -hits:]
+        by_turn = [each.swapaxes(0, 1) for each in (places, walked[..., 0], walked[..., 1])]
+        by_turn += [each.transpose(0, 1).flatten(1).cpu().numpy() for each in off_mean]
+        offset_bins, velocity_bins = [], []
         turns = zip(gates, bias.cpu().unbind(1), velocity_bias, *by_turn, strict=True)
-        for i, (gate, offset_bias, loudness_bias, place, pair, expected, error) in enumerate(turns):
+        for gate, offset_bias, loudness_bias, place, late, loud, offsets, velocities in turns:
             memory.take(place, out=cell.fed, mode="clip")
             torch.addmm(offset_bias, cell.step(gate), heads, out=both)
-            offset_bin = offset_options.argmax(axis=1)
-            pair[:, 0] += OFFSETS_OF_BINS.take(offset_bin)
-            if fixed is not None:
-                np.copyto(pair[:, 0], fixed[:, i, 0], where=~np.isnan(fixed[:, i, 0]))
-                offset_bin = _offset_bin(torch.from_numpy(pair[:, 0])).numpy()
+            offset_bin = offset_logits.argmax(axis=1)
             np.add(drawn.take(offset_bin, axis=0), hidden, out=mix)
             np.tanh(mix, out=mix)
             torch.addmm(loudness_bias, mixed, velocity_weights, out=velocity_logits)
-            pair[:, 1] += VELOCITIES_OF_BINS.take(loudness.argmax(axis=1))
-            np.minimum(np.maximum(pair, LOWEST, out=pair), HIGHEST, out=pair)
-            if fixed is not None:
-                np.copyto(pair[:, 1], fixed[:, i, 1], where=~np.isnan(fixed[:, i, 1]))
-            np.subtract(pair, expected, out=error)
-        return torch.from_numpy(played).to(jitter.device)
+            velocity_bin = loudness_logits.argmax(axis=1)
+            late[...] = offsets.take(offset_bin + offset_row)
+            loud[...] = velocities.take(velocity_bin + velocity_row)
+            offset_bins.append(offset_bin)
+            velocity_bins.append(velocity_bin)
+        return torch.from_numpy(np.stack([offset_bins, velocity_bins]).T.copy())
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
         """Which hits those after them know how they were played: (batch, hit)."""
@@ -332,6 +327,26 @@ def _chance(path: Walk, given: Given, temperature: float, noise: Noise) -> Tenso
     jitter = path.rows_at(noise.uniform(batch, cells, 2)) - 0.5
     gumbel = noise.gumbel(batch, cells, OFFSET_BINS + VELOCITY_BINS, wanted=path.rows_at)
     return torch.cat([jitter, temperature * gumbel], -1)
+
+
+def _choices(told: Tensor, chance: Tensor) -> tuple[Pair, Pair]:
+    """What is added to the logits of the bins of offset and velocity, and the values that they are.
+
+    told (batch, hit, 2), nan where a hit is to be drawn, chance (batch, hit, 67) -> (batch, hit, bin) each. A hit
+    that is told has no choice: all of its bins are as it was played, and its own is taken.
+    """
+    jitter, gumbel, velocity_gumbel = torch.split(chance, [2, OFFSET_BINS, VELOCITY_BINS], dim=-1)
+    offset = (OFFSETS_OF_BINS.to(chance) + jitter[..., :1] * (2 / (OFFSET_BINS - 1))).clamp(-1, 1)
+    velocity = (VELOCITIES_OF_BINS.to(chance) + jitter[..., 1:] / VELOCITY_BINS).clamp(0, 1)
+    drawn = told.isnan()
+    if not drawn.all():
+        offset, velocity = (
+            torch.where(drawn[..., :1], offset, told[..., :1]),
+            torch.where(drawn[..., 1:], velocity, told[..., 1:]),
+        )
+        own_bin = F.one_hot(_offset_bin(torch.nan_to_num(told[..., 0])), OFFSET_BINS)
+        gumbel = torch.where(drawn[..., :1], gumbel, own_bin.log())
+    return (gumbel, velocity_gumbel), (offset, velocity)
 
 
 def _whole(static: Static, path: Walk) -> Tensor:

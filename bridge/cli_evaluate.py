@@ -59,6 +59,7 @@ def evaluate(
 
     library, screen = open_library(), console()
     names = models or [name for name, card in library.cards.items() if card.family == "groovae"]
+    screen.width = max(screen.width, WIDEST)
     with screen.status("reading the data") as status:
         if examples or pictures:
             paths = show(
@@ -73,7 +74,7 @@ def evaluate(
             )
             tables: Iterable[Table | str] = map(str, paths)
         else:
-            report = report_on(
+            parts = report_on(
                 data=data,
                 library=library,
                 models=names,
@@ -82,30 +83,28 @@ def evaluate(
                 seed=seed,
                 on_progress=status.update,
             )
-            tables = _tables(report)
-    screen.width = max(screen.width, WIDEST)
-    for table in tables:
-        screen.print(table, markup=False)
+            tables = (table for part in parts for table in _tables(part))
+        for table in tables:
+            screen.print(table, markup=False)
 
 
 def _tables(report: "Report") -> "Iterable[Table | str]":
     title = f"humanize: {report.windows} 2-bar windows of the {report.split} split, {report.hits} hits"
-    yield _table(
-        title,
-        ("", *FIGURES.values()),
-        ((row.name, *(getattr(row, field) for field in FIGURES)) for row in report.humanize),
-    )
+    if report.humanize:
+        rows = ((row.name, *(getattr(row, field) for field in FIGURES)) for row in report.humanize)
+        yield _table(title, ("", *FIGURES.values()), rows)
     for name, likelihood in report.likelihood.items():
         yield f"{name}: {likelihood.joint} nats a hit; each hit without its past {likelihood.alone}"
     for name, aucs in report.judges.items():
         yield f"{name}, judges' AUC: " + ", ".join(f"{kind} {auc}" for kind, auc in aucs.items())
     for name, steering in report.steering.items():
         yield from _steering_tables(name, steering)
-    yield _table(
-        "which drums are hit",
-        ("", "task", "hit F1, drawn", "hit F1, temperature 0", "judges' AUC"),
-        ((row.name, row.task, row.f1, row.f1_mean, row.auc) for row in report.completion),
-    )
+    if report.completion:
+        yield _table(
+            "which drums are hit",
+            ("", "task", "hit F1, drawn", "hit F1, temperature 0", "judges' AUC"),
+            ((row.name, row.task, row.f1, row.f1_mean, row.auc) for row in report.completion),
+        )
 
 
 def _steering_tables(name: str, steering: "Steering") -> "Iterable[Table]":

@@ -3,8 +3,8 @@
 Learns its baselines and judges from the train split; a judge's epoch is chosen on the validation split.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -54,8 +54,10 @@ def evaluate(
     judges: int = 5,
     seed: int = 0,
     on_progress: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> Iterator[Report]:
     """Everything that can be measured of each model, and of the baselines on the same windows.
+
+    It takes long, so each part of the report comes as soon as it is there, the others empty.
 
     judges: how many are asked of each row; with 0 none, which leaves out most of the time that it takes.
     """
@@ -63,33 +65,40 @@ def evaluate(
     short, long = _Court(performances, split, BARS, judges), _Court(performances, split, LONG_BARS, judges)
     residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
-    report = Report(split, len(short.ask), int(short.ask.grooves[..., HITS].sum()))
+    nothing = Report(split, len(short.ask), int(short.ask.grooves[..., HITS].sum()))
     ours = [of_model(resident, humanize) for resident in humanizing]
+    figures = []
     for contender in (*baselines(short.train), *ours):
         on_progress(f"{contender.name}: humanize")
-        report.humanize.append(figures_of(contender, short.ask, seed, short.auc_of(contender.draw)))
-    for resident, contender in zip(humanizing, ours, strict=True) if judges else ():
-        on_progress(f"{contender.name}: more judges")
-        report.judges[contender.name] = {
-            "in the style of each window": short.auc_of(partial(in_their_styles, resident)),
-            "groove, with another window of the performance": short.auc_of(
-                partial(in_the_feel_of_others, resident)
-            ),
-            f"windows of {LONG_BARS} bars": long.auc_of(contender.draw),
-            "judges of 4 times the size": short.auc_of(contender.draw, size=4 * SIZE),
-        }
+        figures.append(figures_of(contender, short.ask, seed, short.auc_of(contender.draw)))
+    yield replace(nothing, humanize=figures)
     for resident in residents:
         if resident.model.shape.feel:
-            on_progress(f"{resident.card.name}: likelihood and z")
-            report.likelihood[resident.card.name] = likelihood_of(resident, short.ask)
-            report.steering[resident.card.name] = steering_of(resident, short.train, short.ask)
+            name = resident.card.name
+            on_progress(f"{name}: likelihood and z")
+            likelihood = likelihood_of(resident, short.ask)
+            steering = steering_of(resident, short.train, short.ask)
+            yield replace(nothing, likelihood={name: likelihood}, steering={name: steering})
+    completions = []
     for task_name, (verb, task) in drums.TASKS.items():
         able = [of_model(resident, task) for resident in residents if verb in resident.card.verbs]
         for contender in (drums.histograms(short.train, task), *able):
             on_progress(f"{contender.name}: {task_name}")
             auc = short.auc_of(contender.draw)
-            report.completion.append(completion_of(contender, task_name, short.ask, seed, auc))
-    return report
+            completions.append(completion_of(contender, task_name, short.ask, seed, auc))
+    yield replace(nothing, completion=completions)
+    for resident, contender in zip(humanizing, ours, strict=True) if judges else ():
+        on_progress(f"{contender.name}: more judges")
+        others: dict[str, Callable[[], Interval | None]] = {
+            "in the style of each window": partial(short.auc_of, partial(in_their_styles, resident)),
+            f"windows of {LONG_BARS} bars": partial(long.auc_of, contender.draw),
+            "judges of 4 times the size": partial(short.auc_of, contender.draw, size=4 * SIZE),
+            "groove, with another window of the performance": partial(
+                short.auc_of, partial(in_the_feel_of_others, resident)
+            ),
+        }
+        for heard, auc_of in others.items():
+            yield replace(nothing, judges={contender.name: {heard: auc_of()}})
 
 
 class _Court:

@@ -60,9 +60,9 @@ def run(*arguments: str) -> str:
 def test_every_figure_is_printed_with_its_interval(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
 
-    def fake_evaluate(**settings: Any) -> Report:
+    def fake_evaluate(**settings: Any) -> list[Report]:
         told.update(settings)
-        return REPORT
+        return [REPORT]
 
     monkeypatch.setattr(reports, "evaluate", fake_evaluate)
     output = run("--judges", "2")

@@ -172,6 +172,7 @@ CONFIGS: dict[str, Config] = {
                 decoder="drummer",
                 decoder_hidden=256,
                 decoder_layers=1,
+                performer_hidden=192,
                 context=128,
                 z=128,
                 feel=32,

@@ -16,11 +16,11 @@ from engine.representation.groove import HITS
 class DrummerDecoder(nn.Module):
     """Pattern and performer, each on its part of z. Where all hits are given, only the performer runs."""
 
-    def __init__(self, z: int, feel: int, hidden: int, context: int, *, dropout: float):
+    def __init__(self, z: int, feel: int, hidden: int, performer_hidden: int, context: int, *, dropout: float):
         super().__init__()
         self._parts = [z - feel, feel]
         self.pattern = PatternDecoder(z - feel, hidden, context, dropout=dropout)
-        self.performer = Performer(feel, hidden, context, dropout=dropout)
+        self.performer = Performer(feel, performer_hidden, context, dropout=dropout)
 
     def loss(
         self, z: Tensor, target: Tensor, given: Given, *, hidden_share: float | None = None

@@ -33,8 +33,7 @@ class Noise:
         Near logits give the same answer to the same numbers, which keeps an interpolation smooth. wanted takes from
         all numbers those that are needed.
         """
-        exponential = self._random.standard_exponential(self._rows(batch, shape), dtype=np.float32)
-        return -torch.log(wanted(self._spread(exponential, batch)).clamp(min=1e-30))
+        return -torch.log(-torch.log(wanted(self.uniform(batch, *shape)).clamp(min=1e-30)))
 
     def again(self) -> "Noise":
         """A source that gives the same numbers from here on."""

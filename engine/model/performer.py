@@ -119,7 +119,7 @@ class Performer(nn.Module):
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.context = nn.LSTM(CONTEXT_DEPTH, context, 2, batch_first=True, bidirectional=True, dropout=dropout)
+        self.context = nn.LSTM(CONTEXT_DEPTH, context, batch_first=True, bidirectional=True)
         self.template = Plan(z, POSITIONS, TEMPLATE)
         static = CLASSES + z + TEMPLATE + 2 * context
         self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))

@@ -22,7 +22,8 @@ from engine.representation.groove import DEPTH
 class GrooveShape:
     """The sizes that fix a network. decoder is "groove" (the published one) or "drummer" (pattern, performer).
 
-    feel is how many of the dimensions of z, the last ones, are the feel; the others are the pattern.
+    feel is how many of the dimensions of z, the last ones, are the feel; the others are the pattern. Of a drummer
+    decoder_hidden is the pattern's, performer_hidden the performer's.
     """
 
     encoder_hidden: int
@@ -30,6 +31,7 @@ class GrooveShape:
     decoder_hidden: int
     decoder_layers: int
     z: int
+    performer_hidden: int = 0
     feel: int = 0
     context: int = 0
     hits_control: bool = False
@@ -56,7 +58,12 @@ class Vae(nn.Module):
         else:
             self.encoder = DrummerEncoder(shape.encoder_hidden, shape.z - shape.feel, shape.feel)
             self.decoder = DrummerDecoder(
-                shape.z, shape.feel, shape.decoder_hidden, shape.context, dropout=shape.dropout
+                shape.z,
+                shape.feel,
+                shape.decoder_hidden,
+                shape.performer_hidden,
+                shape.context,
+                dropout=shape.dropout,
             )
 
     def loss(

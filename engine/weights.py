@@ -4,6 +4,7 @@ Importing this module imports no torch: a process that only lists models reads c
 """
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -142,4 +143,5 @@ def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> 
         card = replace(card, sha256=sha256_of(file))
     document = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(card).items()}
     path.with_suffix(".toml").write_text(tomlkit.dumps(document), encoding="utf-8")
+    shutil.copymode(path.with_suffix(".toml"), path)  # safetensors lets no one but the owner read it
     return card

@@ -35,6 +35,10 @@ def test_a_card_survives_the_way_to_its_file_and_back(folder):
     )
 
 
+def test_who_may_read_a_card_may_read_its_weights(folder):
+    assert len({(folder / f"mine.{kind}").stat().st_mode for kind in ("toml", "safetensors")}) == 1
+
+
 def test_a_damaged_file_is_refused_by_its_checksum(folder):
     path = folder / "mine.safetensors"
     content = bytearray(path.read_bytes())

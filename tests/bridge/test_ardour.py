@@ -134,21 +134,22 @@ def test_a_drummer_answers_and_when_the_daw_stops_in_a_bar_it_stops_and_comes_ba
 ) -> None:
     assert client.ask("live", "mode", "answer", "bars", 2).is_done
     notes = drums(12)
+    ends = (18.15, 23.65)  # no note is struck there, .125 beats or more from its eighth: Ardour might not record it
 
     def perform(daw: Ardour) -> None:
         daw.roll()
-        daw.wait_for(18.3)
+        daw.wait_for(ends[0])
         daw.stop()
         performer.wait_until(lambda: not performer.hanging)
         assert not int(client.ask("status").keys["playing"])
         daw.locate(0.0)
         daw.roll()
-        daw.wait_for(23.5)
+        daw.wait_for(ends[1])
         daw.stop()
 
     first, second = in_time(jack, client, performer, tmp_path, {"notes": notes, "tempo_bpm": FIRST_BPM}, perform)
-    for take, beats in ((first, 10.3), (second, 15.5)):
-        answered = in_order([note for note in notes if note.start_beats < beats - 0.5])
+    for take, end in zip((first, second), ends, strict=True):
+        answered = in_order([note for note in notes if note.start_beats < end - WINDOW_BEATS - 0.5])
         assert len(answered) <= len(take)
         assert [note.pitch for note in in_order(take)][: len(answered)] == [note.pitch for note in answered]
         assert len({note.velocity for note in take}) > 8, "it is played, not quantised"

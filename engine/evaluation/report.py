@@ -88,17 +88,19 @@ def evaluate(
             completions.append(completion_of(contender, task_name, short.ask, seed, auc))
     yield replace(nothing, completion=completions)
     for resident, contender in zip(humanizing, ours, strict=True) if judges else ():
-        on_progress(f"{contender.name}: more judges")
-        others: dict[str, Callable[[], Interval | None]] = {
-            "in the style of each window": partial(short.auc_of, partial(in_their_styles, resident)),
-            f"windows of {LONG_BARS} bars": partial(long.auc_of, contender.draw),
-            "judges of 4 times the size": partial(short.auc_of, contender.draw, size=4 * SIZE),
-            "groove, with another window of the performance": partial(
-                short.auc_of, partial(in_the_feel_of_others, resident)
+        for heard, court, play, size in (
+            ("in the style of each window", short, partial(in_their_styles, resident), SIZE),
+            (f"windows of {LONG_BARS} bars", long, contender.draw, SIZE),
+            ("judges of 4 times the size", short, contender.draw, 4 * SIZE),
+            (
+                "groove, with another window of the performance",
+                short,
+                partial(in_the_feel_of_others, resident),
+                SIZE,
             ),
-        }
-        for heard, auc_of in others.items():
-            yield replace(nothing, judges={contender.name: {heard: auc_of()}})
+        ):
+            on_progress(f"{contender.name}: {heard}")
+            yield replace(nothing, judges={contender.name: {heard: court.auc_of(play, size=size)}})
 
 
 class _Court:

@@ -10,6 +10,7 @@ import torch
 
 from engine.clip import Clip, Note
 from engine.generator import Generator
+from engine.model.performer import PAST
 from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Request, Sample, Vary
 from engine.weights import Library, shipped_folder
 
@@ -63,7 +64,7 @@ def measure(runs: int = 100) -> list[Row]:
     generator.warm_up()
     gc.collect()
     gc.freeze()  # as the model process does
-    bandwidth = bytes_per_second()
+    bandwidth = bytes_per_second(generator)
     rows = []
     for name, request in requests():
         times_ms = [generator.run(replace(request, seed=seed)).ms for seed in range(runs)]
@@ -74,9 +75,10 @@ def measure(runs: int = 100) -> list[Row]:
     return rows
 
 
-def bytes_per_second(repeats: int = 2000) -> float:
+def bytes_per_second(generator: Generator, repeats: int = 2000) -> float:
     """How fast this machine streams a matrix of the performer's size through a product with a vector."""
-    matrix, vector = torch.randn(768, 214), torch.randn(214)
+    hidden = generator.resident("drummer").model.decoder.performer.lstm.hidden_size
+    matrix, vector = torch.randn(4 * hidden, PAST + hidden), torch.randn(PAST + hidden)
     seconds = _best(lambda: torch.mv(matrix, vector), repeats)
     return matrix.nbytes / seconds
 

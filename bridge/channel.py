@@ -14,7 +14,7 @@ LARGEST_READ = 1 << 20
 
 
 class Channel:
-    """One end. put and flush never block, unless the socket does; neither does read."""
+    """One end. put, flush and read block where the socket does."""
 
     def __init__(self, end: socket.socket):
         self._socket = end
@@ -24,10 +24,14 @@ class Channel:
         """The socket's, to wait for."""
         return self._socket.fileno()
 
+    def set_blocking(self, blocking: bool) -> None:
+        """Let read and put wait for the other end, or not."""
+        self._socket.setblocking(blocking)
+
     @property
-    def is_sending(self) -> bool:
-        """Whether flush has something left to do."""
-        return bool(self._outgoing)
+    def waiting_bytes(self) -> int:
+        """What the other end has not taken yet: flush has something left to do."""
+        return len(self._outgoing)
 
     def put(self, value: object) -> None:
         """Add a value to what flush sends."""

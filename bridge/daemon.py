@@ -16,13 +16,12 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from bridge.cards import Cards
-from bridge.channel import Channel
+from bridge.child import Children
 from bridge.config import Config
 from bridge.controls_file import ControlsFile
-from bridge.engine_queue import Loaded
+from bridge.engine_queue import Loaded, Report
 from bridge.errors import StartError
 from bridge.log import set_up_log
-from bridge.midi.ports import MidiPorts
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
 from bridge.osc import OscSocket
@@ -43,21 +42,32 @@ LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
 """Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
 
+STUMBLE_SECONDS = 0.01
+"""How long the loop waits at least after a bug, which may be met again and again."""
+
+MIDI_PATIENCE_SECONDS = 1.0
+"""How long the news that the models are there waits for the MIDI ports."""
+
+STOP_SECONDS = 1.2
+
 GENERATOR = "engine.generator:Generator"
 
 
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
-    with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
-        Daemon(config, wire, wires, generator).run(interrupted, on_ready)
+    with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
+        Daemon(config, wire, generator).run(interrupted, on_ready)
 
 
 class Daemon:
     """The service and the musician between their edges: datagrams, MIDI, and the model process."""
 
-    def __init__(self, config: Config, wire: OscSocket, wires: Wires, generator: str):
-        self._wire, self._wires, self._began, self._deaths = wire, wires, time.monotonic(), 0
+    def __init__(self, config: Config, wire: OscSocket, generator: str):
+        self._wire, self._began, self._deaths = wire, time.monotonic(), 0
+        self._stumbled, self._wake, self._is_greeted, self._greet_at = False, math.inf, False, math.inf
+        self._children = Children()
+        self._midi = Wires(config, self._children, self._began)
         self._model = ModelProcess(
             Recipe(
                 models=config.models,
@@ -66,7 +76,8 @@ class Daemon:
                 drum_map=config.drum_map,
                 log_level=config.log_level,
                 generator=generator,
-            )
+            ),
+            self._children,
         )
         about = About(
             version=version_of("vaebridge"),
@@ -78,7 +89,7 @@ class Daemon:
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._musician = Musician(
             Stage(
-                send=wires.send,
+                send=self._midi.send,
                 slots=slots,
                 tempo_bpm=config.tempo,
                 beats_per_bar=config.beats_per_bar,
@@ -90,7 +101,7 @@ class Daemon:
                 on_learned=self._learned,
             )
         )
-        self._service = Service(about, slots, self._musician, wires, self._began)
+        self._service = Service(about, slots, self._musician, self._midi, self._began)
         self._service.playing.begin(config.clock, config.live, config.bars, self._began)
 
     def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
@@ -107,47 +118,83 @@ class Daemon:
     def _step(self, interrupted: socket.socket) -> bool:
         """Do what is due, wait for what comes; whether a signal came."""
         wake = self._do_what_is_due(time.monotonic())
-        channel, midi = self._model.channel, self._wires.midi
-        readers: list[Any] = [self._wire, interrupted, *filter(None, (channel, midi))]
-        writers = [channel] if channel and channel.is_sending else []
+        model, midi = self._model.channel, self._midi.channels
+        channels = [*midi, model] if model else midi
+        readers: list[Any] = [self._wire, interrupted, *channels]
         timeout = None if wake == math.inf else max(0.0, wake - time.monotonic())
-        readable, writable, _ = select.select(readers, writers, [], timeout)
-        if midi is not None and midi in readable:
-            self._hear(midi)
+        readable, writable, _ = select.select(
+            readers, [each for each in channels if each.waiting_bytes], [], timeout
+        )
+        if not set(midi).isdisjoint(readable):
+            self._try(self._hear)
         for each in writable:
             each.flush()
         if self._wire in readable:
-            self._receive()
-        if channel in readable:
-            self._hear_model(channel)
+            self._try(self._receive)
+        if model in readable:
+            self._try(self._hear_model)
         return interrupted in readable
 
     def _do_what_is_due(self, now: float) -> float:
         """Notes first, then timers, the next job, and what is to be sent; when to come back."""
-        self._musician.run_due(now)
-        self._check_ports(now)
-        self._model.start_if_due(now)
+        self._stumbled = False
+        for part in (
+            self._musician.run_due,
+            self._midi.run_due,
+            self._follow_ports,
+            self._children.run_due,
+            self._model.start_if_due,
+            self._end_late_jobs,
+            self._service.run_due,
+            self._submit,
+            self._send,
+            self._greet,
+        ):
+            self._try(part, now)
+        self._wake = now + STUMBLE_SECONDS
+        if not self._stumbled:
+            self._try(self._plan_wake, now)
+        return self._wake
+
+    def _plan_wake(self, now: float) -> None:
+        self._wake = min(
+            self._musician.next_due(),
+            self._service.next_due(now),
+            self._midi.next_due(),
+            self._children.next_due(now),
+            self._model.next_start,
+            self._greet_at,
+        )
+
+    def _try(self, part: Callable[..., None], *arguments: Any) -> None:
+        """Run a part of the loop; what it throws is logged, and the music goes on."""
+        try:
+            part(*arguments)
+        except StartError:
+            raise
+        except Exception:
+            self._stumbled = True
+            logger.exception("a bug in %s; the daemon goes on", part.__qualname__)
+
+    def _hear(self) -> None:
+        """What has come to the MIDI ports, before anything is planned on it."""
+        now = time.monotonic()
+        for heard in self._midi.read(now):
+            self._try(self._musician.hear, *heard, now)
+        self._follow_ports(now)
+
+    def _follow_ports(self, now: float) -> None:
+        """Tell the musician which ports have vanished and returned."""
+        vanished, returned = self._midi.take_changes()
+        if vanished or returned:
+            self._musician.ports_changed(vanished, returned, now)
+        if returned:
+            self._service.playing.ports_are_there(now)
+
+    def _end_late_jobs(self, now: float) -> None:
         if self._service.jobs.running_too_long(now):
             self._model.kill(now)
             self._service.jobs.engine_went_down("the request before took too long, the models start anew", now)
-        self._service.run_due(now)
-        self._submit(now)
-        self._send(now)
-        dues = (self._musician.next_due(), self._service.next_due(now), self._wires.next_check)
-        return min(*dues, self._model.next_start)
-
-    def _hear(self, midi: MidiPorts) -> None:
-        """What has come to the MIDI ports, before anything is planned on it."""
-        now = time.monotonic()
-        for at_seconds, port, message in midi.receive():
-            self._musician.hear(at_seconds, port, message, now)
-
-    def _check_ports(self, now: float) -> None:
-        """Open again what has vanished."""
-        if now >= self._wires.next_check:
-            vanished, returned = self._wires.check(now)
-            if vanished or returned:
-                self._musician.ports_changed(vanished, returned, now)
 
     def _learned(self, target: str, control: Control | None) -> None:
         self._controls_file.write(self._musician.controls.bindings)
@@ -176,28 +223,32 @@ class Daemon:
                 counts.dropped += 1
         counts.dropped, outbox.lost = counts.dropped + outbox.lost, 0
 
-    def _hear_model(self, channel: Channel | None) -> None:
+    def _hear_model(self) -> None:
         for report in self._model.read(time.monotonic()):
-            now = time.monotonic()
-            if report is None:
-                self._model_died(now)
-            elif isinstance(report, CannotStart):
-                self._model_cannot_start(report.text, now)
-            else:
-                self._service.jobs.report(report, now)
-                self._greet()
+            self._try(self._take_report, report, time.monotonic())
+
+    def _take_report(self, report: Report | CannotStart | None, now: float) -> None:
+        if report is None:
+            self._model_died(now)
+        elif isinstance(report, CannotStart):
+            self._model_cannot_start(report.text, now)
+        else:
+            self._deaths = 0
+            self._service.jobs.report(report, now)
             if isinstance(report, Loaded):
                 self._model.keep(report.loaded)
+            if not self._is_greeted:
+                self._is_greeted, self._greet_at = True, now + MIDI_PATIENCE_SECONDS
 
-    def _greet(self) -> None:
-        """Tell once that the models are there."""
-        self._deaths = 0
-        if self._on_ready is None or not self._service.engine.ready:
+    def _greet(self, now: float) -> None:
+        """Tell once that the models are there, and with them the MIDI ports, unless those take their time."""
+        if self._greet_at == math.inf or (now < self._greet_at and not self._midi.is_settled):
             return
         steady_interpreter()
-        on_ready, self._on_ready = self._on_ready, None
-        address = f"{self._wire.host}:{self._wire.port}"
-        on_ready(address, self._service.engine.loaded, time.monotonic() - self._began)
+        on_ready, self._greet_at = self._on_ready, math.inf
+        if on_ready is not None:
+            address = f"{self._wire.host}:{self._wire.port}"
+            on_ready(address, self._service.engine.loaded, now - self._began)
 
     def _model_died(self, now: float) -> None:
         self._deaths += 1
@@ -213,12 +264,15 @@ class Daemon:
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""
         now = time.monotonic()
-        self._musician.panic(now)
-        self._service.shut_down(now)
+        self._try(self._musician.panic, now)
+        self._try(self._service.shut_down, now)
         while len(self._service.outbox):
             self._send(now)
             now += 1.0  # nothing is paced any more
-        self._model.stop()
+        leaving = time.monotonic()
+        self._model.stop(leaving)
+        self._midi.close(leaving)
+        self._children.end_all(STOP_SECONDS)
         logger.info(
             "stopped after %d requests, %d failed", self._service.counts.requests, self._service.counts.failed
         )

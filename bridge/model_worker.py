@@ -8,10 +8,7 @@ The only module of the bridge that brings torch in, and it does so when it runs.
 import gc
 import importlib
 import logging
-import pickle
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.channel import Channel
+from bridge.child import inherited
 from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report
 from bridge.log import set_up_log
 from bridge.realtime import go_after_others, go_before_others, steady_interpreter
@@ -49,14 +47,12 @@ class CannotStart:
 
 
 def main() -> None:
-    """Read the recipe and the socket from stdin, and work."""
+    """Read what to be, and work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
-    recipe: Recipe = pickle.load(sys.stdin.buffer)
+    recipe, channel = inherited()
     set_up_log(recipe.log_level)
     go_before_others()
-    end = _inherited_socket()
-    end.setblocking(True)
-    work(recipe, Channel(end))
+    work(recipe, channel)
 
 
 def work(recipe: Recipe, channel: Channel) -> None:
@@ -136,13 +132,6 @@ def answer(generator: Any, job: Job) -> Report:
     except Exception as error:  # the outermost: a bug in one request must not end the others
         logger.exception("a job failed")
         return Refused(job.number, "internal", f"{type(error).__name__}: {error}")
-
-
-def _inherited_socket() -> socket.socket:
-    """The end that the daemon gave us: a number on the command line, on Windows its description on stdin."""
-    if sys.platform == "win32":
-        return socket.fromshare(pickle.load(sys.stdin.buffer))
-    return socket.socket(fileno=int(sys.argv[1]))
 
 
 if __name__ == "__main__":

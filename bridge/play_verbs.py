@@ -46,6 +46,7 @@ class PlayVerbs:
     def __init__(self, musician: Musician, ledger: Ledger, outbox: Outbox, ports: Ports):
         self._musician, self._ledger, self._ports = musician, ledger, ports
         self._learning: list[tuple[str, Ticket]] = []
+        self._begins: LiveSettings | None = None
         self._clocks: dict[str, Clock] = {"internal": musician.clock, "midi": musician.midi_clock}
         self.subscriptions = Subscriptions(outbox, musician.place, musician.next_beat_at, self.state)
 
@@ -96,16 +97,22 @@ class PlayVerbs:
 
     def begin(self, source: str, mode: str, bars: int | None, now: float) -> None:
         """The clock and the live mode to begin with; ClockError or RequestError if that cannot be."""
-        if source != "internal" and not (source == "midi" and self._ports.why_none):
+        if source == "midi":
+            self._musician.use_clock(self._clocks[source], now)
+        elif source != "internal":
             self.use_clock(source, now)
         if mode != "off":
             values = {"mode": mode} | ({} if bars is None else {"bars": bars})
-            settings = live_settings(values, has_live_clip=False)
-            if empty := self._musician.live.empty_slots(settings):
+            self._musician.live.settings = self._begins = live_settings(values, has_live_clip=False)
+            if empty := self._musician.live.empty_slots(self._begins):
                 logger.warning("live %s begins when %s hold clips and it is started", mode, " and ".join(empty))
-                self._musician.live.settings = settings
-            elif not self._ports.why_none:
-                self._musician.start_live(settings, now)
+                self._begins = None
+
+    def ports_are_there(self, now: float) -> None:
+        """Start the live mode that was to begin, once there is something to play on."""
+        if self._begins is not None and not self._musician.live.running:
+            self._musician.start_live(self._begins, now)
+        self._begins = None
 
     def run_due(self, now: float) -> None:
         """Tell whoever wants to know, and end lessons that nobody takes."""

@@ -21,23 +21,25 @@ PATIENCE = 5
 SWITCH_SECONDS = 0.0005
 
 
-def ask_for_realtime() -> bool:
-    """Whether the calling thread goes before all ordinary ones from now on.
+def ask_for_realtime(*, tell: bool = True) -> bool:
+    """Whether the calling thread goes before all ordinary ones from now on; tell: whether to log that.
 
     Not so the threads and processes that it starts: a model that computes for seconds would stop everything else.
     """
     if sys.platform != "linux":
         return False
+    level = logging.INFO if tell else logging.DEBUG
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     except OSError as error:
-        logger.info(
+        logger.log(
+            level,
             "no real-time priority (%s): notes may be late while the machine is busy; to permit it, put "
             "'@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio, log in again",
             error.strerror,
         )
         return False
-    logger.info("real-time priority %d", PRIORITY)
+    logger.log(level, "real-time priority %d", PRIORITY)
     return True
 
 

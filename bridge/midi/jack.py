@@ -1,4 +1,4 @@
-"""The JACK server, asked directly: whether it runs, and whether what was sent has been taken. Knows no MIDI.
+"""The JACK server, asked directly: whether it has died, and whether what was sent has been taken. Knows no MIDI.
 
 RtMidi does not tell when its server has gone, and waits for ever in a send once 16 KiB lie in its buffer.
 """
@@ -7,7 +7,6 @@ import ctypes
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,22 +23,16 @@ RTMIDI_BUFFER_BYTES = 16_383
 RTMIDI_HEADER_BYTES = 4
 """RtMidi's buffer holds each message behind its length."""
 
-PATIENCE_SECONDS = 0.5
-"""After which a server whose clock stands still is taken to hang."""
-
 
 class JackServer:
-    """A client without ports. It must be closed, like all others, before a server that died is opened again.
-
-    gone says whether the server has died; on_gone is called then, from a thread of this object's own.
-    """
+    """A client without ports; on_gone is called when the server dies, from a thread of this object's own."""
 
     def __init__(self, name: str, on_gone: Callable[[], None]):
         self._library = find_library()
         self._client = self._library.jack_client_open(name.encode(), NO_START_SERVER, None)
         if not self._client:
             raise PortError("no JACK server runs")
-        self.gone, self._closed, self._on_gone = False, False, on_gone
+        self._closed, self._on_gone = False, on_gone
         # No Python in JACK's threads: jack_client_close cancels them, and one that is cancelled while it waits for
         # Python's lock leaves the lock taken for ever. So all that JACK does when its server dies is close a pipe.
         self._ear, self._mouth = os.pipe()
@@ -56,15 +49,6 @@ class JackServer:
         """What the server does at a time."""
         return int(self._library.jack_get_buffer_size(self._client))
 
-    def runs(self) -> bool:
-        """Whether the server's clock moves; waits for that if need be, but not long."""
-        before, deadline = self.frames(), time.monotonic() + PATIENCE_SECONDS
-        while self.frames() == before:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.001)
-        return True
-
     def close(self) -> None:
         """Leave the server, also if it has gone."""
         self._library.jack_client_close(self._client)
@@ -77,7 +61,6 @@ class JackServer:
     def _wait(self) -> None:
         os.read(self._ear, 1)
         if not self._closed:
-            self.gone = True
             self._on_gone()
 
 

@@ -1,17 +1,17 @@
 """The machine's MIDI system: which there is, and what ports others have there."""
 
-import ctypes
+import contextlib
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import PortError
 from bridge.midi.jack import JackServer
 from bridge.midi.listener import MAX_WAITING
+from bridge.midi.orders import Listing
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ APIS = ("auto", *API_CONSTANTS)
 
 ONLY_API = {"darwin": "core", "win32": "windows"}
 """What auto means where there is no choice."""
+
+ATTEMPTS = 5
 
 ALSA_SEQUENCER = "/dev/snd/seq"
 
@@ -54,17 +56,6 @@ class MidiSystem:
         if api == "alsa" and not os.access(ALSA_SEQUENCER, os.R_OK | os.W_OK):
             raise PortError(NO_ALSA)  # asked first: ALSA would complain on stderr
         self.server = _open_jack(on_gone) if api == "jack" else None
-        try:
-            self._for_sources, self._for_destinations = self.new_input("vaebridge"), self.new_output("vaebridge")
-        except self.rtmidi.RtMidiError as error:
-            if self.server:
-                self.server.close()
-            raise PortError(f"{api} offers no MIDI ports ({error}); OSC works without") from error
-
-    @property
-    def gone(self) -> bool:
-        """Whether the system has died: all that was opened on it must be closed."""
-        return self.server is not None and self.server.gone
 
     def new_input(self, client: str) -> Any:
         """An rtmidi.MidiIn without a port."""
@@ -74,45 +65,51 @@ class MidiSystem:
         """An rtmidi.MidiOut without a port."""
         return self.rtmidi.MidiOut(self._code, client)
 
-    def sources(self) -> list[str]:
-        """The ports that can be listened to, in the order of their numbers."""
-        return [name or "" for name in self._for_sources.get_ports()]
-
-    def destinations(self) -> list[str]:
-        """The ports that can be played to, in the order of their numbers."""
-        return [name or "" for name in self._for_destinations.get_ports()]
-
-    def answers(self) -> bool:
-        """Whether anything can be closed. A server that is dead is no obstacle; one that hangs is."""
-        return self.server is None or self.server.gone or self.server.runs()
-
-    def abandon(self, handles: list[Any]) -> None:
-        """Leave everything open, because closing would hang: not even Python's end may do it."""
-        for handle in (*handles, self._for_sources, self._for_destinations):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
-
     def close(self) -> None:
         """Leave the system, when everything else on it is closed."""
-        self._for_sources.delete()
-        self._for_destinations.delete()
         if self.server:
             self.server.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The ports of all programs: sources can be listened to, destinations can be played to."""
+class Names:
+    """The ports that all programs have; RtMidiError where they change faster than they can be read."""
 
-    api: str
-    sources: tuple[str, ...]
-    destinations: tuple[str, ...]
+    def __init__(self, system: MidiSystem):
+        self._error = system.rtmidi.RtMidiError
+        try:
+            self._inputs, self._outputs = system.new_input("vaebridge"), system.new_output("vaebridge")
+        except self._error as error:
+            raise PortError(f"{system.api} offers no MIDI ports ({error}); OSC works without") from error
+
+    def sources(self) -> list[str]:
+        """The ports that can be listened to, in the order of their numbers."""
+        return self._read(self._inputs)
+
+    def destinations(self) -> list[str]:
+        """The ports that can be played to, in the order of their numbers."""
+        return self._read(self._outputs)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._inputs.delete()
+        self._outputs.delete()
+
+    def _read(self, lister: Any) -> list[str]:
+        """The names; RtMidi counts, then asks for each, so a port that goes in between makes it begin again."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(self._error):
+                return [name or "" for name in lister.get_ports()]
+        return [name or "" for name in lister.get_ports()]
 
 
 def list_ports(api: str = "auto", load: Load = importlib.import_module) -> Listing:
     """Everybody's ports at this moment; PortError if there is no MIDI system."""
     system = open_system(api, lambda: None, load)
     try:
-        return Listing(system.api, tuple(system.sources()), tuple(system.destinations()))
+        with contextlib.closing(Names(system)) as names:
+            return Listing(system.api, tuple(names.sources()), tuple(names.destinations()))
+    except system.rtmidi.RtMidiError as error:
+        raise PortError(f"the MIDI ports change faster than they can be read ({error})") from error
     finally:
         system.close()
 

@@ -39,10 +39,14 @@ class Daemon:
 
     @property
     def model_pid(self) -> int:
-        """The process that holds the models: the child that is no resource tracker."""
+        """The process that holds the models."""
+        return self.pid_of("bridge.model_worker")
+
+    def pid_of(self, module: str, number: int = 0) -> int:
+        """The daemon's child that runs a module, or which of several."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-        return next(pid for pid, line in lines.items() if b"resource_tracker" not in line)
+        return [pid for pid, line in sorted(lines.items()) if module.encode() in line.split(b"\0")][number]
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -26,13 +26,13 @@ def test_values_arrive_in_order(ends: tuple[Channel, Channel]) -> None:
 
 def test_a_value_that_is_larger_than_the_socket_never_blocks(ends: tuple[Channel, Channel]) -> None:
     ends[0].put(bytes(5_000_000))
-    assert ends[0].is_sending
+    assert ends[0].waiting_bytes
     values: list[bytes] = []
     while not values:
         values = ends[1].read()
         ends[0].flush()
     assert len(values[0]) == 5_000_000
-    assert not ends[0].is_sending
+    assert not ends[0].waiting_bytes
 
 
 def test_an_end_that_is_gone_is_told_by_read(ends: tuple[Channel, Channel]) -> None:

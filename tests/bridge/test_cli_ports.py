@@ -1,11 +1,10 @@
-import contextlib
-
 import pytest
 
 from bridge.cli_ports import ports
 from bridge.errors import PortError
-from bridge.midi.ports import MidiPorts, Ports
+from bridge.midi.ports import Ports
 from tests.bridge.jack import Jack
+from tests.bridge.midi.ports import Turned
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +14,7 @@ def _jack_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.jack
 def test_the_ports_are_listed_and_our_own_are_marked(jack: Jack, capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.closing(MidiPorts(Ports(outputs=("another's",), api="jack"), 0)):
+    with Turned(Ports(outputs=("another's",), api="jack")).until_settled():
         ports()
     assert capsys.readouterr().out.splitlines() == [
         "listen to  another's:out",

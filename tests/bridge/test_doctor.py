@@ -1,4 +1,3 @@
-import contextlib
 import socket
 from pathlib import Path
 
@@ -6,10 +5,10 @@ import pytest
 
 from bridge import doctor
 from bridge.config import Config
-from bridge.midi.ports import MidiPorts, Ports
 from engine.requests import VERBS
 from engine.weights import Card, write_weights
 from tests.bridge.jack import Jack
+from tests.bridge.midi.ports import Turned
 
 
 def config(folder: Path, **settings: object) -> Config:
@@ -93,7 +92,7 @@ def test_without_a_jack_server_the_doctor_says_so(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.jack
 def test_the_ports_of_a_daemon_are_listed(jack: Jack) -> None:
-    with contextlib.closing(MidiPorts(Ports(api="jack"), 0)):
+    with Turned().until_settled():
         finding = doctor.find_midi("jack")
     assert finding.state == "ok"
     assert finding.text == "jack; to listen to: vaebridge out:out; to play to: vaebridge in:in"

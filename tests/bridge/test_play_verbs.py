@@ -250,8 +250,19 @@ def test_a_mode_to_begin_with_whose_slots_are_empty_waits_for_them_and_a_start(
     assert studio.musician.live.running
 
 
-def test_a_mode_to_begin_with_begins() -> None:
+def test_a_mode_to_begin_with_begins_once_the_ports_are_there() -> None:
     studio = Studio()
     studio.service.playing.begin("internal", "answer", 4, studio.now)
+    assert not studio.musician.live.running
+    studio.service.playing.ports_are_there(studio.now)
     assert studio.musician.live.running
     assert studio.musician.clock.playing
+
+
+def test_a_mode_that_was_stopped_does_not_begin_again_when_ports_return() -> None:
+    studio = Studio()
+    studio.service.playing.begin("internal", "answer", 4, studio.now)
+    studio.service.playing.ports_are_there(studio.now)
+    studio.musician.stop(at="now", now=studio.now)
+    studio.service.playing.ports_are_there(studio.now)
+    assert not studio.musician.live.running

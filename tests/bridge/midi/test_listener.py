@@ -1,11 +1,8 @@
-import contextlib
 import random
-import select
-import time
 
 import pytest
 
-from bridge.midi.listener import Arrivals, Heard, Listener
+from bridge.midi.listener import Arrivals, Listener
 
 
 def test_the_first_message_came_when_it_was_seen() -> None:
@@ -54,76 +51,24 @@ def test_a_clock_that_is_a_little_faster_or_slower_than_ours_is_followed(drift: 
 
 
 class FakeInput:
-    """An rtmidi.MidiIn that hears note after note, as many as have been let through for all."""
+    """An rtmidi.MidiIn that has heard these messages, each so long after the one before."""
 
-    let_through = 0
-
-    def __init__(self, *intervals: float):
-        self.intervals = intervals
-        self.heard = 0
+    def __init__(self, *events: tuple[list[int], float]):
+        self.events = list(events)
 
     def ignore_types(self, **_: bool) -> None:
         """Nothing is ignored here."""
 
     def get_message(self) -> tuple[list[int], float] | None:
-        if self.heard >= min(FakeInput.let_through, len(self.intervals)):
-            return None
-        self.heard += 1
-        return [0x90, 36, 100], self.intervals[self.heard - 1]
+        return self.events.pop(0) if self.events else None
 
 
-def take(listener: Listener, count: int) -> list[Heard]:
-    taken: list[Heard] = []
-    while len(taken) < count:
-        assert select.select([listener], [], [], 20)[0], taken
-        taken += listener.take(256)
-    return taken
+def test_all_that_lies_in_the_queue_is_taken_at_one_look() -> None:
+    listener = Listener(FakeInput(([0x90, 36, 100], 0.0), ([0x80, 36, 0], 0.25)))
+    assert [message for _, message in listener.look()] == [b"\x90\x24\x64", b"\x80\x24\x00"]
+    assert list(listener.look()) == []
 
 
-def test_what_several_inputs_heard_between_two_looks_comes_in_the_order_of_arrival(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with contextlib.closing(Listener()) as listener:
-        listener.listen("late", FakeInput(0.0, 99.0))  # it came just before it was seen
-        listener.listen("early", FakeInput(0.0, 0.0))  # it came just after the look before
-        monkeypatch.setattr(FakeInput, "let_through", 1)
-        take(listener, 2)
-        monkeypatch.setattr(FakeInput, "let_through", 2)
-        assert [port for _, port, _ in take(listener, 2)] == ["early", "late"]
-
-
-def test_an_input_that_was_left_is_looked_into_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = FakeInput(0.0)
-    with contextlib.closing(Listener()) as listener:
-        listener.listen("left", left)
-        listener.listen("kept", FakeInput(0.0))
-        listener.leave(left)
-        monkeypatch.setattr(FakeInput, "let_through", 1)
-        assert [port for _, port, _ in take(listener, 1)] == ["kept"]
-    assert left.heard == 0
-
-
-def test_what_comes_while_the_wake_up_ends_wakes_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with contextlib.closing(Listener()) as listener:
-        monkeypatch.setattr(FakeInput, "let_through", 3)
-        one = FakeInput(0.0, 0.0, 0.0)
-        listener.listen("one", one)
-        take(listener, 3)
-
-        class Late:
-            """The moment between the last byte of the wake-up and its end."""
-
-            def recv(self, size: int) -> bytes:
-                wake.recv(size)
-                listener.listen("late", FakeInput(0.0, 0.0, 0.0))
-                deadline = time.monotonic() + 20
-                while len(listener._heard) < 3 and time.monotonic() < deadline:
-                    time.sleep(0.001)
-                return b""
-
-        listener.wake_up()
-        wake = listener._wake
-        monkeypatch.setattr(listener, "_wake", Late())
-        assert len(listener.take(2)) == 2
-        monkeypatch.setattr(listener, "_wake", wake)
-        assert select.select([listener], [], [], 0)[0]
+def test_sysex_and_active_sensing_are_left_out() -> None:
+    listener = Listener(FakeInput(([0xF0, 1, 0xF7], 0.0), ([0xFE], 0.0), ([0xF8], 0.0)))
+    assert [message for _, message in listener.look()] == [b"\xf8"]

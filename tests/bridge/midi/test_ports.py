@@ -1,24 +1,27 @@
+"""The MIDI ports in front of a real JACK server, each in its process."""
+
 import contextlib
-import select
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.errors import PortError
-from bridge.midi import listener, system
-from bridge.midi.ports import MidiPorts, Ports
+from bridge.midi import system
+from bridge.midi.ports import Ports
 from bridge.midi.system import list_ports
-from tests.bridge.jack import PERIOD_SECONDS, Jack
+from tests.bridge.jack import Jack
+from tests.bridge.midi.ports import Turned
 
-PATIENCE_SECONDS = 20
 START, STOP, TICK = b"\xfa", b"\xfc", b"\xf8"
 NOTE = b"\x99\x24\x64"
-JACK = Ports(api="jack")
+BOTH = ["vaebridge in", "vaebridge out"]
 Needs = Callable[[str, str], None]
 
 
@@ -27,34 +30,12 @@ def messages(count: int) -> list[bytes]:
     return [bytes((0x90 + number // 16384, number // 128 % 128, number % 128)) for number in range(count)]
 
 
-def hear_until(ports: MidiPorts, enough: Callable[[list[bytes]], bool]) -> list[bytes]:
-    """What is heard until it is enough, or patience ends."""
-    heard: list[bytes] = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not enough(heard) and time.monotonic() < deadline:
-        select.select([ports], [], [], deadline - time.monotonic())
-        heard += [message for _, _, message in ports.receive()]
-    return heard
-
-
-def hear(ports: MidiPorts, count: int) -> list[bytes]:
-    return hear_until(ports, lambda heard: len(heard) >= count)
-
-
-def check_until(ports: MidiPorts, changed: Callable[[tuple[list[str], list[str]]], bool]) -> None:
-    """Check until it tells a change, as the loop does, or fail."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not changed(told := ports.check(time.monotonic())):
-        assert time.monotonic() < deadline, told
-        time.sleep(0.01)
-
-
 @pytest.fixture
-def echo(jack: Jack) -> Iterator[MidiPorts]:
+def echo(jack: Jack) -> Iterator[Turned]:
     """Ports of which the output is connected to the input."""
-    with contextlib.closing(MidiPorts(JACK, 0)) as ports:
+    with Turned().until_settled() as turned:
         jack.connect("vaebridge out:out", "vaebridge in:in")
-        yield ports
+        yield turned
 
 
 class Machine:
@@ -65,11 +46,14 @@ class Machine:
 
         self.out: Any = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, "drum machine")
         self.out.open_virtual_port("played")
-        self.heard: list[bytes] = []
         self.ear: Any = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "sound module")
-        self.ear.set_callback(lambda event, _: self.heard.append(bytes(event[0])))
         self.ear.ignore_types(sysex=False, timing=False, active_sense=False)
         self.ear.open_virtual_port("heard")
+
+    def hears(self, message: bytes) -> bool:
+        """Whether the next message that has come is this one."""
+        event = self.ear.get_message()
+        return event is not None and bytes(event[0]) == message
 
     def switch_off(self) -> None:
         for port in (self.out, self.ear):
@@ -86,242 +70,289 @@ def machine(jack: Jack) -> Iterator[Machine]:
 
 @pytest.mark.jack
 def test_others_see_ports_that_read_well(jack: Jack) -> None:
-    with contextlib.closing(MidiPorts(JACK, 0)) as ports:
-        assert sorted(ports.open_names) == sorted(jack.ports()) == ["vaebridge in:in", "vaebridge out:out"]
+    with Turned().until_settled() as turned:
+        assert sorted(turned.ports.names) == sorted(jack.ports()) == ["vaebridge in:in", "vaebridge out:out"]
+        assert (turned.returned, turned.ports.why_none) == (BOTH, "")
 
 
 @pytest.mark.jack
-def test_bursts_of_a_thousand_messages_come_back_whole_and_in_order(echo: MidiPorts) -> None:
-    for _ in range(5):
-        for message in messages(1000):
-            echo.send(message)
-        assert hear(echo, 1000) == messages(1000)
-    assert (echo.unsent, echo.lost) == (0, 0)
+def test_nothing_is_known_until_the_system_has_answered(jack: Jack) -> None:
+    with Turned() as turned:
+        assert "not answered yet" in turned.ports.why_none
+        assert not turned.ports.is_settled
+        turned.until_settled()
 
 
 @pytest.mark.jack
-def test_whatever_is_sent_at_once_is_heard_in_order_or_counted(echo: MidiPorts) -> None:
-    for message in messages(30_000):
-        echo.send(message)
-    heard = hear(echo, 30_000 - echo.unsent)
-    assert len(heard) == 30_000 - echo.unsent
-    assert heard == sorted(heard)
+def test_bursts_of_a_thousand_messages_come_back_whole_and_in_order(echo: Turned) -> None:
+    for count in range(1, 6):
+        echo.send(*messages(1000))
+        echo.until(lambda count=count: len(echo.heard) >= 1000 * count)
+    assert echo.messages == messages(1000) * 5
+    assert (echo.ports.unsent, echo.ports.lost) == (0, 0)
 
 
 @pytest.mark.jack
-def test_a_flood_of_20000_messages_in_a_second_is_heard_or_counted(echo: MidiPorts) -> None:
-    sent, heard = messages(20_000), []
-    due = time.monotonic()
+def test_whatever_is_sent_at_once_is_heard_in_order_or_counted(echo: Turned) -> None:
+    echo.send(*messages(30_000))
+    echo.until(lambda: len(echo.heard) + echo.ports.unsent >= 30_000)
+    assert len(echo.heard) + echo.ports.unsent == 30_000
+    assert echo.messages == sorted(echo.messages)
+
+
+@pytest.mark.jack
+def test_a_flood_of_20000_messages_in_a_second_is_heard_or_counted(echo: Turned) -> None:
+    sent, due = messages(20_000), time.monotonic()
     for first in range(0, len(sent), 200):
-        for message in sent[first : first + 200]:
-            echo.send(message)
+        echo.send(*sent[first : first + 200])
         due += 0.01
         while (wait := due - time.monotonic()) > 0:
-            select.select([echo], [], [], wait)
-            heard += [message for _, _, message in echo.receive(10_000)]
-    heard += hear(echo, len(sent) - echo.unsent - echo.lost - len(heard))
-    assert len(heard) + echo.unsent + echo.lost == len(sent)
-    assert heard == sorted(heard)
+            echo.turn(wait)
+    echo.until(lambda: len(echo.heard) + echo.ports.unsent + echo.ports.lost >= len(sent))
+    assert len(echo.heard) + echo.ports.unsent + echo.ports.lost == len(sent)
+    assert echo.messages == sorted(echo.messages)
 
 
 @pytest.mark.jack
-def test_arrivals_tell_their_moment_and_their_port(echo: MidiPorts) -> None:
+def test_arrivals_tell_their_moment_and_their_port(echo: Turned) -> None:
     before = time.monotonic()
     echo.send(NOTE)
-    assert select.select([echo], [], [], PATIENCE_SECONDS)[0]
-    ((moment, port, message),) = echo.receive()
+    echo.until(lambda: bool(echo.heard))
+    ((moment, port, message),) = echo.heard
     assert (port, message) == ("vaebridge in", NOTE)
     assert before < moment < time.monotonic()
 
 
 @pytest.mark.jack
-def test_the_wake_up_lasts_until_all_is_taken(echo: MidiPorts) -> None:
-    for _ in range(3):
-        echo.send(NOTE)
-    heard = []
-    while len(heard) < 3:
-        assert select.select([echo], [], [], PATIENCE_SECONDS)[0]
-        heard += echo.receive(limit=1)  # nothing, where a poke was still on its way
-    assert echo.receive() == []
-    assert not select.select([echo], [], [], 0)[0]
+def test_clock_is_heard_sysex_and_active_sensing_are_not(echo: Turned) -> None:
+    echo.send(START, b"\xf0\x7e\x7f\x06\x01\xf7", b"\xfe", TICK, b"\xf2\x10\x00", STOP)
+    echo.until(lambda: STOP in echo.messages)
+    assert echo.messages == [START, TICK, b"\xf2\x10\x00", STOP]
 
 
 @pytest.mark.jack
-def test_clock_is_heard_sysex_and_active_sensing_are_not(echo: MidiPorts) -> None:
-    for message in (START, b"\xf0\x7e\x7f\x06\x01\xf7", b"\xfe", TICK, b"\xf2\x10\x00", STOP):
-        echo.send(message)
-    assert hear_until(echo, lambda heard: STOP in heard) == [START, TICK, b"\xf2\x10\x00", STOP]
-
-
-@pytest.mark.jack
-def test_what_is_no_message_is_counted_and_not_sent(echo: MidiPorts) -> None:
-    for nothing in (b"", b"\x90\x24\x64\x00"):
-        echo.send(nothing)
-    echo.send(NOTE)
-    assert hear(echo, 1) == [NOTE]
-    assert echo.unsent == 2
+def test_what_is_no_message_is_counted_and_not_sent(echo: Turned) -> None:
+    echo.send(b"", b"\x90\x24\x64\x00", NOTE)
+    echo.until(lambda: bool(echo.heard) and echo.ports.unsent == 2)
+    assert echo.messages == [NOTE]
 
 
 @pytest.mark.jack
 def test_the_clock_of_another_program_is_followed_from_start_to_stop(jack: Jack, needs: Needs) -> None:
     needs("jack_midi_clock", "jack-midi-clock")
-    with contextlib.closing(MidiPorts(JACK, 0)) as ports:
+    with Turned().until_settled() as turned:
         jack.run("jack_midi_clock", "-b", "123.5")
         jack.wait_for("jack_midi_clock:mclk_out")
         jack.connect("jack_midi_clock:mclk_out", "vaebridge in:in")
         jack.transport("play")
-        heard = hear_until(ports, lambda heard: heard.count(TICK) >= 48)
+        turned.until(lambda: turned.messages.count(TICK) >= 48)
         jack.transport("stop")
-        heard += hear_until(ports, lambda heard: STOP in heard)
-    assert heard[0] == START
-    assert heard[-1] == STOP
-    assert set(heard[1:-1]) == {TICK}
+        turned.until(lambda: STOP in turned.messages)
+    assert turned.messages[0] == START
+    assert turned.messages[-1] == STOP
+    assert set(turned.messages[1:-1]) == {TICK}
 
 
 @pytest.mark.jack
 def test_a_machine_that_is_there_is_heard_and_played(machine: Machine) -> None:
-    wanted = Ports((), (), ("Drum Machine",), ("sound module:heard",), "jack")
-    with contextlib.closing(MidiPorts(wanted, 0)) as ports:
-        assert ports.open_names == ("drum machine:played", "sound module:heard")
+    with Turned(Ports((), (), ("Drum Machine",), ("sound module:heard",), "jack")).until_settled() as turned:
+        assert turned.ports.names == ("drum machine:played", "sound module:heard")
         machine.out.send_message(NOTE)
-        assert hear(ports, 1) == [NOTE]
-        ports.send(NOTE)
-        wait_until(lambda: machine.heard == [NOTE])
+        turned.until(lambda: turned.messages == [NOTE])
+        turned.send(NOTE)
+        turned.until(lambda: machine.hears(NOTE))
 
 
 @pytest.mark.jack
 def test_a_machine_that_went_and_returned_is_opened_again(jack: Jack) -> None:
     machine = Machine()
-    with contextlib.closing(MidiPorts(Ports((), (), ("drum",), ("module",), "jack"), 0)) as ports:
+    with Turned(Ports((), (), ("drum",), ("module",), "jack")).until_settled() as turned:
         machine.switch_off()
-        check_until(ports, lambda told: told == (["drum", "module"], []))
-        assert ports.open_names == ()
+        turned.until(lambda: turned.vanished == ["drum", "module"])
+        assert turned.ports.names == ()
         machine = Machine()
-        check_until(ports, lambda told: told == ([], ["drum", "module"]))
-        machine.out.send_message(NOTE)
-        assert hear(ports, 1) == [NOTE]
+        turned.until(lambda: turned.returned == ["drum", "module"] * 2)
+        turned.until(lambda: machine.out.send_message(NOTE) or bool(turned.heard))  # JACK takes its time to connect
         machine.switch_off()
 
 
 @pytest.mark.jack
 def test_a_machine_that_comes_late_is_opened_then(jack: Jack) -> None:
-    with contextlib.closing(MidiPorts(Ports((), (), ("drum",), (), "jack"), 0)) as ports:
-        assert ports.check(1) == ([], [])
+    with Turned(Ports((), (), ("drum",), (), "jack")).until_settled() as turned:
+        assert turned.returned == []
         machine = Machine()
-        check_until(ports, lambda told: told == ([], ["drum"]))
+        turned.until(lambda: turned.returned == ["drum"])
         machine.switch_off()
 
 
 @pytest.mark.jack
 def test_our_own_ports_are_nobody_elses(jack: Jack) -> None:
-    wanted = Ports(listen_to=("vaebridge",), play_to=("vaebridge",), api="jack")
-    with contextlib.closing(MidiPorts(wanted, 0)) as ports:
-        assert ports.open_names == ("vaebridge in:in", "vaebridge out:out")
+    with Turned(Ports(listen_to=("vaebridge",), play_to=("vaebridge",), api="jack")).until_settled() as turned:
+        turned.until(lambda: len(turned.ports.names) == 2)
+        seconds = time.monotonic() + 2.5  # the ports are listed twice more
+        turned.until(lambda: time.monotonic() > seconds)
+        assert turned.ports.names == ("vaebridge in:in", "vaebridge out:out")
 
 
 @pytest.mark.jack
-def test_a_second_daemon_tells_the_names_that_it_got(echo: MidiPorts, caplog: pytest.LogCaptureFixture) -> None:
-    with contextlib.closing(MidiPorts(JACK, 0)) as second:
-        assert second.open_names == ("vaebridge in-01:in", "vaebridge out-01:out")
+def test_a_second_daemon_tells_the_names_that_it_got(echo: Turned, caplog: pytest.LogCaptureFixture) -> None:
+    with Turned().until_settled() as second:
+        assert second.ports.names == ("vaebridge in-01:in", "vaebridge out-01:out")
     assert "another program has a port called vaebridge in; ours is vaebridge in-01:in" in caplog.messages
 
 
 @pytest.mark.jack
-def test_on_a_server_that_died_send_returns_and_counts(jack: Jack, echo: MidiPorts) -> None:
-    jack.kill()
-    for message in messages(10_000):
-        echo.send(message)
-    assert echo.unsent > 5_000
+def test_ports_that_come_and_go_while_they_are_listed_end_nothing(echo: Turned) -> None:
+    import rtmidi
+
+    for number in range(150):
+        other: Any = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, f"comes and goes {number}")
+        other.open_virtual_port("p")
+        list_ports("jack")
+        echo.turn(0)
+        other.delete()
+    echo.send(NOTE)
+    echo.until(lambda: echo.messages == [NOTE])
+    assert (echo.vanished, echo.returned) == ([], BOTH)
+
+
+# A server or a client that dies or hangs
 
 
 @pytest.mark.jack
-def test_the_death_of_the_server_wakes_the_loop_and_is_told_once(jack: Jack, echo: MidiPorts) -> None:
+def test_the_death_of_the_server_is_told_once(jack: Jack, echo: Turned) -> None:
     jack.kill()
-    assert select.select([echo], [], [], PATIENCE_SECONDS)[0]
-    wait_until(lambda: echo.next_check < 0)
-    assert echo.check(0) == (["vaebridge in", "vaebridge out"], [])
-    assert echo.check(1) == ([], [])
-    assert echo.open_names == ()
+    echo.until(lambda: sorted(echo.vanished) == BOTH and bool(echo.ports.why_none))
     echo.send(NOTE)  # nobody is there
+    echo.until(lambda: "no JACK server runs" in echo.ports.why_none)
+    assert (sorted(echo.vanished), echo.ports.names) == (BOTH, ())
 
 
 @pytest.mark.jack
-def test_when_the_server_is_back_so_are_the_ports(jack: Jack, echo: MidiPorts) -> None:
-    for _ in range(3):
+def test_when_the_server_is_back_so_are_the_ports(jack: Jack, echo: Turned) -> None:
+    for times in (2, 3):
         jack.kill()
-        check_until(echo, lambda told: told == (["vaebridge in", "vaebridge out"], []))
+        echo.until(lambda: echo.ports.names == ())
         jack.start()
-        check_until(echo, lambda told: told == ([], ["vaebridge in", "vaebridge out"]))
+        echo.until(lambda times=times: sorted(echo.returned) == sorted(BOTH * times))
         jack.connect("vaebridge out:out", "vaebridge in:in")
         echo.send(NOTE)
-        assert hear(echo, 1) == [NOTE]
+        echo.until(lambda times=times: echo.messages == [NOTE] * (times - 1))
 
 
 @pytest.mark.jack
-def test_a_server_that_died_and_came_back_between_two_checks_is_found_out(jack: Jack, echo: MidiPorts) -> None:
+def test_a_server_that_died_and_came_back_between_two_checks_is_found_out(jack: Jack, echo: Turned) -> None:
     jack.kill()
     jack.start()
-    names = ["vaebridge in", "vaebridge out"]
-    check_until(echo, lambda told: told == (names, names))
+    echo.until(lambda: sorted(echo.vanished) == BOTH and sorted(echo.returned) == sorted(BOTH * 2))
     assert sorted(jack.ports()) == ["vaebridge in:in", "vaebridge out:out"]
 
 
 @pytest.mark.jack
-def test_ports_close_after_the_server_died(jack: Jack) -> None:
-    ports = MidiPorts(JACK, 0)
-    jack.kill()
-    ports.close()
+@pytest.mark.parametrize("outputs", [1, 8])
+def test_a_server_that_is_killed_or_hangs_holds_nobody_up(jack: Jack, outputs: int) -> None:
+    names = tuple(f"out {number}" for number in range(outputs))
+    with Turned(Ports((), names, api="jack")).until_settled() as turned:
+        for trouble in (jack.hang, jack.kill):
+            trouble()
+            began = time.monotonic()
+            while time.monotonic() < began + 3:
+                turned.send(*messages(200))
+                turned.turn(0.01)
+    assert turned.longest_turn < 0.05
+    assert turned.ports.unsent > 10_000
 
 
-HUNG = """
-from bridge.midi.ports import MidiPorts, Ports
-ports = MidiPorts(Ports(api="jack"), 0)
+@pytest.mark.jack
+def test_a_server_that_hangs_before_there_are_ports_is_told_and_taken_when_it_wakes(jack: Jack) -> None:
+    jack.hang()
+    with Turned() as turned:
+        turned.until(lambda: "does not answer" in turned.ports.why_none)
+        assert turned.ports.is_settled
+        jack.wake()
+        turned.until(lambda: turned.returned == BOTH)
+    assert turned.longest_turn < 0.05
+
+
+STANDS = """
+import rtmidi, sys, time
+port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, sys.argv[1])
+port.open_virtual_port("in")
 print("open", flush=True)
-input()
-for _ in range(10_000):
-    ports.send(bytes((0x90, 36, 100)))
-ports.check(1), ports.check(2)
-ports.close()
-print(ports.unsent, flush=True)
+time.sleep(300)
 """
 
 
-@pytest.mark.jack
-def test_a_server_that_hangs_holds_nobody_up(jack: Jack) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-c", HUNG],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextlib.contextmanager
+def standing(name: str) -> Iterator["subprocess.Popen[str]"]:
+    """Another program that has an input."""
+    program = subprocess.Popen([sys.executable, "-c", STANDS, name], stdout=subprocess.PIPE, text=True)
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "open\n"
-        jack.hang()
-        told, complaint = program.communicate("go\n", timeout=PATIENCE_SECONDS)
+        yield program
     finally:
-        jack.wake()
         program.kill()
-    assert program.returncode == 0, complaint
-    assert int(told) > 5_000
+        program.wait()
 
 
 @pytest.mark.jack
-def test_the_ports_of_all_programs_are_listed(echo: MidiPorts) -> None:
+def test_a_client_that_hangs_while_a_port_vanishes_holds_up_neither_the_loop_nor_the_other_ports(
+    jack: Jack, machine: Machine
+) -> None:
+    wanted = Ports((), ("out",), (), ("vanishing",), "jack")
+    with standing("hanging") as hanging, standing("vanishing") as vanishing, Turned(wanted) as turned:
+        turned.until_settled()
+        assert turned.returned == ["out", "vanishing"]
+        jack.connect("out:out", "sound module:heard")
+        hanging.send_signal(signal.SIGSTOP)
+        vanishing.kill()
+        gaps, last, deadline = [0.0], time.monotonic(), time.monotonic() + 12
+        while time.monotonic() < deadline:
+            turned.send(NOTE)
+            turned.turn(0.01)
+            while machine.hears(NOTE):
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+        assert turned.vanished == ["vanishing"]
+        assert turned.longest_turn < 0.05
+        assert max(gaps) < 1.0
+
+
+@pytest.mark.jack
+def test_a_daemon_that_is_killed_leaves_no_note_sounding(jack: Jack, machine: Machine) -> None:
+    with Turned(Ports((), ("out",), api="jack")).until_settled() as turned:
+        jack.connect("out:out", "sound module:heard")
+        turned.send(NOTE, b"\x99\x26\x64", b"\x89\x26\x00")
+        turned.until(lambda: machine.hears(b"\x89\x26\x00"))
+        turned.ports.channels[-1].close()  # as the system does with all that a process leaves behind
+        deadline = time.monotonic() + 10
+        while not machine.hears(b"\x89\x24\x40"):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
+@pytest.mark.jack
+def test_the_process_of_one_port_that_dies_takes_no_other_with_it(echo: Turned) -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    holders = [int(pid) for pid in children if b"port_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(holders) == 2
+    os.kill(holders[0], signal.SIGKILL)
+    echo.until(lambda: len(echo.returned) == 3)
+    assert echo.vanished == echo.returned[2:]
+
+
+# What there is
+
+
+@pytest.mark.jack
+def test_the_ports_of_all_programs_are_listed(echo: Turned) -> None:
     listing = list_ports("jack")
     assert (listing.api, listing.sources, listing.destinations) == (
         "jack",
         ("vaebridge out:out",),
         ("vaebridge in:in",),
     )
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(PERIOD_SECONDS)
 
 
 @pytest.fixture
@@ -337,7 +368,7 @@ def test_without_a_midi_system_one_sentence_says_what_to_do(capfd: pytest.Captur
     with pytest.raises(
         PortError, match=r"there is no MIDI system: .*modprobe snd-seq.*apt install jackd2.*OSC works"
     ):
-        MidiPorts(Ports(), 0)
+        list_ports()
     assert capfd.readouterr().err == ""
 
 
@@ -345,12 +376,12 @@ def test_without_a_midi_system_one_sentence_says_what_to_do(capfd: pytest.Captur
 @pytest.mark.parametrize(("api", "advice"), [("alsa", "modprobe snd-seq"), ("jack", "apt install jackd2")])
 def test_an_api_that_is_asked_for_and_missing_says_its_own(api: str, advice: str) -> None:
     with pytest.raises(PortError, match=advice):
-        MidiPorts(Ports(api=api), 0)
+        list_ports(api)
 
 
 def test_an_api_that_nobody_knows_is_refused() -> None:
     with pytest.raises(PortError, match="must be one of auto, alsa, jack, core, windows, not oss"):
-        MidiPorts(Ports(api="oss"), 0)
+        list_ports("oss")
 
 
 @pytest.mark.parametrize("problem", [ImportError("libasound.so.2"), OSError("libasound.so.2")])
@@ -359,110 +390,11 @@ def test_without_rtmidi_or_its_libraries_the_error_says_what_to_install(problem:
         raise problem
 
     with pytest.raises(PortError, match=r"pip install python-rtmidi, apt install libasound2\): libasound.so.2"):
-        MidiPorts(Ports(), 0, broken)
+        list_ports(load=broken)
 
 
-class FakeRtMidi:
-    """rtmidi as on Windows: others' ports alone, by their numbers."""
-
-    API_WINDOWS_MM = 4
-
-    class RtMidiError(Exception):
-        pass
-
-    def __init__(self, sources: list[str], destinations: list[str]):
-        self.sources, self.destinations = sources, destinations
-        self.opened: dict[str, Any] = {}
-        self.sent: list[tuple[str, bytes]] = []
-        self.broken = False
-
-    def get_compiled_api(self) -> list[int]:
-        return [self.API_WINDOWS_MM]
-
-    def MidiIn(self, api: int, client: str, queue_size: int) -> Any:  # noqa: N802 -- rtmidi's name
-        return self._port(self.sources)
-
-    def MidiOut(self, api: int, client: str) -> Any:  # noqa: N802 -- rtmidi's name
-        return self._port(self.destinations)
-
-    def _port(self, names: list[str]) -> Any:
-        port = SimpleNamespace(get_ports=lambda: list(names), ignore_types=lambda **_: None)
-        port.close_port = port.delete = lambda: None
-
-        def open_port(number: int, _: str) -> None:
-            port.name = names[number]
-            self.opened[port.name] = port
-
-        def send_message(message: bytes) -> None:
-            if self.broken:
-                raise self.RtMidiError("unplugged")
-            self.sent.append((port.name, message))
-
-        port.open_port, port.send_message = open_port, send_message
-        port.heard = []
-        port.get_message = lambda: (list(port.heard.pop(0)), 0.0) if port.heard else None
-        return port
-
-
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> FakeRtMidi:
-    monkeypatch.setattr(sys, "platform", "win32")
-    return FakeRtMidi(["loopMIDI to vae", "Keys", "Keys 2"], ["loopMIDI from vae", "Keys"])
-
-
-def fake_ports(rtmidi: FakeRtMidi, **wanted: Any) -> MidiPorts:
-    return MidiPorts(Ports(**wanted), 0, lambda _: rtmidi)
-
-
-def test_windows_wants_loopmidi_ports_to_be_named(windows: FakeRtMidi) -> None:
-    with pytest.raises(PortError, match="make one with loopMIDI, and name it with --listen-to and --play-to"):
-        fake_ports(windows)
-
-
-def test_on_windows_the_named_ports_are_opened(windows: FakeRtMidi) -> None:
-    with contextlib.closing(fake_ports(windows, listen_to=("to vae",), play_to=("from vae",))) as ports:
-        assert ports.open_names == ("loopMIDI to vae", "loopMIDI from vae")
-        ports.send(NOTE)
-    assert windows.sent == [("loopMIDI from vae", NOTE)]
-
-
-def test_a_full_name_goes_before_a_part_of_another(windows: FakeRtMidi) -> None:
-    windows.sources.reverse()
-    with contextlib.closing(fake_ports(windows, listen_to=("Keys",))) as ports:
-        assert ports.open_names == ("Keys",)
-
-
-def test_one_port_is_not_opened_twice(windows: FakeRtMidi) -> None:
-    with contextlib.closing(fake_ports(windows, listen_to=("Keys", "Keys"))) as ports:
-        assert ports.open_names == ("Keys", "Keys 2")
-
-
-def test_one_machine_may_be_heard_and_played(windows: FakeRtMidi) -> None:
-    with contextlib.closing(fake_ports(windows, listen_to=("Keys",), play_to=("Keys",))) as ports:
-        assert ports.open_names == ("Keys", "Keys")
-
-
-def test_what_a_full_queue_does_not_take_is_counted(windows: FakeRtMidi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_WAITING", 10)
-    with contextlib.closing(fake_ports(windows, listen_to=("Keys",))) as ports:
-        windows.opened["Keys"].heard += messages(12)
-        wait_until(lambda: ports.lost == 2)
-        assert [message for _, _, message in ports.receive()] == messages(10)
-
-
-def test_a_port_that_refuses_a_message_is_counted_and_told(
-    windows: FakeRtMidi, caplog: pytest.LogCaptureFixture
-) -> None:
-    with contextlib.closing(fake_ports(windows, play_to=("Keys",))) as ports:
-        windows.broken = True
-        ports.send(NOTE)
-        ports.check(1)
-        assert ports.unsent == 1
-    assert "1 messages could not be sent" in caplog.messages
-
-
-def test_the_next_check_is_due_a_second_after_the_last(windows: FakeRtMidi) -> None:
-    with contextlib.closing(fake_ports(windows, play_to=("Keys",))) as ports:
-        assert ports.next_check == 1
-        ports.check(5)
-        assert ports.next_check == 6
+def test_where_midi_is_switched_off_nothing_is_started() -> None:
+    with Turned(None) as turned:
+        turned.turn(0)
+        assert (turned.ports.channels, turned.ports.is_settled) == ([], True)
+        assert "--no-midi" in turned.ports.why_none

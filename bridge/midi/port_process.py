@@ -1,0 +1,147 @@
+"""The process that holds one MIDI port: opens it, carries its messages, closes it when the daemon is gone.
+
+A process of its own, because the MIDI system may let any call that opens or closes a port wait for other programs,
+and RtMidi waits with Python's lock held.
+"""
+
+import contextlib
+import importlib
+import os
+import select
+import time
+from collections import Counter
+from typing import Any
+
+from bridge.channel import Channel
+from bridge.child import inherited
+from bridge.errors import PortError
+from bridge.log import set_up_log
+from bridge.midi.jack import Room
+from bridge.midi.listener import Listener
+from bridge.midi.orders import Lost, NotOpened, Open, Opened
+from bridge.midi.system import Load, MidiSystem, Names, open_system
+from bridge.realtime import ask_for_realtime, steady_interpreter
+
+SHORT_LOOK_SECONDS, LONG_LOOK_SECONDS = 0.001, 0.004
+LIVELY_SECONDS = 5.0
+"""For so long after a message the looks are short, because more may come."""
+
+MAX_WAITING_BYTES = 4 << 20
+"""What was heard and the daemon has not taken: more than that is lost, and counted."""
+
+NOTE_OFF, NOTE_ON = 0x80, 0x90
+
+
+def main() -> None:
+    """Read which port to open, and carry its messages."""
+    order, channel = inherited()
+    set_up_log(order.log_level)
+    ask_for_realtime(tell=False)
+    run(order, channel)
+
+
+def run(order: Open, channel: Channel, load: Load = importlib.import_module) -> None:
+    """Open the port, and carry its messages until the daemon closes the channel or the MIDI system dies."""
+    try:
+        system = open_system(order.api, _leave_at_once, load)
+        handle, opened = _open(system, order)
+    except PortError as error:
+        channel.put(NotOpened(str(error)))
+        return
+    channel.put(opened)
+    steady_interpreter()
+    if order.hears:
+        hear(Listener(handle), channel)
+    else:
+        Player(handle, system).play(channel)
+    handle.close_port()
+    handle.delete()
+    system.close()
+
+
+def _leave_at_once() -> None:
+    """The MIDI system has died: there is nothing to close, and closing would wait for it."""
+    os._exit(0)
+
+
+def _open(system: MidiSystem, order: Open) -> tuple[Any, Opened]:
+    """The port as rtmidi has it, and how the system tells it; PortError if it cannot be opened."""
+    handle: Any = None
+    try:
+        with contextlib.closing(Names(system)) as names:
+            mine_are_seen_as = names.destinations if order.hears else names.sources
+            before = mine_are_seen_as()
+            handle = system.new_input(order.client) if order.hears else system.new_output(order.client)
+            if order.peer:
+                others = names.sources() if order.hears else names.destinations()
+                handle.open_port(others.index(order.peer), order.name)
+            else:
+                handle.open_virtual_port(order.name)
+            new = Counter(mine_are_seen_as()) - Counter(before)
+    except (ValueError, system.rtmidi.RtMidiError) as error:
+        raise PortError(f"{order.peer} has gone" if isinstance(error, ValueError) else str(error)) from error
+    name = next((full for full in new if full.startswith(order.client)), "" if order.peer else order.client)
+    return handle, Opened(name, not order.peer and any(full.startswith(order.client) for full in before))
+
+
+def hear(listener: Listener, channel: Channel) -> None:
+    """Hand over what is heard, never waiting for the daemon; returns when it has gone."""
+    channel.set_blocking(False)
+    lively_until, lost, is_told = 0.0, 0, True
+    while True:
+        pause = SHORT_LOOK_SECONDS if time.monotonic() < lively_until else LONG_LOOK_SECONDS
+        if select.select([channel], [], [], pause)[0]:
+            try:
+                channel.read()
+            except EOFError:
+                return
+        heard = list(listener.look())
+        if heard and channel.waiting_bytes > MAX_WAITING_BYTES:
+            lost, is_told = lost + len(heard), False
+        elif heard:
+            channel.put(heard)
+            lively_until = time.monotonic() + LIVELY_SECONDS
+        elif not is_told and not channel.waiting_bytes:
+            channel.put(Lost(lost))
+            is_told = True
+        channel.flush()
+
+
+class Player:
+    """An output: sends what comes through the channel, and ends what sounds when that closes."""
+
+    def __init__(self, handle: Any, system: MidiSystem):
+        self._handle, self._error = handle, system.rtmidi.RtMidiError
+        self._room = Room(system.server) if system.server else None
+        self._sounding: set[tuple[int, int]] = set()
+
+    def play(self, channel: Channel) -> None:
+        """Send until the daemon has gone."""
+        unsent = 0
+        while True:
+            try:
+                messages = channel.read()
+            except EOFError:
+                break
+            if refused := sum(not self._send(message) for message in messages):
+                unsent += refused
+                channel.put(Lost(unsent))
+        for note, pitch in sorted(self._sounding):
+            self._send(bytes((NOTE_OFF | note, pitch, 64)))
+
+    def _send(self, message: bytes) -> bool:
+        """Whether a message could be sent; without ever waiting."""
+        if self._room and not self._room.take(len(message)):
+            return False
+        try:
+            self._handle.send_message(message)
+        except (self._error, ValueError):
+            return False
+        if message[0] & 0xE0 == NOTE_OFF:
+            key = (message[0] & 0x0F, message[1])
+            (self._sounding.add if message[0] & 0x10 and message[2] else self._sounding.discard)(key)
+        return True
+
+
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,7 @@ DEATHS_BEFORE_GIVING_UP = 3
 STUMBLE_SECONDS = 0.01
 """How long the loop waits at least after a bug, which may be met again and again."""
 
-MIDI_PATIENCE_SECONDS = 1.0
+MIDI_PATIENCE_SECONDS = 2.0
 """How long the news that the models are there waits for the MIDI ports."""
 
 STOP_SECONDS = 1.2

@@ -1,11 +1,20 @@
-"""The real daemon, its settings from the environment; prints `ready` when it is."""
+"""The real daemon, its settings from the environment; prints `ready` when it is.
+
+`fake`: with the generator of the tests; `stumble Class.method`: with a part of the loop that throws, but once.
+"""
 
 import sys
+from typing import Any
 
 from bridge.config import Config
-from bridge.daemon import serve
+from bridge.daemon import GENERATOR, serve
+from bridge.jobs import Jobs
+from bridge.midi.ports import MidiPorts
+from bridge.playing.musician import Musician
+from bridge.service import Service
 
 FAKE = "tests.bridge.fake_generator:FakeGenerator"
+PARTS: dict[str, Any] = {each.__name__: each for each in (Jobs, MidiPorts, Musician, Service)}
 
 
 def main() -> None:
@@ -13,10 +22,21 @@ def main() -> None:
         sys.stdout.write(f"ready {told}\n")
         sys.stdout.flush()
 
-    if "fake" in sys.argv:
-        serve(Config(), on_ready=ready, generator=FAKE)
-    else:
-        serve(Config(), on_ready=ready)
+    if "stumble" in sys.argv:
+        stumble(*sys.argv[-1].split("."))
+    serve(Config(), on_ready=ready, generator=FAKE if "fake" in sys.argv else GENERATOR)
+
+
+def stumble(owner: str, part: str) -> None:
+    """Let a part throw whenever it is called after the first time."""
+    works, calls = getattr(PARTS[owner], part), iter(range(10**9))
+
+    def throw(*arguments: Any, **settings: Any) -> Any:
+        if next(calls):
+            raise RuntimeError("a bug that nobody expects")
+        return works(*arguments, **settings)
+
+    setattr(PARTS[owner], part, throw)
 
 
 if __name__ == "__main__":

@@ -368,3 +368,47 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert "osc_port" in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
+
+
+# Bugs
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Jobs.report",
+        "Jobs.take",
+        "MidiPorts.run_due",
+        "Musician.next_due",
+        "Musician.run_due",
+        "Musician.panic",
+        "Service.next_due",
+        "Service.receive",
+        "Service.run_due",
+        "Service.shut_down",
+    ],
+)
+def test_a_bug_in_any_part_of_the_loop_is_logged_and_ends_nothing(start: Start, part: str) -> None:
+    daemon = start("fake", "stumble", part)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as peer:
+        assert peer.ask("ping").is_done
+        peer.send("sample", 7)
+        if part != "Service.receive":
+            assert [peer.ask("ping").is_done for _ in range(20)] == [True] * 20
+        assert processor_share(daemon.process.pid, 0.5) < 0.5
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+    if part not in ("Musician.panic", "Service.shut_down"):  # they are called but once
+        assert "RuntimeError: a bug that nobody expects" in daemon.log.read_text()
+
+
+def processor_share(pid: int, seconds: float) -> float:
+    """How much of one processor a process takes."""
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    before = ticks()
+    time.sleep(seconds)
+    return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds

@@ -20,6 +20,9 @@ LONG = Clip((Note(36, 0.0, 4.0, 100),), 4.0)
 SOON_SECONDS = 0.25
 """What must happen within 50 ms, on a machine that does much else at the same time."""
 
+BUSY_SECONDS = 0.25
+"""In which OSC is answered whatever happens, on such a machine."""
+
 JACK_MIDI_CLOCK = "jack_midi_clock:mclk_out"
 PATIENCE_SECONDS = 120.0
 """In which its clock comes as it should for 8 beats on end, on a machine that stalls for 10 ms every 3 seconds."""
@@ -167,6 +170,7 @@ def test_a_flood_of_20_000_messages_stops_neither_osc_nor_what_plays(client: Pee
 def test_a_second_daemon_has_ports_of_its_own(jack: Jack, daemon_on_jack: Daemon, start: Starts) -> None:
     second = start("fake", midi=1)
     second.wait_until_ready()
+    jack.wait_for("vaebridge in-01:in")
     assert len([port for port in jack.ports() if port.startswith("vaebridge in")]) == 2
 
 
@@ -191,3 +195,76 @@ def test_a_midi_system_that_comes_later_is_taken(jack: Jack, start: Starts) -> N
         jack.start()
         jack.wait_for(DAEMON_IN)
         assert client.ask("live", "mode", "answer").is_done
+
+
+# A JACK server or client that hangs or dies
+
+
+def longest_silence(client: Peer, seconds: float) -> float:
+    """The longest wait for an answer, in seconds, while it is asked again and again."""
+    longest, deadline = 0.0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        asked = time.monotonic()
+        assert client.ask("ping").is_done
+        longest = max(longest, time.monotonic() - asked)
+        time.sleep(0.005)
+    return longest
+
+
+def test_a_server_that_hangs_before_the_daemon_starts_holds_nothing_up(jack: Jack, start: Starts) -> None:
+    jack.hang()
+    daemon = start("fake", midi=1, midi_api="jack")
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as client:
+        assert longest_silence(client, 4) < BUSY_SECONDS
+        answer = client.ask("live", "mode", "answer")
+        assert (answer.code, "does not answer" in answer.text) == ("no_port", True)
+        assert "does not answer" in daemon.log.read_text()
+        jack.wake()
+        jack.wait_for(DAEMON_IN)
+        assert client.ask("live", "mode", "answer").is_done
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("trouble", ["kill", "hang"])
+def test_a_server_with_eight_outputs_that_dies_or_hangs_silences_osc_for_no_moment(
+    jack: Jack, start: Starts, trouble: str
+) -> None:
+    daemon = start("fake", midi=1, midi_out=",".join(f"out {number}" for number in range(8)))
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as client:
+        client.upload("long", LONG)
+        assert client.ask("play", "slot", "long", "loop", 1).is_done
+        getattr(jack, trouble)()
+        assert longest_silence(client, 5) < BUSY_SECONDS
+    daemon.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert daemon.process.wait(10) == 0
+    assert time.monotonic() - began < 2
+
+
+def test_the_ports_outlive_the_process_that_lists_them(
+    client: Peer, performer: Performer, daemon_on_jack: Daemon
+) -> None:
+    sound(client, performer)
+    os.kill(daemon_on_jack.pid_of("bridge.midi.watch_process"), signal.SIGKILL)
+    count = len(performer.struck)
+    performer.wait_until(lambda: len(performer.struck) >= count + 4)
+    assert client.ask("stop").is_done
+    silent_since(performer)
+
+
+def test_a_daemon_that_is_killed_leaves_nothing_sounding(
+    client: Peer, performer: Performer, daemon_on_jack: Daemon
+) -> None:
+    sound(client, performer)
+    daemon_on_jack.process.kill()
+    silent_since(performer)
+
+
+def test_a_mode_to_begin_with_begins_when_the_ports_are_there(jack: Jack, start: Starts) -> None:
+    daemon = start("fake", midi=1, live="answer", bars=1)
+    daemon.wait_until_ready()
+    with Peer(daemon.port) as client:
+        assert client.ask("status").keys["live"] == "answer"

@@ -5,6 +5,7 @@ On JACK without a sound card. Reports the bars that came late, how late the note
 
 import argparse
 import os
+import statistics
 import sys
 import threading
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from bridge.percentiles import percentile
+from engine.clip import Clip, Note
 from tests.bridge.conftest import Daemon, launch
 from tests.bridge.jack import PERIOD_SECONDS, Jack
 from tests.bridge.peer import Peer, stiff_clip
@@ -22,11 +25,16 @@ from tests.bridge.performer import Performer
 
 TEMPO_BPM = 174.0
 BAR_SECONDS = 4 * 60 / TEMPO_BPM
+CLICK, CLICK_CHANNEL = 76, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """What came of it. *_ms: how late the notes were sent; *_mib: both processes together; bars: those heard."""
+    """What came of it. bars: those heard; *_mib: both processes together.
+
+    late_*_ms: how late the notes were sent; heard_*_ms: how far from their own sixteenth grid the notes of a steady
+    click were heard.
+    """
 
     bars: int
     silent_bars: int
@@ -38,6 +46,9 @@ class Soak:
     late_p50_ms: float
     late_p99_ms: float
     late_max_ms: float
+    heard_p50_ms: float
+    heard_p99_ms: float
+    heard_max_ms: float
     mib_before: float
     mib_after: float
 
@@ -48,6 +59,8 @@ class Soak:
             f"hanging {self.hanging}\n"
             f"sent late by p50 {self.late_p50_ms:.2f}, p99 {self.late_p99_ms:.2f}, max {self.late_max_ms:.2f} ms "
             f"(a JACK period is {PERIOD_SECONDS * 1000:.1f})\n"
+            f"clicks heard off the grid by p50 {self.heard_p50_ms:.2f}, p99 {self.heard_p99_ms:.2f}, "
+            f"max {self.heard_max_ms:.2f} ms\n"
             f"memory {self.mib_before:.1f} -> {self.mib_after:.1f} MiB\n"
         )
 
@@ -78,6 +91,8 @@ def on_jack() -> Iterator[Jack]:
 
 def _play(daemon: Daemon, performer: Performer, client: Peer, seconds: float) -> Soak:
     client.upload("beat", stiff_clip())
+    client.upload("click", Clip(tuple(Note(CLICK, step / 4, 0.1, 100) for step in range(16)), 4.0))
+    assert client.ask("play", "slot", "click", "loop", 1, "channel", CLICK_CHANNEL).is_done
     assert client.ask("live", "mode", "loop", "slot", "beat", "bars", 1).is_done
     others, stop = [0], threading.Event()
     flood = threading.Thread(target=_generate, args=(daemon.port, others, stop))
@@ -93,7 +108,7 @@ def _play(daemon: Daemon, performer: Performer, client: Peer, seconds: float) ->
     status = client.ask("status").keys
     client.ask("stop")
     performer.wait_until(lambda: not performer.hanging)
-    bars = bars_heard(performer)
+    bars, off = bars_heard(performer), off_grid_ms(performer)
     return Soak(
         bars=len(bars),
         silent_bars=bars.count(0),
@@ -105,6 +120,9 @@ def _play(daemon: Daemon, performer: Performer, client: Peer, seconds: float) ->
         late_p50_ms=float(status["late_p50_ms"]),
         late_p99_ms=float(status["late_p99_ms"]),
         late_max_ms=float(status["late_max_ms"]),
+        heard_p50_ms=percentile(off, 50),
+        heard_p99_ms=percentile(off, 99),
+        heard_max_ms=max(off),
         mib_before=before,
         mib_after=after,
     )
@@ -119,12 +137,19 @@ def _generate(port: int, others: list[int], stop: threading.Event) -> None:
 
 
 def bars_heard(performer: Performer) -> list[int]:
-    """How many notes were heard in each bar since the first."""
-    moments = [at for at, _, _ in performer.struck]
+    """How many notes of the live mode were heard in each bar since the first."""
+    moments = [at for at, pitch, _ in performer.struck if pitch != CLICK]
     bars = [0] * (1 + int((moments[-1] - moments[0] + BAR_SECONDS / 8) / BAR_SECONDS))
     for moment in moments:
         bars[min(len(bars) - 1, int((moment - moments[0] + BAR_SECONDS / 8) / BAR_SECONDS))] += 1
     return bars
+
+
+def off_grid_ms(performer: Performer) -> list[float]:
+    """How far from the grid of sixteenths each click was heard; the grid lies in the middle of them."""
+    step, moments = BAR_SECONDS / 16, [at for at, pitch, _ in performer.struck if pitch == CLICK]
+    phases = [(at - moments[0] + step / 2) % step for at in moments]
+    return [abs(phase - statistics.median(phases)) * 1000 for phase in phases]
 
 
 def memory_mib(daemon: Daemon) -> float:

@@ -167,7 +167,7 @@ class MidiPorts:
             self._start_watch(now)
         elif self._watch is not None and now - self._heard_of_watch >= SILENT_SECONDS:
             self._leave_watch(now)
-        if self._listing is None and self._watch is not None and now - self._heard_of_watch >= STUCK_SECONDS:
+        if self.why_none in (NOT_YET, GONE) and now - self._heard_of_watch >= STUCK_SECONDS:
             self._say_why_none(NO_ANSWER)
         for port in self._ports:
             self._close_if_stuck(port, now)
@@ -238,7 +238,7 @@ class MidiPorts:
         self._open_next(now)
         if first:
             for port in self._ports:
-                if not port.child:
+                if not (port.child or port.virtual):
                     logger.info("no port is called %s yet; it is opened when there is one", port.wanted)
 
     # The processes that hold the ports

@@ -13,7 +13,7 @@ from bridge.midi.orders import Listing, NoSystem, Watch
 from bridge.midi.system import Load, MidiSystem, Names, open_system
 
 LOOK_SECONDS = 1.0
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 2.0
 """Where there is no MIDI system, one is looked for again so often."""
 
 

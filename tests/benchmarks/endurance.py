@@ -257,10 +257,12 @@ class Endurance:
 
     def _trouble_jack(self, chance: random.Random) -> None:
         """One thing after the other, for they are all the same server's."""
-        while not self._stop.wait(chance.uniform(0.5, 1.5)):
-            chance.choice(
-                (self._flicker, self._let_a_client_hang, self._let_the_server_hang, self._kill_the_server)
-            )()
+        troubles = [self._flicker, self._let_a_client_hang, self._let_the_server_hang, self._kill_the_server]
+        chance.shuffle(troubles)
+        for trouble in itertools.cycle(troubles):
+            if self._stop.wait(chance.uniform(0.5, 1.5)):
+                return
+            trouble()
 
     def _flicker(self) -> None:
         """Ports that come and go as fast as they can."""

@@ -21,11 +21,12 @@ from bridge.config import Config
 from bridge.controls_file import ControlsFile
 from bridge.engine_queue import Loaded
 from bridge.errors import StartError
+from bridge.guests import is_loopback
 from bridge.log import set_up_log
 from bridge.midi.ports import MidiPorts
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
-from bridge.osc import OscSocket
+from bridge.osc import BATCH, OscSocket
 from bridge.playing.controls import Control
 from bridge.playing.musician import Musician, Stage
 from bridge.realtime import ask_for_realtime, steady_interpreter
@@ -43,6 +44,15 @@ LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
 """Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
 
+MOST_BATCHES = 16
+"""Batches of datagrams taken in at a time: more than the kernel holds where nobody has given it more room."""
+
+SLICE_SECONDS = 0.003
+"""How long datagrams are handled before everything else has its turn."""
+
+GOODBYE_SECONDS = 0.5
+"""How long whoever waits is answered when the daemon stops."""
+
 GENERATOR = "engine.generator:Generator"
 
 
@@ -50,6 +60,11 @@ def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = G
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
+        if not is_loopback(wire.host):
+            who = ", ".join(config.allow) or "nobody but this machine"
+            logger.warning(
+                "listening beyond this machine, on %s: %s may ask, and have notes played", wire.host, who
+            )
         Daemon(config, wire, wires, generator).run(interrupted, on_ready)
 
 
@@ -74,6 +89,8 @@ class Daemon:
             own_port=wire.port,
             look_at_cards=Cards(config.weight_folders).look,
             timeout_seconds=config.request_timeout_seconds,
+            allow=config.allow,
+            bytes_per_second=config.rate * 1000,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._musician = Musician(
@@ -116,7 +133,7 @@ class Daemon:
             self._hear(midi)
         for each in writable:
             each.flush()
-        if self._wire in readable:
+        if self._wire in readable or self._service.has_unhandled:
             self._receive()
         if channel in readable:
             self._hear_model(channel)
@@ -155,26 +172,29 @@ class Daemon:
             self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
+        """Take in what has come, before the kernel runs out of room; handle some of it, with notes in between."""
         lost_before = self._wire.lost
-        for datagram, source in self._wire.receive():
-            now = time.monotonic()
-            self._service.receive(datagram, source, now, time.time())
-            self._submit(now)
-            self._musician.run_due(time.monotonic())
+        for _ in range(MOST_BATCHES):
+            batch = self._wire.receive()
+            for datagram, source in batch:
+                self._service.admit(datagram, source)
+            if len(batch) < BATCH:
+                break
         if lost := self._wire.lost - lost_before:
             self._service.counts.dropped += lost
             logger.warning("%d datagrams came faster than they could be read and are lost", lost)
+        until = time.monotonic() + SLICE_SECONDS
+        while (now := time.monotonic()) < until and self._service.handle_next(now, time.time()):
+            self._submit(now)
+            self._musician.run_due(time.monotonic())
 
     def _submit(self, now: float) -> None:
         while job := self._service.jobs.take(now):
             self._model.submit(job)
 
     def _send(self, now: float) -> None:
-        outbox, counts = self._service.outbox, self._service.counts
-        for datagram, address in outbox.due(now):
-            if not self._wire.send(datagram, address):
-                counts.dropped += 1
-        counts.dropped, outbox.lost = counts.dropped + outbox.lost, 0
+        due = self._service.outbox.due(now)
+        self._service.drop_unsent(sum(not self._wire.send(datagram, address) for datagram, address in due))
 
     def _hear_model(self, channel: Channel | None) -> None:
         for report in self._model.read(time.monotonic()):
@@ -213,11 +233,13 @@ class Daemon:
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""
         now = time.monotonic()
+        until = now + GOODBYE_SECONDS
         self._musician.panic(now)
         self._service.shut_down(now)
-        while len(self._service.outbox):
+        while len(self._service.outbox) and now < until:
             self._send(now)
-            now += 1.0  # nothing is paced any more
+            time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.monotonic()))
+            now = time.monotonic()
         self._model.stop()
         logger.info(
             "stopped after %d requests, %d failed", self._service.counts.requests, self._service.counts.failed

@@ -13,6 +13,8 @@ from bridge.clients import Address, Client, Clients
 from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue
 from bridge.errors import PacketError, RequestError
+from bridge.guests import Guests
+from bridge.inbox import Inbox
 from bridge.jobs import Jobs
 from bridge.latents import Latents
 from bridge.ledger import Counts, Ledger, Ticket
@@ -20,8 +22,8 @@ from bridge.osc_packet import Message, read_packet
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
 from bridge.playing.musician import Musician
-from bridge.protocol import PREFIX, TABLE, Verb
-from bridge.replies import format_fail
+from bridge.protocol import MAX_NAME_BYTES, PREFIX, TABLE, Verb
+from bridge.replies import cut, format_fail, format_push
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs
 from bridge.slots import Slots
@@ -42,10 +44,12 @@ class Service:
 
     def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
-        self.counts, self.outbox, self.slots = Counts(), Outbox(), slots
+        self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
+        self._guests, self._inbox = Guests(about.allow), Inbox()
         self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         self._delays = Delays()
+        slots.on_gone = self._tell_gone
         self._bad_packets: dict[str, list[float]] = {}
         self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
         self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
@@ -71,18 +75,42 @@ class Service:
 
     # What the daemon calls
 
-    def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
-        """Handle a datagram; the messages of a bundle in order, those of one dated ahead when they are due."""
-        try:
-            messages = read_packet(datagram)
-        except PacketError as error:
-            self._bad_packet(source, str(error), now)
+    def admit(self, datagram: bytes, source: Address) -> None:
+        """Take in a datagram from whoever may ask. It waits until its source's turn has come."""
+        if not self._guests.admits(source[0]):
+            self._drop("a datagram from an address that is not allowed", source)
             return
-        for message in messages:
+        for loser in self._inbox.put(datagram, source):
+            self._drop("a datagram, as too many wait", loser)
+
+    @property
+    def has_unhandled(self) -> bool:
+        """Whether handle_next has something to do."""
+        return bool(self._inbox)
+
+    def handle_next(self, now: float, unix_now: float) -> bool:
+        """Handle one message, of the source whose turn it is; False if none waits.
+
+        The messages of a bundle are handled in order, those of one dated ahead when they are due.
+        """
+        taken = self._inbox.take()
+        if taken is None:
+            return False
+        item, source = taken
+        messages = self._messages(item, source, now) if isinstance(item, bytes) else [item]
+        self._inbox.put_back(messages[1:], source)
+        for message in messages[:1]:
             if message.due <= unix_now:
                 self._handle(message, source, now)
             elif not self._delays.put(message, source, now, message.due - unix_now):
                 self._drop("a message dated ahead, as too many wait already", source)
+        return True
+
+    def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
+        """Take in a datagram, and handle all that waits at once."""
+        self.admit(datagram, source)
+        while self.handle_next(now, unix_now):
+            pass
 
     def run_due(self, now: float) -> None:
         """Handle the delayed messages that are due, and end uploads that have stopped."""
@@ -93,7 +121,9 @@ class Service:
         self.playing.run_due(now)
 
     def next_due(self, now: float) -> float:
-        """When run_due or the outbox have something to do, inf if nothing is planned."""
+        """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
+        if self._inbox:
+            return now
         dues = [self._delays.next_due(), self.playing.next_due(now)]
         dues += [collector.next_expiry() for collector in self._collectors.values()]
         return min(*dues, self.outbox.next_due(), self.jobs.deadline())
@@ -103,7 +133,20 @@ class Service:
         for ticket in self._ledger.all_open():
             self._ledger.fail(ticket, "cancelled", "the daemon is stopping", now)
 
+    def drop_unsent(self, count: int) -> None:
+        """Count answers that could not be sent, and those for which the outbox had no room."""
+        count, self.outbox.lost = count + self.outbox.lost, 0
+        self._count_dropped(count, "%d datagrams that could not be sent", count)
+
     # From message to verb
+
+    def _messages(self, datagram: bytes, source: Address, now: float) -> list[Message]:
+        """What a datagram holds; nothing where it is no OSC, which is told."""
+        try:
+            return read_packet(datagram)
+        except PacketError as error:
+            self._bad_packet(source, str(error), now)
+            return []
 
     def _handle(self, message: Message, source: Address, now: float) -> None:
         """One message; a bug that it meets fails what it asked for, and nothing else."""
@@ -138,7 +181,7 @@ class Service:
         if collector is not None:
             self._collect(collector, call, client, source, now)
             return
-        content = None if verb in SHORT_OF_A_CONTENT else _fingerprint(message)
+        content = None if verb in SHORT_OF_A_CONTENT else message.content
         ticket = self._ledger.open(client, number, call.verb.answer, content, now)
         if ticket is not None:
             self._answer(call, ticket, now)
@@ -166,6 +209,7 @@ class Service:
             self._check_warm(now)
         except RequestError as error:
             if call.verb.name != collector.begins:
+                self._drop(f"{call.verb.name} {call.id}: {error}", source)
                 return
             ticket = self._ledger.open(client, call.id, call.verb.answer, None, now)
             assert ticket is not None
@@ -184,16 +228,28 @@ class Service:
     def _client_of(self, message: Message, source: Address, now: float) -> Client | None:
         """Who asks; None for a request whose reply would come to ourselves."""
         port = _reply_port(message)
+        if port == self.about.own_port and source[1] != port:
+            self._refuse_own_port(message, source)
+            return None
         if message.address == f"{PREFIX}hello" and port:
             self._clients.register(source, port)
         client = self._clients.find(source, port, now)
-        if client.address[1] == self.about.own_port and source[1] == self.about.own_port:
+        if client.address[1] == self.about.own_port:
             self._drop("a request that came from our own port", source)
             return None
-        if client.address[1] == self.about.own_port:
-            self._drop("a request whose reply_port is our own", source)
-            return None
         return client
+
+    def _refuse_own_port(self, message: Message, source: Address) -> None:
+        """Tell whoever has given our own port as theirs, at the port from which they ask."""
+        self.counts.failed += 1
+        text = f"reply_port must be where this client listens, not {self.about.own_port}, where the daemon does"
+        try:
+            number = parse_id(message)
+        except RequestError:
+            number = None
+        if number != 0:
+            fail = format_fail(number or 0, message.address.removeprefix(PREFIX), "bad_request", text)
+            self.outbox.put(Parcel(fail, source, 0))
 
     def _fail_unread(
         self, client: Client, message: Message, number: int, verb: str, error: RequestError, now: float
@@ -203,16 +259,15 @@ class Service:
         collector = self._collector_of(known) if known else None
         if collector is not None and collector.fail(client, number, verb, error, now):
             return
-        content = _fingerprint(message)
-        ticket = self._ledger.open(client, number, known.answer if known else verb, content, now)
+        ticket = self._ledger.open(client, number, known.answer if known else verb, message.content, now)
         if ticket is not None:
             self._ledger.fail(ticket, error.code, str(error), now)
 
     def _refuse(self, source: Address, message: Message, verb: str, error: RequestError, now: float) -> None:
         """Answer a request without a readable id."""
-        self.counts.failed += 1
         client = self._client_of(message, source, now)
         if client is not None:
+            self.counts.failed += 1
             self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
 
     def _bad_packet(self, source: Address, text: str, now: float) -> None:
@@ -225,11 +280,19 @@ class Service:
         self._bad_packets = {source[0]: recent} if len(self._bad_packets) > 256 else self._bad_packets
         self._bad_packets[source[0]] = recent
 
+    def _tell_gone(self, name: str, owner: Address) -> None:
+        """A client's slot has made room for another."""
+        self.outbox.put(Parcel(format_push("clip/gone", cut(name, MAX_NAME_BYTES)), owner, 0))
+
     def _drop(self, what: str, source: Address) -> None:
-        """Count what is not answered, and log it: each of the first ten, then each time the count doubles."""
-        self.counts.dropped += 1
-        if self.counts.dropped <= 10 or self.counts.dropped.bit_count() == 1:
-            logger.warning("dropped %s from %s:%d (%d so far)", what, *source, self.counts.dropped)
+        """Count what is not answered, and log it."""
+        self._count_dropped(1, "%s from %s:%d", what, *source)
+
+    def _count_dropped(self, count: int, what: str, *about: object) -> None:
+        """Log each of the first ten, then each time the count has doubled."""
+        before, self.counts.dropped = self.counts.dropped, self.counts.dropped + count
+        if count and (before < 10 or self.counts.dropped.bit_length() > before.bit_length()):
+            logger.warning(f"dropped {what} (%d so far)", *about, self.counts.dropped)
 
     # Verbs about other requests
 
@@ -257,8 +320,3 @@ def _reply_port(message: Message) -> int | None:
         if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
             return int(port)
     return None
-
-
-def _fingerprint(message: Message) -> int:
-    """What two messages have in common only if they say the same, id included."""
-    return hash((message.address, message.arguments))

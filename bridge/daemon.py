@@ -133,8 +133,9 @@ class Daemon:
             self._hear(midi)
         for each in writable:
             each.flush()
-        if self._wire in readable or self._service.has_unhandled:
+        if self._wire in readable:
             self._receive()
+        self._handle_some()
         if channel in readable:
             self._hear_model(channel)
         return interrupted in readable
@@ -172,7 +173,7 @@ class Daemon:
             self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
-        """Take in what has come, before the kernel runs out of room; handle some of it, with notes in between."""
+        """Take in what has come, before the kernel runs out of room for more."""
         lost_before = self._wire.lost
         for _ in range(MOST_BATCHES):
             batch = self._wire.receive()
@@ -181,8 +182,10 @@ class Daemon:
             if len(batch) < BATCH:
                 break
         if lost := self._wire.lost - lost_before:
-            self._service.counts.dropped += lost
-            logger.warning("%d datagrams came faster than they could be read and are lost", lost)
+            self._service.counts.drop("datagrams that came faster than they could be read", count=lost)
+
+    def _handle_some(self) -> None:
+        """Handle what was taken in, for a while, with notes in between."""
         until = time.monotonic() + SLICE_SECONDS
         while (now := time.monotonic()) < until and self._service.handle_next(now, time.time()):
             self._submit(now)

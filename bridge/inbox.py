@@ -60,10 +60,8 @@ class Inbox:
             queue = self._queues.setdefault(source, Queue())
             queue.items.extendleft(reversed(messages))
 
-    def take(self) -> tuple[Item, Address] | None:
-        """The oldest of the source whose turn it is, None if there is none."""
-        if not self._queues:
-            return None
+    def take(self) -> tuple[Item, Address]:
+        """The oldest of the source whose turn it is; there must be one."""
         source, queue = self._queues.popitem(last=False)
         item = queue.items.popleft()
         self._count(queue, -_size(item))

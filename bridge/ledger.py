@@ -77,6 +77,13 @@ class Counts:
     dropped: int = 0
     times_ms: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
 
+    def drop(self, what: str, source: Address | None = None, *, count: int = 1) -> None:
+        """Count what is not answered, and log it: each of the first ten, then each time the count has doubled."""
+        before, self.dropped = self.dropped, self.dropped + count
+        if before < 10 or self.dropped.bit_length() > before.bit_length():
+            whose = f" from {source[0]}:{source[1]}" if source else ""
+            logger.warning("dropped %s%s (%d so far)", what, whose, self.dropped)
+
     def percentile_ms(self, percent: int) -> float:
         """Of the last 1,000 engine requests, 0 before two have ended."""
         return percentile(self.times_ms, percent)

@@ -10,19 +10,18 @@ import math
 
 from bridge.calls import Call, parse_id, parse_request
 from bridge.clients import Address, Client, Clients
-from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue
-from bridge.errors import PacketError, RequestError
+from bridge.errors import RequestError
 from bridge.guests import Guests
-from bridge.inbox import Inbox
 from bridge.jobs import Jobs
 from bridge.latents import Latents
 from bridge.ledger import Counts, Ledger, Ticket
-from bridge.osc_packet import Message, read_packet
+from bridge.osc_packet import Message
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
 from bridge.playing.musician import Musician
 from bridge.protocol import MAX_NAME_BYTES, PREFIX, TABLE, Verb
+from bridge.reception import Reception
 from bridge.replies import cut, format_fail, format_push
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs
@@ -31,7 +30,6 @@ from bridge.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
-MAX_BAD_PACKET_REPLIES = 10
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 SHORT_OF_A_CONTENT = frozenset(
     {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
@@ -45,12 +43,10 @@ class Service:
     def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
-        self._guests, self._inbox = Guests(about.allow), Inbox()
+        self._reception = Reception(Guests(about.allow), about.own_port, self.counts, self.outbox)
         self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
-        self._delays = Delays()
         slots.on_gone = self._tell_gone
-        self._bad_packets: dict[str, list[float]] = {}
         self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
         self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
         self.jobs = Jobs(
@@ -76,34 +72,15 @@ class Service:
     # What the daemon calls
 
     def admit(self, datagram: bytes, source: Address) -> None:
-        """Take in a datagram from whoever may ask. It waits until its source's turn has come."""
-        if not self._guests.admits(source[0]):
-            self._drop("a datagram from an address that is not allowed", source)
-            return
-        for loser in self._inbox.put(datagram, source):
-            self._drop("a datagram, as too many wait", loser)
-
-    @property
-    def has_unhandled(self) -> bool:
-        """Whether handle_next has something to do."""
-        return bool(self._inbox)
+        """Take in a datagram. handle_next handles it when it is its source's turn."""
+        self._reception.admit(datagram, source)
 
     def handle_next(self, now: float, unix_now: float) -> bool:
-        """Handle one message, of the source whose turn it is; False if none waits.
-
-        The messages of a bundle are handled in order, those of one dated ahead when they are due.
-        """
-        taken = self._inbox.take()
-        if taken is None:
+        """Handle the next message; False if none waits."""
+        if not self._reception:
             return False
-        item, source = taken
-        messages = self._messages(item, source, now) if isinstance(item, bytes) else [item]
-        self._inbox.put_back(messages[1:], source)
-        for message in messages[:1]:
-            if message.due <= unix_now:
-                self._handle(message, source, now)
-            elif not self._delays.put(message, source, now, message.due - unix_now):
-                self._drop("a message dated ahead, as too many wait already", source)
+        for message, source in self._reception.take(now, unix_now):
+            self._handle(message, source, now)
         return True
 
     def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
@@ -114,7 +91,7 @@ class Service:
 
     def run_due(self, now: float) -> None:
         """Handle the delayed messages that are due, and end uploads that have stopped."""
-        for message, source in self._delays.due(now):
+        for message, source in self._reception.due(now):
             self._handle(message, source, now)
         for collector in self._collectors.values():
             collector.expire(now)
@@ -122,9 +99,7 @@ class Service:
 
     def next_due(self, now: float) -> float:
         """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
-        if self._inbox:
-            return now
-        dues = [self._delays.next_due(), self.playing.next_due(now)]
+        dues = [self._reception.next_due(now), self.playing.next_due(now)]
         dues += [collector.next_expiry() for collector in self._collectors.values()]
         return min(*dues, self.outbox.next_due(), self.jobs.deadline())
 
@@ -136,17 +111,10 @@ class Service:
     def drop_unsent(self, count: int) -> None:
         """Count answers that could not be sent, and those for which the outbox had no room."""
         count, self.outbox.lost = count + self.outbox.lost, 0
-        self._count_dropped(count, "%d datagrams that could not be sent", count)
+        if count:
+            self.counts.drop("answers that could not be sent", count=count)
 
     # From message to verb
-
-    def _messages(self, datagram: bytes, source: Address, now: float) -> list[Message]:
-        """What a datagram holds; nothing where it is no OSC, which is told."""
-        try:
-            return read_packet(datagram)
-        except PacketError as error:
-            self._bad_packet(source, str(error), now)
-            return []
 
     def _handle(self, message: Message, source: Address, now: float) -> None:
         """One message; a bug that it meets fails what it asked for, and nothing else."""
@@ -161,7 +129,7 @@ class Service:
 
     def _read(self, message: Message, source: Address, now: float) -> None:
         if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
-            self._drop(f"a message to {message.address[:80]}", source)
+            self.counts.drop(f"a message to {message.address[:80]}", source)
             return
         verb = message.address.removeprefix(PREFIX)
         try:
@@ -209,14 +177,14 @@ class Service:
             self._check_warm(now)
         except RequestError as error:
             if call.verb.name != collector.begins:
-                self._drop(f"{call.verb.name} {call.id}: {error}", source)
+                self.counts.drop(f"{call.verb.name} {call.id}: {error}", source)
                 return
             ticket = self._ledger.open(client, call.id, call.verb.answer, None, now)
             assert ticket is not None
             self._ledger.fail(ticket, error.code, str(error), now)
             return
         if not collector.handle(call, client, now):
-            self._drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
+            self.counts.drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
 
     def _check_warm(self, now: float) -> None:
         """Before the models have been ready once there is nothing to be had."""
@@ -235,7 +203,7 @@ class Service:
             self._clients.register(source, port)
         client = self._clients.find(source, port, now)
         if client.address[1] == self.about.own_port:
-            self._drop("a request that came from our own port", source)
+            self.counts.drop("a request that came from our own port", source)
             return None
         return client
 
@@ -270,29 +238,9 @@ class Service:
             self.counts.failed += 1
             self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
 
-    def _bad_packet(self, source: Address, text: str, now: float) -> None:
-        """Answer what is no OSC, at most 10 times a second to one address."""
-        self._drop(text, source)
-        recent = [at for at in self._bad_packets.get(source[0], []) if now - at < 1.0]
-        if len(recent) < MAX_BAD_PACKET_REPLIES and source[1] != self.about.own_port:
-            self.outbox.put(Parcel(format_fail(0, "-", "bad_packet", text), source, 0))
-            recent.append(now)
-        self._bad_packets = {source[0]: recent} if len(self._bad_packets) > 256 else self._bad_packets
-        self._bad_packets[source[0]] = recent
-
     def _tell_gone(self, name: str, owner: Address) -> None:
         """A client's slot has made room for another."""
         self.outbox.put(Parcel(format_push("clip/gone", cut(name, MAX_NAME_BYTES)), owner, 0))
-
-    def _drop(self, what: str, source: Address) -> None:
-        """Count what is not answered, and log it."""
-        self._count_dropped(1, "%s from %s:%d", what, *source)
-
-    def _count_dropped(self, count: int, what: str, *about: object) -> None:
-        """Log each of the first ten, then each time the count has doubled."""
-        before, self.counts.dropped = self.counts.dropped, self.counts.dropped + count
-        if count and (before < 10 or self.counts.dropped.bit_length() > before.bit_length()):
-            logger.warning(f"dropped {what} (%d so far)", *about, self.counts.dropped)
 
     # Verbs about other requests
 

@@ -60,12 +60,15 @@ def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = G
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
-        if not is_loopback(wire.host):
-            who = ", ".join(config.allow) or "nobody but this machine"
-            logger.warning(
-                "listening beyond this machine, on %s: %s may ask, and have notes played", wire.host, who
-            )
+        warn_of_others(wire.host, config.allow)
         Daemon(config, wire, wires, generator).run(interrupted, on_ready)
+
+
+def warn_of_others(host: str, allow: tuple[str, ...]) -> None:
+    """Say at the start who else may ask, where that is not this machine alone."""
+    if not is_loopback(host):
+        who = ", ".join(("this machine", *allow))
+        logger.warning("listening beyond this machine: %s may ask, and have notes played; allow names who may", who)
 
 
 class Daemon:

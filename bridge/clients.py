@@ -3,7 +3,7 @@
 Bounded in clients and bytes. Knows no socket.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 Address = tuple[str, int]
@@ -28,10 +28,11 @@ class Answer:
 class Client:
     """One client, and its answers by the content of their requests, id included; size is the bytes of all of them.
 
-    Those that have ended are in the order of their end.
+    Those that have ended are in the order of their end. source is from where it was heard first.
     """
 
     address: Address
+    source: Address
     last_seen: float
     under_way: dict[bytes, Answer] = field(default_factory=dict)
     ended: OrderedDict[bytes, Answer] = field(default_factory=OrderedDict)
@@ -56,14 +57,11 @@ class Clients:
     def find(self, source: Address, reply_port: int | None, now: float) -> Client:
         """The client behind a request: the key on it, else what hello registered, else the source port."""
         port = reply_port or self._registered.get(source, source[1])
-        client = self._clients.pop((source[0], port), None) or Client((source[0], port), now)
+        client = self._clients.pop((source[0], port), None) or Client((source[0], port), source, now)
         client.last_seen = now
         self._clients[client.address] = client
-        while len(self._clients) > MAX_CLIENTS:
-            _, vanished = self._clients.popitem(last=False)
-            self._weigh(vanished, -vanished.size)
-            vanished.under_way.clear()
-            vanished.ended.clear()
+        if len(self._clients) > MAX_CLIENTS:
+            self._forget_one()
         return client
 
     def recall(self, client: Client, content: bytes, now: float) -> Answer | None:
@@ -102,6 +100,15 @@ class Clients:
         answer = client.under_way.pop(content, None)
         if answer is not None:
             self._weigh(client, -answer.size)
+
+    def _forget_one(self) -> None:
+        """The client heard longest ago of the source that has most: one with many reply ports drives out none."""
+        source, _ = Counter(client.source for client in self._clients.values()).most_common(1)[0]
+        vanished = next(client for client in self._clients.values() if client.source == source)
+        del self._clients[vanished.address]
+        self._weigh(vanished, -vanished.size)
+        vanished.under_way.clear()
+        vanished.ended.clear()
 
     def _add(self, client: Client, answer: Answer, size: int) -> None:
         """Answers have become larger: the oldest of the client that has most are forgotten."""

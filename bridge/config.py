@@ -41,9 +41,7 @@ class Config(BaseSettings):
 
     osc_host: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 for other machines too")
     osc_port: int = Field(8710, ge=0, le=65535, description="the UDP port to listen on; 0 takes any free one")
-    allow: Names = Field(
-        PRIVATE, description="addresses or networks beyond this machine that are answered; else the private ranges"
-    )
+    allow: Names = Field(PRIVATE, description="addresses and networks beyond this machine that may ask")
     rate: float = Field(
         1000.0, ge=1, description="the most kilobytes a second that are sent to one address beyond this machine"
     )

@@ -176,7 +176,7 @@ class Daemon:
             self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
-        """Take in what has come, before the kernel runs out of room for more."""
+        """Take in what has come, before the kernel runs out of room for more, with notes in between."""
         lost_before = self._wire.lost
         for _ in range(MOST_BATCHES):
             batch = self._wire.receive()
@@ -184,6 +184,7 @@ class Daemon:
                 self._service.admit(datagram, source)
             if len(batch) < BATCH:
                 break
+            self._musician.run_due(time.monotonic())
         if lost := self._wire.lost - lost_before:
             self._service.counts.drop("datagrams that came faster than they could be read", count=lost)
 

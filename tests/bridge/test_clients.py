@@ -56,6 +56,17 @@ def test_vanished_clients_are_forgotten_with_their_answers() -> None:
     assert clients._remembered_bytes == 0
 
 
+def test_a_source_with_many_reply_ports_drives_out_no_other() -> None:
+    clients = Clients()
+    quiet = client_of(clients, 1)
+    remember(clients, quiet, b"a", b"answer")
+    for port in range(2, 2000):
+        clients.find(SOURCE, port, 0.0)
+    assert clients.recall(quiet, b"a", 1.0) is not None
+    assert client_of(clients, 1, 1.0) is quiet
+    assert len(clients._clients) == MAX_CLIENTS
+
+
 def test_answers_are_bounded_in_bytes() -> None:
     clients = Clients()
     client = client_of(clients)

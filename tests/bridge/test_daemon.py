@@ -301,16 +301,6 @@ def test_8000_requests_for_a_large_clip_hold_up_nobody_and_end_with_the_daemon(r
     assert "Traceback" not in running.log.read_text()
 
 
-def test_one_source_that_never_stops_leaves_the_others_their_turn(running: Daemon) -> None:
-    ping = datagram("/vae/clip/list", 0)
-    with Peer(running.port) as flood, Peer(running.port) as peer:
-        for _ in range(20):
-            for _ in range(2000):
-                flood.send_raw(ping)
-            assert peer.insist("ping").is_done
-        assert peer.insist("sample").is_done
-
-
 def mangled(chance: random.Random, content: bytes) -> bytes:
     """The datagram with some bytes changed, cut off, doubled or put in."""
     mutable = bytearray(content)

@@ -25,7 +25,7 @@ class Crowd:
     def ask(self, client: Address, **request: str) -> Entry | None:
         """One more job of a client; whose had to leave for it."""
         self.numbers += 1
-        ticket = Ticket(self.numbers, Client(client, 0.0), self.numbers, "sample", None, self.now)
+        ticket = Ticket(self.numbers, Client(client, client, 0.0), self.numbers, "sample", None, self.now)
         return self.queue.put(Entry(ticket, Run(self.numbers, Sample(**request))))  # type: ignore[arg-type]
 
     def waiting(self, client: Address) -> int:
@@ -115,7 +115,7 @@ def test_who_was_served_is_known_of_a_bounded_number() -> None:
 def test_a_load_takes_its_clients_turn() -> None:
     crowd = Crowd()
     crowd.numbers += 1
-    ticket = Ticket(crowd.numbers, Client(client(1), 0.0), 1, "load", None, 0.0)
+    ticket = Ticket(crowd.numbers, Client(client(1), client(1), 0.0), 1, "load", None, 0.0)
     crowd.queue.put(Entry(ticket, Load(1, "m")))
     assert crowd.queue.begin_next(0.0, ("m",)) == Load(1, "m")
     crowd.ask(client(1))

@@ -159,7 +159,7 @@ class Jobs:
             raise RequestError("busy", f"{MAX_WAITING} requests are waiting already")
         if loser is not None:
             self._ledger.fail(
-                loser.ticket, "busy", f"{MAX_WAITING} requests wait, and others have fewer than you", now
+                loser.ticket, "busy", f"{MAX_WAITING} requests are waiting, and it is another client's turn", now
             )
 
     def _finish(self, entry: Entry, report: Finished, now: float) -> None:

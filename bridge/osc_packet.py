@@ -45,18 +45,16 @@ def read_packet(datagram: bytes) -> list[Message]:
 
 def write_message(address: str, *arguments: Atom) -> bytes:
     """A message whose ints are i, floats f and strings s."""
-    types, layout = ",", ">"
-    values: list[Atom | bytes] = []
-    for argument in arguments:
-        if isinstance(argument, str):
-            content = _padded(argument)
-            types, layout = types + "s", f"{layout}{len(content)}s"
-            values.append(content)
-        else:
-            kind = "f" if isinstance(argument, float) else "i"
-            types, layout = types + kind, layout + kind
-            values.append(argument)
-    return _padded(address) + _padded(types) + struct.pack(layout, *values)
+    types = "".join(
+        ["f" if isinstance(each, float) else "s" if isinstance(each, str) else "i" for each in arguments]
+    )
+    values, layout = list[Atom | bytes](arguments), types
+    if "s" in types:
+        values = [_padded(each) if isinstance(each, str) else each for each in arguments]
+        layout = "".join(
+            f"{len(each)}s" if isinstance(each, bytes) else t for each, t in zip(values, types, strict=True)
+        )
+    return _padded(address) + _padded(f",{types}") + struct.pack(f">{layout}", *values)
 
 
 def _padded(text: str) -> bytes:

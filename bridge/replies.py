@@ -52,7 +52,7 @@ def format_clip(number: int, result: int, clip: Clip, first: int = 0, count: int
         yield format_message("part", number, result, *place, cut(part.name, MAX_NAME_BYTES))
     for start in range(first, last, NOTES_PER_MESSAGE):
         notes = clip.notes[start : min(start + NOTES_PER_MESSAGE, last)]
-        yield format_message("notes", number, result, start, len(notes), *note_atoms(notes))
+        yield write_message(f"{PREFIX}notes", number, result, start, len(notes), *note_atoms(notes))
     yield format_message("notes/end", number, result, len(clip.notes))
 
 

@@ -242,7 +242,7 @@ class Daemon:
         now = time.monotonic()
         until = now + GOODBYE_SECONDS
         self._musician.panic(now)
-        self._service.shut_down(now)
+        self._service.shut_down(now, lambda: time.monotonic() < until)
         while len(self._service.outbox) and now < until:
             self._send(now)
             time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.monotonic()))

@@ -7,6 +7,7 @@ the engine through take_job. Every datagram is answered, or counted and logged.
 import contextlib
 import logging
 import math
+from collections.abc import Callable
 
 from bridge.calls import Call, parse_id, parse_request
 from bridge.clients import Address, Client, Clients
@@ -103,9 +104,11 @@ class Service:
         dues += [collector.next_expiry() for collector in self._collectors.values()]
         return min(*dues, self.outbox.next_due(), self.jobs.deadline())
 
-    def shut_down(self, now: float) -> None:
-        """End every request that is open."""
+    def shut_down(self, now: float, has_time: Callable[[], bool] = lambda: True) -> None:
+        """End every request that is open, the oldest first, as long as there is time."""
         for ticket in self._ledger.all_open():
+            if not has_time():
+                return
             self._ledger.fail(ticket, "cancelled", "the daemon is stopping", now)
 
     def drop_unsent(self, count: int) -> None:

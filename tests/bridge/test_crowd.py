@@ -207,6 +207,14 @@ def test_ending_four_times_as_many_requests_is_four_times_the_work(studio: Studi
     assert counts[1] < 5 * counts[0]
 
 
+def test_a_daemon_that_has_to_go_ends_what_it_has_time_for(studio: Studio) -> None:
+    for number in range(1, 6):
+        ask(studio, A, "sample", number)
+    looks = iter((True, True, True, False))
+    studio.service.shut_down(studio.now, lambda: next(looks))
+    assert ends(told(studio, A)) == [(number, "cancelled") for number in (1, 2, 3)]
+
+
 def test_cancelling_among_thousands_is_no_more_work_than_among_a_few(studio: Studio) -> None:
     def cancel() -> None:
         ask(studio, A, "cancel", 5000, "target", 10)

@@ -3,7 +3,7 @@
 Bounded in clients and bytes. Knows no socket.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 Address = tuple[str, int]
@@ -12,29 +12,31 @@ REMEMBERED_SECONDS = 10.0
 MAX_CLIENTS = 256
 MAX_REMEMBERED_BYTES = 8 * 2**20
 ENTRY_BYTES = 400
-"""What remembering costs beside the datagrams."""
+"""What remembering costs beside the request and the datagrams."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What one request was answered; datagrams is None until it has ended."""
+    """What one request was answered so far. ended is when it was whole, else None; size is the bytes of both."""
 
-    at: float
-    datagrams: list[bytes] | None = None
-
-    @property
-    def size(self) -> int:
-        """The bytes that are kept."""
-        return ENTRY_BYTES + sum(map(len, self.datagrams or ()))
+    size: int
+    datagrams: list[bytes] = field(default_factory=list)
+    ended: float | None = None
 
 
 @dataclass(slots=True)
 class Client:
-    """One client. answers: by the content of the request, id included; the ended ones in order of their end."""
+    """One client, and its answers by the content of their requests, id included; size is the bytes of all of them.
+
+    Those that have ended are in the order of their end. source is from where it was heard first.
+    """
 
     address: Address
+    source: Address
     last_seen: float
-    answers: OrderedDict[object, Answer] = field(default_factory=OrderedDict)
+    under_way: dict[bytes, Answer] = field(default_factory=dict)
+    ended: OrderedDict[bytes, Answer] = field(default_factory=OrderedDict)
+    size: int = 0
 
 
 class Clients:
@@ -55,58 +57,82 @@ class Clients:
     def find(self, source: Address, reply_port: int | None, now: float) -> Client:
         """The client behind a request: the key on it, else what hello registered, else the source port."""
         port = reply_port or self._registered.get(source, source[1])
-        client = self._clients.pop((source[0], port), None) or Client((source[0], port), now)
+        client = self._clients.pop((source[0], port), None) or Client((source[0], port), source, now)
         client.last_seen = now
         self._clients[client.address] = client
-        while len(self._clients) > MAX_CLIENTS:
-            _, vanished = self._clients.popitem(last=False)
-            for content in list(vanished.answers):
-                self.forget(vanished, content)
+        if len(self._clients) > MAX_CLIENTS:
+            self._forget_one()
         return client
 
-    def recall(self, client: Client, content: object, now: float) -> Answer | None:
-        """What the same request was answered in the last 10 seconds, if it was."""
-        self._expire(client, now)
-        return client.answers.get(content)
+    def recall(self, client: Client, content: bytes, now: float) -> Answer | None:
+        """What the same request was answered in the last 10 seconds, if it was; so far, if it is under way."""
+        while client.ended and now - self._oldest(client) > REMEMBERED_SECONDS:
+            self._forget_oldest(client)
+        return client.under_way.get(content) or client.ended.get(content)
 
-    def begin(self, client: Client, content: object, now: float) -> None:
-        """Note that a request is under way."""
-        self._expire(client, now)
-        answer = client.answers[content] = Answer(now)
-        self._remembered_bytes += answer.size
+    def begin(self, client: Client, content: bytes) -> None:
+        """Note that a request is under way; of one that has vanished meanwhile nothing is noted, here and below."""
+        self.abandon(client, content)
+        if self._clients.get(client.address) is client:
+            client.under_way[content] = Answer(0)
+            self._add(client, client.under_way[content], ENTRY_BYTES + len(content))
 
-    def remember(self, client: Client, content: object, datagrams: list[bytes], now: float) -> None:
-        """Keep what a request was answered; the oldest answers give way."""
-        self.forget(client, content)
-        if self._clients.get(client.address) is not client:
-            return  # it has been forgotten meanwhile
-        answer = client.answers[content] = Answer(now, datagrams)
-        self._remembered_bytes += answer.size
-        for other in list(self._clients.values()):
-            if self._remembered_bytes <= MAX_REMEMBERED_BYTES:
-                return
-            self._forget(other, 1 if other is client else 0)
+    def keep(self, client: Client, content: bytes, datagram: bytes) -> bool:
+        """Remember a part of its answer; older ones give way. False if there is no room, and it is forgotten."""
+        answer = client.under_way.get(content)
+        if answer is None:
+            return False
+        answer.datagrams.append(datagram)
+        self._add(client, answer, len(datagram))
+        if self._remembered_bytes > MAX_REMEMBERED_BYTES:
+            self.abandon(client, content)
+        return content in client.under_way
 
-    def forget(self, client: Client, content: object) -> None:
-        """Let the same request run again."""
-        answer = client.answers.pop(content, None)
+    def end(self, client: Client, content: bytes, now: float) -> None:
+        """Its answer is whole."""
+        answer = client.under_way.pop(content, None)
         if answer is not None:
-            self._remembered_bytes -= answer.size
+            answer.ended = now
+            client.ended[content] = answer
 
-    def _expire(self, client: Client, now: float) -> None:
-        """Answers older than 10 s are forgotten, those under way stay."""
-        old = []
-        for content, answer in client.answers.items():
-            if answer.datagrams is None:
-                continue
-            if now - answer.at <= REMEMBERED_SECONDS:
-                break  # so are all that follow: a flood of requests must not go through them all each time
-            old.append(content)
-        for content in old:
-            self.forget(client, content)
+    def abandon(self, client: Client, content: bytes) -> None:
+        """A request that is under way will have no answer to be remembered: the same may run again."""
+        answer = client.under_way.pop(content, None)
+        if answer is not None:
+            self._weigh(client, -answer.size)
 
-    def _forget(self, client: Client, keep: int) -> None:
-        """Drop a client's ended answers but for the newest few."""
-        ended = [content for content, answer in client.answers.items() if answer.datagrams is not None]
-        for content in ended[: len(ended) - keep]:
-            self.forget(client, content)
+    def _forget_one(self) -> None:
+        """The client heard longest ago of the source that has most: one with many reply ports drives out none."""
+        source, _ = Counter(client.source for client in self._clients.values()).most_common(1)[0]
+        vanished = next(client for client in self._clients.values() if client.source == source)
+        del self._clients[vanished.address]
+        self._weigh(vanished, -vanished.size)
+        vanished.under_way.clear()
+        vanished.ended.clear()
+
+    def _add(self, client: Client, answer: Answer, size: int) -> None:
+        """Answers have become larger: the oldest of the client that has most are forgotten."""
+        answer.size += size
+        self._weigh(client, size)
+        while self._remembered_bytes > MAX_REMEMBERED_BYTES:
+            holder = max((each for each in self._clients.values() if each.ended), key=_size, default=None)
+            if holder is None:
+                return
+            self._forget_oldest(holder)
+
+    def _weigh(self, client: Client, size: int) -> None:
+        client.size += size
+        self._remembered_bytes += size
+
+    def _oldest(self, client: Client) -> float:
+        ended = next(iter(client.ended.values())).ended
+        assert ended is not None
+        return ended
+
+    def _forget_oldest(self, client: Client) -> None:
+        _, answer = client.ended.popitem(last=False)
+        self._weigh(client, -answer.size)
+
+
+def _size(client: Client) -> int:
+    return client.size

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from bridge.errors import ConfigError
+from bridge.guests import PRIVATE, read_network
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
 from engine.weights import shipped_folder
 
@@ -40,6 +41,10 @@ class Config(BaseSettings):
 
     osc_host: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 for other machines too")
     osc_port: int = Field(8710, ge=0, le=65535, description="the UDP port to listen on; 0 takes any free one")
+    allow: Names = Field(PRIVATE, description="addresses and networks beyond this machine that may ask")
+    rate: float = Field(
+        1000.0, ge=1, description="the most kilobytes a second that are sent to one address beyond this machine"
+    )
     midi: bool = Field(True, description="open MIDI ports; --no-midi serves OSC alone")
     midi_in: Names = Field(("vaebridge in",), description="ports of our own, for others to play to")
     midi_out: Names = Field(("vaebridge out",), description="ports of our own, for others to listen to")
@@ -103,11 +108,18 @@ class Config(BaseSettings):
             raise ValueError("channels are in 1..16")
         return value
 
-    @field_validator("models", "weights", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
+    @field_validator("models", "weights", "allow", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A list in an environment variable or a flag is written with commas."""
         return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+    @field_validator("allow")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            read_network(each)
+        return value
 
     @field_validator("weights")
     @classmethod

@@ -21,10 +21,11 @@ from bridge.config import Config
 from bridge.controls_file import ControlsFile
 from bridge.engine_queue import Loaded, Report
 from bridge.errors import StartError
+from bridge.guests import is_loopback
 from bridge.log import set_up_log
 from bridge.model_process import ModelProcess
 from bridge.model_worker import CannotStart, Recipe
-from bridge.osc import OscSocket
+from bridge.osc import BATCH, OscSocket
 from bridge.playing.controls import Control
 from bridge.playing.musician import Musician, Stage
 from bridge.realtime import ask_for_realtime, steady_interpreter
@@ -49,6 +50,14 @@ MIDI_PATIENCE_SECONDS = 2.0
 """How long the news that the models are there waits for the MIDI ports."""
 
 STOP_SECONDS = 1.2
+MOST_BATCHES = 16
+"""Batches of datagrams taken in at a time: more than the kernel holds where nobody has given it more room."""
+
+SLICE_SECONDS = 0.003
+"""How long datagrams are handled before everything else has its turn."""
+
+GOODBYE_SECONDS = 0.5
+"""How long whoever waits is answered when the daemon stops."""
 
 GENERATOR = "engine.generator:Generator"
 
@@ -57,7 +66,15 @@ def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = G
     """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
+        warn_of_others(wire.host, config.allow)
         Daemon(config, wire, generator).run(interrupted, on_ready)
+
+
+def warn_of_others(host: str, allow: tuple[str, ...]) -> None:
+    """Say at the start who else may ask, where that is not this machine alone."""
+    if not is_loopback(host):
+        who = ", ".join(("this machine", *allow))
+        logger.warning("listening beyond this machine: %s may ask, and have notes played; allow names who may", who)
 
 
 class Daemon:
@@ -85,6 +102,8 @@ class Daemon:
             own_port=wire.port,
             look_at_cards=Cards(config.weight_folders).look,
             timeout_seconds=config.request_timeout_seconds,
+            allow=config.allow,
+            bytes_per_second=config.rate * 1000,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._musician = Musician(
@@ -131,6 +150,7 @@ class Daemon:
             each.flush()
         if self._wire in readable:
             self._try(self._receive)
+        self._try(self._handle_some)
         if model in readable:
             self._try(self._hear_model)
         return interrupted in readable
@@ -202,26 +222,32 @@ class Daemon:
             self._service.playing.learned(target, control, time.monotonic())
 
     def _receive(self) -> None:
+        """Take in what has come, before the kernel runs out of room for more, with notes in between."""
         lost_before = self._wire.lost
-        for datagram, source in self._wire.receive():
-            now = time.monotonic()
-            self._service.receive(datagram, source, now, time.time())
-            self._submit(now)
+        for _ in range(MOST_BATCHES):
+            batch = self._wire.receive()
+            for datagram, source in batch:
+                self._service.admit(datagram, source)
+            if len(batch) < BATCH:
+                break
             self._musician.run_due(time.monotonic())
         if lost := self._wire.lost - lost_before:
-            self._service.counts.dropped += lost
-            logger.warning("%d datagrams came faster than they could be read and are lost", lost)
+            self._service.counts.drop("datagrams that came faster than they could be read", count=lost)
+
+    def _handle_some(self) -> None:
+        """Handle what was taken in, for a while, with notes in between."""
+        until = time.monotonic() + SLICE_SECONDS
+        while (now := time.monotonic()) < until and self._service.handle_next(now, time.time()):
+            self._submit(now)
+            self._musician.run_due(time.monotonic())
 
     def _submit(self, now: float) -> None:
         while job := self._service.jobs.take(now):
             self._model.submit(job)
 
     def _send(self, now: float) -> None:
-        outbox, counts = self._service.outbox, self._service.counts
-        for datagram, address in outbox.due(now):
-            if not self._wire.send(datagram, address):
-                counts.dropped += 1
-        counts.dropped, outbox.lost = counts.dropped + outbox.lost, 0
+        due = self._service.outbox.due(now)
+        self._service.drop_unsent(sum(not self._wire.send(datagram, address) for datagram, address in due))
 
     def _hear_model(self) -> None:
         for report in self._model.read(time.monotonic()):
@@ -264,14 +290,15 @@ class Daemon:
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""
         now = time.monotonic()
+        until = now + GOODBYE_SECONDS
         self._try(self._musician.panic, now)
-        self._try(self._service.shut_down, now)
-        while len(self._service.outbox):
+        self._try(self._service.shut_down, now, lambda: time.monotonic() < until)
+        while len(self._service.outbox) and now < until:
             self._send(now)
-            now += 1.0  # nothing is paced any more
-        leaving = time.monotonic()
-        self._model.stop(leaving)
-        self._midi.close(leaving)
+            time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.monotonic()))
+            now = time.monotonic()
+        self._model.stop(now)
+        self._midi.close(now)
         self._children.end_all(STOP_SECONDS)
         logger.info(
             "stopped after %d requests, %d failed", self._service.counts.requests, self._service.counts.failed

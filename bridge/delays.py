@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 from bridge.clients import Address
@@ -10,7 +11,11 @@ from bridge.osc_packet import Message
 LONGEST_DELAY_SECONDS = 10.0
 """A message dated further ahead is handled then: a clock that is wrong delays, it does not refuse."""
 
-MAX_DELAYED = 1024
+MAX_OF_ONE, MAX_IN_ALL = 1024, 4096
+"""Messages that wait. Where so many wait in all, each source may have its share of them."""
+
+MOST_AT_ONCE = 32
+"""Handled at a time, so that everything else gets its turn."""
 
 
 class Delays:
@@ -19,19 +24,27 @@ class Delays:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Message, Address]] = []
         self._order = itertools.count()
+        self._held: Counter[Address] = Counter()
 
     def put(self, message: Message, source: Address, now: float, ahead_seconds: float) -> bool:
         """Whether there was room to keep a message."""
-        if len(self._heap) >= MAX_DELAYED:
+        most = MAX_OF_ONE if len(self._heap) < MAX_IN_ALL else min(MAX_OF_ONE, MAX_IN_ALL // len(self._held))
+        if self._held[source] >= most:
             return False
+        self._held[source] += 1
         due = now + min(ahead_seconds, LONGEST_DELAY_SECONDS)
         heapq.heappush(self._heap, (due, next(self._order), message, source))
         return True
 
     def due(self, now: float) -> Iterator[tuple[Message, Address]]:
-        """What is to be handled now, in order."""
-        while self._heap and self._heap[0][0] <= now:
+        """What is to be handled now, in order, or the first of it."""
+        for _ in range(MOST_AT_ONCE):
+            if not self._heap or self._heap[0][0] > now:
+                return
             _, _, message, source = heapq.heappop(self._heap)
+            self._held[source] -= 1
+            if not self._held[source]:
+                del self._held[source]
             yield message, source
 
     def next_due(self) -> float:

@@ -7,14 +7,18 @@ These are the values that cross the pipe between the two processes; either side 
 
 import itertools
 import math
-from collections import deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bridge.clients import Address
 from bridge.ledger import Ticket
+from bridge.turns import gives_way
 from engine.requests import Request, Results
 
 MAX_WAITING = 64
+MAX_SERVED = 1024
+"""Clients of which it is known when they were served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,11 @@ class Entry:
     group: str = ""
     to_slot: str = ""
 
+    @property
+    def client(self) -> Address:
+        """Who asks."""
+        return self.ticket.client.address
+
 
 @dataclass(frozen=True, slots=True)
 class LiveEntry:
@@ -105,23 +114,20 @@ TIMES: dict[type[Job], int] = {Run: 1, Load: 5}
 
 
 class EngineQueue:
-    """At most 64 jobs wait; one request runs, one model loads.
+    """At most 64 jobs wait; one request runs, one model loads. The clients take turns: the one served longest ago.
 
     own_numbers are for the jobs that no request is: what the live mode asks, and models that requests wait for.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Entry] = deque()
+        self._waiting: list[Entry] = []
+        self._served: OrderedDict[Address, int] = OrderedDict()
+        self._services = itertools.count(1)
         self._under_way: dict[type[Job], tuple[Begun, float]] = {}
         self.own_numbers = itertools.count(-1, -1)
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def full(self) -> bool:
-        """Whether the next job would be the 65th."""
-        return len(self._waiting) >= MAX_WAITING
 
     @property
     def is_running(self) -> bool:
@@ -138,30 +144,42 @@ class EngineQueue:
         limits = (since + TIMES[kind] * timeout_seconds for kind, (_, since) in self._under_way.items())
         return min(limits, default=math.inf)
 
-    def put(self, entry: Entry) -> None:
-        """Add a job to the end."""
+    def put(self, entry: Entry) -> Entry | None:
+        """Add a job. If 64 wait already, the one that leaves for it: this one itself if nobody makes room."""
+        leaves = None
+        if len(self._waiting) >= MAX_WAITING:
+            held = Counter(each.client for each in self._waiting)
+            loser = gives_way(held, entry.client, self._served_at)
+            if loser is None:
+                return entry
+            leaves = next(each for each in reversed(self._waiting) if each.client == loser)
+            self._waiting.remove(leaves)
         self._waiting.append(entry)
+        return leaves
 
     def remove(self, ticket: Ticket) -> None:
         """Forget a waiting job; one that is under way goes on to its end, unheard."""
-        self._waiting = deque(entry for entry in self._waiting if entry.ticket is not ticket)
+        self._waiting = [entry for entry in self._waiting if entry.ticket is not ticket]
 
     def older_of_group(self, entry: Entry) -> list[Entry]:
         """The waiting jobs of the same client and group."""
         same = (each for each in self._waiting if entry.group and each.group == entry.group)
-        return [each for each in same if each.ticket.client is entry.ticket.client]
+        return [each for each in same if each.client == entry.client]
 
     def begin_next(self, now: float, resident: tuple[str, ...]) -> Job | None:
         """The first job that can begin now: a load if none is under way, a request if none runs.
 
         A request that names a model which is not resident has it loaded and waits for it; others go before it.
         """
-        for entry in self._waiting:
+        if self.is_running and self.is_loading:
+            return None
+        for entry in sorted(self._waiting, key=lambda each: self._served_at(each.client)):
             if isinstance(entry.job, Run) and entry.job.request.model not in (None, *resident):
                 if not self.is_loading:
                     return self.begin_loading(str(entry.job.request.model), now)
             elif type(entry.job) not in self._under_way:
                 self._waiting.remove(entry)
+                self._serve(entry.client)
                 return self.begin(entry, now)
         return None
 
@@ -189,13 +207,23 @@ class EngineQueue:
     def take_waiting_for(self, name: str) -> list[Entry]:
         """The requests that name a model which cannot be had; they leave the queue."""
         gone = [each for each in self._waiting if isinstance(each.job, Run) and each.job.request.model == name]
-        self._waiting = deque(each for each in self._waiting if each not in gone)
+        self._waiting = [each for each in self._waiting if each not in gone]
         return gone
 
     def drain(self) -> Iterator[Entry]:
         """All waiting jobs, which leave the queue."""
         while self._waiting:
-            yield self._waiting.popleft()
+            yield self._waiting.pop(0)
+
+    def _served_at(self, client: Address) -> int:
+        """Larger if a client was served later, 0 if it has not been lately."""
+        return self._served.get(client, 0)
+
+    def _serve(self, client: Address) -> None:
+        self._served[client] = next(self._services)
+        self._served.move_to_end(client)
+        if len(self._served) > MAX_SERVED:
+            self._served.popitem(last=False)
 
     def _take(self, wanted: Callable[[Begun, float], bool]) -> list[Begun]:
         taken = {kind: entry for kind, (entry, since) in self._under_way.items() if wanted(entry, since)}

@@ -3,11 +3,14 @@
 The live mode asks here as well, before everybody else. The daemon carries jobs and reports between the processes.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 
 from bridge.calls import Call, engine_request, slots_of
 from bridge.engine_queue import (
+    MAX_WAITING,
+    TIMES,
     Begun,
     EngineQueue,
     Entry,
@@ -27,10 +30,9 @@ from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.playing.musician import Musician
 from bridge.protocol import TO_SLOT
-from bridge.replies import format_clip, format_latent, sorted_clip
+from bridge.replies import count_clip, count_latent, format_clip, format_latent
 from bridge.session import Engine
 from bridge.slots import Slots, checked_size
-from engine.requests import NoteForNote
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
@@ -72,8 +74,11 @@ class Jobs:
     def running_too_long(self, now: float) -> bool:
         """End what has run out of time with a timeout; the engine must then be started anew."""
         late = self._queue.take_late(now, self._timeout)
-        for entry in self._asked_for(late):
-            self._ledger.fail(entry.ticket, "timeout", f"it ran for more than {self._timeout:g} s", now)
+        for begun in late:
+            what = "it ran for" if isinstance(begun.job, Run) else f"loading {begun.job.name} took"
+            text = f"{what} more than {TIMES[type(begun.job)] * self._timeout:g} s"
+            for entry in self._asked_for([begun]):
+                self._ledger.fail(entry.ticket, "timeout", text, now)
         return bool(late)
 
     def report(self, report: Report, now: float) -> None:
@@ -129,6 +134,7 @@ class Jobs:
 
     def make_music(self, call: Call, ticket: Ticket, now: float) -> None:
         """Queue what a call asks of the engine, about the clips that are in its slots now."""
+        self._ledger.check_room(ticket)
         clips = [self._slots[name] for name in slots_of(call)]
         request = engine_request(call, clips)
         if too_long := [clip.bars for clip in clips if clip.bars > MAX_BARS]:
@@ -148,30 +154,31 @@ class Jobs:
         for older in self._queue.older_of_group(entry):
             self._queue.remove(older.ticket)
             self._ledger.fail(older.ticket, "stale", "a newer request of its group has come", now)
-        if self._queue.full:
-            raise RequestError("busy", f"{len(self._queue)} requests are waiting already")
-        self._queue.put(entry)
+        loser = self._queue.put(entry)
+        if loser is entry:
+            raise RequestError("busy", f"{MAX_WAITING} requests are waiting already")
+        if loser is not None:
+            self._ledger.fail(
+                loser.ticket, "busy", f"{MAX_WAITING} requests are waiting, and it is another client's turn", now
+            )
 
     def _finish(self, entry: Entry, report: Finished, now: float) -> None:
         """Send the results, and keep the first where it was asked for."""
         ticket, results = entry.ticket, report.results
-        request = entry.job.request if isinstance(entry.job, Run) else None
-        clips = results.clips if isinstance(request, NoteForNote) else tuple(map(sorted_clip, results.clips))
+        clips = results.clips
         if ticket.ended:  # cancelled while it ran
             return
         try:
             for clip in clips:
                 checked_size(clip)
+            written = [format_clip(ticket.id, index, clip) for index, clip in enumerate(clips)]
+            count = sum(map(count_clip, clips)) + count_latent(results.latent)
+            self._ledger.send(ticket, itertools.chain(*written, format_latent(ticket.id, results.latent)), count)
             if entry.to_slot:
-                self._slots.put(entry.to_slot, clips[0])
+                self._slots.put(entry.to_slot, clips[0], ticket.client.address)
         except RequestError as error:
             self._ledger.fail(ticket, error.code, str(error), now)
             return
-        for index, clip in enumerate(clips):
-            for datagram in format_clip(ticket.id, index, clip):
-                self._ledger.send(ticket, datagram)
-        for datagram in format_latent(ticket.id, results.latent):
-            self._ledger.send(ticket, datagram)
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
         about |= {"results": len(clips), "ms": results.ms}
         if results.latent:

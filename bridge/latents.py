@@ -3,6 +3,8 @@
 Pure: time is a number that is passed in.
 """
 
+import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,10 +13,11 @@ from bridge.clients import Address, Client
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.protocol import MAX_LATENT
+from bridge.recent import Recent
+from bridge.turns import gives_way
 
 MAX_OPEN = 64
 CHUNK_SECONDS = 5.0
-REMEMBERED_SECONDS = 10.0
 
 Key = tuple[Address, int]
 """A client and the id of its decode."""
@@ -41,7 +44,7 @@ class Latents:
     def __init__(self, ledger: Ledger, on_whole: OnWhole):
         self._ledger, self._on_whole = ledger, on_whole
         self._open: dict[Key, Point] = {}
-        self._ended: dict[Key, float] = {}
+        self._ended: Recent[Key, None] = Recent()
 
     def handle(self, call: Call, client: Client, now: float) -> bool:
         """Take one of the two messages; False if it belongs to no decode, which is for the caller to count."""
@@ -73,7 +76,7 @@ class Latents:
                 missing = point.numbers.count(None)
                 text = f"{missing} of {len(point.numbers)} numbers have not come for {CHUNK_SECONDS:g} s"
                 self._fail(key, RequestError("timeout", text), now)
-        self._ended = {key: at for key, at in self._ended.items() if now - at <= REMEMBERED_SECONDS}
+        self._ended.expire(now)
 
     def next_expiry(self) -> float:
         """When the next decode times out, inf if none can."""
@@ -85,7 +88,7 @@ class Latents:
         if replaced is not None and replaced.call == call:
             self._open[key] = replace(replaced, expires=now + CHUNK_SECONDS)
             return
-        self._ended.pop(key, None)
+        self._ended.forget(key)
         ticket = replaced.ticket if replaced else self._ledger.open(client, call.id, call.verb.answer, None, now)
         assert ticket is not None
         size = call.values["size"]
@@ -93,7 +96,10 @@ class Latents:
         if not 1 <= size <= MAX_LATENT:
             self._fail(key, RequestError("bad_request", f"size must be in 1..{MAX_LATENT}, not {size}"), now)
         elif len(self._open) > MAX_OPEN:
-            self._fail(key, RequestError("busy", f"{MAX_OPEN} decodes wait for their numbers"), now)
+            held = Counter(each[0] for each in self._open if each != key)
+            loser = gives_way(held, client.address) or client.address
+            leaves = next(each for each in reversed(self._open) if each[0] == loser)
+            self._fail(leaves, RequestError("busy", f"{MAX_OPEN} decodes wait for their numbers"), now)
 
     def _go_on(self, key: Key, call: Call, now: float) -> None:
         """Put some numbers in their places; with the last of them the decode begins."""
@@ -111,8 +117,7 @@ class Latents:
         """Ask for what is at the point, unless the same has been asked for under the same id."""
         point = self._open[key]
         whole = replace(point.call, numbers=tuple(number for number in point.numbers if number is not None))
-        content = hash((self.begins, whole.id, *sorted(whole.values.items()), whole.numbers))
-        if not self._ledger.recognise(point.ticket, content, now):
+        if not self._ledger.recognise(point.ticket, _content(whole), now):
             self._close(key, now)
             return
         try:
@@ -128,4 +133,10 @@ class Latents:
 
     def _close(self, key: Key, now: float) -> None:
         del self._open[key]
-        self._ended[key] = now
+        self._ended.put(key, None, now)
+
+
+def _content(whole: Call) -> bytes:
+    """What two decodes have in common only if they ask for the same, id included."""
+    asked = f"{whole.verb.name} {whole.id} {sorted(whole.values.items())!r}".encode()
+    return asked + struct.pack(f">{len(whole.numbers)}d", *whole.numbers)

@@ -5,13 +5,14 @@ Counts what the status shows. Knows no verb's meaning and no socket.
 
 import itertools
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bridge.clients import Client, Clients
+from bridge.clients import Address, Answer, Client, Clients
+from bridge.errors import RequestError
 from bridge.osc_packet import Atom
-from bridge.outbox import Outbox, Parcel
+from bridge.outbox import MAX_MUSIC, Outbox, Parcel
 from bridge.percentiles import percentile
 from bridge.replies import format_done, format_fail
 
@@ -31,10 +32,40 @@ class Ticket:
     client: Client
     id: int
     verb: str
-    content: object
+    content: bytes | None
     received: float
-    datagrams: list[bytes] = field(default_factory=list)
     ended: bool = False
+
+
+@dataclass(slots=True)
+class Requests:
+    """What one client has open, the oldest first, and by id; syncs are those of them that wait for the others."""
+
+    open: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
+    by_id: dict[int, dict[int, Ticket]] = field(default_factory=dict)
+    syncs: set[int] = field(default_factory=set)
+
+    def add(self, ticket: Ticket) -> None:
+        """One more, the newest."""
+        self.open[ticket.number] = ticket
+        self.by_id.setdefault(ticket.id, {})[ticket.number] = ticket
+
+    def remove(self, ticket: Ticket) -> None:
+        """It has ended."""
+        del self.open[ticket.number]
+        same = self.by_id[ticket.id]
+        del same[ticket.number]
+        if not same:
+            del self.by_id[ticket.id]
+        self.syncs.discard(ticket.number)
+
+    def take_sync(self) -> Ticket | None:
+        """A sync that has nothing before it any more, and waits no longer."""
+        first = next(iter(self.open), 0)
+        if first not in self.syncs:
+            return None
+        self.syncs.discard(first)
+        return self.open[first]
 
 
 @dataclass(slots=True)
@@ -46,6 +77,13 @@ class Counts:
     dropped: int = 0
     times_ms: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
 
+    def drop(self, what: str, source: Address | None = None, *, count: int = 1) -> None:
+        """Count what is not answered, and log it: each of the first ten, then each time the count has doubled."""
+        before, self.dropped = self.dropped, self.dropped + count
+        if before < 10 or self.dropped.bit_length() > before.bit_length():
+            whose = f" from {source[0]}:{source[1]}" if source else ""
+            logger.warning("dropped %s%s (%d so far)", what, whose, self.dropped)
+
     def percentile_ms(self, percent: int) -> float:
         """Of the last 1,000 engine requests, 0 before two have ended."""
         return percentile(self.times_ms, percent)
@@ -56,55 +94,61 @@ class Ledger:
 
     def __init__(self, clients: Clients, outbox: Outbox, counts: Counts):
         self.clients, self.outbox, self.counts = clients, outbox, counts
-        self._open: dict[int, Ticket] = {}
-        self._syncs: list[Ticket] = []
+        self._requests: dict[Address, Requests] = {}
         self._numbers = itertools.count(1)
 
-    def open(self, client: Client, number: int, verb: str, content: object, now: float) -> Ticket | None:
+    def open(self, client: Client, number: int, verb: str, content: bytes | None, now: float) -> Ticket | None:
         """A ticket for a request, or None for a repeat: answered from memory, or still to be answered.
 
         content is what makes two requests the same; None for one that is simply answered afresh.
         """
         if content is not None and number:
-            answer = self.clients.recall(client, content, now)
-            if answer is not None:
-                for datagram in answer.datagrams or ():
-                    self.outbox.put(Parcel(datagram, client.address, 0))
+            if self._is_repeat(client, content, now):
                 return None
-            self.clients.begin(client, content, now)
+            self.clients.begin(client, content)
         self.counts.requests += 1
         ticket = Ticket(next(self._numbers), client, number, verb, content, now)
-        self._open[ticket.number] = ticket
+        self._requests.setdefault(client.address, Requests()).add(ticket)
         return ticket
 
-    def recognise(self, ticket: Ticket, content: object, now: float) -> bool:
+    def recognise(self, ticket: Ticket, content: bytes, now: float) -> bool:
         """Say what makes an open ticket's request the same as another; False for a repeat, which ends here.
 
         That one is answered from memory, or still to be answered.
         """
-        answer = self.clients.recall(ticket.client, content, now)
-        if answer is None:
-            self.clients.begin(ticket.client, content, now)
-            ticket.content = content
-            return True
-        for datagram in answer.datagrams or ():
-            self.outbox.put(Parcel(datagram, ticket.client.address, 0))
-        self._close(ticket, now)
-        return False
+        if self._is_repeat(ticket.client, content, now):
+            self._close(ticket, now)
+            return False
+        self.clients.begin(ticket.client, content)
+        ticket.content = content
+        return True
 
     def find(self, client: Client, number: int) -> list[Ticket]:
         """The client's open requests with that id."""
-        return [each for each in self._open.values() if each.client is client and each.id == number]
+        requests = self._requests.get(client.address)
+        return list(requests.by_id.get(number, {}).values()) if requests else []
 
     def all_open(self) -> list[Ticket]:
         """Every open request, the oldest first."""
-        return list(self._open.values())
+        tickets = (ticket for requests in self._requests.values() for ticket in requests.open.values())
+        return sorted(tickets, key=lambda ticket: ticket.number)
 
-    def send(self, ticket: Ticket, datagram: bytes) -> None:
-        """A part of an answer."""
-        if ticket.id and not ticket.ended:
-            ticket.datagrams.append(datagram)
-            self.outbox.put(Parcel(datagram, ticket.client.address, ticket.number))
+    def send(self, ticket: Ticket, datagrams: Iterable[bytes], count: int) -> None:
+        """All of an answer but its done: so many datagrams, which are not written before they are sent.
+
+        RequestError where too many wait for the client already.
+        """
+        if not ticket.id or ticket.ended or not count:
+            return
+        self.check_room(ticket)
+        written = self._written(ticket, (self._kept(ticket, datagram) for datagram in datagrams))
+        self.outbox.put(Parcel(written, ticket.client.address, ticket.number, count))
+
+    def check_room(self, ticket: Ticket) -> None:
+        """RequestError where too many datagrams wait for the client already for it to get more than a done."""
+        if ticket.id and not self.outbox.takes_music(ticket.client.address):
+            text = f"up to {MAX_MUSIC} datagrams may wait for a client; ask again when some have come"
+            raise RequestError("busy", text)
 
     def done(
         self,
@@ -121,21 +165,9 @@ class Ledger:
         if not ticket.id:
             self._close(ticket, now)
             return
-
-        def write(sent: float) -> bytes:
-            total_ms = (sent - ticket.received) * 1000
-            if timed:
-                self.counts.times_ms.append(total_ms)
-                logger.info("%s %s: %.1f ms", ticket.verb, ticket.id, total_ms)
-                return format_done(ticket.id, ticket.verb, {**keys, "total_ms": total_ms})
-            return format_done(ticket.id, ticket.verb, keys)
-
-        def close(datagram: bytes) -> None:
-            if on_sent is not None:
-                on_sent(datagram)
-            self._close(ticket, now, [*ticket.datagrams, datagram])
-
-        self.outbox.put(Parcel(write, ticket.client.address, ticket.number, close))
+        ending = self._written(ticket, self._ending(ticket, keys, timed, on_sent))
+        if not self.outbox.put(Parcel(ending, ticket.client.address, ticket.number)):
+            next(ending, None)  # it has ended all the same: a repeat is told
 
     def fail(self, ticket: Ticket, code: str, text: str, now: float) -> None:
         """End a request badly: what has not been sent of its answer is taken back."""
@@ -148,7 +180,11 @@ class Ledger:
         datagram = format_fail(ticket.id, ticket.verb, code, text)
         if ticket.id:
             self.outbox.put(Parcel(datagram, ticket.client.address, 0))
-        self._close(ticket, now, [datagram] if code not in PASSING_CODES else None)
+        if ticket.content is not None and code not in PASSING_CODES:
+            self.clients.begin(ticket.client, ticket.content)  # anew: what was sent of its answer is not repeated
+            self.clients.keep(ticket.client, ticket.content, datagram)
+            self.clients.end(ticket.client, ticket.content, now)
+        self._close(ticket, now)
 
     def fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
         """End a request that has met a bug."""
@@ -156,11 +192,12 @@ class Ledger:
 
     def when_all_earlier_ended(self, ticket: Ticket, now: float) -> None:
         """Done for a sync, as soon as every earlier request of its client has ended."""
-        if len(self._syncs) >= MAX_SYNCS:
+        requests = self._requests[ticket.client.address]
+        if len(requests.syncs) >= MAX_SYNCS:
             self.fail(ticket, "busy", f"{MAX_SYNCS} syncs are waiting already", now)
             return
-        self._syncs.append(ticket)
-        self._end_syncs(now)
+        requests.syncs.add(ticket.number)
+        self._end_sync(requests, now)
 
     def cancel(self, client: Client, number: int, now: float, on_cancel: Callable[[Ticket], None]) -> None:
         """End the client's requests with that id, those that have not ended."""
@@ -168,21 +205,62 @@ class Ledger:
             self.fail(ticket, "cancelled", "the client cancelled it", now)
             on_cancel(ticket)
 
-    def _close(self, ticket: Ticket, now: float, datagrams: list[bytes] | None = None) -> None:
-        """A request has ended; datagrams is what a repeat is answered, None if it is to run again."""
-        ticket.ended = True
-        self._open.pop(ticket.number, None)
-        if ticket.content is not None and ticket.id:
-            if datagrams is None:
-                self.clients.forget(ticket.client, ticket.content)
-            else:
-                self.clients.remember(ticket.client, ticket.content, datagrams, now)
-        self._syncs = [sync for sync in self._syncs if not sync.ended]
-        self._end_syncs(now)
+    def _is_repeat(self, client: Client, content: bytes, now: float) -> bool:
+        """Whether the same was asked before; then it is answered from memory, or still to be answered."""
+        answer = self.clients.recall(client, content, now)
+        if answer is not None and answer.ended is not None:
+            self._repeat(answer, client)
+        return answer is not None
 
-    def _end_syncs(self, now: float) -> None:
-        for sync in list(self._syncs):
-            earlier = (t for t in self._open.values() if t.client is sync.client and t.number < sync.number)
-            if not any(earlier):
-                self._syncs.remove(sync)
-                self.done(sync, now, {})
+    def _repeat(self, answer: Answer, client: Client) -> None:
+        again = Parcel(iter(answer.datagrams), client.address, 0, len(answer.datagrams))
+        self.outbox.put(again)
+
+    def _kept(self, ticket: Ticket, datagram: bytes) -> bytes:
+        """A datagram that is being sent, remembered for repeats as long as there is room."""
+        if ticket.content is not None and not self.clients.keep(ticket.client, ticket.content, datagram):
+            ticket.content = None
+        return datagram
+
+    def _ending(
+        self, ticket: Ticket, keys: Mapping[str, Atom], timed: bool, on_sent: Callable[[bytes], None] | None
+    ) -> Iterator[bytes]:
+        """The done, written when it is sent: that is when the request ends."""
+        now = self.outbox.now
+        if ticket.ended:
+            return
+        if timed:
+            total_ms = max(0.0, now - ticket.received) * 1000
+            keys = {**keys, "total_ms": total_ms}
+            self.counts.times_ms.append(total_ms)
+            logger.info("%s %s: %.1f ms", ticket.verb, ticket.id, total_ms)
+        datagram = self._kept(ticket, format_done(ticket.id, ticket.verb, keys))
+        if on_sent is not None:
+            on_sent(datagram)
+        if ticket.content is not None:
+            self.clients.end(ticket.client, ticket.content, now)
+        self._close(ticket, now)
+        yield datagram
+
+    def _written(self, ticket: Ticket, datagrams: Iterator[bytes]) -> Iterator[bytes]:
+        """Datagrams as they are sent; a bug in what writes them fails the request, and nothing else."""
+        try:
+            yield from datagrams
+        except Exception as error:
+            logger.exception("the answer to %s %d met a bug", ticket.verb, ticket.id)
+            self.fail_of_bug(ticket, error, self.outbox.now)
+
+    def _close(self, ticket: Ticket, now: float) -> None:
+        """A request has ended; one that has no answer to be remembered is to run again."""
+        ticket.ended = True
+        if ticket.content is not None:
+            self.clients.abandon(ticket.client, ticket.content)
+        requests = self._requests[ticket.client.address]
+        requests.remove(ticket)
+        if not requests.open:
+            del self._requests[ticket.client.address]
+        self._end_sync(requests, now)
+
+    def _end_sync(self, requests: Requests, now: float) -> None:
+        if sync := requests.take_sync():
+            self.done(sync, now, {})

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from bridge.child import inherited
 from bridge.engine_queue import Finished, Job, Load, Loaded, Ready, Refused, Report
 from bridge.log import set_up_log
 from bridge.realtime import go_after_others, go_before_others, steady_interpreter
+from bridge.replies import sorted_clip
 from engine.errors import EngineError, ModelError, TooLongError, VaebridgeError, WeightsError
+from engine.requests import NoteForNote, Request, Results
 from engine.weights import Library
 
 logger = logging.getLogger(__name__)
@@ -122,7 +124,7 @@ def answer(generator: Any, job: Job) -> Report:
             generator.load(job.name, default=job.default, warm=True)
             ms = (time.perf_counter() - began) * 1000
             return Loaded(job.number, job.name, ms, generator.loaded)
-        return Finished(job.number, generator.run(job.request))
+        return Finished(job.number, in_order(job.request, generator.run(job.request)))
     except (ModelError, WeightsError) as error:
         return Refused(job.number, "no_model", str(error))
     except TooLongError as error:
@@ -132,6 +134,13 @@ def answer(generator: Any, job: Job) -> Report:
     except Exception as error:  # the outermost: a bug in one request must not end the others
         logger.exception("a job failed")
         return Refused(job.number, "internal", f"{type(error).__name__}: {error}")
+
+
+def in_order(request: Request, results: Results) -> Results:
+    """The results as they are sent: sorted, but for those that are the notes of the request."""
+    if isinstance(request, NoteForNote):
+        return results
+    return replace(results, clips=tuple(map(sorted_clip, results.clips)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ messages are written here, in a tenth of its builder's time.
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pythonosc.osc_message import OscMessage, ParseError
 from pythonosc.parsing import osc_types
@@ -27,13 +27,15 @@ ACCEPTED_TYPES = frozenset("ifsTFdh")
 class Message:
     """One OSC message.
 
-    due is the unix time of its bundle, 0 for at once; refusal says why its arguments cannot be taken.
+    due is the unix time of its bundle, 0 for at once; refusal says why its arguments cannot be taken; content is
+    its own bytes in the datagram.
     """
 
     address: str
     arguments: tuple[Atom, ...]
     due: float = 0.0
     refusal: str = ""
+    content: bytes = field(default=b"", compare=False, repr=False)
 
 
 def read_packet(datagram: bytes) -> list[Message]:
@@ -43,18 +45,16 @@ def read_packet(datagram: bytes) -> list[Message]:
 
 def write_message(address: str, *arguments: Atom) -> bytes:
     """A message whose ints are i, floats f and strings s."""
-    types, layout = ",", ">"
-    values: list[Atom | bytes] = []
-    for argument in arguments:
-        if isinstance(argument, str):
-            content = _padded(argument)
-            types, layout = types + "s", f"{layout}{len(content)}s"
-            values.append(content)
-        else:
-            kind = "f" if isinstance(argument, float) else "i"
-            types, layout = types + kind, layout + kind
-            values.append(argument)
-    return _padded(address) + _padded(types) + struct.pack(layout, *values)
+    types = "".join(
+        ["f" if isinstance(each, float) else "s" if isinstance(each, str) else "i" for each in arguments]
+    )
+    values, layout = list[Atom | bytes](arguments), types
+    if "s" in types:
+        values = [_padded(each) if isinstance(each, str) else each for each in arguments]
+        layout = "".join(
+            f"{len(each)}s" if isinstance(each, bytes) else t for each, t in zip(values, types, strict=True)
+        )
+    return _padded(address) + _padded(f",{types}") + struct.pack(f">{layout}", *values)
 
 
 def _padded(text: str) -> bytes:
@@ -104,12 +104,12 @@ def _message(content: bytes, due: float) -> Message:
         address, at = osc_types.get_string(content, 0)
         types = osc_types.get_string(content, at)[0][1:] if at < len(content) else ""
         if wrong := sorted(set(types) - ACCEPTED_TYPES):
-            return Message(
-                address, _leading_int(content, at, types), due, f"arguments may be i f s T F d h, not {wrong[0]}"
-            )
-        arguments = tuple(int(each) if isinstance(each, bool) else each for each in OscMessage(content).params)
+            refusal, arguments = f"arguments may be i f s T F d h, not {wrong[0]}", _leading_int(content, at, types)
+        else:
+            params = OscMessage(content).params
+            refusal, arguments = "", tuple(int(each) if isinstance(each, bool) else each for each in params)
     except (ParseError, osc_types.ParseError, UnicodeError, ValueError, IndexError) as error:
         raise PacketError("the datagram is no OSC: its message cannot be read") from error
     if any(isinstance(each, float) and not math.isfinite(each) for each in arguments):
-        return Message(address, arguments, due, "numbers must be finite")
-    return Message(address, arguments, due)
+        refusal = "numbers must be finite"
+    return Message(address, arguments, due, refusal, content)

@@ -34,17 +34,31 @@ def format_push(name: str, *atoms: Atom) -> bytes:
     return write_message(PREFIX + name, *(cut(a) if isinstance(a, str) else a for a in atoms))
 
 
+def count_clip(clip: Clip, first: int = 0, count: int | None = None) -> int:
+    """How many datagrams format_clip writes."""
+    return 2 + len(clip.parts) + len(range(first, _last(clip, first, count), NOTES_PER_MESSAGE))
+
+
+def _last(clip: Clip, first: int, count: int | None) -> int:
+    return len(clip.notes) if count is None else min(first + count, len(clip.notes))
+
+
 def format_clip(number: int, result: int, clip: Clip, first: int = 0, count: int | None = None) -> Iterator[bytes]:
     """A clip, or some of its notes, as notes/begin, part, notes and notes/end."""
-    last = len(clip.notes) if count is None else min(first + count, len(clip.notes))
+    last = _last(clip, first, count)
     yield format_message("notes/begin", number, result, len(clip.notes), float(clip.length_beats))
     for index, part in enumerate(clip.parts):
         place = (index, part.channel, part.program, part.first, part.count)
         yield format_message("part", number, result, *place, cut(part.name, MAX_NAME_BYTES))
     for start in range(first, last, NOTES_PER_MESSAGE):
         notes = clip.notes[start : min(start + NOTES_PER_MESSAGE, last)]
-        yield format_message("notes", number, result, start, len(notes), *note_atoms(notes))
+        yield write_message(f"{PREFIX}notes", number, result, start, len(notes), *note_atoms(notes))
     yield format_message("notes/end", number, result, len(clip.notes))
+
+
+def count_latent(z: Sequence[float]) -> int:
+    """How many datagrams format_latent writes."""
+    return len(range(0, len(z), NUMBERS_PER_MESSAGE))
 
 
 def format_latent(number: int, z: Sequence[float]) -> Iterator[bytes]:

@@ -7,21 +7,23 @@ the engine through take_job. Every datagram is answered, or counted and logged.
 import contextlib
 import logging
 import math
+from collections.abc import Callable
 
 from bridge.calls import Call, parse_id, parse_request
 from bridge.clients import Address, Client, Clients
-from bridge.delays import Delays
 from bridge.engine_queue import EngineQueue
-from bridge.errors import PacketError, RequestError
+from bridge.errors import RequestError
+from bridge.guests import Guests
 from bridge.jobs import Jobs
 from bridge.latents import Latents
 from bridge.ledger import Counts, Ledger, Ticket
-from bridge.osc_packet import Message, read_packet
+from bridge.osc_packet import Message
 from bridge.outbox import Outbox, Parcel
 from bridge.play_verbs import PlayVerbs, Ports
 from bridge.playing.musician import Musician
-from bridge.protocol import PREFIX, TABLE, Verb
-from bridge.replies import format_fail
+from bridge.protocol import MAX_NAME_BYTES, PREFIX, TABLE, Verb
+from bridge.reception import Reception
+from bridge.replies import cut, format_fail, format_push
 from bridge.session import About, Engine, Handler, Session
 from bridge.slot_verbs import SlotVerbs
 from bridge.slots import Slots
@@ -29,7 +31,6 @@ from bridge.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
-MAX_BAD_PACKET_REPLIES = 10
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 SHORT_OF_A_CONTENT = frozenset(
     {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
@@ -42,11 +43,11 @@ class Service:
 
     def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
-        self.counts, self.outbox, self.slots = Counts(), Outbox(), slots
+        self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
+        self._reception = Reception(Guests(about.allow), about.own_port, self.counts, self.outbox)
         self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
-        self._delays = Delays()
-        self._bad_packets: dict[str, list[float]] = {}
+        slots.on_gone = self._tell_gone
         self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
         self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
         self.jobs = Jobs(
@@ -71,37 +72,50 @@ class Service:
 
     # What the daemon calls
 
+    def admit(self, datagram: bytes, source: Address) -> None:
+        """Take in a datagram. handle_next handles it when it is its source's turn."""
+        self._reception.admit(datagram, source)
+
+    def handle_next(self, now: float, unix_now: float) -> bool:
+        """Handle the next message; False if none waits."""
+        if not self._reception:
+            return False
+        for message, source in self._reception.take(now, unix_now):
+            self._handle(message, source, now)
+        return True
+
     def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
-        """Handle a datagram; the messages of a bundle in order, those of one dated ahead when they are due."""
-        try:
-            messages = read_packet(datagram)
-        except PacketError as error:
-            self._bad_packet(source, str(error), now)
-            return
-        for message in messages:
-            if message.due <= unix_now:
-                self._handle(message, source, now)
-            elif not self._delays.put(message, source, now, message.due - unix_now):
-                self._drop("a message dated ahead, as too many wait already", source)
+        """Take in a datagram, and handle all that waits at once."""
+        self.admit(datagram, source)
+        while self.handle_next(now, unix_now):
+            pass
 
     def run_due(self, now: float) -> None:
         """Handle the delayed messages that are due, and end uploads that have stopped."""
-        for message, source in self._delays.due(now):
+        for message, source in self._reception.due(now):
             self._handle(message, source, now)
         for collector in self._collectors.values():
             collector.expire(now)
         self.playing.run_due(now)
 
     def next_due(self, now: float) -> float:
-        """When run_due or the outbox have something to do, inf if nothing is planned."""
-        dues = [self._delays.next_due(), self.playing.next_due(now)]
+        """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
+        dues = [self._reception.next_due(now), self.playing.next_due(now)]
         dues += [collector.next_expiry() for collector in self._collectors.values()]
         return min(*dues, self.outbox.next_due(), self.jobs.deadline())
 
-    def shut_down(self, now: float) -> None:
-        """End every request that is open."""
+    def shut_down(self, now: float, has_time: Callable[[], bool] = lambda: True) -> None:
+        """End every request that is open, the oldest first, as long as there is time."""
         for ticket in self._ledger.all_open():
+            if not has_time():
+                return
             self._ledger.fail(ticket, "cancelled", "the daemon is stopping", now)
+
+    def drop_unsent(self, count: int) -> None:
+        """Count answers that could not be sent, and those for which the outbox had no room."""
+        count, self.outbox.lost = count + self.outbox.lost, 0
+        if count:
+            self.counts.drop("answers that could not be sent", count=count)
 
     # From message to verb
 
@@ -118,7 +132,7 @@ class Service:
 
     def _read(self, message: Message, source: Address, now: float) -> None:
         if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
-            self._drop(f"a message to {message.address[:80]}", source)
+            self.counts.drop(f"a message to {message.address[:80]}", source)
             return
         verb = message.address.removeprefix(PREFIX)
         try:
@@ -138,7 +152,7 @@ class Service:
         if collector is not None:
             self._collect(collector, call, client, source, now)
             return
-        content = None if verb in SHORT_OF_A_CONTENT else _fingerprint(message)
+        content = None if verb in SHORT_OF_A_CONTENT else message.content
         ticket = self._ledger.open(client, number, call.verb.answer, content, now)
         if ticket is not None:
             self._answer(call, ticket, now)
@@ -166,13 +180,14 @@ class Service:
             self._check_warm(now)
         except RequestError as error:
             if call.verb.name != collector.begins:
+                self.counts.drop(f"{call.verb.name} {call.id}: {error}", source)
                 return
             ticket = self._ledger.open(client, call.id, call.verb.answer, None, now)
             assert ticket is not None
             self._ledger.fail(ticket, error.code, str(error), now)
             return
         if not collector.handle(call, client, now):
-            self._drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
+            self.counts.drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
 
     def _check_warm(self, now: float) -> None:
         """Before the models have been ready once there is nothing to be had."""
@@ -184,16 +199,28 @@ class Service:
     def _client_of(self, message: Message, source: Address, now: float) -> Client | None:
         """Who asks; None for a request whose reply would come to ourselves."""
         port = _reply_port(message)
+        if port == self.about.own_port and source[1] != port:
+            self._refuse_own_port(message, source)
+            return None
         if message.address == f"{PREFIX}hello" and port:
             self._clients.register(source, port)
         client = self._clients.find(source, port, now)
-        if client.address[1] == self.about.own_port and source[1] == self.about.own_port:
-            self._drop("a request that came from our own port", source)
-            return None
         if client.address[1] == self.about.own_port:
-            self._drop("a request whose reply_port is our own", source)
+            self.counts.drop("a request that came from our own port", source)
             return None
         return client
+
+    def _refuse_own_port(self, message: Message, source: Address) -> None:
+        """Tell whoever has given our own port as theirs, at the port from which they ask."""
+        self.counts.failed += 1
+        text = f"reply_port must be where this client listens, not {self.about.own_port}, where the daemon does"
+        try:
+            number = parse_id(message)
+        except RequestError:
+            number = None
+        if number != 0:
+            fail = format_fail(number or 0, message.address.removeprefix(PREFIX), "bad_request", text)
+            self.outbox.put(Parcel(fail, source, 0))
 
     def _fail_unread(
         self, client: Client, message: Message, number: int, verb: str, error: RequestError, now: float
@@ -203,33 +230,20 @@ class Service:
         collector = self._collector_of(known) if known else None
         if collector is not None and collector.fail(client, number, verb, error, now):
             return
-        content = _fingerprint(message)
-        ticket = self._ledger.open(client, number, known.answer if known else verb, content, now)
+        ticket = self._ledger.open(client, number, known.answer if known else verb, message.content, now)
         if ticket is not None:
             self._ledger.fail(ticket, error.code, str(error), now)
 
     def _refuse(self, source: Address, message: Message, verb: str, error: RequestError, now: float) -> None:
         """Answer a request without a readable id."""
-        self.counts.failed += 1
         client = self._client_of(message, source, now)
         if client is not None:
+            self.counts.failed += 1
             self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
 
-    def _bad_packet(self, source: Address, text: str, now: float) -> None:
-        """Answer what is no OSC, at most 10 times a second to one address."""
-        self._drop(text, source)
-        recent = [at for at in self._bad_packets.get(source[0], []) if now - at < 1.0]
-        if len(recent) < MAX_BAD_PACKET_REPLIES and source[1] != self.about.own_port:
-            self.outbox.put(Parcel(format_fail(0, "-", "bad_packet", text), source, 0))
-            recent.append(now)
-        self._bad_packets = {source[0]: recent} if len(self._bad_packets) > 256 else self._bad_packets
-        self._bad_packets[source[0]] = recent
-
-    def _drop(self, what: str, source: Address) -> None:
-        """Count what is not answered, and log it: each of the first ten, then each time the count doubles."""
-        self.counts.dropped += 1
-        if self.counts.dropped <= 10 or self.counts.dropped.bit_count() == 1:
-            logger.warning("dropped %s from %s:%d (%d so far)", what, *source, self.counts.dropped)
+    def _tell_gone(self, name: str, owner: Address) -> None:
+        """A client's slot has made room for another."""
+        self.outbox.put(Parcel(format_push("clip/gone", cut(name, MAX_NAME_BYTES)), owner, 0))
 
     # Verbs about other requests
 
@@ -257,8 +271,3 @@ def _reply_port(message: Message) -> int | None:
         if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
             return int(port)
     return None
-
-
-def _fingerprint(message: Message) -> int:
-    """What two messages have in common only if they say the same, id included."""
-    return hash((message.address, message.arguments))

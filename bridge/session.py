@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.calls import Call
 from bridge.engine_queue import EngineQueue
 from bridge.errors import RequestError
+from bridge.guests import PRIVATE
 from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.protocol import PROTOCOL_VERSION, TABLE
@@ -18,13 +19,19 @@ Handler = Callable[[Call, Ticket, float], None]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What stays the same while the daemon runs. look_at_cards gives the models that there are now, by name."""
+    """What stays the same while the daemon runs. look_at_cards gives the models that there are now, by name.
+
+    allow are the addresses and networks beyond this machine that are answered, each of which is sent at most
+    bytes_per_second.
+    """
 
     version: str
     boot: int
     own_port: int
     look_at_cards: Callable[[], Mapping[str, Card]]
     timeout_seconds: float = 60.0
+    allow: tuple[str, ...] = PRIVATE
+    bytes_per_second: float = 1e6
 
 
 @dataclass(slots=True)
@@ -104,19 +111,20 @@ class Session:
         self._ledger.done(ticket, now, {**facts, **self._playing()})
 
     def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
-        for name in TABLE:
-            self._ledger.send(ticket, format_message("verb", ticket.id, name))
+        self._ledger.send(ticket, (format_message("verb", ticket.id, name) for name in TABLE), len(TABLE))
         self._ledger.done(ticket, now, {"count": len(TABLE)})
 
     def _models(self, call: Call, ticket: Ticket, now: float) -> None:
         self._cards = self._about.look_at_cards()
-        for name, card in sorted(self._cards.items()):
-            facts = (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
-            self._ledger.send(ticket, format_message("model", ticket.id, *facts))
+        rows = [
+            (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
+            for name, card in sorted(self._cards.items())
+        ]
+        self._ledger.send(ticket, (format_message("model", ticket.id, *row) for row in rows), len(rows))
         self._ledger.done(ticket, now, {"count": len(self._cards)})
 
     def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
         card = self.card(call.values.get("model") or self._engine.default)
-        for style in card.styles:
-            self._ledger.send(ticket, format_message("style", ticket.id, style))
+        styles = (format_message("style", ticket.id, style) for style in card.styles)
+        self._ledger.send(ticket, styles, len(card.styles))
         self._ledger.done(ticket, now, {"model": card.name, "count": len(card.styles)})

@@ -3,7 +3,7 @@
 from bridge.calls import Call
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
-from bridge.replies import format_clip, format_message
+from bridge.replies import count_clip, format_clip, format_message
 from bridge.session import Handler
 from bridge.slots import Slots, checked_clip
 
@@ -25,7 +25,7 @@ class SlotVerbs:
 
     def _clip(self, call: Call, ticket: Ticket, now: float) -> None:
         clip = checked_clip(call.notes, call.values["beats"], call.values)
-        self._slots.put(call.values["slot"], clip)
+        self._slots.put(call.values["slot"], clip, ticket.client.address)
         self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
 
     def _get(self, call: Call, ticket: Ticket, now: float) -> None:
@@ -33,15 +33,14 @@ class SlotVerbs:
         first, count = call.values.get("first", 0), call.values.get("count", len(clip.notes))
         if first < 0 or count < 0:
             raise RequestError("bad_request", "first and count must be 0 or more")
-        for datagram in format_clip(ticket.id, 0, clip, first, count):
-            self._ledger.send(ticket, datagram)
+        datagrams = format_clip(ticket.id, 0, clip, first, count)
+        self._ledger.send(ticket, datagrams, count_clip(clip, first, count))
         self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
 
     def _list(self, call: Call, ticket: Ticket, now: float) -> None:
         clips = self._slots.items()
-        for name, clip in clips:
-            beats = float(clip.length_beats)
-            self._ledger.send(ticket, format_message("clip/slot", ticket.id, name, len(clip.notes), beats))
+        rows = ((name, len(clip.notes), float(clip.length_beats)) for name, clip in clips)
+        self._ledger.send(ticket, (format_message("clip/slot", ticket.id, *row) for row in rows), len(clips))
         self._ledger.done(ticket, now, {"count": len(clips)})
 
     def _clear(self, call: Call, ticket: Ticket, now: float) -> None:

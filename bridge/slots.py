@@ -1,8 +1,11 @@
 """The clips that the daemon keeps by name."""
 
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from bridge.clients import Address
 from bridge.errors import RequestError
 from bridge.protocol import MAX_NOTES
 from engine.clip import Clip, Note, Part
@@ -12,42 +15,69 @@ MAX_SLOTS = 256
 LONGEST_BEATS = 2.0**14
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A clip, and the address of the client that has put it there, None for one of the daemon's own."""
+
+    clip: Clip
+    owner: Address | None
+
+
 class Slots:
-    """At most 256 clips by name, global to the daemon."""
+    """At most 256 clips by name, global to the daemon, the one that was used longest ago first.
+
+    on_gone is told the name of a slot that had to make room for another, and the client that had put it there.
+    """
 
     def __init__(self) -> None:
-        self._clips: dict[str, Clip] = {}
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self.on_gone: Callable[[str, Address], None] = lambda name, owner: None
 
     def __getitem__(self, name: str) -> Clip:
-        return self._clips[self._known(name)]
+        self._kept.move_to_end(self._known(name))
+        return self._kept[name].clip
 
     def __contains__(self, name: str) -> bool:
-        return name in self._clips
+        return name in self._kept
 
-    def put(self, name: str, clip: Clip) -> None:
-        """Keep a clip; too_big if it is the 257th or has more than 4,096 notes."""
-        checked_size(clip)
-        if name not in self._clips and len(self._clips) >= MAX_SLOTS:
-            raise RequestError("too_big", f"all {MAX_SLOTS} slots are taken; /vae/clip/clear empties one")
-        self._clips[name] = clip
+    def put(self, name: str, clip: Clip, owner: Address | None = None) -> None:
+        """Keep a clip; too_big if it has more than 4,096 notes. The 257th takes the place of another."""
+        self._store(name, Kept(checked_size(clip), owner))
 
     def keep(self, name: str, clip: Clip) -> None:
-        """Keep a clip of the daemon's own; where all slots are taken by others, another of them must be cleared."""
-        if name in self._clips or len(self._clips) < MAX_SLOTS:
-            self._clips[name] = clip
+        """Keep a clip of the daemon's own, of any size."""
+        self._store(name, Kept(clip, None))
 
     def clear(self, name: str) -> None:
         """Empty a slot; no_clip if it is empty already."""
-        del self._clips[self._known(name)]
+        del self._kept[self._known(name)]
+
+    def _store(self, name: str, kept: Kept) -> None:
+        if name not in self._kept and len(self._kept) >= MAX_SLOTS:
+            self._make_room()
+        self._kept[name] = kept
+        self._kept.move_to_end(name)
+
+    def _make_room(self) -> None:
+        """Empty the slot that was used longest ago of the client that holds most, never one of the daemon's own."""
+        held = Counter(kept.owner for kept in self._kept.values() if kept.owner is not None)
+        if not held:
+            raise RequestError(
+                "too_big", f"all {MAX_SLOTS} slots are the daemon's own; /vae/clip/clear empties one"
+            )
+        holder, _ = held.most_common(1)[0]
+        name = next(name for name, kept in self._kept.items() if kept.owner == holder)
+        del self._kept[name]
+        self.on_gone(name, holder)
 
     def _known(self, name: str) -> str:
-        if name not in self._clips:
+        if name not in self._kept:
             raise RequestError("no_clip", f"the slot {name!r} is empty; /vae/clip/list lists those that are not")
         return name
 
     def items(self) -> list[tuple[str, Clip]]:
         """Every name and clip."""
-        return sorted(self._clips.items())
+        return sorted((name, kept.clip) for name, kept in self._kept.items())
 
 
 def checked_clip(

@@ -4,6 +4,7 @@ Pure: time is a number that is passed in.
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,10 @@ from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
 from bridge.outbox import Parcel
 from bridge.protocol import MAX_NOTES
+from bridge.recent import Recent
 from bridge.replies import format_fail
 from bridge.slots import Slots, checked_clip
+from bridge.turns import gives_way
 from engine.clip import Clip, Note, Part
 from engine.errors import EngineError
 
@@ -24,7 +27,6 @@ logger = logging.getLogger(__name__)
 MAX_UPLOADS = 64
 MAX_PARTS = 64
 UPLOAD_SECONDS = 5.0
-REMEMBERED_SECONDS = 10.0
 
 Key = tuple[Address, int]
 """An upload's client and id."""
@@ -75,7 +77,6 @@ class Upload:
 class _Ended:
     """An upload that has been answered. end_came: whether its end has, so that another end asks for the answer."""
 
-    at: float
     datagrams: list[bytes]
     end_came: bool
 
@@ -88,7 +89,7 @@ class Uploads:
     def __init__(self, ledger: Ledger, slots: Slots):
         self._ledger, self._slots = ledger, slots
         self._open: dict[Key, Upload] = {}
-        self._ended: dict[Key, _Ended] = {}
+        self._ended: Recent[Key, _Ended] = Recent()
 
     def handle(self, call: Call, client: Client, now: float) -> bool:
         """Take one of the four messages; False if it belongs to no upload, which is for the caller to count."""
@@ -120,7 +121,7 @@ class Uploads:
         for key, upload in list(self._open.items()):
             if upload.expires <= now:
                 self._fail(key, RequestError("timeout", f"no notes came for {UPLOAD_SECONDS:g} s"), now)
-        self._ended = {key: each for key, each in self._ended.items() if now - each.at <= REMEMBERED_SECONDS}
+        self._ended.expire(now)
 
     def next_expiry(self) -> float:
         """When the next upload times out, inf if none can."""
@@ -129,7 +130,7 @@ class Uploads:
     def _begin(self, key: Key, call: Call, client: Client, now: float) -> None:
         """Open an upload; too_big above 4,096 notes, busy above 64 uploads. A new begin replaces an open one."""
         replaced = self._open.pop(key, None)
-        self._ended.pop(key, None)
+        self._ended.forget(key)
         ticket = replaced.ticket if replaced and not replaced.ticket.ended else None
         ticket = ticket or self._ledger.open(client, call.id, call.verb.answer, None, now)
         assert ticket is not None
@@ -137,7 +138,8 @@ class Uploads:
             self._open[key] = self._new_upload(ticket, call.values, now)
         except RequestError as error:
             self._ledger.fail(ticket, error.code, str(error), now)
-            self._ended[key] = _Ended(now, [format_fail(call.id, "clip", error.code, str(error))], end_came=False)
+            told = [format_fail(call.id, "clip", error.code, str(error))]
+            self._ended.put(key, _Ended(told, end_came=False), now)
 
     def _new_upload(self, ticket: Ticket, values: dict[str, Any], now: float) -> Upload:
         total = values["total"]
@@ -145,10 +147,19 @@ class Uploads:
             raise RequestError("bad_request", f"total must be in 0..{MAX_NOTES}, not {total}")
         if total > MAX_NOTES:
             raise RequestError("too_big", f"a clip may have {MAX_NOTES} notes, not {total}")
-        if len(self._open) >= MAX_UPLOADS:
-            raise RequestError("busy", f"{MAX_UPLOADS} uploads are under way; end one first")
         checked_clip((), values["beats"], values)
+        self._make_room(ticket.client.address, now)
         return Upload(ticket, values["slot"], values["beats"], values, [None] * total, now + UPLOAD_SECONDS)
+
+    def _make_room(self, newcomer: Address, now: float) -> None:
+        """See to it that an upload can begin: where 64 are under way, a client that has most ends its newest."""
+        if len(self._open) < MAX_UPLOADS:
+            return
+        busy = RequestError("busy", f"{MAX_UPLOADS} uploads are under way; end one first")
+        loser = gives_way(Counter(client for client, _ in self._open), newcomer)
+        if loser is None:
+            raise busy
+        self._fail(next(key for key in reversed(self._open) if key[0] == loser), busy, now)
 
     def _go_on(self, key: Key, call: Call, now: float) -> None:
         upload, values = self._open[key], call.values
@@ -173,9 +184,10 @@ class Uploads:
             assert again is not None
             upload.ticket = again
         clip = upload.clip()
-        self._slots.put(upload.slot, clip)
+        self._slots.put(upload.slot, clip, key[0])
         del self._open[key]
-        ended = self._ended[key] = _Ended(now, [], end_came=True)
+        ended = _Ended([], end_came=True)
+        self._ended.put(key, ended, now)
         keys: dict[str, Atom] = {"slot": upload.slot, "notes": len(clip.notes)}
         self._ledger.done(upload.ticket, now, keys, on_sent=ended.datagrams.append)
 
@@ -196,7 +208,8 @@ class Uploads:
         """End an upload badly. One that has been told which notes are missing ends in silence."""
         upload = self._open.pop(key)
         told = upload.ticket.ended  # then this is not answered: a later end must be
-        self._ended[key] = _Ended(now, [format_fail(key[1], "clip", error.code, str(error))], end_came=told)
+        answer = [format_fail(key[1], "clip", error.code, str(error))]
+        self._ended.put(key, _Ended(answer, end_came=told), now)
         if told:
             logger.info("an upload of %s:%d was given up", *key[0])
         self._ledger.fail(upload.ticket, error.code, str(error), now)

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.config import Config
 from bridge.errors import ConfigError
+from bridge.guests import PRIVATE
 from engine.weights import shipped_folder
 
 
@@ -78,3 +79,17 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "vaebridge.toml").write_text("osc_port =\n")
     with pytest.raises(ConfigError, match=r"vaebridge\.toml"):
         Config()
+
+
+def test_who_may_ask_is_the_private_ranges_unless_it_is_said() -> None:
+    assert Config().allow == PRIVATE
+    assert Config(allow="192.168.1.5, 10.0.0.0/8").allow == ("192.168.1.5", "10.0.0.0/8")
+    assert Config(allow="").allow == ()
+    assert Config().rate == 1000
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"allow: .*such as 192\.168\.1\.5 or 10\.0\.0\.0/8, not 'home'$"):
+        Config(allow="10.0.0.0/8,home")
+    with pytest.raises(ConfigError, match="rate"):
+        Config(rate=0)

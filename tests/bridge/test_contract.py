@@ -218,12 +218,24 @@ def test_replies_go_to_the_port_that_hello_registered(fake_daemon: Daemon, peer:
 
 def test_nothing_goes_to_the_daemons_own_port(fake_daemon: Daemon, peer: Peer) -> None:
     before = peer.ask("status").keys
-    peer.send("ping", 1, "reply_port", fake_daemon.port)
-    peer.send("dance", 2, "reply_port", fake_daemon.port)
-    peer.ask("ping")
+    for number, verb in enumerate(("ping", "dance", "clip/begin"), 1001):
+        peer.send(verb, number, "reply_port", fake_daemon.port)
+        answer = peer.answer(number)
+        assert (answer.code, answer.end.arguments[1]) == ("bad_request", verb)
+        assert f"not {fake_daemon.port}" in answer.text
+    peer.send("ping", 0, "reply_port", fake_daemon.port)
+    peer.send("ping", "no id", "reply_port", fake_daemon.port)
+    assert peer.hear().arguments[:3] == (0, "ping", "bad_request")
+    assert peer.says_nothing()
     after = peer.ask("status").keys
-    assert int(after["requests"]) - int(before["requests"]) <= 5
-    assert int(after["dropped"]) > int(before["dropped"])
+    assert int(after["requests"]) - int(before["requests"]) == 2
+    assert int(after["failed"]) - int(before["failed"]) == 5
+
+
+def test_a_hello_with_the_daemons_own_port_does_not_silence_its_socket(fake_daemon: Daemon, peer: Peer) -> None:
+    peer.send("hello", 1001, "test", fake_daemon.port)
+    assert peer.answer(1001).code == "bad_request"
+    assert peer.ask("ping").is_done
 
 
 def test_two_clients_may_use_the_same_ids(fake_daemon: Daemon, peer: Peer) -> None:
@@ -321,12 +333,13 @@ def test_a_running_request_is_cancelled_at_once(peer: Peer) -> None:
 
 
 def test_a_request_that_is_being_sent_is_cancelled(peer: Peer) -> None:
-    peer.send("sample", 84, "bars", 64, "count", 16)
+    peer.upload("large", stiff_clip(4096, 512.0))
+    peer.send("humanize", 84, "slot", "large", "count", 16)
     assert peer.hear().address == "/vae/notes/begin"
     peer.send("cancel", 85, "target", 84)
     answer = peer.answer(84)
     assert answer.code == "cancelled"
-    assert len(answer.messages) < 400
+    assert len(answer.messages) < 16 * 88, "not all of it was sent"
     assert peer.answer(85).is_done
     assert peer.says_nothing()
 
@@ -450,14 +463,19 @@ def test_slots_are_listed_and_cleared(peer: Peer) -> None:
     assert "listed" not in [row[0] for row in peer.ask("clip/list").rows("clip/slot")]
 
 
-def test_a_257th_slot_is_refused(start) -> None:  # type: ignore[no-untyped-def]
+def test_a_257th_slot_takes_the_place_of_another_of_whoever_has_most(start) -> None:  # type: ignore[no-untyped-def]
     fresh = start("fake")
     fresh.wait_until_ready()
-    with Peer(fresh.port) as client:
+    with Peer(fresh.port) as client, Peer(fresh.port) as other:
         for index in range(256):
             assert client.ask("clip", f"s{index}", 4.0, 0).is_done
-        assert not client.ask("clip", "one more", 4.0, 0).is_done
-        assert client.ask("clip", "s0", 8.0, 0).is_done
+        assert client.ask("clip/get", "slot", "s0").is_done
+        assert other.ask("clip", "one more", 4.0, 0).is_done
+        said = client.hear()
+        assert (said.address, said.arguments) == ("/vae/clip/gone", ("s1",)), "the one that was used longest ago"
+        assert client.ask("clip/get", "slot", "s1").code == "no_clip"
+        assert client.ask("clip/list").keys["count"] == 256
+        assert other.says_nothing()
 
 
 # Making music

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+from bridge.daemon import warn_of_others
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon
 from tests.bridge.peer import Peer, datagram, stiff_clip
@@ -82,6 +83,16 @@ def test_serves_own_process_never_imports_torch(daemon: Daemon) -> None:
         assert peer.ask("sample").is_done
     assert "torch" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()
     assert "torch" in Path(f"/proc/{daemon.model_pid}/maps").read_text()
+
+
+def test_who_may_ask_is_said_where_others_than_this_machine_may(caplog: pytest.LogCaptureFixture) -> None:
+    for host in ("127.0.0.1", "::1"):
+        warn_of_others(host, ("10.0.0.0/8",))
+    assert not caplog.records
+    warn_of_others("0.0.0.0", ("10.0.0.0/8", "192.168.1.5"))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "this machine, 10.0.0.0/8, 192.168.1.5 may ask, and have notes played" in record.message
 
 
 # Dying
@@ -270,6 +281,26 @@ def test_10000_requests_in_a_second_are_survived(running: Daemon) -> None:
     assert len(running.log.read_bytes()) < 1_000_000
 
 
+def test_8000_requests_for_a_large_clip_hold_up_nobody_and_end_with_the_daemon(running: Daemon) -> None:
+    with Peer(running.port) as flood, Peer(running.port) as peer:
+        assert peer.upload("large", stiff_clip(4096, 512.0)).is_done
+        before = memory_kb(running.process.pid)
+        began = time.monotonic()
+        for number in range(1, 8001):
+            flood.send("clip/get", number, "slot", "large")
+        assert peer.insist("ping").is_done
+        assert len(peer.insist("humanize", "slot", "large").notes()) == 4096
+        assert time.monotonic() - began < 10
+        assert memory_kb(running.process.pid) - before < 100_000
+        for number in range(1, 8001):
+            flood.send("clip/get", number, "slot", "large")
+        sent = time.monotonic()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(10) == 0
+        assert time.monotonic() - sent < 2
+    assert "Traceback" not in running.log.read_text()
+
+
 def mangled(chance: random.Random, content: bytes) -> bytes:
     """The datagram with some bytes changed, cut off, doubled or put in."""
     mutable = bytearray(content)
@@ -383,7 +414,8 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
         "Musician.run_due",
         "Musician.panic",
         "Service.next_due",
-        "Service.receive",
+        "Service.admit",
+        "Service.handle_next",
         "Service.run_due",
         "Service.shut_down",
     ],
@@ -394,7 +426,7 @@ def test_a_bug_in_any_part_of_the_loop_is_logged_and_ends_nothing(start: Start, 
     with Peer(daemon.port) as peer:
         assert peer.ask("ping").is_done
         peer.send("sample", 7)
-        if part != "Service.receive":
+        if part not in ("Service.admit", "Service.handle_next"):
             assert [peer.ask("ping").is_done for _ in range(20)] == [True] * 20
         assert processor_share(daemon.process.pid, 0.5) < 0.5
     daemon.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 import pytest
 
+from bridge.clients import Address
 from bridge.errors import RequestError
 from bridge.protocol import MAX_NOTES
 from bridge.slots import MAX_SLOTS, Slots, checked_clip
@@ -21,15 +22,54 @@ def test_an_empty_slot_is_named() -> None:
     assert refusal.value.code == "no_clip"
 
 
-def test_slots_are_bounded_but_can_be_filled_again() -> None:
-    slots = Slots()
-    for index in range(MAX_SLOTS):
-        slots.put(str(index), Clip((), 4.0))
-    with pytest.raises(RequestError, match="clear"):
-        slots.put("one more", Clip((), 4.0))
-    slots.put("0", Clip((NOTE,), 4.0))
-    slots.clear("1")
-    slots.put("one more", Clip((), 4.0))
+A, B = ("127.0.0.1", 1), ("127.0.0.1", 2)
+EMPTY = Clip((), 4.0)
+
+
+@pytest.fixture
+def full() -> tuple[Slots, list[tuple[str, Address]]]:
+    """200 slots of A, 55 of B and one of the daemon's own; and which have gone."""
+    slots, gone = Slots(), list[tuple[str, Address]]()
+    slots.on_gone = lambda name, owner: gone.append((name, owner))
+    slots.keep("live", EMPTY)
+    for index in range(MAX_SLOTS - 1):
+        slots.put(str(index), EMPTY, A if index < 200 else B)
+    return slots, gone
+
+
+def test_a_257th_takes_the_slot_used_longest_ago_of_the_client_that_has_most(
+    full: tuple[Slots, list[tuple[str, Address]]],
+) -> None:
+    slots, gone = full
+    slots.put("0", EMPTY, A)
+    slots["1"]
+    slots.put("more", EMPTY, B)
+    slots.put("more", EMPTY, B)
+    slots.put("yet more", EMPTY, A)
+    assert gone == [("2", A), ("3", A)]
+    assert len(slots.items()) == MAX_SLOTS
+
+
+def test_the_daemons_own_slot_never_goes_and_takes_one_where_it_needs_it(
+    full: tuple[Slots, list[tuple[str, Address]]],
+) -> None:
+    slots, gone = full
+    slots.clear("live")
+    slots.put("more", EMPTY, A)
+    slots.keep("live", EMPTY)
+    for index in range(1000):
+        slots.put(f"more {index}", EMPTY, B)
+    assert gone[0] == ("0", A)
+    assert "live" in slots
+    assert len(slots.items()) == MAX_SLOTS
+
+
+def test_a_slot_belongs_to_whoever_put_it_last(full: tuple[Slots, list[tuple[str, Address]]]) -> None:
+    slots, gone = full
+    for index in range(100):
+        slots.put(str(index), EMPTY, B)
+    slots.put("more", EMPTY, A)
+    assert gone == [("200", B)]
 
 
 def test_a_clip_has_at_most_4096_notes() -> None:

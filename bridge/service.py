@@ -47,7 +47,9 @@ class Service:
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         self._delays = Delays()
         self._bad_packets: dict[str, list[float]] = {}
-        self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
+        self.playing = PlayVerbs(
+            musician, self._ledger, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
+        )
         self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
         self.jobs = Jobs(
             self.engine,

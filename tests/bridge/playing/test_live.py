@@ -226,7 +226,7 @@ def test_morph_is_generated_anew_each_bar_and_goes_on_in_its_place(band: Band) -
         band.slots.put(name, Clip((Note(36, 0.0, 1.0, 100),), 8.0))
     start(band, "morph", position=0.25)
     band.run(10)
-    band.live.steer("position", 0.75)
+    band.live.steer({"position": 0.75})
     band.run(16)
     assert isinstance(band.requests[0], Interpolate)
     assert [request.position for request in band.requests if isinstance(request, Interpolate)][-1] == 0.75

@@ -120,7 +120,7 @@ class Playback:
         while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
             with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
                 planned += self._plan(voice, beat)
-        self._forget([voice for voice in self._voices if beat >= min(voice.until, voice.next_beat)])
+        self._forget([voice for voice in self._voices if beat >= voice.until])
 
     def next_due(self, line: TempoLine) -> float:
         """When run_due has something to do, inf if nothing plays."""

@@ -150,7 +150,7 @@ class PlayVerbs:
         self._check_port()
         settings = live_settings(call.values, has_live_clip=self._musician.has_live_clip)
         self._musician.start_live(settings, now)
-        self._done(ticket, now, {"mode": settings.mode, "verb": settings.kind.__name__.lower()})
+        self._done(ticket, now, {"mode": settings.mode, "verb": settings.verb_name})
 
     def _steer(self, call: Call, ticket: Ticket, now: float) -> None:
         turned = {name: value for name, value in call.values.items() if name != "reply_port"}

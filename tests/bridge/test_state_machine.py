@@ -452,7 +452,7 @@ class Daemon(RuleBasedStateMachine):
 
 
 Daemon.TestCase.settings = settings(
-    max_examples=int(os.environ.get("VAEBRIDGE_TEST_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("VAEBRIDGE_TEST_EXAMPLES", "100")),
     stateful_step_count=40,
     deadline=None,
     derandomize=os.environ.get("CI") == "true",

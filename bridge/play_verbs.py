@@ -13,7 +13,8 @@ from bridge.osc_packet import Atom
 from bridge.outbox import Outbox
 from bridge.playing.clock import Clock
 from bridge.playing.controls import Control
-from bridge.playing.live_settings import STEERED, LiveSettings
+from bridge.playing.knobs import CardsOf
+from bridge.playing.live_settings import LiveSettings
 from bridge.playing.musician import Musician
 from bridge.protocol import LESSON_SECONDS
 from bridge.session import Handler
@@ -41,10 +42,11 @@ class Ports(Protocol):
 
 
 class PlayVerbs:
-    """Answers for the musician."""
+    """Answers for the musician. cards: of the models that it may be told to use."""
 
-    def __init__(self, musician: Musician, ledger: Ledger, outbox: Outbox, ports: Ports):
+    def __init__(self, musician: Musician, ledger: Ledger, outbox: Outbox, ports: Ports, cards: CardsOf):
         self._musician, self._ledger, self._ports = musician, ledger, ports
+        musician.live.knobs.cards = cards
         self._learning: list[tuple[str, Ticket]] = []
         self._begins: LiveSettings | None = None
         self._clocks: dict[str, Clock] = {"internal": musician.clock, "midi": musician.midi_clock}
@@ -93,7 +95,7 @@ class PlayVerbs:
         for ticket in [ticket for each, ticket in self._learning if each == target]:
             told: dict[str, Atom] = {"target": target, control.kind: control.number, "channel": control.channel}
             self._ledger.done(ticket, now, told)
-        self._learning = [each for each in self._learning if not each[1].ended]
+        self._learning = [each for each in self._learning if each[0] != target]
 
     def begin(self, source: str, mode: str, bars: int | None, now: float) -> None:
         """The clock and the live mode to begin with; ClockError or RequestError if that cannot be."""
@@ -119,8 +121,9 @@ class PlayVerbs:
         self.subscriptions.run_due(now)
         for target, ticket in self._learning:
             if now >= ticket.received + LESSON_SECONDS:
-                self._musician.controls.forget_lesson()
                 self._ledger.fail(ticket, "timeout", f"no control was moved for {target}", now)
+            if ticket.ended:  # it may have been cancelled as well
+                self._musician.controls.forget_lesson()
         self._learning = [each for each in self._learning if not each[1].ended]
 
     def next_due(self, now: float) -> float:
@@ -154,17 +157,12 @@ class PlayVerbs:
         self._check_port()
         settings = live_settings(call.values, has_live_clip=self._musician.has_live_clip)
         self._musician.start_live(settings, now)
-        self._done(ticket, now, {"mode": settings.mode, "verb": settings.kind.__name__.lower()})
+        self._done(ticket, now, {"mode": settings.mode, "verb": settings.verb_name})
 
     def _steer(self, call: Call, ticket: Ticket, now: float) -> None:
-        for name, value in call.values.items():
-            if name in STEERED:
-                low, high = STEERED[name]
-                if not low <= value <= high:
-                    raise RequestError("bad_request", f"{name} must be in {low}..{high}, not {value:g}")
-        for name, value in call.values.items():
-            if name != "reply_port":
-                self._musician.steer(name, value)
+        turned = {name: value for name, value in call.values.items() if name != "reply_port"}
+        cleared = turned.pop("clear", "")
+        self._musician.live.steer(turned, [name.strip() for name in cleared.split(",")] if cleared else ())
         self._done(ticket, now)
 
     def _freeze(self, call: Call, ticket: Ticket, now: float) -> None:
@@ -173,7 +171,7 @@ class PlayVerbs:
 
     def _undo(self, call: Call, ticket: Ticket, now: float) -> None:
         self._musician.live.undo()
-        self._done(ticket, now, {"frozen": 1})
+        self._done(ticket, now, {"frozen": int(self._musician.live.frozen)})
 
     def _learn(self, call: Call, ticket: Ticket, now: float) -> None:
         """The answer comes when a control has moved."""
@@ -181,12 +179,18 @@ class PlayVerbs:
         target = call.values["target"]
         if not call.values.get("on", 1):
             self._musician.controls.forget(target)
+            self._end_lessons("cancelled", f"{target} is to be forgotten", now, target)
             self._done(ticket, now, {"target": target})
             return
         self._musician.controls.learn(target)
-        for _, older in self._learning:
-            self._ledger.fail(older, "stale", f"{target} is to be learned first", now)
+        self._end_lessons("stale", f"{target} is to be learned first", now)
         self._learning = [(target, ticket)]
+
+    def _end_lessons(self, code: str, why: str, now: float, of: str = "") -> None:
+        """Let nobody wait any longer for a control of this target, or of any."""
+        for ticket in [ticket for target, ticket in self._learning if of in ("", target)]:
+            self._ledger.fail(ticket, code, why, now)
+        self._learning = [each for each in self._learning if not each[1].ended]
 
     def _tempo(self, call: Call, ticket: Ticket, now: float) -> None:
         beats_per_bar = call.values.get("beats_per_bar")

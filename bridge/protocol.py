@@ -7,6 +7,7 @@ stands is never changed, only extended.
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
+from bridge.playing.live_settings import KNOBS
 from engine.clip import Clip
 from engine.requests import VERBS as ENGINE_VERBS
 from engine.requests import Request
@@ -123,18 +124,9 @@ def has_point(request: type[Request]) -> bool:
     return any(each.name == "z" for each in fields(request))
 
 
-def _steered() -> tuple[Argument, ...]:
-    """The settings of all verbs that make sense bar after bar."""
-    names = {
-        each.name: Argument(each.name, _kind(get_type_hints(request)[each.name]), each.metadata["text"])
-        for request in ENGINE_VERBS.values()
-        for each in settings_of(request)
-        if each.name not in NOT_LIVE
-    }
-    return (*names.values(), Argument("density", "f", "few or many hits, in standard deviations"))
-
-
-NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument", "chords"})
+def _knobs() -> tuple[Argument, ...]:
+    """What can be said of the live mode bar after bar."""
+    return tuple(Argument(name, _kind(each.type), each.metadata["text"]) for name, each in KNOBS.items())
 
 
 def settings_of(request: type[Request]) -> list[Any]:
@@ -244,10 +236,17 @@ TABLE: dict[str, Verb] = {
                 Argument("from", "s", "morph: a slot"),
                 Argument("to", "s", "morph: a slot"),
                 Argument("count_in", "i", "bars of clicks before it begins"),
-                *_steered(),
+                *_knobs(),
             ),
         ),
-        Verb("steer", "turn the knobs of the live mode", keys=_steered()),
+        Verb(
+            "steer",
+            "turn the knobs of the live mode",
+            keys=(
+                *_knobs(),
+                Argument("clear", "s", "take these back: their names with commas", max_bytes=MAX_TEXT_BYTES),
+            ),
+        ),
         Verb("freeze", "keep the variation that plays", keys=(ON,)),
         Verb("undo", "go back to the variation before, and keep it"),
         Verb("learn", "give a target to the next control that moves", keys=(_need("target", "s"), ON)),

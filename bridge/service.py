@@ -48,7 +48,9 @@ class Service:
         self._clients, queue = Clients(), EngineQueue()
         self._ledger = Ledger(self._clients, self.outbox, self.counts)
         slots.on_gone = self._tell_gone
-        self.playing = PlayVerbs(musician, self._ledger, self.outbox, ports)
+        self.playing = PlayVerbs(
+            musician, self._ledger, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
+        )
         self._session = Session(about, self.engine, self._ledger, queue, self.playing.state)
         self.jobs = Jobs(
             self.engine,

@@ -90,6 +90,12 @@ class Session:
             raise RequestError("no_model", f"there is no model {name!r}; the models are: {known}")
         return self._cards[name]
 
+    def cards_of(self, name: str | None) -> list[Card]:
+        """The model of that name, RequestError if there is none; without one those in memory, the default first."""
+        if name is not None:
+            return [self.card(name)]
+        return [self._cards[each] for each in self._engine.loaded if each in self._cards]
+
     def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
         about: dict[str, Atom] = {
             "server": "vaebridge",

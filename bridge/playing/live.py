@@ -2,16 +2,20 @@
 
 Everything happens bar by bar. Before each bar line the window that ends there is closed, or a new variation is
 asked for; then it is decided once what plays in the bar that begins there: a new result if there is one, else the
-next bar of what plays, else nothing. A result that is not there at the last moment is missed: what was played last
-is repeated, and it is counted.
+next bar of what plays, else nothing. A result that is not there at the last moment, or that cannot be had, is
+missed: what was played last is repeated, and it is counted.
 """
 
 import logging
 import math
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from bridge.errors import RequestError
 from bridge.playing.clock import TempoLine
+from bridge.playing.knobs import Knobs
 from bridge.playing.live_settings import LiveSettings
 from bridge.playing.phrases import CLOSING_BEATS, Phrases
 from bridge.playing.playback import next_line, plan_clip
@@ -36,6 +40,9 @@ CLOSING_GRID_BEATS = 1 / 32
 """So that a tempo that wavers does not move where windows close."""
 
 KEPT = 32
+MOST_BARS_BEHIND = 16
+"""Where the time has moved on by more (the computer slept), the bars between are left out."""
+
 CLICK_CHANNEL, CLICK, ACCENT, CLICK_VELOCITY = 10, 77, 76, 100
 ROUNDING_BEATS = 1e-6
 
@@ -62,8 +69,8 @@ class Asked:
 class Live:
     """One live mode at a time; with none it still keeps what is played in the slot `live`.
 
-    missed counts the bars for which a result came too late; problem is why the engine refuses, empty if it does
-    not.
+    missed counts the bars for which a result came too late or could not be had; problem is why it could not, empty
+    if it could.
     """
 
     def __init__(
@@ -80,12 +87,13 @@ class Live:
         self._home_channel = self._channel = channel
         self._beats_per_bar, self._latency = beats_per_bar, latency_seconds
         self._phrases = Phrases(recorder, beats_per_bar)
+        self.knobs = Knobs()
         self.settings: LiveSettings | None = None
         self.running, self.frozen, self.missed, self.problem = False, False, 0, ""
         self._bar, self._prepared = 0.0, False
         self._asked: Asked | None = None
         self._new: Clip | None = None
-        self._undone = False
+        self._undone = self._refused = False
         self._current: Playing | None = None
         self._history: deque[Clip] = deque(maxlen=KEPT)
         self._seconds: deque[float] = deque(maxlen=16)
@@ -93,16 +101,25 @@ class Live:
 
     # What a performer does
 
+    def check(self, settings: LiveSettings) -> None:
+        """RequestError if a mode cannot begin: a slot is empty, or nothing can be asked of the engine about it."""
+        clips = tuple(self._slots[slot] for slot in settings.slots)
+        steered = self.knobs.applied(settings)
+        self.knobs.check(steered)
+        if not settings.about.listens:
+            steered.build(clips)
+
     def start(self, settings: LiveSettings, beat: float, now: float, *, tempo_bpm: float) -> None:
-        """Play along from the next bar line on, after the count-in; no_clip if a slot that it needs is empty."""
-        for slot in settings.slots:
-            self._slots[slot]
+        """Play along from the next bar line on, after the count-in; RequestError, and as before, if it cannot."""
+        self.check(settings)
         line = next_line(beat, self._beats_per_bar, tempo_bpm)
         self.stop(line)
+        if settings is not self.settings:
+            self.knobs.begin()
         self.settings, self.running, self.frozen, self.problem = settings, True, False, ""
         self._phrases.bars = settings.bars or settings.about.bars or 2
         self._phrases.takes_pickup = settings.mode != "through"
-        self._seed = settings.request.get("seed")
+        self._seed = None
         self._history.clear()
         self._move_to(line + settings.count_in * self._beats_per_bar, now)
         self._count_in(line)
@@ -113,20 +130,23 @@ class Live:
 
     def stop(self, at_beat: float | None = None) -> None:
         """Play no more: at once, or from a beat on."""
-        self.running, self._asked, self._new, self._current = False, None, None, None
+        self.running, self.frozen, self._asked, self._current = False, False, None, None
+        self._forget_new()
         self._scheduler.drop(VOICE, first=-math.inf if at_beat is None else at_beat + EARLIEST_START_BEATS)
         if at_beat is None:
             self._scheduler.silence(VOICE)
 
     def freeze(self, frozen: bool) -> None:
         """Keep this variation, if there is one: it repeats until it is let go."""
-        self.frozen = frozen and bool(self._history)
+        self.frozen = frozen and self.running and bool(self._history)
         if self.frozen:
             self._asked = None
             self._new = self._new if self._undone else None
 
     def undo(self) -> None:
         """Go back to the variation before, from the next bar line on, and keep it."""
+        if not self.running:
+            return
         if self._undone and self._new is not None:
             self._history.append(self._new)
         if len(self._history) > 1:
@@ -140,10 +160,9 @@ class Live:
         self.song_moved(beat, now, tempo_bpm=tempo_bpm)
         self._scheduler.drop(VOICE, first=self._bar + EARLIEST_START_BEATS)
 
-    def steer(self, name: str, value: float | str) -> None:
-        """Change a setting of what is generated from now on."""
-        if self.settings is not None:
-            self.settings = self.settings.steered(name, value)
+    def steer(self, turned: Mapping[str, Any], cleared: Collection[str] = ()) -> None:
+        """Change what is generated from now on, whatever the mode; RequestError, and as before, if it cannot be."""
+        self.knobs.turn(turned, cleared, self.settings if self.running else None)
 
     # What happens to it
 
@@ -151,6 +170,14 @@ class Live:
         """The song is elsewhere: begin anew on its next bar line."""
         self._move_to(next_line(beat, self._beats_per_bar, tempo_bpm), now)
         self._current = None
+
+    def give_way(self, error: Exception, beat: float) -> None:
+        """A bug has been met: play no more, and listen from a later bar on."""
+        self.stop()
+        self.problem = f"internal error: {type(error).__name__}: {error}"
+        line = math.floor(beat / self._beats_per_bar) * self._beats_per_bar
+        self._bar, self._prepared = max(line, self._bar) + self._beats_per_bar, False
+        self._phrases.restart(self._bar)
 
     def engine_died(self, beat: float | None) -> None:
         """Silence at once; from the next bar line on the last clip goes on. beat is None while the song stands."""
@@ -175,22 +202,23 @@ class Live:
             return
         self._seconds.append(now - self._asked.at_seconds)
         self._asked, self.problem = None, ""
-        self._new = self.settings.choose(results.clips)
-        if self.settings.mode == "morph" and self._seed is None:
+        settings = self.knobs.applied(self.settings)
+        self._new = settings.choose(results.clips)
+        if self.settings.mode == "morph" and self._seed is None and "seed" not in settings.request:
             self._seed = results.seed  # so that from bar to bar nothing but the position changes
 
     def refused(self, request: Request, why: str) -> None:
         """The engine cannot do what was asked."""
         if self._asked is not None and self._asked.request is request and self.settings is not None:
-            self._asked, self.problem = None, why
-            self.missed += 1
-            logger.warning("live %s: %s", self.settings.mode, why)
+            self._asked = None
+            self._lack(why)
 
     # Bar by bar
 
     def run_due(self, now: float, line: TempoLine) -> None:
         """Listen, ask and decide, up to this moment."""
         beat = line.beat_at(now)
+        self._leave_out_bars(beat)
         while beat >= self._due_beat(line) - ROUNDING_BEATS:
             if not self._prepared:
                 self._prepare(now, line)
@@ -200,6 +228,11 @@ class Live:
     def next_due(self, line: TempoLine) -> float:
         """When run_due has something to do."""
         return line.time_at(self._due_beat(line))
+
+    def _leave_out_bars(self, beat: float) -> None:
+        behind = math.floor((beat - self._bar) / self._beats_per_bar)
+        if behind > MOST_BARS_BEHIND:
+            self._bar, self._prepared = self._bar + behind * self._beats_per_bar, False
 
     @property
     def _listens(self) -> bool:
@@ -246,26 +279,39 @@ class Live:
     def _wants_new(self) -> bool:
         """Whether the bar is one in which a variation begins."""
         playing, settings = self._current, self.settings
-        if playing is None or (settings is not None and settings.mode == "morph"):
+        if playing is None or self.problem or (settings is not None and settings.mode == "morph"):
             return True
         return self._bar >= playing.origin_beat + playing.length_beats - ROUNDING_BEATS
 
     def _ask_for_variation(self, now: float) -> None:
         assert self.settings is not None
         if empty := self.empty_slots(self.settings):
-            self.problem = f"the slot {empty[0]!r} is empty"
+            self._lack(f"the slot {empty[0]!r} is empty")
             return
         self._ask(tuple(self._slots[slot] for slot in self.settings.slots), now)
 
     def _ask(self, clips: tuple[Clip, ...], now: float) -> None:
-        if self.running and not self.frozen and self.settings is not None:
-            self._asked = Asked(self.settings.build(clips, self._seed), self._bar, now)
+        if not self.running or self.frozen or self.settings is None:
+            return
+        try:
+            request = self.knobs.applied(self.settings).build(clips, self._seed)
+        except RequestError as error:
+            self._lack(str(error))
+        else:
+            self._asked, self._refused = Asked(request, self._bar, now), False
+
+    def _lack(self, why: str) -> None:
+        """There will be nothing new for the bar: told once, and tried again for the next."""
+        if why != self.problem and self.settings is not None:
+            logger.warning("live %s: %s", self.settings.mode, why)
+        self.problem, self._refused = why, True
 
     def _decide(self, beat: float) -> None:
         """What plays in the bar that begins on this line; beat is the earliest that can still be sent in time."""
-        missed = self._is_waiting
-        if missed:
+        missed = self._is_waiting or self._refused
+        if self._is_waiting:
             self._miss()
+        self.missed, self._refused = self.missed + self._refused, False
         if self.running:
             self._current = self._next_playing(missed)
             self._plan_bar(beat)
@@ -326,11 +372,18 @@ class Live:
         self._bar, self._prepared = line, False
         self._phrases.restart(line)
         if self._listens:
-            self._asked, self._new = None, None
+            self._asked = None
+            self._forget_new()
         elif self._asked is not None:
             self._asked.line_beat = line
         elif self._new is None:
             self._ask_for_variation(now)
+
+    def _forget_new(self) -> None:
+        """Let what has not begun not begin; what was gone back to stays the last that was played."""
+        if self._undone and self._new is not None:
+            self._history.append(self._new)
+        self._new, self._undone = None, False
 
     def _count_in(self, line: float) -> None:
         """Clicks up to the bar in which it begins."""

@@ -2,17 +2,20 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from bridge.errors import RequestError
 from engine.clip import Clip
 from engine.errors import EngineError
-from engine.requests import VERBS, Drumify, Humanize, Interpolate, Request, Sample, Vary, setting
+from engine.requests import VERBS, Drumify, Humanize, Interpolate, Request, Sample, setting
 
 CANDIDATES = 5
 """How many variations there are to choose from where a density is asked for."""
 
+
+LONGEST_CLIP_BARS = 512
+"""What the verbs take as well."""
 
 LONGEST_WINDOW_BARS = 16
 """An answer must be made in the half step between the end of its window and its line."""
@@ -80,16 +83,13 @@ class LiveSettings:
                 "bad_request", f"bars of {self.mode} must be in 1..{LONGEST_WINDOW_BARS}, not {self.bars}"
             )
         for each in fields(self):
-            value = getattr(self, each.name)
-            if "low" in each.metadata and value is not None:
-                low, high = each.metadata["low"], each.metadata["high"]
-                if not low <= value <= high:
-                    raise RequestError("bad_request", f"{each.name} must be in {low}..{high}, not {value:g}")
-        known = {each.name for each in fields(self.kind)}
-        if strange := [name for name in self.request if name not in known | set(STEERED)]:
-            raise RequestError("bad_request", f"{self.mode} with {self.kind.__name__.lower()} has no {strange[0]}")
+            _check_range(each, getattr(self, each.name))
+        if strange := [name for name in self.request if not self.has(name) and name not in STEERED]:
+            raise RequestError("bad_request", f"{self.mode} with {self.verb_name} has no {strange[0]}")
+        for name, value in self.request.items():
+            checked_knob(name, value)
         empty = Clip((), 4.0)
-        self.build((empty, empty), self.request.get("seed"))
+        self.build((empty, empty))
 
     @property
     def about(self) -> Mode:
@@ -97,9 +97,19 @@ class LiveSettings:
         return MODES[self.mode]
 
     @property
+    def verb_name(self) -> str:
+        """The verb that it has."""
+        return self.verb or self.about.verbs[0]
+
+    @property
     def kind(self) -> type[Request]:
         """What it asks of the engine."""
-        return VERBS[self.verb or self.about.verbs[0]]
+        return VERBS[self.verb_name]
+
+    @property
+    def said(self) -> frozenset[str]:
+        """The knobs whose value it says."""
+        return frozenset(self.request) | (frozenset() if self.density is None else {"density"})
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -108,17 +118,23 @@ class LiveSettings:
             return ()
         return (self.from_slot, self.to_slot) if self.kind is Interpolate else (self.slot,)
 
-    def steered(self, name: str, value: Any) -> "LiveSettings":
-        """The same with one setting changed; RequestError if it is out of range."""
-        if name == "density":
-            return replace(self, density=value)
-        return replace(self, request={**self.request, name: value})
+    def has(self, knob: str) -> bool:
+        """Whether a knob changes anything of what it asks for."""
+        return knob == "density" or any(each.name == knob for each in fields(self.kind))
 
-    def build(self, clips: Sequence[Clip], seed: int | None) -> Request:
-        """The request about these clips; RequestError if a setting is out of range."""
-        kind, known = self.kind, {each.name for each in fields(self.kind)}
-        values = {name: value for name, value in self.request.items() if name in known}
-        values["seed"] = seed
+    def steered(self, turned: Mapping[str, Any]) -> "LiveSettings":
+        """The same with some knobs at other values; RequestError if one is out of range."""
+        request = {**self.request, **turned}
+        return replace(self, density=request.pop("density", self.density), request=request)
+
+    def build(self, clips: Sequence[Clip], seed: int | None = None) -> Request:
+        """The request about these clips; RequestError if it cannot be. seed: where the settings say none."""
+        if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
+            raise RequestError(
+                "too_big", f"{self.verb_name} takes {LONGEST_CLIP_BARS} bars in a live mode, not {too_long[0]}"
+            )
+        kind = self.kind
+        values = {"seed": seed} | {name: value for name, value in self.request.items() if self.has(name)}
         if kind is Interpolate:
             values |= {"clips": tuple(clips), "position": values.get("position", 0.5)}
         elif kind is Sample:
@@ -142,15 +158,30 @@ class LiveSettings:
         return sorted(clips, key=lambda clip: len(clip.notes))[round(rank)]
 
 
-STEERED = {
-    name: (each.metadata["low"], each.metadata["high"])
-    for kind, name in (
-        (Vary, "temperature"),
-        (Interpolate, "position"),
-        (Vary, "similarity"),
-        (LiveSettings, "density"),
-    )
+NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument", "chords", "count_in"})
+
+KNOBS = {
+    each.name: each
+    for kind in (*VERBS.values(), LiveSettings)
     for each in fields(kind)
-    if each.name == name
+    if "text" in each.metadata and each.name not in NOT_LIVE
 }
-"""What a knob can turn, with its range: whatever the mode, it is kept for the requests that have it."""
+"""The settings of all verbs that make sense bar after bar: what steer can turn."""
+
+STEERED = {
+    name: (KNOBS[name].metadata["low"], KNOBS[name].metadata["high"])
+    for name in ("temperature", "position", "similarity", "density")
+}
+"""What a control can turn, with its range; a mode may be told these whatever its verb."""
+
+
+def checked_knob(name: str, value: Any) -> None:
+    """RequestError if a knob cannot have a value in whatever mode."""
+    _check_range(KNOBS[name], value)
+
+
+def _check_range(each: Field[Any], value: Any) -> None:
+    if "low" in each.metadata and value is not None:
+        low, high = each.metadata["low"], each.metadata["high"]
+        if not low <= value <= high:
+            raise RequestError("bad_request", f"{each.name} must be in {low}..{high}, not {value:g}")

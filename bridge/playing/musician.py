@@ -1,18 +1,21 @@
 """The daemon as a musician: hears MIDI, keeps the time, plays. Pure: messages leave through send.
 
-Brings together the clock, the recorder, the live modes, the clips that play and the scheduler; knows no OSC.
+Brings together the clock, the recorder, the live modes, the clips that play and the scheduler; knows no OSC. A bug
+that one of them meets is logged; that one gives way, and the music goes on with the others.
 """
 
 import logging
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.errors import ClockError, RequestError
-from bridge.playing.clock import Clock, InternalClock
+from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM, Clock, InternalClock
 from bridge.playing.controls import Action, Control, Controls
 from bridge.playing.ear import Ear
+from bridge.playing.guard import guarded
 from bridge.playing.live import SLOT as LIVE_SLOT
 from bridge.playing.live import Live
 from bridge.playing.live_settings import MODES, STEERED, LiveSettings
@@ -62,7 +65,7 @@ class Musician:
         self.scheduler = Scheduler(self._send, latency_seconds=stage.latency_seconds)
         self.recorder = Recorder(home_channel=stage.channel)
         self._ear = Ear(self.recorder, stage.channels)
-        self.playback = Playback(self.scheduler, stage.slots, stage.on_playing)
+        self.playback = Playback(self.scheduler, stage.slots, self._on_playing)
         self.live = Live(
             self.scheduler,
             self.recorder,
@@ -71,11 +74,10 @@ class Musician:
             channel=stage.channel,
             latency_seconds=stage.latency_seconds,
         )
-        self.controls = Controls(stage.controls, stage.on_learned)
-        self.midi_clock = MidiClock()
-        self.clock: Clock = InternalClock(stage.tempo_bpm)
+        self.controls = Controls(stage.controls, self._on_learned)
+        self.midi_clock, self._own_clock = MidiClock(), InternalClock(stage.tempo_bpm)
+        self.clock: Clock = self._own_clock
         self.models: tuple[str, ...] = ()
-        self._knobs: dict[str, float | str] = {}
         self._now = 0.0
         self._jumps, self._played, self._hushed = self.clock.jumps, False, False
 
@@ -93,6 +95,10 @@ class Musician:
 
     def hear(self, at_seconds: float, port: str, message: bytes, now: float) -> None:
         """One MIDI message, as it came to a port."""
+        with guarded("a MIDI message"):
+            self._hear(at_seconds, port, message, now)
+
+    def _hear(self, at_seconds: float, port: str, message: bytes, now: float) -> None:
         if not message or self.midi_clock.hear(message, port, at_seconds) or message[0] >= 0xF0:
             self._follow_clock(now)
             return
@@ -102,19 +108,21 @@ class Musician:
                 self._act(action, now)
             return
         if message[0] & 0xF0 == PROGRAM and len(message) == 2:
-            self._select_model(message[1])
+            self._act(Action("program", message[1]), now)
         else:
             self._ear.hear(message, at_seconds, port, self.clock.line if self.clock.playing else None)
 
     def ports_changed(self, vanished: list[str], returned: list[str], now: float) -> None:
         """Ports are gone: what was held on them is let go. Ports are back: what may hang behind them is ended."""
-        for port in vanished:
-            self.midi_clock.port_vanished(port)
         if vanished:
-            self.recorder.let_go(self.clock.line.beat_at(now))
             self.scheduler.silence()
         if returned:
             self.scheduler.repeat_ends()
+        with guarded("ports that have vanished"):
+            for port in vanished:
+                self.midi_clock.port_vanished(port)
+            if vanished:
+                self.recorder.let_go(self.clock.line.beat_at(now))
         self._follow_clock(now)
 
     # Time
@@ -128,7 +136,8 @@ class Musician:
         if self._moves:
             line = self.clock.line
             self.playback.run_due(line.beat_at(now + self._stage.latency_seconds))
-            self.live.run_due(now, line)
+            with self._live_guarded(now):
+                self.live.run_due(now, line)
             self.scheduler.run_due(now, line)
 
     def next_due(self) -> float:
@@ -162,16 +171,25 @@ class Musician:
 
     def _follow_clock(self, now: float) -> None:
         """See what the clock has done, and follow."""
+        with guarded("the clock", lambda error: self._go_on_alone(now)):
+            self.clock.advance(now)
         clock = self.clock
-        clock.advance(now)
         if clock.gone and not self._hushed:
             self.scheduler.silence()
-        self._hushed = clock.gone
-        if self._played and not clock.playing:
+        stopped, jumped = self._played and not clock.playing, clock.playing and clock.jumps != self._jumps
+        self._hushed, self._jumps, self._played = clock.gone, clock.jumps, clock.playing
+        if stopped:
             self._fall_silent(now)
-        elif clock.playing and clock.jumps != self._jumps:
+        elif jumped:
             self._song_moved(now)
-        self._jumps, self._played = clock.jumps, clock.playing
+
+    def _go_on_alone(self, now: float) -> None:
+        """Whoever keeps the time cannot: the song goes on from where it is, in our own."""
+        given, self.clock, self._jumps = self.clock, self._own_clock, -1
+        self._own_clock.stop(now)
+        self._own_clock.set_tempo(min(max(given.line.tempo_bpm, SLOWEST_BPM), FASTEST_BPM), now)
+        if given.playing:
+            self._own_clock.start(now, given.line.beat_at(now))
 
     def _fall_silent(self, now: float) -> None:
         self.scheduler.drop()
@@ -180,10 +198,13 @@ class Musician:
 
     def _song_moved(self, now: float) -> None:
         self._fall_silent(now)
-        self._ear.song_moved(self.clock.line, now)
         beat = self.clock.line.beat_at(now)
-        self.playback.song_moved(beat, self.beats_per_bar, self._tempo)
-        self.live.song_moved(beat, now, tempo_bpm=self._tempo)
+        with guarded("what is heard"):
+            self._ear.song_moved(self.clock.line, now)
+        with guarded("what plays", lambda error: self.playback.stop_now()):
+            self.playback.song_moved(beat, self.beats_per_bar, self._tempo)
+        with self._live_guarded(now):
+            self.live.song_moved(beat, now, tempo_bpm=self._tempo)
 
     # What performers and clients ask for
 
@@ -218,12 +239,11 @@ class Musician:
         self.scheduler.panic()
 
     def start_live(self, settings: LiveSettings, now: float) -> None:
-        """Begin a live mode on the next bar line; our own clock is started, with the count-in before beat 0."""
-        for slot in settings.slots:
-            self._stage.slots[slot]
-        for name, value in self._knobs.items():
-            if name not in settings.request and (name != "density" or settings.density is None):
-                settings = settings.steered(name, value)
+        """Begin a live mode on the next bar line; our own clock is started, with the count-in before beat 0.
+
+        RequestError if it cannot begin: then all goes on as it was.
+        """
+        self.live.check(settings)
         self._start_clock(now, -settings.count_in * self.beats_per_bar)
         self.live.start(settings, self._beat(now), now, tempo_bpm=self._tempo)
 
@@ -236,11 +256,6 @@ class Musician:
         self.beats_per_bar = beats_per_bar
         self.clock.set_meter(beats_per_bar)
         self.live.set_meter(beats_per_bar, self._beat(now), now, tempo_bpm=self._tempo)
-
-    def steer(self, name: str, value: float | str) -> None:
-        """Change a setting of what is generated from now on, in whatever mode."""
-        self._knobs[name] = value
-        self.live.steer(name, value)
 
     def use_clock(self, clock: Clock, now: float) -> None:
         """Keep another's time from now on."""
@@ -259,7 +274,8 @@ class Musician:
 
     def answered(self, request: Request, results: Results, now: float) -> None:
         """What was asked for is there."""
-        self.live.answered(request, results, now)
+        with self._live_guarded(now):
+            self.live.answered(request, results, now)
 
     def refused(self, request: Request, why: str) -> None:
         """What was asked for cannot be had."""
@@ -267,7 +283,11 @@ class Musician:
 
     def engine_died(self, now: float) -> None:
         """The model process is gone: silence, until the next bar line."""
-        self.live.engine_died(self._beat(now) if self._moves else None)
+        with self._live_guarded(now):
+            self.live.engine_died(self._beat(now) if self._moves else None)
+
+    def _live_guarded(self, now: float) -> AbstractContextManager[None]:
+        return guarded("the live mode", lambda error: self.live.give_way(error, self._beat(now)))
 
     @property
     def _tempo(self) -> float:
@@ -284,19 +304,34 @@ class Musician:
         self._follow_clock(now)
 
     def _send(self, message: bytes) -> None:
-        if message[0] & 0xF0 == NOTE_ON:
-            self._ear.sent(self._now, message[1], message[2])
-        self._stage.send(message)
+        with guarded("sending"):
+            if message[0] & 0xF0 == NOTE_ON:
+                self._ear.sent(self._now, message[1], message[2])
+            self._stage.send(message)
+
+    def _on_playing(self, slot: str) -> None:
+        with guarded("telling what plays"):
+            self._stage.on_playing(slot)
+
+    def _on_learned(self, target: str, control: Control | None) -> None:
+        with guarded("telling what was learned"):
+            self._stage.on_learned(target, control)
 
     # Controls
 
     def _act(self, action: Action, now: float) -> None:
         """Do what a knob or switch asks for."""
+        with guarded(action.target):
+            self._try_to_act(action, now)
+
+    def _try_to_act(self, action: Action, now: float) -> None:
         try:
             if action.target in STEERED:
-                self.steer(action.target, action.value)
+                self.live.steer({action.target: action.value})
             elif action.target == "model":
                 self._select_model(int(action.value * max(1, len(self.models))))
+            elif action.target == "program":
+                self._select_model(int(action.value))
             elif action.target == "mode":
                 self._select_mode(list(MODES)[int(action.value * len(MODES))], now)
             elif action.target == "start":
@@ -334,4 +369,4 @@ class Musician:
         if number >= len(self.models):
             logger.warning("program %d: there are %d models: %s", number + 1, len(self.models), self.models)
         else:
-            self.steer("model", self.models[number])
+            self.live.steer({"model": self.models[number]})

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.playing.clock import TempoLine
+from bridge.playing.guard import guarded
 from bridge.playing.scheduler import PlannedNote, Scheduler
 from bridge.slots import Slots
 from engine.clip import EARLIEST_START_BEATS, Clip
@@ -12,6 +14,9 @@ from engine.clip import EARLIEST_START_BEATS, Clip
 LOOKAHEAD_BEATS = 1.0
 MISSED_BEATS = 0.05
 SHORTEST_LOOP_BEATS = 0.25
+MOST_PLANNED = 4096
+"""Notes, about: what is left is planned when everything else has had its turn."""
+
 MISSED_SECONDS = 0.025
 """A line that lies no further back than this is still the present one: what begins there is not too late."""
 
@@ -94,6 +99,7 @@ class Playback:
         for voice in self._voices:
             if voice.channel == channel:
                 self._end(voice, at_beat)
+        self._voices = [each for each in self._voices if each.began or each.next_beat < each.until]
         self._voices.append(Voice(slot, channel, loop, at_beat))
 
     def stop(self, at_beat: float) -> None:
@@ -110,10 +116,11 @@ class Playback:
 
     def run_due(self, beat: float) -> None:
         """Plan what begins within the next beat, forget what has ended."""
-        for voice in self._voices:
-            while voice.next_beat < min(beat + LOOKAHEAD_BEATS, voice.until):
-                self._plan(voice, beat)
-        self._forget([voice for voice in self._voices if beat >= min(voice.until, voice.next_beat)])
+        planned = 0
+        while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
+            with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
+                planned += self._plan(voice, beat)
+        self._forget([voice for voice in self._voices if beat >= voice.until])
 
     def next_due(self, line: TempoLine) -> float:
         """When run_due has something to do, inf if nothing plays."""
@@ -132,20 +139,39 @@ class Playback:
             elif voice.length_beats:
                 voice.next_beat -= math.ceil((voice.next_beat - beat) / voice.length_beats) * voice.length_beats
 
-    def _plan(self, voice: Voice, beat: float) -> None:
-        """The next time round."""
+    def _next_voice(self, beat: float) -> Voice | None:
+        """The voice that has something to begin within the next beat, and has had to wait longest."""
+        due = (each for each in self._voices if each.next_beat < min(beat + LOOKAHEAD_BEATS, each.until))
+        return min(due, key=lambda each: each.next_beat, default=None)
+
+    def _plan(self, voice: Voice, beat: float) -> int:
+        """The next time round; of a loop, one that is not over yet. How many notes it has."""
         if voice.slot not in self._slots or (voice.began and not voice.loop):
             voice.until = min(voice.until, voice.next_beat)
-            return
+            return 0
         clip = self._slots[voice.slot]
-        plan_clip(self._scheduler, voice.name, clip, voice.next_beat, channel=voice.channel, not_before=beat)
+        length = max(clip.length_beats, SHORTEST_LOOP_BEATS)
+        if voice.loop:
+            voice.next_beat += max(0, math.floor((beat - voice.next_beat) / length)) * length
+        else:  # what stands beyond its end is played as well
+            length = max([length, *(note.start_beats for note in clip.notes)])
+        plan_clip(
+            self._scheduler,
+            voice.name,
+            clip,
+            voice.next_beat,
+            channel=voice.channel,
+            last=length - EARLIEST_START_BEATS if voice.loop else math.inf,
+            not_before=beat,
+        )
         if voice.until < math.inf:
             self._scheduler.drop(voice.name, first=voice.until)
             self._scheduler.end_at(voice.until, voice.name)
         if not voice.began:
             self._on_playing(voice.slot)
-        voice.began, voice.length_beats = True, max(clip.length_beats, SHORTEST_LOOP_BEATS)
-        voice.next_beat += voice.length_beats
+        voice.began, voice.length_beats = True, length
+        voice.next_beat += length
+        return len(clip.notes)
 
     def _end(self, voice: Voice, at_beat: float) -> None:
         if at_beat >= voice.until:
@@ -154,6 +180,11 @@ class Playback:
         begins_there = abs(voice.next_beat - voice.length_beats - at_beat) < -EARLIEST_START_BEATS
         self._scheduler.drop(voice.name, first=at_beat + (EARLIEST_START_BEATS if begins_there else 0.0))
         self._scheduler.end_at(at_beat, voice.name)
+
+    def _give_up(self, voice: Voice, error: Exception) -> None:
+        self._scheduler.drop(voice.name)
+        self._scheduler.silence(voice.name)
+        self._forget([voice])
 
     def _forget(self, voices: list[Voice]) -> None:
         ended = list(voices)

@@ -42,7 +42,7 @@ class Recorder:
     lost: int = 0
     _notes: deque[Captured] = field(default_factory=lambda: deque(maxlen=MAX_CAPTURED))
     _held: dict[tuple[int, int], Captured] = field(default_factory=dict)
-    _pedalled: dict[int, list[Captured]] = field(default_factory=dict)
+    _pedalled: dict[int, deque[Captured]] = field(default_factory=dict)
 
     def note_on(self, beat: float, channel: int, pitch: int, velocity: int) -> None:
         """A key is struck; one that is held already ends first."""
@@ -64,7 +64,7 @@ class Recorder:
     def pedal(self, beat: float, channel: int, *, down: bool) -> None:
         """The sustain pedal."""
         if down:
-            self._pedalled.setdefault(channel, [])
+            self._pedalled.setdefault(channel, deque(maxlen=MAX_CAPTURED))
             return
         for note in self._pedalled.pop(channel, []):
             note.end_beat = beat
@@ -80,7 +80,8 @@ class Recorder:
         """The song is elsewhere: what was captured lies nowhere in it."""
         self._notes.clear()
         self._held.clear()
-        self._pedalled = {channel: [] for channel in self._pedalled}
+        for notes in self._pedalled.values():
+            notes.clear()
 
     def first_since(self, beat: float) -> float | None:
         """The beat of the first note that was struck at or after a beat."""

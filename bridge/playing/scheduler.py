@@ -13,9 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from bridge.percentiles import percentile
 from bridge.playing.clock import TempoLine
+from bridge.playing.guard import guarded
 
 NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
+MOST_AT_ONCE = 512
+"""What is due beyond these waits until everything else has had its turn."""
+
 TOO_LATE_SECONDS = 0.03
 """A note that could not be sent within this is left out: a late hit is worse than none."""
 
@@ -68,8 +72,9 @@ class Scheduler:
         self.punctuality = Punctuality()
 
     def plan(self, note: PlannedNote) -> bool:
-        """Let a note sound when its beat comes; whether there was room for it."""
+        """Let a note sound when its beat comes; whether there was room for it, else it is counted as skipped."""
         if len(self._starts) >= MAX_PLANNED:
+            self.punctuality.skipped += 1
             return False
         heapq.heappush(self._starts, (note.start_beat, next(self._order), note))
         return True
@@ -77,17 +82,18 @@ class Scheduler:
     def run_due(self, now: float, line: TempoLine) -> None:
         """Send what is due by now. Of two messages at one beat the end of a note goes first."""
         beat = line.beat_at(now + self._latency) + ROUNDING_BEATS
-        while True:
+        for _ in range(MOST_AT_ONCE):
             start = self._starts[0][0] if self._starts else math.inf
             end = self._ends[0][0] if self._ends else math.inf
             if min(start, end) > beat:
                 return
-            if end <= start:
-                _, order, channel, pitch = heapq.heappop(self._ends)
-                self._end(channel, pitch, order)
-            else:
-                _, order, note = heapq.heappop(self._starts)
-                self._start(note, order, now + self._latency - line.time_at(start))
+            with guarded("a planned note"):
+                if end <= start:
+                    _, order, channel, pitch = heapq.heappop(self._ends)
+                    self._end(channel, pitch, order)
+                else:
+                    _, order, note = heapq.heappop(self._starts)
+                    self._start(note, order, now + self._latency - line.time_at(start))
 
     def next_due(self, line: TempoLine) -> float:
         """When run_due has something to send, inf if nothing is planned."""
@@ -113,9 +119,12 @@ class Scheduler:
 
     def end_at(self, beat: float, voice: str | None = None) -> None:
         """Let no note of a voice, or of all, sound beyond this beat; what is planned after it stays."""
-        for (channel, pitch), (order, owner) in self._sounding.items():
-            if voice in (None, owner):
-                heapq.heappush(self._ends, (beat, order, channel, pitch))
+        ending = {order for order, owner in self._sounding.values() if voice in (None, owner)}
+        self._ends = [
+            (min(end, beat) if order in ending else end, order, channel, pitch)
+            for end, order, channel, pitch in self._ends
+        ]
+        heapq.heapify(self._ends)
         self._starts = [
             (start, order, replace(note, end_beat=beat))
             if voice in (None, note.voice) and start < beat < note.end_beat
@@ -154,10 +163,19 @@ class Scheduler:
         key = (note.channel, note.pitch)
         if key in self._sounding:
             self._end(*key, self._sounding[key][0])
-        self._send(bytes((NOTE_ON | note.channel - 1, note.pitch, note.velocity)))
+        message = bytes((NOTE_ON | note.channel - 1, note.pitch, note.velocity))
         self._sounding[key] = (order, note.voice)
         heapq.heappush(self._ends, (max(note.end_beat, note.start_beat), order, *key))
+        self._forget_ended()
+        self._send(message)
         self.punctuality.add(late_seconds * 1000)
+
+    def _forget_ended(self) -> None:
+        """The ends of notes that were ended before may lie far off: they must not pile up."""
+        if len(self._ends) > 2 * len(self._sounding) + MOST_AT_ONCE:
+            sounding = {order for order, _ in self._sounding.values()}
+            self._ends = [each for each in self._ends if each[1] in sounding]
+            heapq.heapify(self._ends)
 
     def _end(self, channel: int, pitch: int, order: int) -> None:
         """End a note, unless it has ended and what sounds there is another."""

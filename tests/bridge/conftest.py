@@ -11,11 +11,12 @@ from typing import Protocol
 import pytest
 
 from tests.bridge.jack import Jack
-from tests.bridge.peer import Peer
+from tests.bridge.peer import DAEMONS, Peer
 from tests.bridge.performer import Performer
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
+LAST_LINES = 20
 
 
 class Starts(Protocol):
@@ -48,6 +49,13 @@ class Daemon:
         lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
         return [pid for pid, line in sorted(lines.items()) if module.encode() in line.split(b"\0")][number]
 
+    def tell(self) -> str:
+        """Whether it still runs, and the end of its log."""
+        code = self.process.poll()
+        state = "still runs" if code is None else f"has ended with exit code {code}"
+        lines = self.log.read_text().splitlines()[-LAST_LINES:]
+        return "\n".join((f"the daemon {state}; the end of its log:", *lines))
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -74,7 +82,9 @@ def launch(folder: Path, *arguments: str, **settings: object) -> Daemon:
             stderr=stream,
             text=True,
         )
-    return Daemon(process, port, log)
+    daemon = Daemon(process, port, log)
+    DAEMONS[port] = daemon.tell
+    return daemon
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """A client of the daemon that sees every datagram: python-osc on a real socket, nothing of ours."""
 
+import contextlib
 import itertools
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pythonosc.osc_message import OscMessage
@@ -12,6 +13,9 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from engine.clip import Clip, Note
 
 WAIT_SECONDS = 10.0
+DAEMONS: dict[int, Callable[[], str]] = {}
+"""What can be told of the daemon on a port when it is silent; whoever starts one says so here."""
+
 Atom = int | float | str
 
 
@@ -112,11 +116,15 @@ class Peer:
         self.send_raw(datagram(f"/vae/{verb}", *arguments))
 
     def hear(self, seconds: float = WAIT_SECONDS) -> Said:
-        """The next message, TimeoutError if none comes."""
+        """The next message, TimeoutError if none comes; that tells whether the daemon still runs."""
         if self.unread:
             return self.unread.pop(0)
         self.socket.settimeout(seconds)
-        content = self.socket.recv(65536)
+        try:
+            content = self.socket.recv(65536)
+        except TimeoutError as error:
+            told = DAEMONS.get(self.daemon[1], lambda: "nothing is known of its daemon")()
+            raise TimeoutError(f"no message in {seconds:.3g} s; {told}") from error
         message = OscMessage(content)
         return Said(message.address, tuple(message.params), len(content))
 
@@ -141,11 +149,9 @@ class Peer:
         for _ in range(40):
             number = next(self.ids)
             self.send(verb, number, *arguments)
-            try:
+            with contextlib.suppress(TimeoutError):
                 return self.answer(number, 0.5)
-            except TimeoutError:
-                continue
-        raise TimeoutError(f"no answer to {verb}")
+        return self.ask(verb, *arguments)
 
     def upload(self, slot: str, clip: Clip) -> Answer:
         """A clip in chunks."""

@@ -1,6 +1,6 @@
 """The real daemon, its settings from the environment; prints `ready` when it is.
 
-`fake`: with the generator of the tests; `stumble Class.method`: with a part of the loop that throws every other time.
+`fake`: with the generator of the tests; `stumble Class.method`: a part of the loop that throws, half of the time.
 """
 
 import sys

@@ -172,6 +172,26 @@ def test_a_newer_lesson_takes_the_place_of_an_older(studio: Studio) -> None:
     assert refusal(message)[0] == "stale"
 
 
+def test_a_lesson_that_is_cancelled_teaches_nothing(studio: Studio) -> None:
+    studio.send("learn", 1, "target", "temperature")
+    studio.send("cancel", 2, "target", 1)
+    assert refusal(studio.said()[0])[0] == "cancelled"
+    studio.musician.hear(studio.now, "knobs", b"\xb2\x15\x40", studio.now)
+    assert studio.musician.controls.bindings == {}
+
+
+def test_whoever_forgets_a_target_ends_its_lesson_at_once(studio: Studio) -> None:
+    studio.send("learn", 1, "target", "temperature")
+    studio.send("learn", 2, "target", "temperature", "on", 0)
+    messages = studio.said()
+    assert refusal(messages[0])[0] == "cancelled"
+    assert keys(messages[1]) == {"target": "temperature"}
+
+
+def test_without_anything_to_go_back_to_undo_says_that_nothing_is_kept(studio: Studio) -> None:
+    assert keys(answer(studio, "undo")) == {"frozen": 0}
+
+
 def test_whoever_subscribes_is_told_each_beat(studio: Studio) -> None:
     answer(studio, "subscribe", "topic", "beat")
     answer(studio, "play", "slot", "a", "loop", 1, number=2)

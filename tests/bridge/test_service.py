@@ -40,10 +40,10 @@ class Studio:
 
     def __init__(self, *, ready: bool = True) -> None:
         self.now, self.cards = 100.0, {"m": CARD}
-        self.sent, self.wires, slots = list[bytes](), FakeWires(), Slots()
-        self.musician = Musician(Stage(send=self.sent.append, slots=slots, on_playing=self._on_playing))
+        self.sent, self.wires, self.slots = list[bytes](), FakeWires(), Slots()
+        self.musician = Musician(Stage(send=self.sent.append, slots=self.slots, on_playing=self._on_playing))
         about = About("1.0", 7, 8710, lambda: self.cards, timeout_seconds=60.0)
-        self.service = Service(about, slots, self.musician, self.wires, self.now)
+        self.service = Service(about, self.slots, self.musician, self.wires, self.now)
         if ready:
             self.service.jobs.report(Ready("cpu", ("m",)), self.now)
 

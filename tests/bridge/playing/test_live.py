@@ -226,7 +226,7 @@ def test_morph_is_generated_anew_each_bar_and_goes_on_in_its_place(band: Band) -
         band.slots.put(name, Clip((Note(36, 0.0, 1.0, 100),), 8.0))
     start(band, "morph", position=0.25)
     band.run(10)
-    band.live.steer("position", 0.75)
+    band.live.steer({"position": 0.75})
     band.run(16)
     assert isinstance(band.requests[0], Interpolate)
     assert [request.position for request in band.requests if isinstance(request, Interpolate)][-1] == 0.75
@@ -403,6 +403,44 @@ def test_a_latency_is_made_up_for(latency_seconds: float) -> None:
     band.run(8)
     assert band.live.missed == 0
     assert band.struck[0][0] == pytest.approx(4.0 - 2 * latency_seconds, abs=0.02)
+
+
+def test_what_was_gone_back_to_is_still_there_when_the_song_moves(band: Band) -> None:
+    start(band, "answer", bars=1)
+    band.strike(0.0, 4.0, 8.0)
+    band.run(13)
+    band.live.undo()
+    band.live.song_moved(16.0, band.now, tempo_bpm=120.0)
+    band.run(23.5)
+    assert band.live.frozen
+    assert band.bars()[4] == {41}, "and not silence for ever"
+
+
+def test_an_undo_that_never_began_freezes_no_later_mode(band: Band) -> None:
+    band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
+    start(band, "loop", slot="a")
+    band.run(9)
+    band.live.undo()
+    band.live.stop()
+    assert not band.live.frozen
+    start(band, "answer", bars=1)
+    band.live.undo()
+    assert not band.live.frozen
+
+
+def test_after_a_long_sleep_the_bars_between_are_left_out(band: Band, monkeypatch: pytest.MonkeyPatch) -> None:
+    band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
+    start(band, "loop", slot="a")
+    band.run(5)
+    decided, decide = list[float](), band.live._decide
+    monkeypatch.setattr(band.live, "_decide", lambda beat: (decided.append(beat), decide(beat)))
+    band.now += 86_400
+    band.live.run_due(band.now, band.line)
+    assert len(decided) <= 2
+    assert band.live.next_due(band.line) > band.now
+    struck = len(band.struck)
+    band.run(band.line.beat_at(band.now) + 8)
+    assert len(band.struck) >= struck + 7
 
 
 @pytest.mark.parametrize(

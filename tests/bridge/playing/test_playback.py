@@ -164,3 +164,52 @@ def test_a_bar_of_a_clip_holds_what_is_early_for_it_and_not_what_is_early_for_th
     stage.now = 3.0
     stage.run(9)
     assert [beat for beat, _, _ in stage.struck] == pytest.approx([3.9, 4.0], abs=2e-3)
+
+
+def test_what_stands_beyond_the_end_of_a_loop_is_not_played_and_does_not_pile_up(stage: Stage) -> None:
+    stage.slots.put("far", beat_clip(0.0, 4.0, 1000.0))
+    stage.playback.play("far", 0.0, loop=True, channel=10)
+    stage.run(40)
+    assert [beat for beat, _, _ in stage.struck] == [*range(0, 40, 4)]
+    assert stage.scheduler.planned <= 1
+
+
+def test_what_stands_beyond_the_end_of_a_clip_is_played_once_and_can_be_stopped(stage: Stage) -> None:
+    stage.slots.put("far", beat_clip(0.0, 10.0, 20.0))
+    stage.playback.play("far", 0.0, loop=False, channel=10)
+    stage.run(12)
+    stage.playback.stop(16.0)
+    stage.run(30)
+    assert [beat for beat, _, _ in stage.struck] == [0, 10]
+    assert not stage.playback.playing
+
+
+def test_after_a_long_sleep_a_loop_is_planned_from_where_the_song_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = []
+    monkeypatch.setattr("bridge.playing.playback.plan_clip", lambda *_, **__: planned.append(stage.now))
+    stage.playback.play("a", 0.0, loop=True, channel=10)
+    stage.playback.run_due(0.0)
+    stage.playback.run_due(86_401.0)
+    assert len(planned) == 2
+    assert stage.playback.next_due(LINE) == 86_403.0
+
+
+def test_clips_full_of_notes_are_planned_a_few_at_a_time(stage: Stage) -> None:
+    full = Clip(tuple(Note(i % 128, 0.0, 0.25, 100) for i in range(4096)), 0.25)
+    for channel in range(1, 17):
+        stage.slots.put(f"{channel}", full)
+        stage.playback.play(f"{channel}", 0.0, loop=True, channel=channel)
+    for times in range(1, 17):
+        stage.playback.run_due(0.0)
+        assert stage.scheduler.planned <= times * 4096
+    assert len(stage.told) == 16, "each has had its turn"
+
+
+def test_whoever_plays_again_and_again_while_the_song_stands_piles_nothing_up(stage: Stage) -> None:
+    for number in range(100):
+        stage.playback.play("ab"[number % 2], 0.0, loop=True, channel=1 + number % 2)
+    assert len(stage.playback._voices) == 2
+    stage.run(4)
+    assert stage.told == ["a", "b"]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.playing.recorder import Recorder
+from bridge.playing.recorder import MAX_CAPTURED, Recorder
 from engine.clip import Clip
 
 
@@ -124,3 +124,10 @@ def test_every_note_lands_in_exactly_one_of_the_clips(notes: list[tuple[float, i
     assert sum(len(clip.notes) for clip in clips) == len(notes)
     for clip in clips:
         assert all(note.start_beats + note.duration_beats <= 4.0 + 1 / 64 for note in clip.notes)
+
+
+def test_a_pedal_that_is_held_for_ever_keeps_no_more_than_is_recorded(recorder: Recorder) -> None:
+    recorder.pedal(0.0, 10, down=True)
+    for beat in range(MAX_CAPTURED + 100):
+        strike(recorder, float(beat))
+    assert len(recorder._pedalled[10]) == MAX_CAPTURED

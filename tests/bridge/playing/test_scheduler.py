@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.playing.clock import TempoLine
-from bridge.playing.scheduler import TOO_LATE_SECONDS, PlannedNote, Scheduler
+from bridge.playing.scheduler import MAX_PLANNED, MOST_AT_ONCE, TOO_LATE_SECONDS, PlannedNote, Scheduler
 
 LINE = TempoLine(0.0, 0.0, 120.0)
 
@@ -215,3 +215,45 @@ def test_every_planned_note_is_struck_once(notes: list[tuple[int, float, float]]
     struck = [pitch for status, pitch, _ in sent if status & 0xF0 == 0x90]
     assert Counter(struck) == Counter(pitch for pitch, _, _ in notes)
     assert not hanging(sent)
+
+
+def test_at_most_so_many_messages_go_at_once_and_the_others_in_the_next_runs(
+    scheduler: Scheduler, sent: list[bytes]
+) -> None:
+    for number in range(2000):
+        scheduler.plan(PlannedNote("a", 1 + number // 128, number % 128, 100, 0.0, 8.0))
+    scheduler.run_due(0.0, LINE)
+    assert len(sent) == MOST_AT_ONCE
+    assert scheduler.next_due(LINE) <= 0.0
+    for _ in range(4):
+        scheduler.run_due(0.0, LINE)
+    assert scheduler.sounding == 2000
+
+
+def test_whoever_asks_again_and_again_to_end_at_a_beat_piles_nothing_up(scheduler: Scheduler) -> None:
+    for pitch in range(100):
+        scheduler.plan(note(pitch, end=64.0))
+    scheduler.run_due(0.0, LINE)
+    for _ in range(100):
+        scheduler.end_at(8.0)
+    assert len(scheduler._ends) == 100
+    scheduler.run_due(4.0, LINE)
+    assert scheduler.sounding == 0
+
+
+def test_the_far_ends_of_notes_that_are_struck_again_and_again_do_not_pile_up(
+    scheduler: Scheduler, sent: list[bytes]
+) -> None:
+    for beat in range(5000):
+        scheduler.plan(note(start=float(beat), end=1e9))
+        scheduler.run_due(LINE.time_at(beat), LINE)
+    assert len(scheduler._ends) < 1000
+    scheduler.silence()
+    assert not hanging(sent)
+
+
+def test_what_there_is_no_room_to_plan_is_counted(scheduler: Scheduler) -> None:
+    for _ in range(MAX_PLANNED):
+        scheduler.plan(note())
+    assert not scheduler.plan(note())
+    assert scheduler.punctuality.skipped == 1

@@ -1,0 +1,94 @@
+"""The knobs of the live modes: what has been turned, and where it applies. Pure."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from typing import Any
+
+from bridge.errors import RequestError
+from bridge.playing.live_settings import KNOBS, LiveSettings, checked_knob
+from engine.weights import Card
+
+CardsOf = Callable[[str | None], Sequence[Card]]
+"""The model of that name, RequestError if there is none; without one those that are loaded, the default first."""
+
+OF_A_MODEL = ("model", "style")
+
+
+class Knobs:
+    """What has been turned, until it is taken back.
+
+    A knob applies where the mode's verb and model have it, and waits otherwise. What the mode itself was set to
+    goes before a knob until that is turned again. cards: of the models, none where they are not known.
+    """
+
+    def __init__(self) -> None:
+        self.cards: CardsOf = lambda name: ()
+        self._values: dict[str, Any] = {}
+        self._since_begin: set[str] = set()
+
+    def begin(self) -> None:
+        """A mode has been set: what it says goes before the knobs as they stand."""
+        self._since_begin.clear()
+
+    def turn(self, values: Mapping[str, Any], cleared: Collection[str], running: LiveSettings | None) -> None:
+        """Take some back and turn others, all or, where one is refused with a RequestError, none."""
+        if unknown := [name for name in cleared if name not in KNOBS]:
+            raise RequestError("bad_request", f"clear takes {', '.join(KNOBS)}, not {unknown[0]!r}")
+        for name, value in values.items():
+            checked_knob(name, value)
+        before = self._values, self._since_begin
+        self._values = {name: value for name, value in self._values.items() if name not in cleared}
+        self._values |= values
+        self._since_begin = (self._since_begin - set(cleared)) | values.keys()
+        try:
+            self._check_turned(values.keys(), running)
+        except RequestError:
+            self._values, self._since_begin = before
+            raise
+
+    def applied(self, settings: LiveSettings, must: Collection[str] = ()) -> LiveSettings:
+        """The settings with those of the knobs that fit; RequestError where that leaves out one that must."""
+        turned = {name: value for name, value in self._values.items() if self._goes_before(name, settings)}
+        of_model = {name: turned.pop(name) for name in OF_A_MODEL if name in turned}
+        settings = settings.steered(turned)
+        refusal: RequestError | None = None
+        for names in (OF_A_MODEL, ("model",), ("style",), ()):
+            steered = settings.steered({name: of_model[name] for name in names if name in of_model})
+            try:
+                self.check(steered)
+                break
+            except RequestError as error:
+                refusal = error
+        if refusal and (of_model.keys() - set(names)) & set(must):
+            raise refusal
+        return steered
+
+    def check(self, settings: LiveSettings) -> None:
+        """RequestError if there is no such model, or if it has not the verb or the style."""
+        model, style = settings.request.get("model"), settings.request.get("style")
+        cards = self.cards(model)
+        able = [card for card in cards if settings.verb_name in card.verbs]
+        if model is not None and cards and not able:
+            can = ", ".join(cards[0].verbs)
+            raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
+        _check_style(style, able[:1])
+
+    def _check_turned(self, turned: Set[str], running: LiveSettings | None) -> None:
+        """RequestError if a model or style that was turned cannot be had; without a mode, by any model."""
+        if running is not None:
+            self.applied(running, must=turned)
+        if (running is None or not running.has("style")) and not turned.isdisjoint(OF_A_MODEL):
+            cards = self.cards(self._values.get("model"))
+            _check_style(self._values["style"] if "style" in turned else None, cards)
+
+    def _goes_before(self, name: str, settings: LiveSettings) -> bool:
+        return settings.has(name) and (name in self._since_begin or name not in settings.said)
+
+
+def _check_style(style: str | None, cards: Sequence[Card]) -> None:
+    """RequestError unless one of the cards, if there are any, has a style."""
+    known = list(dict.fromkeys(each for card in cards for each in card.styles))
+    if style is not None and cards and style not in known:
+        names = ", ".join(card.name for card in cards)
+        raise RequestError(
+            "bad_request", f"style of {names} must be {', '.join(known) or 'left out'}, not {style!r}"
+        )

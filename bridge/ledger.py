@@ -38,7 +38,7 @@ class Ticket:
 
 
 @dataclass(slots=True)
-class Requests:
+class OpenRequests:
     """What one client has open, the oldest first, and by id; syncs are those of them that wait for the others."""
 
     open: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
@@ -94,7 +94,7 @@ class Ledger:
 
     def __init__(self, clients: Clients, outbox: Outbox, counts: Counts):
         self.clients, self.outbox, self.counts = clients, outbox, counts
-        self._requests: dict[Address, Requests] = {}
+        self._requests: dict[Address, OpenRequests] = {}
         self._numbers = itertools.count(1)
 
     def open(self, client: Client, number: int, verb: str, content: bytes | None, now: float) -> Ticket | None:
@@ -108,7 +108,7 @@ class Ledger:
             self.clients.begin(client, content)
         self.counts.requests += 1
         ticket = Ticket(next(self._numbers), client, number, verb, content, now)
-        self._requests.setdefault(client.address, Requests()).add(ticket)
+        self._requests.setdefault(client.address, OpenRequests()).add(ticket)
         return ticket
 
     def recognise(self, ticket: Ticket, content: bytes, now: float) -> bool:
@@ -261,6 +261,6 @@ class Ledger:
             del self._requests[ticket.client.address]
         self._end_sync(requests, now)
 
-    def _end_sync(self, requests: Requests, now: float) -> None:
+    def _end_sync(self, requests: OpenRequests, now: float) -> None:
         if sync := requests.take_sync():
             self.done(sync, now, {})

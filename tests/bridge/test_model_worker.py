@@ -6,9 +6,10 @@ import pytest
 
 from bridge.channel import Channel
 from bridge.engine_queue import Finished, Load, Loaded, Ready, Refused, Run
-from bridge.model_worker import CannotStart, Recipe, answer, work
+from bridge.model_worker import CannotStart, Recipe, answer, in_order, work
+from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError, TooLongError, WeightsError
-from engine.requests import Request, Results, Sample
+from engine.requests import Humanize, Request, Results, Sample
 from engine.weights import Library
 
 RECIPE = Recipe(models=("a", "broken", "b"), weight_folders=(), generator=f"{__name__}:Fake")
@@ -105,3 +106,10 @@ def test_whatever_goes_wrong_is_a_refusal(error: Exception, code: str, text: str
     fake = Fake(Library([]), device="cpu", drum_map=None)
     fake.error = error
     assert answer(fake, Run(3, Sample())) == Refused(3, code, text)
+
+
+def test_results_are_sorted_unless_they_are_the_notes_of_the_request() -> None:
+    clip = Clip((Note(38, 1.0, 0.5, 9), Note(36, 1.0, 0.5, 9), Note(40, 0.0, 0.5, 9)), 4.0)
+    results = Results((clip,), "m", 5, 1.0)
+    assert [note.pitch for note in in_order(Sample(), results).clips[0].notes] == [40, 36, 38]
+    assert in_order(Humanize(clip=clip), results) == results

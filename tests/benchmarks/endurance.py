@@ -25,12 +25,24 @@ from tempfile import TemporaryDirectory
 from pythonosc.osc_message import OscMessage
 
 from engine.clip import Clip, Note
-from tests.benchmarks.soak import memory_mib, on_jack
-from tests.bridge.conftest import Daemon, launch
+from tests.benchmarks.soak import mib_of, on_jack
+from tests.bridge.conftest import ROOT, Daemon, launch
 from tests.bridge.jack import Jack
 from tests.bridge.peer import Peer, datagram, note_atoms, stiff_clip
 from tests.bridge.performer import Performer
 
+PING = """
+import socket, sys, time
+from tests.bridge.peer import Peer
+longest = 0.0
+with Peer(int(sys.argv[1])) as peer:
+    while True:
+        asked = time.monotonic()
+        assert peer.ask("ping").is_done
+        longest = max(longest, time.monotonic() - asked)
+        print(longest * 1000, flush=True)
+        time.sleep(0.01)
+"""
 LARGE = Clip(tuple(Note(36 + i % 12, i / 8, 0.1, 100) for i in range(4096)), 512.0)
 LONG = stiff_clip(400, 400.0)
 """100 bars: more than drumify takes."""
@@ -74,7 +86,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Endured:
-    """What came of it. unended and doubled: requests that ended not at all, or more than once."""
+    """What came of it. unended and doubled: requests that ended not at all, or more than once.
+
+    mib_*: what the daemon's own process holds, without the model's.
+    """
 
     tally: Tally
     unended: int
@@ -95,7 +110,7 @@ class Endured:
             f"beside {', '.join(f'{what} {count}' for what, count in sorted(tally.deeds.items()))}\n"
             f"late bars {self.missed}, hanging notes {self.hanging}, longest silence of OSC "
             f"{tally.longest_silence_ms:.0f} ms, stopped with {self.exit_code} after {self.stop_seconds:.2f} s\n"
-            f"memory {self.mib_before:.1f} -> {self.mib_after:.1f} MiB\n"
+            f"the daemon's own memory {self.mib_before:.1f} -> {self.mib_after:.1f} MiB\n"
             + "".join(f"{problem}\n" for problem in tally.problems)
         )
 
@@ -104,7 +119,7 @@ class Crowd:
     """One client that asks much at once, and counts how each request ends."""
 
     def __init__(self, port: int, tally: Tally):
-        self._tally, self._open = tally, set[int]()
+        self._tally, self._open = tally, dict[int, str]()
         self._peer, self._next = Peer(port), 1
         self._key = self._peer.port
 
@@ -114,7 +129,7 @@ class Crowd:
         while len(self._open) >= AT_ONCE:
             self.listen(1.0)
         self._tally.requests += 1
-        self._open.add(self._next)
+        self._open[self._next] = f"{verb} {arguments}"
         self._peer.send(verb, self._next, *arguments)
         self._next += 1
 
@@ -134,7 +149,7 @@ class Crowd:
                 number = int(message.params[0])
                 self._tally.ends[self._key, number] += 1
                 self._tally.codes["done" if message.address == "/vae/done" else str(message.params[2])] += 1
-                self._open.discard(number)
+                self._open.pop(number, None)
 
     def finish(self) -> int:
         """Wait for what is open; how many requests never ended."""
@@ -142,6 +157,7 @@ class Crowd:
         while self._open and time.monotonic() < deadline:
             self.listen(0.5)
         self._peer.socket.close()
+        self._tally.problems += [f"without an end: {number} {asked}" for number, asked in self._open.items()]
         return len(self._open)
 
 
@@ -159,9 +175,9 @@ class Endurance:
             client.upload("large", LARGE)
             self._plug_in()
             assert client.insist("live", "mode", "loop", "slot", "beat", "bars", 1).is_done
-            before = memory_mib(self._daemon)
+            before = mib_of(self._daemon.process.pid)
             self._make_trouble()
-            after = memory_mib(self._daemon)
+            after = mib_of(self._daemon.process.pid)
             status = client.insist("status").keys
             client.insist("stop")
             hanging = self._unplug()
@@ -190,13 +206,11 @@ class Endurance:
     # Who makes trouble
 
     def _ping(self, _: random.Random) -> None:
-        """Measure how long OSC is silent."""
-        with Peer(self._daemon.port) as peer:
-            while not self._stop.wait(0.005):
-                asked = time.monotonic()
-                assert peer.ask("ping").is_done
-                silence = (time.monotonic() - asked) * 1000
-                self.tally.longest_silence_ms = max(self.tally.longest_silence_ms, silence)
+        """Measure how long OSC is silent, in a process of its own that waits for nobody here."""
+        with self._program(PING, str(self._daemon.port)) as program:
+            assert program.stdout is not None
+            while not self._stop.is_set():
+                self.tally.longest_silence_ms = float(program.stdout.readline())
 
     def _fuzz(self, chance: random.Random) -> None:
         """Datagrams that are broken, or nearly right."""
@@ -226,7 +240,7 @@ class Endurance:
                 case 0 | 1:
                     one.ask("clip/get", "slot", "large")
                 case 2:
-                    one.ask("sample", "bars", 64, "count", 16)
+                    one.ask("sample", "bars", chance.choice((2, 2, 8, 64)), "count", chance.choice((1, 4)))
                 case 3:
                     one.ask("humanize", "slot", "beat", "timing", chance.choice((0.5, 7.0)))
                 case 4:
@@ -292,16 +306,15 @@ class Endurance:
         self.tally.deeds["servers killed"] += 1
 
     @contextmanager
-    def _program(self, text: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """A program on JACK, which does not outlive this."""
-        program = subprocess.Popen(
-            [sys.executable, "-c", text], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    def _program(self, text: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """A program that does not outlive this."""
+        command = [sys.executable, "-c", text, *arguments]
+        program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             yield program
         finally:
             program.kill()
-            program.wait()
+            program.communicate()
 
     # Who listens
 

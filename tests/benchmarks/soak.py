@@ -154,10 +154,12 @@ def off_grid_ms(performer: Performer) -> list[float]:
 
 def memory_mib(daemon: Daemon) -> float:
     """What both processes hold."""
-    pages = sum(
-        int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in (daemon.process.pid, daemon.model_pid)
-    )
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return mib_of(daemon.process.pid) + mib_of(daemon.model_pid)
+
+
+def mib_of(pid: int) -> float:
+    """What a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

@@ -130,7 +130,8 @@ class Live:
 
     def stop(self, at_beat: float | None = None) -> None:
         """Play no more: at once, or from a beat on."""
-        self.running, self.frozen, self._asked, self._current = False, False, None, None
+        self.running, self.frozen, self._refused = False, False, False
+        self._asked = self._current = None
         self._forget_new()
         self._scheduler.drop(VOICE, first=-math.inf if at_beat is None else at_beat + EARLIEST_START_BEATS)
         if at_beat is None:

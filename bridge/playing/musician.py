@@ -131,8 +131,9 @@ class Musician:
         """Do and send what is due."""
         self._now = now
         self._follow_clock(now)
-        for action in self.controls.run_due(now):
-            self._act(action, now)
+        with guarded("the controls"):
+            for action in self.controls.run_due(now):
+                self._act(action, now)
         if self._moves:
             line = self.clock.line
             self.playback.run_due(line.beat_at(now + self._stage.latency_seconds))

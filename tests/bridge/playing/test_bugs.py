@@ -244,3 +244,13 @@ def test_a_control_that_meets_a_bug_is_logged(
     band.hear(message)
     assert len(bugs(caplog)) == 1
     assert not band.musician.live.running
+
+
+def test_a_mode_that_begins_after_one_that_could_not_go_on_has_missed_nothing_yet(band: Band) -> None:
+    band.musician.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
+    band.slots.put("a", HUNDRED_BARS)
+    band.run_to_beat(7.6)
+    missed = band.musician.live.missed
+    band.musician.start_live(LiveSettings(mode="answer"), band.now)
+    band.run_to_beat(13)
+    assert band.musician.live.missed == missed

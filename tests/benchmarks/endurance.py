@@ -32,8 +32,10 @@ from tests.bridge.peer import Peer, datagram, note_atoms, stiff_clip
 from tests.bridge.performer import Performer
 
 PING = """
-import socket, sys, time
+import sys, time
+from bridge.realtime import ask_for_realtime
 from tests.bridge.peer import Peer
+ask_for_realtime()
 longest = 0.0
 with Peer(int(sys.argv[1])) as peer:
     while True:

@@ -28,7 +28,7 @@ from bridge.model_worker import CannotStart, Recipe
 from bridge.osc import BATCH, OscSocket
 from bridge.playing.controls import Control
 from bridge.playing.musician import Musician, Stage
-from bridge.realtime import ask_for_realtime, steady_interpreter
+from bridge.realtime import ask_for_realtime, spare_the_old, steady_interpreter
 from bridge.service import Service
 from bridge.session import About
 from bridge.slots import Slots
@@ -158,6 +158,7 @@ class Daemon:
     def _do_what_is_due(self, now: float) -> float:
         """Notes first, then timers, the next job, and what is to be sent; when to come back."""
         self._stumbled = False
+        spare_the_old()
         for part in (
             self._musician.run_due,
             self._midi.run_due,

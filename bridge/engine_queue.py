@@ -7,13 +7,15 @@ These are the values that cross the pipe between the two processes; either side 
 
 import itertools
 import math
+import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.clients import Address
 from bridge.ledger import Ticket
 from bridge.turns import gives_way
+from engine.clip import Clip
 from engine.requests import Request, Results
 
 MAX_WAITING = 64
@@ -48,11 +50,36 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """A clip on its way, which takes milliseconds to unpack where it is large; and how much is in it."""
+
+    content: bytes
+    notes: int
+    parts: int
+
+    def clip(self) -> Clip:
+        """The clip."""
+        unpacked: Clip = pickle.loads(self.content)
+        return unpacked
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The results of a Run."""
+    """The results of a Run; the clips apart from the rest, so that each is unpacked when its turn comes."""
 
     number: int
-    results: Results
+    about: Results
+    clips: tuple[Packed, ...]
+
+    @classmethod
+    def of(cls, number: int, results: Results) -> "Finished":
+        """The results, packed."""
+        packed = (Packed(pickle.dumps(clip, -1), len(clip.notes), len(clip.parts)) for clip in results.clips)
+        return cls(number, replace(results, clips=()), tuple(packed))
+
+    def results(self) -> Results:
+        """The results, all unpacked."""
+        return replace(self.about, clips=tuple(packed.clip() for packed in self.clips))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 The live mode asks here as well, before everybody else. The daemon carries jobs and reports between the processes.
 """
 
-import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bridge.calls import Call, engine_request, slots_of
 from bridge.engine_queue import (
@@ -32,7 +31,7 @@ from bridge.playing.musician import Musician
 from bridge.protocol import TO_SLOT
 from bridge.replies import count_clip, count_latent, format_clip, format_latent
 from bridge.session import Engine
-from bridge.slots import Slots, checked_size
+from bridge.slots import Slots, check_notes
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
@@ -164,18 +163,15 @@ class Jobs:
 
     def _finish(self, entry: Entry, report: Finished, now: float) -> None:
         """Send the results, and keep the first where it was asked for."""
-        ticket, results = entry.ticket, report.results
-        clips = results.clips
+        ticket, results, clips = entry.ticket, report.about, report.clips
         if ticket.ended:  # cancelled while it ran
             return
         try:
-            for clip in clips:
-                checked_size(clip)
-            written = [format_clip(ticket.id, index, clip) for index, clip in enumerate(clips)]
-            count = sum(map(count_clip, clips)) + count_latent(results.latent)
-            self._ledger.send(ticket, itertools.chain(*written, format_latent(ticket.id, results.latent)), count)
+            check_notes(max((packed.notes for packed in clips), default=0))
+            count = sum(count_clip(packed.notes, packed.parts) for packed in clips) + count_latent(results.latent)
+            self._ledger.send(ticket, _written(ticket.id, report), count)
             if entry.to_slot:
-                self._slots.put(entry.to_slot, clips[0], ticket.client.address)
+                self._slots.put(entry.to_slot, clips[0].clip(), ticket.client.address)
         except RequestError as error:
             self._ledger.fail(ticket, error.code, str(error), now)
             return
@@ -191,6 +187,13 @@ class Jobs:
 
     def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
         if isinstance(report, Finished):
-            self._musician.answered(job.request, report.results, now)
+            self._musician.answered(job.request, report.results(), now)
         elif isinstance(report, Refused):
             self._musician.refused(job.request, report.text)
+
+
+def _written(number: int, report: Finished) -> Iterator[bytes]:
+    """The clips and the numbers of a z as datagrams, each clip unpacked when its turn comes."""
+    for index, packed in enumerate(report.clips):
+        yield from format_clip(number, index, packed.clip())
+    yield from format_latent(number, report.about.latent)

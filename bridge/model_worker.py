@@ -124,7 +124,7 @@ def answer(generator: Any, job: Job) -> Report:
             generator.load(job.name, default=job.default, warm=True)
             ms = (time.perf_counter() - began) * 1000
             return Loaded(job.number, job.name, ms, generator.loaded)
-        return Finished(job.number, in_order(job.request, generator.run(job.request)))
+        return Finished.of(job.number, in_order(job.request, generator.run(job.request)))
     except (ModelError, WeightsError) as error:
         return Refused(job.number, "no_model", str(error))
     except TooLongError as error:

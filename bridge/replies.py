@@ -34,18 +34,18 @@ def format_push(name: str, *atoms: Atom) -> bytes:
     return write_message(PREFIX + name, *(cut(a) if isinstance(a, str) else a for a in atoms))
 
 
-def count_clip(clip: Clip, first: int = 0, count: int | None = None) -> int:
-    """How many datagrams format_clip writes."""
-    return 2 + len(clip.parts) + len(range(first, _last(clip, first, count), NOTES_PER_MESSAGE))
+def count_clip(notes: int, parts: int, first: int = 0, count: int | None = None) -> int:
+    """How many datagrams format_clip writes of a clip with so many notes and parts."""
+    return 2 + parts + len(range(first, _last(notes, first, count), NOTES_PER_MESSAGE))
 
 
-def _last(clip: Clip, first: int, count: int | None) -> int:
-    return len(clip.notes) if count is None else min(first + count, len(clip.notes))
+def _last(notes: int, first: int, count: int | None) -> int:
+    return notes if count is None else min(first + count, notes)
 
 
 def format_clip(number: int, result: int, clip: Clip, first: int = 0, count: int | None = None) -> Iterator[bytes]:
     """A clip, or some of its notes, as notes/begin, part, notes and notes/end."""
-    last = _last(clip, first, count)
+    last = _last(len(clip.notes), first, count)
     yield format_message("notes/begin", number, result, len(clip.notes), float(clip.length_beats))
     for index, part in enumerate(clip.parts):
         place = (index, part.channel, part.program, part.first, part.count)

@@ -34,7 +34,7 @@ class SlotVerbs:
         if first < 0 or count < 0:
             raise RequestError("bad_request", "first and count must be 0 or more")
         datagrams = format_clip(ticket.id, 0, clip, first, count)
-        self._ledger.send(ticket, datagrams, count_clip(clip, first, count))
+        self._ledger.send(ticket, datagrams, count_clip(len(clip.notes), len(clip.parts), first, count))
         self._ledger.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
 
     def _list(self, call: Call, ticket: Ticket, now: float) -> None:

@@ -42,7 +42,8 @@ class Slots:
 
     def put(self, name: str, clip: Clip, owner: Address | None = None) -> None:
         """Keep a clip; too_big if it has more than 4,096 notes. The 257th takes the place of another."""
-        self._store(name, Kept(checked_size(clip), owner))
+        check_notes(len(clip.notes))
+        self._store(name, Kept(clip, owner))
 
     def keep(self, name: str, clip: Clip) -> None:
         """Keep a clip of the daemon's own, of any size."""
@@ -92,8 +93,7 @@ def checked_clip(
         raise RequestError("bad_request", str(error)) from error
 
 
-def checked_size(clip: Clip) -> Clip:
-    """The clip, unless it has more than 4,096 notes."""
-    if len(clip.notes) > MAX_NOTES:
-        raise RequestError("too_big", f"a clip may have {MAX_NOTES} notes, not {len(clip.notes)}")
-    return clip
+def check_notes(count: int) -> None:
+    """RequestError if a clip cannot have so many notes."""
+    if count > MAX_NOTES:
+        raise RequestError("too_big", f"a clip may have {MAX_NOTES} notes, not {count}")

@@ -5,6 +5,7 @@ Knows nothing of files, tensors or wires.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.errors import ClipError
 
@@ -94,6 +95,12 @@ class Clip:
                     f"part {part.name} ends at note {part.first + part.count}, the clip has {len(self.notes)}"
                 )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As columns of numbers, which pickle in half the time and bytes of as many notes."""
+        rows = ((n.pitch, n.start_beats, n.duration_beats, n.velocity, n.mute) for n in self.notes)
+        columns = tuple(zip(*rows, strict=True))
+        return _clip_of, (columns, self.length_beats, self.beats_per_bar, self.tempo_bpm, self.parts, self.origin)
+
     @property
     def bars(self) -> int:
         """The whole bars that hold the clip, at least one."""
@@ -102,3 +109,7 @@ class Clip:
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)
+
+
+def _clip_of(columns: tuple[tuple[Any, ...], ...], *rest: Any) -> Clip:
+    return Clip(tuple(map(Note, *columns)) if columns else (), *rest)

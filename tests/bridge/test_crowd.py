@@ -63,11 +63,11 @@ def status(studio: Studio, client: Address = B) -> dict[str, object]:
 
 def test_two_requests_are_the_same_only_if_they_say_the_same(studio: Studio) -> None:
     assert hash(-1.0) == hash(-2.0), "which is why contents are compared"
-    steered: list[tuple[str, object]] = []
-    studio.musician.steer = lambda name, value: steered.append((name, value))  # type: ignore[method-assign]
+    steered: list[object] = []
+    studio.musician.live.steer = lambda turned, _: steered.append(turned["density"])  # type: ignore[method-assign]
     for density in (-1.0, -2.0, -2.0):
         ask(studio, A, "steer", 7, "density", density)
-    assert steered == [("density", -1.0), ("density", -2.0)]
+    assert steered == [-1.0, -2.0]
 
 
 def test_two_points_are_the_same_only_if_their_numbers_are(studio: Studio) -> None:
@@ -98,7 +98,7 @@ def test_an_answer_of_32_large_clips_is_written_only_as_it_is_sent(
     written: list[str] = []
     monkeypatch.setattr("bridge.replies.write_message", lambda address, *_: written.append(address) or b"")
     ask(studio, A, "sample", 1)
-    report = Finished(studio.job().number, Results((LARGE,) * 32, "m", 5, 1.0))
+    report = Finished.of(studio.job().number, Results((LARGE,) * 32, "m", 5, 1.0))
     studio.service.jobs.report(report, studio.now)
     assert (len(studio.service.outbox), written) == (32 * OF_LARGE + 1, [])
 
@@ -147,7 +147,7 @@ def test_stop_and_panic_work_for_a_client_to_whom_nothing_more_can_be_said(studi
 def test_a_long_answer_is_repeated_from_memory_within_its_bounds(studio: Studio) -> None:
     ask(studio, A, "sample", 1)
     job = studio.job()
-    studio.service.jobs.report(Finished(job.number, Results((LARGE,) * 4, "m", 5, 1.0)), studio.now)
+    studio.service.jobs.report(Finished.of(job.number, Results((LARGE,) * 4, "m", 5, 1.0)), studio.now)
     first = told(studio, A, 1.0)
     assert len(first) == 4 * OF_LARGE + 1
     ask(studio, A, "sample", 1)

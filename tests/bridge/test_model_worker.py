@@ -66,7 +66,7 @@ def test_it_says_ready_then_answers_jobs_until_the_daemon_is_gone() -> None:
     ready, finished = worked(RECIPE, Run(1, Sample()))
     assert ready == Ready("auto", ("b", "a"), ("broken is damaged",))
     assert isinstance(finished, Finished)
-    assert (finished.number, finished.results.model) == (1, "b")
+    assert (finished.number, finished.about.model) == (1, "b")
 
 
 def test_a_model_is_loaded_as_the_default() -> None:

@@ -108,7 +108,7 @@ def test_its_result_plays_on_the_next_line(studio: Studio) -> None:
     answer(studio, "live", "mode", "loop", "slot", "a")
     job = studio.job()
     studio.service.jobs.report(
-        Finished(job.number, Results((Clip((Note(50, 0.0, 1.0, 90),), 4.0),), "m", 5, 1.0)), studio.now
+        Finished.of(job.number, Results((Clip((Note(50, 0.0, 1.0, 90),), 4.0),), "m", 5, 1.0)), studio.now
     )
     studio.said(after=0.06)
     assert b"\x99\x32\x5a" in studio.sent

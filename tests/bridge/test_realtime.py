@@ -49,6 +49,19 @@ steady_interpreter()
 print(json.dumps({"seconds": sys.getswitchinterval(), "frozen": gc.get_freeze_count()}))
 """
 
+SPARED = """
+import gc, json
+from bridge.realtime import spare_the_old
+from engine.clip import Note
+
+full, kept = [], []
+gc.callbacks.append(lambda phase, about: phase == "start" and about["generation"] == 2 and full.append(len(kept)))
+for _ in range(1000):
+    kept.append([Note(36, 0.0, 1.0, 100) for _ in range(1000)])
+    spare_the_old()
+print(json.dumps({"full": len(full), "frozen": gc.get_freeze_count()}))
+"""
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
 
 
@@ -101,6 +114,12 @@ def test_threads_give_way_soon_and_the_collector_leaves_alone_what_is_loaded() -
     facts = facts_of(STEADY)
     assert facts["seconds"] == SWITCH_SECONDS
     assert facts["frozen"]
+
+
+def test_however_much_is_kept_the_collector_never_goes_through_all_of_it() -> None:
+    facts = facts_of(SPARED)
+    assert facts["full"] == 0
+    assert int(str(facts["frozen"])) > 900_000
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no niceness on Windows")

@@ -22,7 +22,7 @@ def test_as_many_datagrams_are_written_as_are_counted(
     notes: int, parts: int, first: int, count: int | None
 ) -> None:
     written = list(format_clip(1, 0, clip(notes, parts), first, count))
-    assert len(written) == count_clip(clip(notes, parts), first, count)
+    assert len(written) == count_clip(notes, parts, first, count)
 
 
 @given(st.integers(0, 1000))

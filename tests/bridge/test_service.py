@@ -70,7 +70,7 @@ class Studio:
         return job
 
     def finish(self, job: Job) -> None:
-        self.service.jobs.report(Finished(job.number, Results((CLIP,), "m", 5, 1.0)), self.now)
+        self.service.jobs.report(Finished.of(job.number, Results((CLIP,), "m", 5, 1.0)), self.now)
 
 
 def ends(messages: list[Message]) -> list[tuple[object, ...]]:
@@ -339,7 +339,7 @@ def test_an_engine_refusal_is_the_requests_fail(studio: Studio) -> None:
 def test_results_that_cannot_be_sent_are_internal(studio: Studio) -> None:
     studio.send("sample", 1)
     clip = Clip((Note(36, 0.0, 1e300, 100),), 4.0)
-    report = Finished(studio.job().number, Results((CLIP, clip), "m", 5, 1.0))
+    report = Finished.of(studio.job().number, Results((CLIP, clip), "m", 5, 1.0))
     studio.service.jobs.report(report, studio.now)
     assert ends(studio.said()) in ([(1, "internal")], [(1, "too_big")])
     studio.send("sample", 2)

@@ -97,7 +97,7 @@ class Engine:
             others = tuple(each for each in self.loaded if each != job.name)
             self.loaded = (job.name, *others) if job.default else (*others, job.name)
             return Loaded(job.number, job.name, 1.0, self.loaded)
-        return Finished(job.number, Results(*self._played(job.request), latent=(0.5,) * 300))
+        return Finished.of(job.number, Results(*self._played(job.request), latent=(0.5,) * 300))
 
     def _played(self, request: Request) -> tuple[tuple[Clip, ...], str, int, float]:
         clip = getattr(request, "clip", None) or beats(8, 8.0)

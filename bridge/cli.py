@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_latent, cli_models, cli_ports
+from bridge.escapes import shown
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
 
@@ -25,7 +26,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except VaebridgeError as error:
-            typer.echo(f"vaebridge: {error}", err=True)
+            typer.echo(f"vaebridge: {shown(str(error))}", err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

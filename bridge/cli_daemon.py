@@ -1,5 +1,6 @@
 """serve, send and doctor: the verbs around a running daemon. None of them imports torch but the doctor."""
 
+import contextlib
 import re
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from engine.errors import VaebridgeError
 from engine.requests import VERBS
 
 if TYPE_CHECKING:
+    from bridge.cli_show import Screen
     from bridge.config import Config
     from bridge.remote import Remote
     from engine.requests import Request
@@ -64,7 +66,7 @@ def send(
         raise typer.Exit(_send_files(ctx, [verb, *ctx.args]))
     with _remote(Config(), LESSON_SECONDS + ANSWER_SECONDS if verb == "learn" else ANSWER_SECONDS) as daemon:
         for reply in daemon.ask(verb, *map(atom, ctx.args)):
-            console().print(reply.address, *reply.arguments, markup=False)
+            console().print(reply.address, *reply.arguments)
 
 
 def doctor() -> None:
@@ -75,11 +77,9 @@ def doctor() -> None:
 
     broken = False
     for finding in examine(Config()):
-        console().print(
-            f"{finding.state:6} {finding.subject:8} {finding.text}", style=STYLES[finding.state], markup=False
-        )
+        console().print(f"{finding.state:6} {finding.subject:8} {finding.text}", style=STYLES[finding.state])
         if finding.advice:
-            console().print(f"{'':15} → {finding.advice}", markup=False)
+            console().print(f"{'':15} → {finding.advice}")
         broken = broken or finding.state == "broken"
     if broken:
         raise typer.Exit(1)
@@ -107,29 +107,35 @@ def _remote(config: "Config", timeout_seconds: float = ANSWER_SECONDS) -> "Remot
 
 def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: bool) -> None:
     """Say that the daemon is ready, show what it does, and how to ask it; on a thread of its own."""
-    from bridge.cli_show import console
+    from bridge.cli_show import console, stdout_of_its_own
 
-    try:
-        with _remote(config) as daemon:
-            status = daemon.ask("status")[-1].keys
-            who = f"{', '.join(models)} on {status.get('device')}"
-            midi = status.get("problem") or status.get("ports")
-            console().print(
-                f"ready on {daemon.address} with {who} after {seconds:.1f} s; MIDI: {midi}",
-                markup=False,
-                soft_wrap=True,
-            )
-            if not quiet:
-                _show_first_clip(daemon)
-    except VaebridgeError as error:
-        console().print(f"the first clip failed: {error}", markup=False)
+    with contextlib.suppress(OSError), stdout_of_its_own() as file:  # whoever reads it may be gone
+        screen = console(file)
+        try:
+            with _remote(config) as daemon:
+                screen.print(_ready(daemon, models, seconds))
+                if models and not quiet:
+                    _show_first_clip(daemon, screen)
+        except VaebridgeError as error:
+            screen.print(f"the first clip failed: {error}")
 
 
-def _show_first_clip(daemon: "Remote") -> None:
-    from bridge.cli_show import console, show_change
+def _ready(daemon: "Remote", models: tuple[str, ...], seconds: float) -> str:
+    """What the daemon has, or why it has not."""
+    status = daemon.ask("status")[-1].keys
+    problem, midi = status.get("problem"), status.get("ports")
+    if not models:
+        return f"ready on {daemon.address} without a model: {problem}; after {seconds:.1f} s; MIDI: {midi}"
+    who = f"{', '.join(models)} on {status.get('device')}"
+    return f"ready on {daemon.address} with {who} after {seconds:.1f} s; MIDI: {problem or midi}"
+
+
+def _show_first_clip(daemon: "Remote", screen: "Screen") -> None:
+    from bridge.cli_show import show_change
     from bridge.welcome import first_clip
 
     before, results = first_clip(daemon)
-    show_change(before, results.clips[0])
-    console().print(f"played in {results.ms:.1f} ms. In another terminal:", markup=False)
-    console().print("  vaebridge send humanize YOUR.mid -o played.mid\n  vaebridge send status", markup=False)
+    show_change(before, results.clips[0], screen)
+    screen.print(f"played in {results.ms:.1f} ms. In another terminal:")
+    screen.print("  vaebridge send humanize YOUR.mid -o played.mid")
+    screen.print("  vaebridge send status")

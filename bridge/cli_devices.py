@@ -29,18 +29,16 @@ To = Annotated[
 @devices.command("list")
 def list_devices(to: To = None) -> None:
     """All devices: what they are, and where install puts them."""
-    from rich.table import Table
-
-    from bridge.cli_show import console
+    from bridge.cli_show import console, table
     from max_devices.devices import DEVICES
 
     library = to or user_library()
-    table = Table("device", "what it is", "where", box=None)
-    for device in DEVICES:
-        table.add_row(device.name, device.purpose, str(place_of(device, library or Path("User Library"))))
-    console().print(table)
+    rows = (
+        (device.name, device.purpose, str(place_of(device, library or Path("User Library")))) for device in DEVICES
+    )
+    console().print(table(("device", "what it is", "where"), rows))
     if not library:
-        console().print(NO_LIBRARY, markup=False)
+        console().print(NO_LIBRARY)
 
 
 @devices.command("install")
@@ -55,8 +53,8 @@ def install(to: To = None) -> None:
         raise BridgeError(NO_LIBRARY)
     for device in DEVICES:
         place = place_of(device, library)
-        console().print(f"{copy(BUILT / device.file, place):9} {place}", markup=False)
-    console().print("Live shows them in its browser under User Library", markup=False)
+        console().print(f"{copy(BUILT / device.file, place):9} {place}")
+    console().print("Live shows them in its browser under User Library")
 
 
 @devices.command("build")
@@ -72,7 +70,7 @@ def build(
 
     try:
         for path in run(to or BUILT, to or PICTURES):
-            console().print(str(path), markup=False)
+            console().print(str(path))
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be read or written: {error.strerror}") from error
 

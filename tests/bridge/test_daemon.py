@@ -1,12 +1,13 @@
 """The daemon's life as a process: starting, dying, being flooded, stopping."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import tomlkit
 
 from engine.weights import Card
-from tests.bridge.conftest import ROOT, Daemon
+from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
 
 Start = Callable[..., Daemon]
@@ -368,3 +369,48 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert "osc_port" in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
+
+
+SERVE_FAKE = """
+import functools
+from bridge import daemon
+daemon.serve = functools.partial(daemon.serve, generator="tests.bridge.fake_generator:FakeGenerator")
+from bridge.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """The writing end of a pipe that is full, and that nobody reads."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    yield writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_output_that_nobody_reads_stops_neither_the_daemon_nor_its_end(full_pipe: int) -> None:
+    port = free_port()
+    settings = ("--osc-port", str(port), "--no-midi", "--log-level", "debug")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE_FAKE, "serve", *settings], cwd=ROOT, stdout=full_pipe, stderr=full_pipe
+    )
+    try:
+        with Peer(port) as peer:
+            while peer.insist("ping").keys["ready"] == 0:
+                pass
+            for _ in range(100):  # each is a line of the log, in either process or in both
+                assert peer.ask("sample").is_done
+                assert peer.ask("sample", "style", "bug").code == "internal"
+            sent = time.monotonic()
+            process.terminate()
+            assert process.wait(10) == 0
+            assert time.monotonic() - sent < 2
+    finally:
+        process.kill()
+        process.wait()

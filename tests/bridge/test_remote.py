@@ -214,21 +214,29 @@ def test_a_refused_send_is_one_line_and_exit_code_1(daemon: FakeDaemon) -> None:
 
 
 def test_a_newcomer_sees_the_daemon_ready_a_played_clip_and_what_to_ask_next(
-    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+    daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cli_daemon.greet(Config(osc_port=daemon.port), models=("fake",), seconds=1.25, quiet=False)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.splitlines()
     assert lines[0] == f"ready on 127.0.0.1:{daemon.port} with fake on cpu after 1.2 s; MIDI: vaebridge in"
     assert lines[1] == "before"
     assert lines[-2] == "  vaebridge send humanize YOUR.mid -o played.mid"
 
 
-def test_a_quiet_daemon_says_one_line(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_daemon_says_one_line(daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> None:
     cli_daemon.greet(Config(osc_port=daemon.port), models=("fake",), seconds=1.25, quiet=True)
-    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert len(capfd.readouterr().out.splitlines()) == 1
 
 
 def test_the_first_clip_is_asked_and_shown_without_torch() -> None:
     root = Path(cli.__file__).parents[1]
     code = "import sys; from bridge import cli_daemon, cli_show, remote, welcome; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_what_a_daemon_says_does_not_act_on_the_terminal(daemon: FakeDaemon) -> None:
+    environment = {"VAEBRIDGE_OSC_PORT": str(daemon.port)}
+    refused = CliRunner().invoke(cli.app, ["send", "a\x1b[2J\nb"], env=environment)
+    assert refused.stderr == "vaebridge: there is no verb a\\x1b[2J\\nb (unknown_verb)\n"
+    answered = CliRunner().invoke(cli.app, ["send", "clip/clear", "slot", "a\x9b\n[red]:smile:"], env=environment)
+    assert answered.output == "/vae/done clip/clear slot a\\x9b\\n[red]:smile:\n"

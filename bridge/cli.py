@@ -10,12 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_latent, cli_models, cli_ports
+from bridge.entry import INTERRUPTED
 from bridge.escapes import shown
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
-
-INTERRUPTED = 130
-"""What a shell expects of a program that Ctrl-C ended."""
 
 
 class Commands(TyperGroup):

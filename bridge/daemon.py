@@ -9,6 +9,7 @@ import secrets
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ GENERATOR = "engine.generator:Generator"
 
 
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
-    """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
+    """Serve until a signal of endings() comes; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, Wires(config) as wires, interrupts() as interrupted:
         Daemon(config, wire, wires, generator).run(interrupted, on_ready)
@@ -226,12 +227,12 @@ class Daemon:
 
 @contextmanager
 def interrupts() -> Iterator[socket.socket]:
-    """A socket that becomes readable on SIGTERM and Ctrl-C, instead of what they did before."""
+    """A socket that becomes readable on SIGTERM, Ctrl-C or the end of the terminal, instead of what they did."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: signal.signal(each, lambda *_: None) for each in endings()}
     try:
         yield ours
     finally:
@@ -240,3 +241,12 @@ def interrupts() -> Iterator[socket.socket]:
         signal.set_wakeup_fd(wakeup_before)
         ours.close()
         theirs.close()
+
+
+def endings() -> Iterator[signal.Signals]:
+    """The signals that end a daemon; that of a terminal which is closed not where nohup has it ignored."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if sys.platform == "win32":
+        yield signal.SIGBREAK
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+from bridge.daemon import endings
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
@@ -317,7 +318,7 @@ def test_fuzz_changes_nothing_for_the_others(running: Daemon) -> None:
 # Stopping
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: signal.Signals) -> None:
     with Peer(running.port) as peer:
         peer.send("sample", 1, "style", "sleep 30")
@@ -331,6 +332,14 @@ def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: sig
         assert time.monotonic() - sent < 2
     assert not Path(f"/proc/{model}").exists()
     assert "Traceback" not in running.log.read_text()
+
+
+def test_where_the_end_of_the_terminal_is_ignored_it_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert list(endings()) == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_while_the_models_warm_up_stops_it_within_2_seconds(start: Start) -> None:

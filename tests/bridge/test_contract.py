@@ -58,7 +58,7 @@ def test_an_id_that_cannot_be_read_is_answered_as_0(peer: Peer, arguments: tuple
         ("humanize", ("slot", "a", "only", "36,kick"), "bad_request", "only"),
         ("humanize", ("slot", "a", "reply_port", 70000), "bad_request", "reply_port"),
         ("humanize", ("slot", "a", "group", "x" * 65), "bad_request", "group"),
-        ("sample", ("style", "nobody"), "no_model", "nobody"),
+        ("sample", ("style", "nobody"), "bad_request", "nobody"),
         ("load", ("model", "missing"), "no_model", "missing"),
         ("load", (), "bad_request", "model"),
         ("cancel", (), "bad_request", "target"),

@@ -340,7 +340,7 @@ def test_the_meter_and_tempo_of_the_clip_are_kept(generator):
 
 
 def test_a_style_that_is_unknown_is_answered_with_the_known_ones(generator):
-    with pytest.raises(ModelError, match="there is no style 'polka'; there are: funk, rock"):
+    with pytest.raises(ClipError, match="there is no style 'polka'; there are: funk, rock"):
         generator.run(Sample(style="polka"))
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import re
 import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,7 +58,7 @@ def send(
     ctx: typer.Context,
     verb: Annotated[str, typer.Argument(help="a verb of the protocol: humanize, clip/get, status, …")],
 ) -> None:
-    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid -o out.mid`."""
+    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid timing 0.8`."""
     from bridge.cli_show import console
     from bridge.config import Config
     from bridge.protocol import LESSON_SECONDS
@@ -91,8 +93,31 @@ STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 def _send_files(ctx: typer.Context, arguments: list[str]) -> int:
     """Run the verb on files with the daemon as its engine; its exit code."""
     commands: Any = ctx.find_root().command
+    verb, *words = arguments
+    arguments = [verb, *as_flags(words, commands.get_command(ctx.find_root(), verb).params)]
     code = commands.main(args=arguments, prog_name="vaebridge send", obj=_open_remote, standalone_mode=False)
     return code or 0
+
+
+def as_flags(words: Sequence[str], parameters: Iterable[Any]) -> Iterator[str]:
+    """The arguments of a command in which `key value` may stand for `--key=value`, and several values for several.
+
+    What ends as a MIDI file does is one; where several values may stand, they go on to the next key, flag or file.
+    """
+    options = [each for each in parameters if each.param_type_name == "option" and not each.is_flag]
+    keys, flags = {each.name: each for each in options}, {flag: each for each in options for flag in each.opts}
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word in flags and rest:
+            yield from (word, rest.popleft())
+        elif word in keys and rest:
+            option = keys[word]
+            yield f"{option.opts[0]}={rest.popleft()}"
+            while option.multiple and rest and rest[0] not in keys and not FILE_ARGUMENT.match(rest[0]):
+                yield f"{option.opts[0]}={rest.popleft()}"
+        else:
+            yield word
 
 
 def _open_remote(config: "Config", request: "Request") -> "Remote":

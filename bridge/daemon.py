@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from typing import Any
 
+from bridge.addresses import shown_address
 from bridge.cards import Cards
 from bridge.channel import Channel
 from bridge.config import Config
@@ -38,7 +39,7 @@ from bridge.wires import Wires
 logger = logging.getLogger(__name__)
 
 OnReady = Callable[[str, tuple[str, ...], float], None]
-"""Called once, with the address HOST:PORT, the resident models with the default first, and the seconds it took."""
+"""Called once, with the address as it is shown, the resident models, the default first, and the seconds it took."""
 
 LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
@@ -97,7 +98,7 @@ class Daemon:
     def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
         """Start, run until a signal comes, stop."""
         ask_for_realtime()
-        logger.info("listening on %s:%d", self._wire.host, self._wire.port)
+        logger.info("listening on %s", shown_address(self._wire.host, self._wire.port))
         self._on_ready = on_ready
         try:
             while not self._step(interrupted):
@@ -197,7 +198,7 @@ class Daemon:
             return
         steady_interpreter()
         on_ready, self._on_ready = self._on_ready, None
-        address = f"{self._wire.host}:{self._wire.port}"
+        address = shown_address(self._wire.host, self._wire.port)
         on_ready(address, self._service.engine.loaded, time.monotonic() - self._began)
 
     def _model_died(self, now: float) -> None:

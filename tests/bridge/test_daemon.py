@@ -15,6 +15,8 @@ import pytest
 import tomlkit
 
 from bridge.daemon import endings
+from bridge.remote import Remote
+from engine.requests import Sample
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
@@ -70,6 +72,16 @@ def test_a_second_daemon_on_the_port_says_so_in_one_sentence(running: Daemon, st
     assert any("--osc-port" in line for line in said), second.log.read_text()
     with Peer(running.port) as peer:
         assert peer.ask("sample").is_done
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_it_serves_over_ipv6(start: Start, host: str) -> None:
+    daemon = start("fake", osc_host=host)
+    assert f"[{host}]:{daemon.port}" in daemon.wait_until_ready()
+    with Peer(daemon.port, "::1") as peer:
+        assert peer.ask("sample").is_done
+    with Remote(host, daemon.port) as remote:
+        assert remote.run(Sample()).clips
 
 
 def test_each_start_has_another_boot(running: Daemon, start: Start) -> None:

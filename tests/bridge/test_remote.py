@@ -218,6 +218,11 @@ def test_no_daemon_is_told_with_what_to_do() -> None:
         gone.ask("status")
 
 
+def test_a_host_that_is_not_there_is_told() -> None:
+    with pytest.raises(BridgeError, match=r"no\.such\.host\.invalid:8710 cannot be reached"):
+        Remote("no.such.host.invalid", 8710)
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [

@@ -44,7 +44,7 @@ def test_an_id_that_cannot_be_read_is_answered_as_0(peer: Peer, arguments: tuple
         ("hum*", (), "unknown_verb", "hum*"),
         ("humanize", (), "bad_request", "slot"),
         ("humanize", ("slot", "nowhere"), "no_clip", "nowhere"),
-        ("humanize", ("slot", 3), "bad_request", "slot"),
+        ("humanize", ("slot", 3), "no_clip", "'3'"),
         ("humanize", ("slot", "a", "slot", "a"), "bad_request", "slot"),
         ("humanize", ("slot", "a", "swagger", 1), "bad_request", "swagger"),
         ("humanize", ("slot", "a", "timing"), "bad_request", "timing"),

@@ -3,6 +3,7 @@
 Knows which verbs there are and how an error is told. What is slow to import is imported by the verb that needs it.
 """
 
+import errno
 from importlib.metadata import version as version_of
 from typing import Annotated, Any
 
@@ -25,6 +26,12 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except VaebridgeError as error:
             typer.echo(f"vaebridge: {shown(str(error))}", err=True)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has read enough
+                raise
+            what = f"{error.filename} cannot be" if error.filename else "a file or the output could not be"
+            typer.echo(f"vaebridge: {shown(what)} read or written: {error.strerror or error}", err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

@@ -1,14 +1,13 @@
 """devices: list, install and build the Max for Live devices; Live needs no more than files in its User Library."""
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridge.errors import BridgeError
+from engine.files import replacing
 
 if TYPE_CHECKING:
     from max_devices.devices import Device
@@ -69,7 +68,7 @@ def build(
     from max_devices.build import build as run
 
     try:
-        for path in run(to or BUILT, to or PICTURES):
+        for path in run(to or BUILT, to or PICTURES, _write):
             console().print(str(path))
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be read or written: {error.strerror}") from error
@@ -111,13 +110,6 @@ def copy(source: Path, target: Path) -> str:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Beside the target first: a full disk leaves what was there."""
-    number, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-")
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(target)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    """A full disk leaves what was there."""
+    with replacing(target) as beside:
+        beside.write_bytes(content)

@@ -1,6 +1,7 @@
 """Requests read by the table of protocol.py: from a message to a call, to what it asks of the engine. No I/O."""
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -84,19 +85,24 @@ def _positional(verb: Verb, arguments: Sequence[Atom]) -> tuple[dict[str, Any], 
 
 
 def _keys(verb: Verb, arguments: Sequence[Atom]) -> dict[str, Any]:
-    """Keys and values in any order, each at most once."""
+    """Keys and values in any order, each key at most once."""
     known = {key.name: key for key in (*verb.keys, REPLY_PORT)}
     values: dict[str, Any] = {}
-    for at in range(0, len(arguments), 2):
-        name = arguments[at]
+    rest = deque(arguments)
+    while rest:
+        name = rest.popleft()
         if name not in known:
             accepted = ", ".join(known)
             raise RequestError("bad_request", f"{verb.name} has no key {name!r}; it has {accepted}")
-        if name in values:
+        key = known[str(name)]
+        if key.name in values:
             raise RequestError("bad_request", f"the key {name} stands twice")
-        if at + 1 == len(arguments):
+        if not rest:
             raise RequestError("bad_request", f"the key {name} lacks its value")
-        values[str(name)] = _value(known[str(name)], arguments[at + 1])
+        found = [_value(key, rest.popleft())]
+        while key.several and rest and rest[0] not in known:
+            found.append(_value(key, rest.popleft()))
+        values[key.name] = ",".join(map(str, found)) if key.several else found[0]
     for key in verb.keys:
         if key.required and key.name not in values:
             raise RequestError("bad_request", f"{verb.name} needs the key {key.name}")
@@ -104,17 +110,18 @@ def _keys(verb: Verb, arguments: Sequence[Atom]) -> dict[str, Any]:
 
 
 def _value(argument: Argument, value: Atom) -> Atom:
-    """A value as its type; a whole float is an int, an int a float, and nothing else is anything else."""
-    if argument.kind == "s" and isinstance(value, str):
-        if not 0 < len(value.encode()) <= argument.max_bytes:
+    """A value as its type: a whole float is an int, an int a float, a number the text that people write for it."""
+    if argument.kind == "s":
+        text = value if isinstance(value, str) else f"{value:.7g}" if value % 1 else str(int(value))
+        if not 0 < len(text.encode()) <= argument.max_bytes:
             raise RequestError("bad_request", f"{argument.name} must have 1 to {argument.max_bytes} bytes")
-        return value
-    if argument.kind != "s" and not isinstance(value, str):
+        return text
+    if not isinstance(value, str):
         if argument.kind == "f":
             return float(value)
         if float(value).is_integer():
             return _in_range(argument, int(value))
-    expected = {"i": "a whole number", "f": "a number", "s": "a string"}[argument.kind]
+    expected = {"i": "a whole number", "f": "a number"}[argument.kind]
     raise RequestError("bad_request", f"{argument.name} must be {expected}, not {value!r}")
 
 
@@ -177,8 +184,9 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
     kind = call.verb.request
     assert kind is not None
     settings = {each.name: call.values[each.name] for each in settings_of(kind) if each.name in call.values}
-    if "only" in settings:
-        settings["only"] = _pitches(settings["only"])
+    for key in call.verb.keys:
+        if key.several and key.name in settings:
+            settings[key.name] = _pitches(key.name, settings[key.name])
     names = [each.name for each in fields(kind) if each.name in CLIP_FIELDS]
     given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
     if has_point(kind):
@@ -195,11 +203,11 @@ def slots_of(call: Call) -> list[str]:
     return [call.values[key.name] for key in keys if key.name in call.values]
 
 
-def _pitches(text: str) -> tuple[int, ...]:
+def _pitches(name: str, text: str) -> tuple[int, ...]:
     try:
         pitches = tuple(int(each) for each in text.split(","))
     except ValueError:
         pitches = (-1,)
     if not all(0 <= pitch <= 127 for pitch in pitches):
-        raise RequestError("bad_request", f"only takes pitches in 0..127 such as 36,38, not {text!r}")
+        raise RequestError("bad_request", f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
     return pitches

@@ -3,6 +3,7 @@
 Knows which verbs there are and how an error is told. What is slow to import is imported by the verb that needs it.
 """
 
+import errno
 from importlib.metadata import version as version_of
 from typing import Annotated, Any
 
@@ -10,11 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from bridge import cli_daemon, cli_devices, cli_evaluate, cli_files, cli_latent, cli_models, cli_ports
+from bridge.entry import INTERRUPTED
+from bridge.escapes import shown
 from engine.errors import VaebridgeError
 from engine.requests import Drumify, Fill, Vary
-
-INTERRUPTED = 130
-"""What a shell expects of a program that Ctrl-C ended."""
 
 
 class Commands(TyperGroup):
@@ -25,7 +25,13 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except VaebridgeError as error:
-            typer.echo(f"vaebridge: {error}", err=True)
+            typer.echo(f"vaebridge: {shown(str(error))}", err=True)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has read enough
+                raise
+            what = f"{error.filename} cannot be" if error.filename else "a file or the output could not be"
+            typer.echo(f"vaebridge: {shown(what)} read or written: {error.strerror or error}", err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

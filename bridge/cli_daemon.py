@@ -1,7 +1,10 @@
 """serve, send and doctor: the verbs around a running daemon. None of them imports torch but the doctor."""
 
+import contextlib
 import re
 import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +14,7 @@ from engine.errors import VaebridgeError
 from engine.requests import VERBS
 
 if TYPE_CHECKING:
+    from bridge.cli_show import Screen
     from bridge.config import Config
     from bridge.remote import Remote
     from engine.requests import Request
@@ -54,7 +58,7 @@ def send(
     ctx: typer.Context,
     verb: Annotated[str, typer.Argument(help="a verb of the protocol: humanize, clip/get, status, …")],
 ) -> None:
-    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid -o out.mid`."""
+    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid timing 0.8`."""
     from bridge.cli_show import console
     from bridge.config import Config
     from bridge.protocol import LESSON_SECONDS
@@ -64,7 +68,7 @@ def send(
         raise typer.Exit(_send_files(ctx, [verb, *ctx.args]))
     with _remote(Config(), LESSON_SECONDS + ANSWER_SECONDS if verb == "learn" else ANSWER_SECONDS) as daemon:
         for reply in daemon.ask(verb, *map(atom, ctx.args)):
-            console().print(reply.address, *reply.arguments, markup=False)
+            console().print(reply.address, *reply.arguments)
 
 
 def doctor() -> None:
@@ -75,11 +79,9 @@ def doctor() -> None:
 
     broken = False
     for finding in examine(Config()):
-        console().print(
-            f"{finding.state:6} {finding.subject:8} {finding.text}", style=STYLES[finding.state], markup=False
-        )
+        console().print(f"{finding.state:6} {finding.subject:8} {finding.text}", style=STYLES[finding.state])
         if finding.advice:
-            console().print(f"{'':15} → {finding.advice}", markup=False)
+            console().print(f"{'':15} → {finding.advice}")
         broken = broken or finding.state == "broken"
     if broken:
         raise typer.Exit(1)
@@ -91,8 +93,31 @@ STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 def _send_files(ctx: typer.Context, arguments: list[str]) -> int:
     """Run the verb on files with the daemon as its engine; its exit code."""
     commands: Any = ctx.find_root().command
+    verb, *words = arguments
+    arguments = [verb, *as_flags(words, commands.get_command(ctx.find_root(), verb).params)]
     code = commands.main(args=arguments, prog_name="vaebridge send", obj=_open_remote, standalone_mode=False)
     return code or 0
+
+
+def as_flags(words: Sequence[str], parameters: Iterable[Any]) -> Iterator[str]:
+    """The arguments of a command in which `key value` may stand for `--key=value`, and several values for several.
+
+    What ends as a MIDI file does is one; where several values may stand, they go on to the next key, flag or file.
+    """
+    options = [each for each in parameters if each.param_type_name == "option" and not each.is_flag]
+    keys, flags = {each.name: each for each in options}, {flag: each for each in options for flag in each.opts}
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word in flags and rest:
+            yield from (word, rest.popleft())
+        elif word in keys and rest:
+            option = keys[word]
+            yield f"{option.opts[0]}={rest.popleft()}"
+            while option.multiple and rest and rest[0] not in keys and not FILE_ARGUMENT.match(rest[0]):
+                yield f"{option.opts[0]}={rest.popleft()}"
+        else:
+            yield word
 
 
 def _open_remote(config: "Config", request: "Request") -> "Remote":
@@ -107,29 +132,35 @@ def _remote(config: "Config", timeout_seconds: float = ANSWER_SECONDS) -> "Remot
 
 def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: bool) -> None:
     """Say that the daemon is ready, show what it does, and how to ask it; on a thread of its own."""
-    from bridge.cli_show import console
+    from bridge.cli_show import console, stdout_of_its_own
 
-    try:
-        with _remote(config) as daemon:
-            status = daemon.ask("status")[-1].keys
-            who = f"{', '.join(models)} on {status.get('device')}"
-            midi = status.get("problem") or status.get("ports")
-            console().print(
-                f"ready on {daemon.address} with {who} after {seconds:.1f} s; MIDI: {midi}",
-                markup=False,
-                soft_wrap=True,
-            )
-            if not quiet:
-                _show_first_clip(daemon)
-    except VaebridgeError as error:
-        console().print(f"the first clip failed: {error}", markup=False)
+    with contextlib.suppress(OSError), stdout_of_its_own() as file:  # whoever reads it may be gone
+        screen = console(file)
+        try:
+            with _remote(config) as daemon:
+                screen.print(_ready(daemon, models, seconds))
+                if models and not quiet:
+                    _show_first_clip(daemon, screen)
+        except VaebridgeError as error:
+            screen.print(f"the first clip failed: {error}")
 
 
-def _show_first_clip(daemon: "Remote") -> None:
-    from bridge.cli_show import console, show_change
+def _ready(daemon: "Remote", models: tuple[str, ...], seconds: float) -> str:
+    """What the daemon has, or why it has not."""
+    status = daemon.ask("status")[-1].keys
+    problem, midi = status.get("problem"), status.get("ports")
+    if not models:
+        return f"ready on {daemon.address} without a model: {problem}; after {seconds:.1f} s; MIDI: {midi}"
+    who = f"{', '.join(models)} on {status.get('device')}"
+    return f"ready on {daemon.address} with {who} after {seconds:.1f} s; MIDI: {problem or midi}"
+
+
+def _show_first_clip(daemon: "Remote", screen: "Screen") -> None:
+    from bridge.cli_show import show_change
     from bridge.welcome import first_clip
 
     before, results = first_clip(daemon)
-    show_change(before, results.clips[0])
-    console().print(f"played in {results.ms:.1f} ms. In another terminal:", markup=False)
-    console().print("  vaebridge send humanize YOUR.mid -o played.mid\n  vaebridge send status", markup=False)
+    show_change(before, results.clips[0], screen)
+    screen.print(f"played in {results.ms:.1f} ms. In another terminal:")
+    screen.print("  vaebridge send humanize YOUR.mid -o played.mid")
+    screen.print("  vaebridge send status")

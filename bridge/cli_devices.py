@@ -1,14 +1,13 @@
 """devices: list, install and build the Max for Live devices; Live needs no more than files in its User Library."""
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridge.errors import BridgeError
+from engine.files import replacing
 
 if TYPE_CHECKING:
     from max_devices.devices import Device
@@ -29,18 +28,16 @@ To = Annotated[
 @devices.command("list")
 def list_devices(to: To = None) -> None:
     """All devices: what they are, and where install puts them."""
-    from rich.table import Table
-
-    from bridge.cli_show import console
+    from bridge.cli_show import console, table
     from max_devices.devices import DEVICES
 
     library = to or user_library()
-    table = Table("device", "what it is", "where", box=None)
-    for device in DEVICES:
-        table.add_row(device.name, device.purpose, str(place_of(device, library or Path("User Library"))))
-    console().print(table)
+    rows = (
+        (device.name, device.purpose, str(place_of(device, library or Path("User Library")))) for device in DEVICES
+    )
+    console().print(table(("device", "what it is", "where"), rows))
     if not library:
-        console().print(NO_LIBRARY, markup=False)
+        console().print(NO_LIBRARY)
 
 
 @devices.command("install")
@@ -55,8 +52,8 @@ def install(to: To = None) -> None:
         raise BridgeError(NO_LIBRARY)
     for device in DEVICES:
         place = place_of(device, library)
-        console().print(f"{copy(BUILT / device.file, place):9} {place}", markup=False)
-    console().print("Live shows them in its browser under User Library", markup=False)
+        console().print(f"{copy(BUILT / device.file, place):9} {place}")
+    console().print("Live shows them in its browser under User Library")
 
 
 @devices.command("build")
@@ -71,8 +68,8 @@ def build(
     from max_devices.build import build as run
 
     try:
-        for path in run(to or BUILT, to or PICTURES):
-            console().print(str(path), markup=False)
+        for path in run(to or BUILT, to or PICTURES, _write):
+            console().print(str(path))
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be read or written: {error.strerror}") from error
 
@@ -113,13 +110,6 @@ def copy(source: Path, target: Path) -> str:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Beside the target first: a full disk leaves what was there."""
-    number, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-")
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(target)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    """A full disk leaves what was there."""
+    with replacing(target) as beside:
+        beside.write_bytes(content)

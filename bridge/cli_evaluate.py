@@ -53,7 +53,10 @@ def evaluate(
     pictures: Pictures = None,
 ) -> None:
     """How far from the drummers our models and simple baselines play, each figure with its 95 % interval."""
+    from rich.text import Text
+
     from bridge.cli_show import console
+    from bridge.escapes import shown
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
 
@@ -70,7 +73,7 @@ def evaluate(
                 seed=seed,
                 examples=examples,
                 pictures=pictures,
-                on_progress=status.update,
+                on_progress=lambda text: status.update(Text(shown(text))),
             )
             tables: Iterable[Table | str] = map(str, paths)
         else:
@@ -81,11 +84,11 @@ def evaluate(
                 split=split,
                 judges=judges,
                 seed=seed,
-                on_progress=status.update,
+                on_progress=lambda text: status.update(Text(shown(text))),
             )
             tables = (table for part in parts for table in _tables(part))
         for table in tables:
-            screen.print(table, markup=False)
+            screen.print(table)
 
 
 def _tables(report: "Report") -> "Iterable[Table | str]":
@@ -128,12 +131,9 @@ def _steering_tables(name: str, steering: "Steering") -> "Iterable[Table]":
 
 
 def _table(title: str, columns: Iterable[str], rows: "Iterable[Iterable[object]]") -> "Table":
-    from rich.table import Table
+    from bridge.cli_show import table
 
-    table = Table(*columns, box=None, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    return table
+    return table(columns, (map(_cell, row) for row in rows), title)
 
 
 def _cell(value: object) -> str:

@@ -9,7 +9,11 @@ import typer
 from bridge.cli_files import Channel, Force, Output, Track, generator_of, read_clip, targets_of, write_clips
 from bridge.cli_options import request_of, with_settings
 from engine.errors import ClipError
+from engine.files import read_at_most, replacing
 from engine.requests import Decode, Encode
+
+MOST_BYTES = 2**20
+"""More than any point has."""
 
 Point = Annotated[Path, typer.Argument(help="a file that encode has written", show_default=False)]
 Onto = Annotated[
@@ -36,7 +40,8 @@ def encode(
     request = request_of(Encode, settings, clip=clip)
     results = generator_of(ctx, request).run(request)
     try:
-        target.write_text(json.dumps({"model": results.model, "z": results.latent}), encoding="utf-8")
+        with replacing(target) as beside:
+            beside.write_text(json.dumps({"model": results.model, "z": results.latent}), encoding="utf-8")
     except OSError as error:
         raise ClipError(f"{target} cannot be written: {error.strerror}") from error
     show_results([results], targets)
@@ -63,7 +68,7 @@ def decode(
 def read_point(path: Path) -> tuple[str, tuple[float, ...]]:
     """The model and the z in a file; ClipError if it is no such file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_at_most(path, MOST_BYTES))
         return str(content["model"]), tuple(map(float, content["z"]))
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror}") from error

@@ -66,17 +66,14 @@ def train(
 @weights.command("list")
 def list_weights() -> None:
     """All models: what they do, how long, and where they are."""
-    from rich.table import Table
-
-    from bridge.cli_show import console
+    from bridge.cli_show import console, table
 
     library = open_library()
-    table = Table("model", "family", "bars", "verbs", "file", box=None)
-    for name, card in sorted(library.cards.items()):
-        table.add_row(name, card.family, str(card.bars), " ".join(card.verbs), str(library.paths[name]))
-    console().print(table)
-    for problem in library.problems:
-        console().print(problem, style="red", markup=False)
+    rows = (
+        (name, card.family, str(card.bars), " ".join(card.verbs), str(library.paths[name]))
+        for name, card in sorted(library.cards.items())
+    )
+    console().print(table(("model", "family", "bars", "verbs", "file"), rows))
 
 
 @weights.command("show")
@@ -87,20 +84,20 @@ def show_weights(name: Annotated[str, typer.Argument(help="the model", show_defa
     library = open_library()
     library.card(name)
     card = library.paths[name].with_suffix(".toml").read_text(encoding="utf-8")
-    console().print(card, markup=False, end="")
+    for line in card.removesuffix("\n").split("\n"):
+        console().print(line.expandtabs())
 
 
 @weights.command("verify")
 def verify_weights() -> None:
     """Compare each file with the checksum on its card."""
-    from bridge.cli_show import console
+    from bridge.cli_show import console, warn
 
     library = open_library()
     refused = [_refusal(library, name) for name in sorted(library.cards)]
-    for problem in (problems := [*library.problems, *filter(None, refused)]):
-        console().print(problem, style="red", markup=False)
+    warn(filter(None, refused))
     console().print(f"{refused.count('')} of {len(library.cards)} models are what their cards say")
-    if problems:
+    if library.problems or any(refused):
         raise typer.Exit(1)
 
 
@@ -125,10 +122,9 @@ def import_weights(
     card = import_checkpoint(path, name=name, out=out)
     console().print(
         f"{out / name}.safetensors and its card: {card.config}, {card.bars} bars, {' '.join(card.verbs)}",
-        markup=False,
     )
     for remark in card.data.split("; ")[1:]:
-        console().print(remark, markup=False)
+        console().print(remark)
 
 
 def _refusal(library: "Library", name: str) -> str:
@@ -141,7 +137,8 @@ def _refusal(library: "Library", name: str) -> str:
 
 
 def open_library() -> "Library":
-    """The weights that are here; WeightsError if there are none."""
+    """The weights that are here, with a word on those that cannot be read; WeightsError if there are none."""
+    from bridge.cli_show import warn
     from bridge.config import Config
     from engine.weights import Library
 
@@ -150,6 +147,7 @@ def open_library() -> "Library":
         raise WeightsError(
             "there are no weights; `vaebridge train` makes some, `vaebridge doctor` says where they go"
         )
+    warn(library.problems)
     return library
 
 
@@ -171,7 +169,7 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
             where = f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.2f}{validation}"
             bars.update(task, completed=now.step, total=now.steps, description=where)
             if not screen.is_terminal and now.epoch not in seen:
-                screen.print(where, markup=False)
+                screen.print(where)
             seen.add(now.epoch)
 
         yield follow

@@ -13,6 +13,6 @@ def ports() -> None:
     for use, names in (("listen to", listing.sources), ("play to", listing.destinations)):
         for name in names:
             mark = "  (vaebridge's own)" if name.startswith(own) else ""
-            console().print(f"{use:9}  {name}{mark}", markup=False)
+            console().print(f"{use:9}  {name}{mark}")
     if not listing.sources and not listing.destinations:
-        console().print(f"{listing.api} has no MIDI ports yet; `vaebridge serve` makes its own", markup=False)
+        console().print(f"{listing.api} has no MIDI ports yet; `vaebridge serve` makes its own")

@@ -39,7 +39,7 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, extra="forbid", frozen=True)
 
-    osc_host: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 for other machines too")
+    osc_host: str = Field("127.0.0.1", description="the address to listen on; 0.0.0.0 or :: for other machines too")
     osc_port: int = Field(8710, ge=0, le=65535, description="the UDP port to listen on; 0 takes any free one")
     allow: Names = Field(PRIVATE, description="addresses and networks beyond this machine that may ask")
     rate: float = Field(

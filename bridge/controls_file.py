@@ -9,6 +9,7 @@ import typer
 
 from bridge.errors import ConfigError, RequestError
 from bridge.playing.controls import TARGETS, Control
+from engine.files import regular, replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +30,7 @@ class ControlsFile:
     def read(self) -> dict[str, Control]:
         """The control of each target, none if there is no file; ConfigError if it cannot be understood."""
         try:
-            found = tomllib.loads(self._path.read_text(encoding="utf-8"))
+            found = tomllib.loads(regular(self._path).read_text(encoding="utf-8"))
             controls = {target: Control(**each) for target, each in found.items()}
         except FileNotFoundError:
             return {}
@@ -47,8 +48,7 @@ class ControlsFile:
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._path.with_suffix(".unfinished")
-            unfinished.write_text(tomlkit.dumps(content), encoding="utf-8")
-            unfinished.replace(self._path)
+            with replacing(self._path) as beside:
+                beside.write_text(tomlkit.dumps(content), encoding="utf-8")
         except OSError as error:
             logger.warning("what was learned is not kept: %s", error)

@@ -9,12 +9,14 @@ import secrets
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from typing import Any
 
+from bridge.addresses import shown_address
 from bridge.cards import Cards
 from bridge.child import Children
 from bridge.config import Config
@@ -37,7 +39,7 @@ from bridge.wires import Wires
 logger = logging.getLogger(__name__)
 
 OnReady = Callable[[str, tuple[str, ...], float], None]
-"""Called once, with the address HOST:PORT, the resident models with the default first, and the seconds it took."""
+"""Called once, with the address as it is shown, the resident models, the default first, and the seconds it took."""
 
 LARGEST_BOOT = 2**24
 DEATHS_BEFORE_GIVING_UP = 3
@@ -63,7 +65,7 @@ GENERATOR = "engine.generator:Generator"
 
 
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
-    """Serve until SIGTERM or Ctrl-C; PortError or StartError, each with what to do, if that cannot be."""
+    """Serve until a signal of endings() comes; PortError or StartError, each with what to do, if that cannot be."""
     set_up_log(config.log_level)
     with OscSocket(config.osc_host, config.osc_port) as wire, interrupts() as interrupted:
         warn_of_others(wire.host, config.allow)
@@ -126,7 +128,7 @@ class Daemon:
     def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
         """Start, run until a signal comes, stop."""
         ask_for_realtime()
-        logger.info("listening on %s:%d", self._wire.host, self._wire.port)
+        logger.info("listening on %s", shown_address(self._wire.host, self._wire.port))
         self._on_ready = on_ready
         try:
             while not self._step(interrupted):
@@ -274,7 +276,7 @@ class Daemon:
         steady_interpreter()
         on_ready, self._greet_at = self._on_ready, math.inf
         if on_ready is not None:
-            address = f"{self._wire.host}:{self._wire.port}"
+            address = shown_address(self._wire.host, self._wire.port)
             on_ready(address, self._service.engine.loaded, now - self._began)
 
     def _model_died(self, now: float) -> None:
@@ -308,12 +310,12 @@ class Daemon:
 
 @contextmanager
 def interrupts() -> Iterator[socket.socket]:
-    """A socket that becomes readable on SIGTERM and Ctrl-C, instead of what they did before."""
+    """A socket that becomes readable on SIGTERM, Ctrl-C or the end of the terminal, instead of what they did."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: signal.signal(each, lambda *_: None) for each in endings()}
     try:
         yield ours
     finally:
@@ -322,3 +324,12 @@ def interrupts() -> Iterator[socket.socket]:
         signal.set_wakeup_fd(wakeup_before)
         ours.close()
         theirs.close()
+
+
+def endings() -> Iterator[signal.Signals]:
+    """The signals that end a daemon; that of a terminal which is closed not where nohup has it ignored."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if sys.platform == "win32":
+        yield signal.SIGBREAK
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bridge.addresses import resolved, shown_address
 from bridge.errors import PortError
 from bridge.midi.system import Load, list_ports
 from bridge.remote import Remote
@@ -91,10 +92,11 @@ def find_model(library: Library, name: str) -> Finding:
 
 def find_daemon(config: "Config") -> Finding:
     """Whether the OSC port is free, a daemon's, or somebody else's."""
-    address = f"{config.osc_host}:{config.osc_port}"
+    address = shown_address(config.osc_host, config.osc_port)
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((config.osc_host, config.osc_port))
+        family, place = resolved(config.osc_host, config.osc_port)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(place)
     except OSError as error:
         return _taken(config, address, error)
     return Finding("osc", "ok", f"{address} is free; `vaebridge serve` starts a daemon there")

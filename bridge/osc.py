@@ -6,6 +6,7 @@ import struct
 import sys
 from types import TracebackType
 
+from bridge.addresses import resolved, shown_address
 from bridge.clients import Address
 from bridge.errors import PortError
 
@@ -24,15 +25,24 @@ class OscSocket:
     """A UDP port that nobody else has; PortError if it cannot be had."""
 
     def __init__(self, host: str, port: int):
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            family, address = resolved(host, port)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise PortError(
+                f"there is no host {host!r} here ({error.strerror}): --osc-host takes an address of this machine, "
+                "such as 127.0.0.1 or ::1, and 0.0.0.0 or :: for all of them"
+            ) from error
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is for IPv4 as well
         if sys.platform == "win32":
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         if sys.platform == "linux":
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
         try:
-            self._socket.bind((host, port))
+            self._socket.bind(address)
         except OSError as error:
             self._socket.close()
             raise PortError(
@@ -73,7 +83,7 @@ class OscSocket:
         try:
             self._socket.sendto(datagram, address)
         except OSError as error:
-            logger.debug("sending to %s:%d: %s", *address, error)
+            logger.debug("sending to %s: %s", shown_address(*address), error)
             return False
         return True
 

@@ -5,7 +5,7 @@ stands is never changed, only extended.
 """
 
 from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
 from engine.clip import Clip
@@ -28,13 +28,17 @@ Kind = Literal["i", "f", "s"]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes."""
+    """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
+
+    several: a text with commas, or as many values as there are up to the next key.
+    """
 
     name: str
     kind: Kind
     text: str = ""
     required: bool = False
     max_bytes: int = MAX_NAME_BYTES
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ def _music(name: str, request: type[Request]) -> Verb:
             _kind(hints[each.name]),
             each.metadata["text"],
             max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
+            several=get_origin(hints[each.name]) is tuple,
         )
         for each in settings_of(request)
     ]

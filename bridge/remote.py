@@ -6,13 +6,15 @@ Stands where a Generator stands, so that a command works the same with and witho
 import contextlib
 import itertools
 import re
+import secrets
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from types import TracebackType
 
-from bridge.errors import BridgeError
+from bridge.addresses import LOOPBACK, resolved, shown_address
+from bridge.errors import BridgeError, RequestError
 from bridge.osc_packet import Atom, read_packet, write_message
 from bridge.protocol import (
     ATOMS_PER_NOTE,
@@ -23,8 +25,9 @@ from bridge.protocol import (
     slot_keys,
 )
 from bridge.replies import cut, note_atoms
+from bridge.slots import check_notes
 from engine.clip import Clip, Note, Part
-from engine.requests import Decode, Request, Results, verb_of
+from engine.requests import Decode, Encode, Request, Results, verb_of
 
 ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
@@ -45,14 +48,22 @@ class Reply:
 
 
 class Remote:
-    """A conversation with the daemon at an address; BridgeError where it fails or does not answer."""
+    """A conversation with the daemon at an address; BridgeError where it fails or does not answer.
+
+    A RequestError is a refusal of the daemon's.
+    """
 
     def __init__(self, host: str, port: int, *, timeout_seconds: float = 10.0):
-        self.address = f"{host}:{port}"
+        self.address = shown_address(host, port)
+        self._slots = f"send-{secrets.token_hex(8)}"  # slots are everybody's: nobody else has these
         self._ids = itertools.count(1)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(timeout_seconds / ATTEMPTS)
-        self._socket.connect(("127.0.0.1" if host == "0.0.0.0" else host, port))
+        try:
+            family, place = resolved(LOOPBACK.get(host, host), port)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            self._socket.settimeout(timeout_seconds / ATTEMPTS)
+            self._socket.connect(place)
+        except OSError as error:
+            raise BridgeError(f"{self.address} cannot be reached: {error.strerror}") from error
 
     def __enter__(self) -> "Remote":
         return self
@@ -67,7 +78,8 @@ class Remote:
         return self._answer([(verb, arguments)])
 
     def upload(self, slot: str, clip: Clip) -> None:
-        """Put a clip into a slot."""
+        """Put a clip into a slot; RequestError, as the daemon's own, if it has too many notes for one."""
+        check_notes(len(clip.notes))
         size: tuple[Atom, ...] = (len(clip.notes), clip.length_beats)
         meter: tuple[Atom, ...] = ("beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo_bpm)
         chunks = [
@@ -92,18 +104,26 @@ class Remote:
     def run(self, request: Request) -> Results:
         """The results of one request, as from a Generator."""
         clips = clips_of(request)
-        slots: list[Atom] = []
-        for key, clip in zip(slot_keys(type(request)), clips, strict=False):  # a plane has more keys than a way
-            slots += [key.name, f"send-{key.name}"]
-            self.upload(f"send-{key.name}", clip)
-        asked: list[tuple[str, tuple[Atom, ...]]] = [(verb_of(request), (*slots, *_settings(request)))]
+        keys = [key.name for key in slot_keys(type(request))][: len(clips)]  # a plane has more than a way
+        slots = {key: f"{self._slots}-{key}" for key in keys}
+        asked: list[tuple[str, tuple[Atom, ...]]] = [
+            (verb_of(request), (*itertools.chain(*slots.items()), *_settings(request)))
+        ]
         if isinstance(request, Decode):
             asked = [("decode", ("size", len(request.z), *asked[0][1])), *_point(request.z)]
         try:
+            for slot, clip in zip(slots.values(), clips, strict=True):
+                self.upload(slot, clip)
             *replies, done = self._answer(asked, whole=True)
+        except RequestError as error:
+            if error.code != "too_big" or isinstance(request, Encode):  # which is short by itself
+                raise
+            way_out = f"`vaebridge {verb_of(request)}`, without send, plays files of any length"
+            raise RequestError(error.code, f"{error}; {way_out}") from error
         finally:
-            for slot in slots[1::2]:
-                self.ask("clip/clear", "slot", slot)
+            with contextlib.suppress(BridgeError):  # what went wrong before is what is told
+                for slot in slots.values():
+                    self.ask("clip/clear", "slot", slot)
         found = tuple(_clips(replies, clips[0] if clips else None))
         about, remark = done.keys, done.keys.get("remark")
         return Results(
@@ -131,6 +151,8 @@ class Remote:
                     replies = list(self._replies(number))
                     if not (whole and (_lost_notes(replies) or _lost_numbers(replies))):
                         return replies
+        except UnicodeError as error:
+            raise BridgeError("what is sent must be text, and a name with other bytes is none") from error
         except OSError as error:
             raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
         raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
@@ -142,7 +164,8 @@ class Remote:
                 continue
             reply = Reply(message.address, message.arguments[1:])
             if reply.address == "/vae/fail":
-                raise BridgeError(f"{reply.arguments[-1]} ({reply.arguments[-2]})")
+                code, text = map(str, reply.arguments[-2:])
+                raise RequestError(code, f"{text} ({code})")
             yield reply
             if reply.address == "/vae/done":
                 return

@@ -6,7 +6,7 @@
     │   │   └── TooLongError    a clip that is longer than a model's window
     │   ├── MidiFileError   a file that is no MIDI, or holds nothing to play
     │   ├── WeightsError    weights or a card that are missing, damaged or foreign
-    │   ├── ModelError      no such model or style, or a verb that the model does not have
+    │   ├── ModelError      no such model, or a verb that the model does not have
     │   ├── DataError       a corpus that cannot be read
     │   └── TrainingError   a run that cannot start or go on
     └── BridgeError         (bridge/errors.py)
@@ -40,7 +40,7 @@ class WeightsError(EngineError):
 
 
 class ModelError(EngineError):
-    """No such model or style, or a verb that the model does not have."""
+    """No such model, or a verb that the model does not have."""
 
 
 class DataError(EngineError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from engine.errors import MidiFileError
 
+HEADER = b"MThd"
 META, SYSEX, ESCAPE = 0xFF, 0xF0, 0xF7
 TEXT, TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE = 0x01, 0x03, 0x2F, 0x51, 0x58
 
@@ -59,8 +60,8 @@ class MidiBytes:
 
 def parse_midi(content: bytes) -> MidiBytes:
     """The chunks and events of a file's bytes; MidiFileError says what is wrong with them."""
-    if content[:4] != b"MThd" or len(content) < 14:
-        raise MidiFileError("it is not a MIDI file" if content[:4] != b"MThd" else "it is cut off in its header")
+    if content[:4] != HEADER or len(content) < 14:
+        raise MidiFileError("it is not a MIDI file" if content[:4] != HEADER else "it is cut off in its header")
     size, kind, _, division = struct.unpack(">LHHH", content[4:14])
     if division & 0x8000:
         raise MidiFileError("its times are SMPTE frames; only files that count ticks per beat can be read")
@@ -73,7 +74,11 @@ def parse_midi(content: bytes) -> MidiBytes:
 def format_midi(midi: MidiBytes) -> bytes:
     """The bytes of a file; what parse_midi read is written back as it was."""
     tracks = sum(chunk.name == b"MTrk" for chunk in midi.chunks)
-    parts = [b"MThd", struct.pack(">LHHH", 6 + len(midi.extra), midi.kind, tracks, midi.ticks_per_beat), midi.extra]
+    parts = [
+        HEADER,
+        struct.pack(">LHHH", 6 + len(midi.extra), midi.kind, tracks, midi.ticks_per_beat),
+        midi.extra,
+    ]
     for chunk in midi.chunks:
         content = _track_bytes(chunk.events) if chunk.name == b"MTrk" else chunk.content
         parts += [chunk.name, struct.pack(">L", len(content)), content]

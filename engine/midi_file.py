@@ -3,10 +3,7 @@
 Knows nothing of models. midi_events.py knows the bytes, midi_notes.py what is music in them.
 """
 
-import contextlib
 import math
-import os
-import shutil
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,8 +13,10 @@ from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
 from engine.errors import MidiFileError
+from engine.files import replacing
 from engine.midi_events import (
     END_OF_TRACK,
+    HEADER,
     META,
     SET_TEMPO,
     TEXT,
@@ -34,6 +33,9 @@ from engine.midi_notes import DRUM_CHANNEL, FileNote, Stretch, chosen_notes, ins
 
 TICKS_PER_BEAT = 480
 """The resolution of files that are written anew."""
+
+MOST_BYTES = 2**30
+"""More than any song has; a pipe may have no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,22 @@ def load_song(path: Path, *, track: str | None = None, channel: int | None = Non
     nothing to play.
     """
     try:
-        return parse_song(path.read_bytes(), track=track, channel=channel, drums=drums)
+        return parse_song(_read(path), track=track, channel=channel, drums=drums)
     except OSError as error:
         raise MidiFileError(f"{path} cannot be read: {error.strerror}") from error
     except MidiFileError as error:
         raise MidiFileError(f"{path} cannot be played: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file or a pipe; what does not begin as MIDI does is not read on: it might have no end."""
+    with path.open("rb") as file:
+        content = file.read(len(HEADER))
+        if content == HEADER:
+            content += file.read(MOST_BYTES)
+        if len(content) > MOST_BYTES:
+            raise MidiFileError(f"it has more than {MOST_BYTES >> 20} MiB")
+    return content
 
 
 def parse_song(
@@ -150,15 +163,10 @@ def save_midi(midi: MidiBytes, path: Path) -> None:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise MidiFileError(f"{path} is no file that could be written over")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        beside.write_bytes(format_midi(midi))
-        if path.exists():
-            shutil.copymode(path, beside)
-        beside.replace(path)
+        with replacing(path) as beside:
+            beside.write_bytes(format_midi(midi))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise MidiFileError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.errors import ModelError
+from engine.errors import ClipError
 from engine.model.noise import Noise
 
 FEWEST_CLIPS = 8
@@ -32,10 +32,10 @@ class Prior:
     share: Tensor
 
     def draw(self, noise: Noise, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
-        """(count, z) from a style, else from all; ModelError if the style is unknown."""
+        """(count, z) from a style, else from all; ClipError if the style is unknown."""
         if style is not None and style not in self.names:
             known = ", ".join(self.names) or "none"
-            raise ModelError(f"there is no style {style!r}; there are: {known}")
+            raise ClipError(f"there is no style {style!r}; there are: {known}")
         if style is None:
             edges = self.share.cumsum(0)
             index = torch.searchsorted(edges, noise.uniform(count, 1)[:, 0] * edges[-1]).clamp(max=len(edges) - 1)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from engine.course import Course, Lesson
 from engine.data.corpus import find_corpus
 from engine.data.known import credit_of
 from engine.errors import DataError, TrainingError
+from engine.files import regular, replacing
 from engine.groove_course import GrooveCourse, load_datasets
 from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
@@ -57,7 +59,10 @@ def train(
     max_windows cuts the data, to try a run. TrainingError if `out` holds a run with other settings.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be a run's folder: {error.strerror}") from error
     torch.manual_seed(seed)
     course = open_course(config, data, torch.device(device), max_windows)
     run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
@@ -116,7 +121,10 @@ class Run:
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(regular(path), map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+            raise TrainingError(f"{path} cannot be read ({error}); delete it to begin anew") from error
         if state["settings"] != self.settings:
             raise TrainingError(
                 f"{self.out} holds a run with other settings ({state['settings']}, not {self.settings}); "
@@ -129,7 +137,7 @@ class Run:
         self.best, self.best_state = state["best"], state["best_state"]
 
     def save(self) -> None:
-        """Write the checkpoint; a run that is killed while it writes keeps the one before."""
+        """Write the checkpoint; a run that cannot write it, or is killed meanwhile, keeps the one before."""
         path = self.out / "checkpoint.pt"
         state = {
             "settings": self.settings,
@@ -142,8 +150,12 @@ class Run:
             "best": self.best,
             "best_state": self.best_state,
         }
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
+        try:
+            with replacing(path) as beside, beside.open("wb") as file:
+                torch.save(state, file)
+        except (OSError, RuntimeError) as error:  # torch has its own for a disk that is full
+            why = getattr(error, "strerror", None) or error
+            raise TrainingError(f"{path} cannot be written: {why}; the run goes on from the one before") from error
 
     def train(self, on_progress: Callable[[Progress], None]) -> None:
         """All epochs that are left."""

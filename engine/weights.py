@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import tomlkit
 
 from engine.errors import ModelError, WeightsError
+from engine.files import regular, replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -89,7 +90,7 @@ class Library:
         """The path of the weights, once their checksum is the card's."""
         card, path = self.card(name), self.paths[name]
         try:
-            with path.open("rb") as file:
+            with regular(path).open("rb") as file:
                 digest = sha256_of(file)
         except OSError as error:
             raise WeightsError(f"the weights of {name} cannot be read: {path}: {error.strerror}") from error
@@ -122,7 +123,7 @@ def sha256_of(file: BinaryIO) -> str:
 def read_card(path: Path) -> Card:
     """The card in a .toml file, or a WeightsError that names what is wrong with it."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} is no readable card: {error}") from error
     for key in ("verbs", "styles"):
@@ -134,14 +135,22 @@ def read_card(path: Path) -> Card:
 
 
 def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> Card:
-    """Write both files, the card last and with the checksum of what was written."""
+    """Write both files, the card with the checksum of what was written; WeightsError if that cannot be."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = folder / f"{card.name}.safetensors"
-    save_file(dict(tensors), path)
-    with path.open("rb") as file:
-        card = replace(card, sha256=sha256_of(file))
-    document = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(card).items()}
-    path.with_suffix(".toml").write_text(tomlkit.dumps(document), encoding="utf-8")
-    shutil.copymode(path.with_suffix(".toml"), path)  # safetensors lets no one but the owner read it
+    try:
+        with replacing(path) as weights, replacing(path.with_suffix(".toml")) as text:
+            save_file(dict(tensors), weights)
+            with weights.open("rb") as file:
+                card = replace(card, sha256=sha256_of(file))
+            text.write_text(tomlkit.dumps(_document(card)), encoding="utf-8")
+            shutil.copymode(text, weights)  # safetensors lets no one but the owner read it
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return card
+
+
+def _document(card: Card) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(card).items()}

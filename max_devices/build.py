@@ -4,9 +4,11 @@ What every device shares and what is its own are joined to one js inside each fr
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from max_devices.amxd import Amxd, File, write
+from max_devices.amxd import Amxd, File
+from max_devices.amxd import write as amxd_bytes
 from max_devices.devices import DEVICES, Device
 from max_devices.picture import draw
 
@@ -24,18 +26,19 @@ def join(device: Device, code: Path = CODE) -> bytes:
 def freeze(device: Device, code: Path = CODE) -> bytes:
     """A device with its js inside."""
     patcher = json.dumps(device.patcher().to_json(), indent="\t", ensure_ascii=False)
-    return write(Amxd(device.kind, patcher, device.file, (File(device.script, join(device, code)),)))
+    return amxd_bytes(Amxd(device.kind, patcher, device.file, (File(device.script, join(device, code)),)))
 
 
-def build(built: Path = BUILT, pictures: Path = PICTURES) -> list[Path]:
+Write = Callable[[Path, bytes], object]
+
+
+def build(built: Path = BUILT, pictures: Path = PICTURES, write: Write = Path.write_bytes) -> list[Path]:
     """Write every device and its picture; the files of the devices."""
     for folder in (built, pictures):
         folder.mkdir(parents=True, exist_ok=True)
     for device in DEVICES:
-        (built / device.file).write_bytes(freeze(device))
-        (pictures / f"{device.name}.svg").write_text(
-            draw(device.patcher(), device.name), encoding="utf-8", newline="\n"
-        )
+        write(built / device.file, freeze(device))
+        write(pictures / f"{device.name}.svg", draw(device.patcher(), device.name).encode())
     return [built / device.file for device in DEVICES]
 
 

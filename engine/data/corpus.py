@@ -9,6 +9,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import mido
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from engine.files import regular
 
 SPLITS = ("train", "validation", "test")
 
@@ -91,13 +93,21 @@ def _zip_files(path: Path) -> dict[str, Callable[[], bytes]]:
 
 def _folder_files(path: Path) -> dict[str, Callable[[], bytes]]:
     paths = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in (".mid", ".midi", ".csv"))
-    return {file.relative_to(path).as_posix(): file.read_bytes for file in paths}
+    return {file.relative_to(path).as_posix(): partial(_read_regular, file) for file in paths}
+
+
+def _read_regular(path: Path) -> bytes:
+    return regular(path).read_bytes()
 
 
 def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[Source]:
     """The rows of an info.csv; the file's names are relative to its folder."""
     folder = PurePosixPath(table).parent
-    for row in csv.DictReader(io.StringIO(files[table]().decode("utf-8"))):
+    try:
+        text = files[table]().decode("utf-8")
+    except (OSError, UnicodeError) as error:
+        raise DataError(f"{table} cannot be read: {error}") from error
+    for row in csv.DictReader(io.StringIO(text)):
         name = (folder / row["midi_filename"]).as_posix()
         if name in files:
             beats, unit = (row.get("time_signature") or "4-4").split("-")

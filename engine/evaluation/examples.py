@@ -21,6 +21,7 @@ from engine.clip import Clip
 from engine.data.windows import STEPS_PER_BAR, Windows
 from engine.errors import DataError
 from engine.evaluation.judge import Play
+from engine.files import replacing
 from engine.midi_file import TICKS_PER_BEAT, clip_to_midi
 from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES, Array, groove_to_clip
@@ -57,8 +58,9 @@ def write_examples(
     for excerpt in excerpts:
         for part in ("stiff", "a", "b"):
             clip_to_midi(getattr(excerpt, part), folder / f"{excerpt.name}-{part}.mid")
-    (folder / "index.html").write_text(page(excerpts, model, seed), encoding="utf-8")
-    (folder / "key.toml").write_text(_key(excerpts, model, seed), encoding="utf-8")
+    for name, text in (("index.html", page(excerpts, model, seed)), ("key.toml", _key(excerpts, model, seed))):
+        with replacing(folder / name) as beside:
+            beside.write_text(text, encoding="utf-8")
     return excerpts
 
 

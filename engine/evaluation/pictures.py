@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.data.windows import STEPS_PER_BAR, Windows
 from engine.errors import EngineError
 from engine.evaluation.hits import Hits, Values, hits_of
+from engine.files import replacing
 from engine.representation.drum_map import INSTRUMENTS
 from engine.representation.groove import Array
 
@@ -266,4 +267,6 @@ def _save(figure: "Figure", path: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=DOTS_PER_INCH)
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+        few = picture.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
+    with replacing(path) as beside:
+        few.save(beside, "png", optimize=True)

@@ -8,7 +8,7 @@ import torch
 
 from engine.data.corpus import read_corpus
 from engine.data.windows import Windows, cut_windows
-from engine.errors import ModelError
+from engine.errors import EngineError, ModelError
 from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
 from engine.evaluation.examples import write_examples
 from engine.evaluation.pictures import draw_pictures
@@ -34,7 +34,7 @@ def show(
 ) -> list[Path]:
     """Write into a folder for each model that humanizes what is asked for, and say what there is to open.
 
-    Draws are at temperature 1. ModelError if no model humanizes.
+    Draws are at temperature 1. ModelError if no model humanizes, EngineError if the disk takes nothing.
     """
     windows = cut_windows(read_corpus(data), split=split, bars=BARS, pad=False)
     residents = models_of_grooves(library, models)
@@ -42,16 +42,21 @@ def show(
     if not humanizing:
         raise ModelError("none of these models can humanize: there is nothing to hear or see of them")
     paths = []
-    for resident in humanizing:
-        name, play = resident.card.name, of_model(resident, humanize).draw
-        if examples is not None:
-            on_progress(f"{name}: examples")
-            write_examples(examples / name, windows, play, model=name, seed=seed)
-            paths.append(examples / name / "index.html")
-        if pictures is not None:
-            on_progress(f"{name}: pictures")
-            ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
-            paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
+    try:
+        for resident in humanizing:
+            name, play = resident.card.name, of_model(resident, humanize).draw
+            if examples is not None:
+                on_progress(f"{name}: examples")
+                write_examples(examples / name, windows, play, model=name, seed=seed)
+                paths.append(examples / name / "index.html")
+            if pictures is not None:
+                on_progress(f"{name}: pictures")
+                ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
+                paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
+    except OSError as error:
+        raise EngineError(
+            f"{error.filename or examples or pictures} cannot be written: {error.strerror}"
+        ) from error
     return paths
 
 

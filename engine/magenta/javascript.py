@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import WeightsError
+from engine.files import regular
 from engine.magenta.checkpoint import Checkpoint
 
 MANIFEST = "weights_manifest.json"
@@ -91,7 +92,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _read_json(path: Path) -> Any:
     _check_inside(path.parent, path)
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             content = file.read(MOST_JSON_BYTES + 1)
         if len(content) > MOST_JSON_BYTES:
             raise WeightsError(f"{path} is longer than {MOST_JSON_BYTES} bytes")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ClipError
+from engine.files import regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -106,7 +107,7 @@ GENERAL_MIDI = drum_map(GENERAL_MIDI_PITCHES)
 def read_drum_map(path: Path) -> DrumMap:
     """A map from a .toml of `instrument = [pitches]`; one that is left out keeps General MIDI's pitches."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ClipError(f"{path} is no readable drum map: {error}") from error
     return drum_map_of(content)

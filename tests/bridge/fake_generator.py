@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.clip import Clip, Note
-from engine.errors import ModelError
+from engine.errors import ClipError, ModelError
 from engine.requests import Decode, Encode, Interpolate, NoteForNote, Request, Results, Sample
 from engine.weights import Library
 
@@ -48,7 +48,7 @@ class FakeGenerator:
         elif style == "bug":
             raise RuntimeError("a bug")
         elif style:
-            raise ModelError(f"{style!r} is no style")
+            raise ClipError(f"{style!r} is no style")
         seed = 4711 if request.seed is None else request.seed
         model = request.model or self.loaded[0]
         if isinstance(request, Encode):

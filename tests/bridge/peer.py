@@ -95,7 +95,7 @@ class Peer:
     """One client on a port of its own."""
 
     def __init__(self, port: int, host: str = "127.0.0.1"):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.bind((host, 0))
         self.daemon = (host, port)

@@ -144,6 +144,37 @@ def test_whole_floats_are_ints_ints_are_floats_and_keys_have_no_order(
     assert type(call.values["temperature"]) is float
 
 
+@pytest.mark.parametrize("only", [("36,38",), (36, 38), (36.0, 38.0), ("36", 38), ("36,38", 36), ("36, 38",)])
+@pytest.mark.parametrize("more", [(), ("timing", 0.5), ("reply_port", 9000)])
+def test_pitches_are_a_text_or_numbers_up_to_the_next_key(
+    only: tuple[object, ...], more: tuple[object, ...]
+) -> None:
+    call = parse("humanize", 1, "slot", "a", "only", *only, *more)
+    request = engine_request(call, [CLIP])
+    assert set(request.only) == {36, 38}  # type: ignore[attr-defined]
+    assert call.values.get("timing") == (0.5 if "timing" in more else None)
+
+
+def test_all_pitches_there_are_can_be_numbers() -> None:
+    request = engine_request(parse("humanize", 1, "slot", "a", "only", *range(128)), [CLIP])
+    assert request.only == tuple(range(128))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(7, "7"), (7.0, "7"), (-1.0, "-1"), (0.5, "0.5"), (0.1, "0.1"), (2**24, "16777216")]
+)
+def test_a_number_where_a_text_is_expected_is_that_text(number: object, text: str) -> None:
+    assert parse("clip/get", 1, "slot", number).values == {"slot": text}
+    assert parse("sample", 1, "style", number).values == {"style": text}
+    assert parse("clip", 1, number, 4.0, 0).values["slot"] == text
+
+
+@pytest.mark.parametrize("only", [(128,), (36.5,), (-1,), (36, "kick"), ("",), ()])
+def test_what_is_no_pitch_is_refused(only: tuple[object, ...]) -> None:
+    with pytest.raises(RequestError, match="only"):
+        engine_request(parse("humanize", 1, "slot", "a", "only", *only, "timing", 0.5), [CLIP])
+
+
 @pytest.mark.parametrize(
     ("verb", "arguments", "text"),
     [

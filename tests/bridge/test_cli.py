@@ -73,6 +73,18 @@ def test_humanize_shows_the_change_the_model_the_seed_and_the_remarks(generator:
     assert "out.mid\nmodel fake, seed 99, 1.5 ms\na remark\n" in output
 
 
+@pytest.mark.parametrize(
+    ("name", "read"), [("a\x1b[2J\n.mid", r"a\x1b[2J\n.mid"), ("[b]:x:\udc80.mid", r"[b]:x:\udc80.mid")]
+)
+def test_the_name_of_a_file_is_shown_and_does_not_act_on_the_terminal(
+    generator: FakeGenerator, name: str, read: str
+) -> None:
+    assert f"\n{read}\nmodel fake" in run(generator, "humanize", "in.mid", "-o", name).output
+    assert run(generator, "humanize", f"no{name}").stderr == (
+        f"vaebridge: no{read} cannot be read: No such file or directory\n"
+    )
+
+
 def test_a_written_file_carries_the_model_and_the_seed(generator: FakeGenerator, folder: Path) -> None:
     run(generator, "humanize", "in.mid", "-o", "out.mid", "--seed", "7")
     assert texts(folder / "out.mid") == ["vaebridge humanize, model fake, seed 7"]

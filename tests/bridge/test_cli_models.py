@@ -59,6 +59,13 @@ def test_weights_that_are_what_their_cards_say_are_verified(folder: Path) -> Non
     assert (result.exit_code, result.output) == (0, "1 of 1 models are what their cards say\n")
 
 
+def test_a_card_does_not_act_on_the_terminal(folder: Path) -> None:
+    card = asdict(CARD) | {"name": "\x1b[2J[red]", "data": "C1: \x9b"}
+    (folder / "x.toml").write_text(tomlkit.dumps(card), encoding="utf-8")
+    assert r"\x1b[2J[red]" in run("weights", "list").output
+    assert 'data = "C1: \\x9b"\n' in run("weights", "show", "\x1b[2J[red]").output
+
+
 def test_a_damaged_file_fails_the_verification(folder: Path) -> None:
     (folder / "m.safetensors").write_bytes(b"damaged")
     result = run("weights", "verify")

@@ -1,21 +1,24 @@
 """The daemon's life as a process: starting, dying, being flooded, stopping."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import tomlkit
 
-from bridge.daemon import warn_of_others
+from bridge.daemon import endings, warn_of_others
+from bridge.remote import Remote
+from engine.requests import Sample
 from engine.weights import Card
-from tests.bridge.conftest import ROOT, Daemon
+from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
 
 Start = Callable[..., Daemon]
@@ -69,6 +72,16 @@ def test_a_second_daemon_on_the_port_says_so_in_one_sentence(running: Daemon, st
     assert any("--osc-port" in line for line in said), second.log.read_text()
     with Peer(running.port) as peer:
         assert peer.ask("sample").is_done
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_it_serves_over_ipv6(start: Start, host: str) -> None:
+    daemon = start("fake", osc_host=host)
+    assert f"[{host}]:{daemon.port}" in daemon.wait_until_ready()
+    with Peer(daemon.port, "::1") as peer:
+        assert peer.ask("sample").is_done
+    with Remote(host, daemon.port) as remote:
+        assert remote.run(Sample()).clips
 
 
 def test_each_start_has_another_boot(running: Daemon, start: Start) -> None:
@@ -347,7 +360,7 @@ def test_fuzz_changes_nothing_for_the_others(running: Daemon) -> None:
 # Stopping
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: signal.Signals) -> None:
     with Peer(running.port) as peer:
         peer.send("sample", 1, "style", "sleep 30")
@@ -361,6 +374,14 @@ def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: sig
         assert time.monotonic() - sent < 2
     assert not Path(f"/proc/{model}").exists()
     assert "Traceback" not in running.log.read_text()
+
+
+def test_where_the_end_of_the_terminal_is_ignored_it_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert list(endings()) == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_while_the_models_warm_up_stops_it_within_2_seconds(start: Start) -> None:
@@ -443,3 +464,48 @@ def processor_share(pid: int, seconds: float) -> float:
     before = ticks()
     time.sleep(seconds)
     return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
+SERVE_FAKE = """
+import functools
+from bridge import daemon
+daemon.serve = functools.partial(daemon.serve, generator="tests.bridge.fake_generator:FakeGenerator")
+from bridge.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """The writing end of a pipe that is full, and that nobody reads."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    yield writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_output_that_nobody_reads_stops_neither_the_daemon_nor_its_end(full_pipe: int) -> None:
+    port = free_port()
+    settings = ("--osc-port", str(port), "--no-midi", "--log-level", "debug")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE_FAKE, "serve", *settings], cwd=ROOT, stdout=full_pipe, stderr=full_pipe
+    )
+    try:
+        with Peer(port) as peer:
+            while peer.insist("ping").keys["ready"] == 0:
+                pass
+            for _ in range(100):  # each is a line of the log, in either process or in both
+                assert peer.ask("sample").is_done
+                assert peer.ask("sample", "style", "bug").code == "internal"
+            sent = time.monotonic()
+            process.terminate()
+            assert process.wait(10) == 0
+            assert time.monotonic() - sent < 2
+    finally:
+        process.kill()
+        process.wait()

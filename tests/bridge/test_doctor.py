@@ -66,6 +66,22 @@ def test_a_free_port_is_fine(tmp_path: Path) -> None:
     assert "is free" in finding.text
 
 
+def test_an_ipv6_address_is_shown_in_brackets(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+        taken = doctor.find_daemon(config(tmp_path, osc_host="::1", osc_port=port))
+    assert (taken.state, taken.text.startswith(f"[::1]:{port} cannot be used")) == ("broken", True)
+    free = doctor.find_daemon(config(tmp_path, osc_host="::1", osc_port=port))
+    assert (free.state, free.text.startswith(f"[::1]:{port} is free")) == ("ok", True)
+
+
+def test_a_host_that_is_not_there_is_broken(tmp_path: Path) -> None:
+    finding = doctor.find_daemon(config(tmp_path, osc_host="no.such.host.invalid"))
+    assert finding.state == "broken"
+    assert finding.text.startswith("no.such.host.invalid:8710 cannot be used")
+
+
 def test_a_port_on_which_another_program_listens_is_broken(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))

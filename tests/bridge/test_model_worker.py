@@ -95,7 +95,7 @@ def test_it_says_why_it_cannot_start() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (ModelError("no style"), "no_model", "no style"),
+        (ModelError("no model"), "no_model", "no model"),
         (WeightsError("damaged"), "no_model", "damaged"),
         (ClipError("too short"), "bad_request", "too short"),
         (TooLongError("too long"), "too_big", "too long"),

@@ -30,6 +30,27 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(wire: OscSocket) -> None
         OscSocket("127.0.0.1", wire.port)
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 64 + ".b", "a\0b"])
+def test_a_host_that_is_not_there_is_one_sentence(host: str) -> None:
+    with pytest.raises(PortError, match=r"there is no host .* --osc-host takes an address of this machine"):
+        OscSocket(host, 0)
+
+
+@pytest.mark.parametrize(
+    ("listens", "host"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")]
+)
+def test_a_datagram_is_answered_over_ipv6_as_over_ipv4(listens: str, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with OscSocket(listens, 0) as wire, socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.sendto(b"question", (host, wire.port))
+        select.select([wire], [], [], 10)
+        ((content, source),) = wire.receive()
+        assert content == b"question"
+        assert wire.send(b"answer", source)
+        assert client.recv(100) == b"answer"
+
+
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(PortError, match=r"203\.0\.113\.1"):
         OscSocket("203.0.113.1", 0)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from engine.clip import Clip, Note, Part
+from engine.composer import Composer
 from engine.errors import ClipError, ModelError, TooLongError
 from engine.generator import Generator
 from engine.latent import slerp
@@ -49,6 +50,11 @@ def generator(folder: Path) -> Generator:
     for name in (*map(alone, KINDS), *KINDS.values()):
         generator.load(name)
     return generator
+
+
+def close(one, other) -> bool:
+    """Whether two points are the same but for rounding: where notes are nearly as likely, that decides them."""
+    return one == pytest.approx(other, abs=1e-5)
 
 
 def melody(bars: float = 2.0, tempo: float = 120.0) -> Clip:
@@ -146,7 +152,7 @@ def test_encoding_is_the_mean_of_the_posterior(generator):
     reading = find_representation("melody").clip_to_tokens(melody(), GENERAL_MIDI)
     with torch.inference_mode():
         mu = resident.model.encode(torch.from_numpy(reading.tokens)[None]).mu[0]
-    assert generator.run(Encode(clip=melody(), model=KINDS["melody"])).latent == tuple(mu.tolist())
+    assert close(generator.run(Encode(clip=melody(), model=KINDS["melody"])).latent, tuple(mu.tolist()))
 
 
 def test_what_a_clip_lacks_of_a_window_are_rests(generator):
@@ -188,12 +194,24 @@ def test_a_variation_as_similar_as_can_be_is_what_encoding_and_decoding_give(gen
     assert varied.clips == generator.run(Decode(z=latent(generator, melody()), **asked)).clips
 
 
-def test_a_path_begins_and_ends_at_its_clips(generator):
-    ends, asked = (melody(), melody(2, 90.0).with_notes(melody().notes[::2])), {"model": KINDS["melody"]}
-    path = generator.run(Interpolate(clips=ends, steps=4, temperature=0, **asked)).clips
-    for clip, end in ((path[0], ends[0]), (path[-1], ends[1])):
-        (decoded,) = generator.run(Decode(z=latent(generator, end), temperature=0, **asked)).clips
-        assert clip.notes == decoded.notes
+@pytest.fixture
+def points(monkeypatch) -> list[torch.Tensor]:
+    """The z of everything that is decoded: (row, window, z)."""
+    seen, decode = [], Composer._decode
+
+    def see(self, z, *asked):
+        seen.append(z)
+        return decode(self, z, *asked)
+
+    monkeypatch.setattr(Composer, "_decode", see)
+    return seen
+
+
+def test_a_path_begins_and_ends_at_its_clips(generator, points):
+    ends = (melody(), melody(2, 90.0).with_notes(melody().notes[::2]))
+    generator.run(Interpolate(clips=ends, steps=4, model=KINDS["melody"]))
+    for point, end in ((points[0][0, 0], ends[0]), (points[0][-1, 0], ends[1])):
+        assert close(tuple(point.tolist()), latent(generator, end))
 
 
 def test_the_tempo_goes_from_the_first_clip_to_the_last(generator):
@@ -201,16 +219,14 @@ def test_the_tempo_goes_from_the_first_clip_to_the_last(generator):
     assert [clip.tempo_bpm for clip in generator.run(request).clips] == [100.0, 110.0, 120.0]
 
 
-def test_the_shorter_clip_of_a_path_is_repeated(generator):
+def test_the_shorter_clip_of_a_path_is_repeated(generator, points):
     twice = melody().with_notes(
         (*melody().notes, *(replace(n, start_beats=n.start_beats + 8) for n in melody().notes))
     )
-    asked = {"steps": 2, "model": KINDS["melody"], "temperature": 0}
-    short, long = (
-        generator.run(Interpolate(clips=(first, melody(4)), **asked)).clips
-        for first in (melody(), replace(twice, length_beats=16.0))
-    )
-    assert short == long
+    for first in (melody(), replace(twice, length_beats=16.0)):
+        (clip, _) = generator.run(Interpolate(clips=(first, melody(4)), steps=2, model=KINDS["melody"])).clips
+        assert clip.length_beats == 16.0
+    torch.testing.assert_close(*points, rtol=0, atol=1e-5)
 
 
 def test_drums_keep_the_pitches_of_their_clip(generator):
@@ -264,10 +280,9 @@ def test_a_model_without_an_encoder_goes_from_one_of_its_clips_to_another(genera
     ends = tuple(greedy(generator, kind, z) for z in ENDS)
     assert ends[0] != ends[1]
     way = generator.run(Interpolate(clips=ends, steps=3, model=alone(kind), temperature=0)).clips
-    between = slerp(*map(torch.tensor, ENDS), 0.5)
-    assert [clip.notes for clip in way] == [
-        clip.notes for clip in (ends[0], greedy(generator, kind, between.tolist()), ends[1])
-    ]
+    between = slerp(*map(torch.tensor, ENDS), 0.5).tolist()
+    assert all(close(clip.origin.z, z) for clip, z in zip(way, (ENDS[0], between, ENDS[1]), strict=True))
+    assert len({clip.notes for clip in way}) > 1
 
 
 def test_a_plane_between_four_of_its_clips_has_them_at_its_corners(generator):
@@ -276,7 +291,7 @@ def test_a_plane_between_four_of_its_clips_has_them_at_its_corners(generator):
     asked = {"clips": clips, "model": alone("melody"), "temperature": 0}
     for clip, (position, position2) in zip(clips, [(0, 0), (1, 0), (0, 1), (1, 1)], strict=True):
         (corner,) = generator.run(Interpolate(position=position, position2=position2, **asked)).clips
-        assert corner.notes == clip.notes
+        assert close(corner.origin.z, clip.origin.z)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -297,9 +312,9 @@ def test_what_it_has_made_of_its_clips_is_its_own_as_well(generator):
     way = generator.run(Interpolate(clips=(long, short), steps=3, **asked)).clips
     assert {clip.length_beats for clip in way} == {28.0}
     (varied,) = generator.run(Vary(clip=way[1], similarity=1, **asked)).clips
-    assert varied.notes == way[1].notes
+    assert close(varied.origin.z, way[1].origin.z)
     again = generator.run(Interpolate(clips=(short, way[1]), steps=2, **asked)).clips
-    assert again[1].notes == way[1].notes
+    assert close(again[1].origin.z, way[1].origin.z)
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,9 @@ def test_without_velocity_the_feel_of_another_clip_leaves_the_velocities(generat
 def test_what_is_played_of_the_clip_does_not_change_the_feel_it_gets(generator):
     stiff, lively = beat(), alike(beat(), 0.01, 33)
     answers = [generator.run(Groove(clip=clip, feel=beat(4), seed=1)).clips[0] for clip in (stiff, lively)]
-    assert [note.velocity for note in answers[0].notes] == [note.velocity for note in answers[1].notes]
+    assert [note.velocity for note in answers[0].notes] == pytest.approx(
+        [note.velocity for note in answers[1].notes], abs=1
+    )
     assert [note.start_beats for note in answers[0].notes] == pytest.approx(
         [note.start_beats for note in answers[1].notes]
     )
@@ -340,7 +342,7 @@ def test_the_meter_and_tempo_of_the_clip_are_kept(generator):
 
 
 def test_a_style_that_is_unknown_is_answered_with_the_known_ones(generator):
-    with pytest.raises(ModelError, match="there is no style 'polka'; there are: funk, rock"):
+    with pytest.raises(ClipError, match="there is no style 'polka'; there are: funk, rock"):
         generator.run(Sample(style="polka"))
 
 

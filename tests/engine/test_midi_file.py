@@ -414,7 +414,7 @@ def test_a_file_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "in.mid"
     path.write_bytes(b"old")
-    beside = tmp_path / f".in.mid.{os.getpid()}.part"
+    beside = tmp_path / f".{os.getpid()}.mid.part"
     beside.symlink_to("/dev/full")
     with pytest.raises(MidiFileError, match="No space left on device"):
         save_midi(song(hit() + END).midi, path)

@@ -111,7 +111,9 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     hits = pattern.decode(path, nothing, temperature=0.0, noise=Noise(1))
     inputs = torch.cat([later(hits, 1), later(hits, 16), *pattern.static(path, nothing)], dim=-1)
     logits = pattern.output(pattern.lstm.run(inputs, pattern.initial_state(z))[0])
-    assert torch.equal(pattern.bits[logits.argmax(dim=-1)], hits)
+    chosen = (pattern.bits == hits[..., None, :]).all(dim=-1)
+    likeliest = logits.amax(dim=-1)
+    assert ((likeliest - logits.where(chosen, -torch.inf).amax(dim=-1)) < 1e-3).all()  # equal but for rounding
 
 
 def first_told(groove, given, steps):
@@ -228,7 +230,8 @@ def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
     for step in range(played.shape[1]):
         inputs = torch.cat([fed, path[:, : step + 1]], dim=-1)
         logits = model.decoder.output(model.decoder.lstm.run(inputs, model.decoder.initial_state(z))[0])[:, -1]
-        hits = (logits[:, :9] > 0).float()
+        hits = played[:, step, :9]
+        assert torch.equal(hits, (logits[:, :9] > 0).float().where(logits[:, :9].abs() > 1e-4, hits))
         said = torch.stack([torch.sigmoid(logits[:, 9:18]), torch.tanh(logits[:, 18:])], dim=1)
         masked = torch.cat([hits, (said * hits[:, None]).flatten(1)], dim=1)
         assert torch.allclose(played[:, step], masked, atol=1e-5)

@@ -108,11 +108,12 @@ def test_chained_bars_start_with_the_last_token_of_the_bar_before_and_others_fro
     for chained in (True, False):
         model = build(shape, chained=chained)
         decoded = model.decode(z, 12, temperature=0, noise=Noise(0))
-        plans, empty = model.decoder.plans(z), torch.zeros(1, 4, 0)
-        luck = torch.zeros(1, 4, 9)
-        first = decoded[:, 3] if chained else torch.full((1, 1), -1)
-        alone = model.decoder.core.decode(plans[:, 1], first, empty, luck)
-        assert torch.equal(decoded[:, 4:8], alone)
+        plans = model.decoder.plans(z)[0]
+        # bars that know nothing of each other are decoded side by side, and so they are here: with fewer rows
+        # rounding might turn a token
+        bars, first = (plans[1:2], decoded[:, 3]) if chained else (plans, torch.full((3, 1), -1))
+        alone = model.decoder.core.decode(bars, first, torch.zeros(len(bars), 4, 0), torch.zeros(len(bars), 4, 9))
+        assert torch.equal(decoded[:, 4:8], alone if chained else alone[1:2])
 
 
 def test_a_bar_of_a_parallel_hierarchy_knows_nothing_of_the_bar_before():

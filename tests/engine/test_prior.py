@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.errors import ModelError
+from engine.errors import ClipError
 from engine.model.noise import Noise
 from engine.prior import fit_prior, standard_prior
 
@@ -40,7 +40,7 @@ def test_a_style_with_few_clips_is_left_out():
 
 
 def test_an_unknown_style_is_answered_with_the_known_ones(prior):
-    with pytest.raises(ModelError, match="there is no style 'up'; there are: left, right"):
+    with pytest.raises(ClipError, match="there is no style 'up'; there are: left, right"):
         prior.draw(Noise(1), 1, "up")
 
 

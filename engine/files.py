@@ -1,0 +1,46 @@
+"""Files on disk: what is read is a file and has an end, what is written is there whole or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def regular(path: Path) -> Path:
+    """The path, if a file is there; OSError if there is none, or a pipe or device, which might have no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path
+
+
+def read_at_most(path: Path, most_bytes: int) -> bytes:
+    """What is in a file or comes through a pipe; OSError if it is longer."""
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes", str(path))
+    return content
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of path in the end; where that fails, what was there stays.
+
+    Whoever may use the old one may use the new one. What is no file, such as /dev/stdout, is written to itself.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    beside = path.with_name(f".{os.getpid()}{path.suffix}.part")
+    try:
+        yield beside
+        if path.exists():
+            shutil.copymode(path, beside)
+        beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)

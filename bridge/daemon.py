@@ -70,11 +70,13 @@ class Daemon:
                 generator=generator,
             )
         )
+        cards = Cards(config.weight_folders)
         about = About(
             version=version_of("vaebridge"),
             boot=1 + secrets.randbelow(LARGEST_BOOT - 1),
             own_port=wire.port,
-            look_at_cards=Cards(config.weight_folders).look,
+            look_at_cards=cards.look,
+            why_not=cards.why_not,
             timeout_seconds=config.request_timeout_seconds,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)

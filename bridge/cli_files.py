@@ -132,9 +132,9 @@ def open_generator(config: "Config", request: Request) -> Runs:
     from engine.weights import Library
 
     library = Library(config.weight_folders)
-    warn(library.problems)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, generator.library, verb_of(request)))
+    generator.load(request.model or default_model(config, library, verb_of(request)))
+    warn(library.problems)
     return generator
 
 

@@ -399,7 +399,7 @@ def test_a_damaged_card_is_told_and_the_shipped_model_of_its_name_does_not_play(
     (folder / "drummer.toml").write_text("[")
     monkeypatch.setenv("VAEBRIDGE_WEIGHTS", str(folder))
     result = CliRunner().invoke(cli.app, ["humanize", "in.mid", "-o", "out.mid", *asked])
-    assert result.exit_code == 1
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
     assert "drummer.toml is no readable card" in result.stderr
     assert not (folder / "out.mid").exists()
 

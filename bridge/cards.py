@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.errors import EngineError
 from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
@@ -15,17 +16,24 @@ class Cards:
     def __init__(self, folders: Sequence[Path]):
         self._folders = folders
         self._seen: dict[Path, int] = {}
-        self._cards: Mapping[str, Card] = {}
+        self._library = Library(())
 
     def look(self) -> Mapping[str, Card]:
         """The cards as they are now; nothing is read where nothing has changed."""
         seen = {path: _changed(path) for folder in self._folders for path in folder.glob("*.toml")}
         if seen != self._seen:
-            library = Library(self._folders)
-            self._seen, self._cards = seen, library.cards
-            for problem in library.problems:
+            self._seen, self._library = seen, Library(self._folders)
+            for problem in self._library.problems:
                 logger.warning("%s", problem)
-        return self._cards
+        return self._library.cards
+
+    def why_not(self, name: str) -> str:
+        """What is wrong with the model of that name, which is not among the cards."""
+        try:
+            self._library.card(name)
+        except EngineError as error:
+            return str(error)
+        return ""
 
 
 def _changed(path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from bridge.cli_options import Command, request_of, with_settings
-from engine.errors import MidiFileError, ModelError
+from engine.errors import MidiFileError, ModelError, WeightsError
 from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request, Results, Sample, verb_of
 
 if TYPE_CHECKING:
@@ -127,11 +127,14 @@ def interpolate(
 
 def open_generator(config: "Config", request: Request) -> Runs:
     """The engine as the configuration has it, with a model that can do what will be asked."""
+    from bridge.cli_show import warn
     from engine.generator import Generator
     from engine.weights import Library
 
-    generator = Generator(Library(config.weight_folders), device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, generator.library, verb_of(request)))
+    library = Library(config.weight_folders)
+    generator = Generator(library, device=config.device, drum_map=config.drum_map)
+    generator.load(request.model or default_model(config, library, verb_of(request)))
+    warn(library.problems)
     return generator
 
 
@@ -147,17 +150,23 @@ def read_clip(
     library = Library(config.weight_folders)
     try:
         card = library.card(model or default_model(config, library, verb))
-    except ModelError:  # a daemon may have models that this folder has not
+    except (ModelError, WeightsError):  # a daemon may have models that this folder has not
         return clip_from_midi(source, track=track, channel=channel)
     read = clip_from_midi if card.family == "groovae" else parts_from_midi
     return read(source, track=track, channel=channel)
 
 
 def default_model(config: "Config", library: "Library", verb: str) -> str:
-    """The last of the resident models that has the verb, as in the daemon; what it asks of a file, it must hear."""
+    """The last of the resident models that has the verb, as in the daemon; what it asks of a file, it must hear.
+
+    One that cannot be had leaves its place to the others; WeightsError or ModelError if there are none.
+    """
     needed = {verb} if verb in ("sample", "decode") else {verb, "encode"}
-    able = [name for name in config.models if needed <= {*library.card(name).verbs}]
+    there = [name for name in config.models if name in library.cards]
+    able = [name for name in there if needed <= {*library.cards[name].verbs}]
     if not able:
+        for name in config.models:
+            library.card(name)
         raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
     return able[-1]
 

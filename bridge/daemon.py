@@ -98,11 +98,13 @@ class Daemon:
             ),
             self._children,
         )
+        cards = Cards(config.weight_folders)
         about = About(
             version=version_of("vaebridge"),
             boot=1 + secrets.randbelow(LARGEST_BOOT - 1),
             own_port=wire.port,
-            look_at_cards=Cards(config.weight_folders).look,
+            look_at_cards=cards.look,
+            why_not=cards.why_not,
             timeout_seconds=config.request_timeout_seconds,
             allow=config.allow,
             bytes_per_second=config.rate * 1000,

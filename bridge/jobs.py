@@ -83,7 +83,7 @@ class Jobs:
     def report(self, report: Report, now: float) -> None:
         """Take what the engine has to say."""
         if isinstance(report, Ready):
-            self._engine.became_ready(report.device, report.loaded)
+            self._engine.became_ready(report.device, report.loaded, report.problems)
             self._musician.models = tuple(sorted(report.loaded))
             for problem in report.problems:
                 logger.warning("%s", problem)

@@ -106,14 +106,14 @@ def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
     kind = getattr(importlib.import_module(module), name)
     library = Library(recipe.weight_folders)
     generator = kind(library, device=recipe.device, drum_map=recipe.drum_map)
-    problems = list(library.problems)
+    problems: list[str] = []
     for model in recipe.models:
         try:
             generator.load(model)
         except (ModelError, WeightsError) as error:  # noqa: PERF203 - one bad file must not keep out the others
             problems.append(str(error))
     generator.warm_up()
-    return generator, tuple(problems)
+    return generator, tuple(dict.fromkeys((*problems, *library.problems)))
 
 
 def answer(generator: Any, job: Job) -> Report:

@@ -19,10 +19,10 @@ Handler = Callable[[Call, Ticket, float], None]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What stays the same while the daemon runs. look_at_cards gives the models that there are now, by name.
+    """What stays the same while the daemon runs.
 
-    allow are the addresses and networks beyond this machine that are answered, each of which is sent at most
-    bytes_per_second.
+    look_at_cards gives the models that there are now, by name; why_not says why one is not there. allow are the
+    addresses and networks beyond this machine that are answered, each of which is sent at most bytes_per_second.
     """
 
     version: str
@@ -32,11 +32,15 @@ class About:
     timeout_seconds: float = 60.0
     allow: tuple[str, ...] = PRIVATE
     bytes_per_second: float = 1e6
+    why_not: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(slots=True)
 class Engine:
-    """What is known of the other process. down says why it is not there, if it will not come back by itself."""
+    """What is known of the other process.
+
+    down says why it is not there, if it will not come back by itself; problems why models are not.
+    """
 
     started: float
     ready: bool = False
@@ -44,11 +48,17 @@ class Engine:
     loaded: tuple[str, ...] = ()
     down: str = ""
     ever_ready: bool = False
+    problems: tuple[str, ...] = ()
 
-    def became_ready(self, device: str, loaded: tuple[str, ...]) -> None:
+    def became_ready(self, device: str, loaded: tuple[str, ...], problems: tuple[str, ...] = ()) -> None:
         """The models are warm."""
         self.ready, self.ever_ready, self.down = True, True, ""
-        self.device, self.loaded = device, loaded
+        self.device, self.loaded, self.problems = device, loaded, problems
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model to ask."""
+        return "; ".join(self.problems) if self.ready and not self.loaded else ""
 
     @property
     def default(self) -> str:
@@ -87,7 +97,8 @@ class Session:
             self._cards = self._about.look_at_cards()
         if name not in self._cards:
             known = ", ".join(sorted(self._cards)) or "none"
-            raise RequestError("no_model", f"there is no model {name!r}; the models are: {known}")
+            why = self._about.why_not(name) or f"there is no model {name!r}; the models are: {known}"
+            raise RequestError("no_model", why)
         return self._cards[name]
 
     def cards_of(self, name: str | None) -> list[Card]:
@@ -114,7 +125,9 @@ class Session:
         facts |= {"model": self._engine.default, "device": self._engine.device, "queue": len(self._queue)}
         facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
         facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
-        self._ledger.done(ticket, now, {**facts, **self._playing()})
+        playing = self._playing()
+        problem = "; ".join(filter(None, (self._engine.problem, str(playing.get("problem", "")))))
+        self._ledger.done(ticket, now, {**facts, **playing, **({"problem": problem} if problem else {})})
 
     def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
         self._ledger.send(ticket, (format_message("verb", ticket.id, name) for name in TABLE), len(TABLE))

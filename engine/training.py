@@ -124,7 +124,8 @@ class Run:
         try:
             state = torch.load(regular(path), map_location=self.device, weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-            raise TrainingError(f"{path} cannot be read ({error}); delete it to begin anew") from error
+            why = getattr(error, "strerror", None) or "it is damaged"
+            raise TrainingError(f"{path} cannot be read ({why}); delete it to begin anew") from error
         if state["settings"] != self.settings:
             raise TrainingError(
                 f"{self.out} holds a run with other settings ({state['settings']}, not {self.settings}); "

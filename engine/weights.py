@@ -61,26 +61,35 @@ def shipped_folder() -> Path:
 class Library:
     """The cards in some folders, by name; a folder given earlier wins.
 
-    A card that cannot be read is left out, and its sentence is in problems.
+    A card that cannot be read is left out, and its sentence is in problems. It keeps the name of its file: no other
+    folder's model stands in for it without a word.
     """
 
     def __init__(self, folders: Iterable[Path]):
         self.cards: dict[str, Card] = {}
         self.paths: dict[str, Path] = {}
         self.problems: list[str] = []
+        self._broken: dict[str, str] = {}
         for folder in folders:
             for path in sorted(folder.glob("*.toml")):
-                try:
-                    card = read_card(path)
-                except WeightsError as error:
-                    self.problems.append(str(error))
-                    continue
-                if card.name not in self.cards:
-                    self.cards[card.name] = card
-                    self.paths[card.name] = path.with_suffix(".safetensors")
+                self._add(path)
+
+    def _add(self, path: Path) -> None:
+        try:
+            card = read_card(path)
+        except WeightsError as error:
+            self.problems.append(str(error))
+            if path.stem not in self.cards:
+                self._broken.setdefault(path.stem, str(error))
+            return
+        if card.name not in self.cards and card.name not in self._broken:
+            self.cards[card.name] = card
+            self.paths[card.name] = path.with_suffix(".safetensors")
 
     def card(self, name: str) -> Card:
-        """The card of that name, or a ModelError that lists the names there are."""
+        """The card of that name; WeightsError if it is damaged, ModelError, with the names, if there is none."""
+        if name in self._broken:
+            raise WeightsError(self._broken[name])
         if name not in self.cards:
             known = ", ".join(sorted(self.cards)) or "none"
             raise ModelError(f"there is no model {name!r}; the models are: {known}")
@@ -126,12 +135,27 @@ def read_card(path: Path) -> Card:
         content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} is no readable card: {error}") from error
+    for key, value in content.items():
+        kind = KINDS.get(key, object)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise WeightsError(f"{path} is no card of weights: {key} must be {KIND_NAMES[kind]}, not {value!r:.80}")
     for key in ("verbs", "styles"):
-        content[key] = tuple(content.get(key, ()))
+        content[key] = tuple(map(str, content.get(key, ())))
     try:
         return Card(**content)
     except TypeError as error:
         raise WeightsError(f"{path} is no card of weights: {error}") from error
+
+
+KIND_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}
+KINDS = {
+    **dict.fromkeys(("name", "config", "family", "sha256", "license", "data", "command"), str),
+    **dict.fromkeys(("bars", "steps_per_bar"), int),
+    **dict.fromkeys(("verbs", "styles"), list),
+    **dict.fromkeys(("sizes", "training", "figures"), dict),
+    "chained": bool,
+}
+"""The kind of each value on a card."""
 
 
 def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> Card:

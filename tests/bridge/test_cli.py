@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from bridge import cli, cli_files
 from bridge.config import Config
 from bridge.protocol import clips_of
 from engine.clip import Clip, Note, Part
-from engine.errors import ModelError
+from engine.errors import ModelError, WeightsError
 from engine.midi_file import clip_from_midi, clip_to_midi
 from engine.requests import VERBS, Decode, Encode, Groove, Humanize, Interpolate, Request, Results, Sample
 from engine.weights import Card, Library
@@ -267,6 +269,50 @@ def test_what_is_no_point_is_one_line(generator: FakeGenerator, folder: Path, co
     assert result.stderr.startswith('vaebridge: point.json must hold {"model": NAME, "z": [number, …]}')
 
 
+def test_what_has_no_end_is_read_to_none(generator: FakeGenerator) -> None:
+    song = run(generator, "humanize", "/dev/zero", "-o", "out.mid")
+    assert (song.exit_code, song.stderr) == (1, "vaebridge: /dev/zero cannot be played: it is not a MIDI file\n")
+    point = run(generator, "decode", "/dev/zero", "-o", "out.mid")
+    assert point.exit_code == 1
+    assert point.stderr == "vaebridge: /dev/zero cannot be read: it has more than 1048576 bytes\n"
+
+
+def test_a_file_may_come_through_a_pipe(generator: FakeGenerator, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    content = (folder / "in.mid").read_bytes()
+    threading.Thread(target=(folder / "pipe").write_bytes, args=(content,), daemon=True).start()
+    assert run(generator, "humanize", "pipe", "-o", "out.mid").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [("encode", "in.mid"), ("sample",), ("humanize", "in.mid")])
+def test_a_disk_that_takes_nothing_is_one_line(
+    generator: FakeGenerator, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    result = run(generator, *arguments, "-o", "in.mid/out")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "cannot be written: Not a directory" in result.stderr
+
+
+def test_a_full_disk_leaves_the_point_that_was_there(generator: FakeGenerator, folder: Path) -> None:
+    (folder / "in.z.json").write_text("old")
+    (folder / f".{os.getpid()}.json.part").symlink_to("/dev/full")
+    result = run(generator, "encode", "in.mid", "--force")
+    assert (result.exit_code, result.stderr.strip()) == (
+        1,
+        "vaebridge: in.z.json cannot be written: No space left on device",
+    )
+    assert (folder / "in.z.json").read_text() == "old"
+
+
+def test_an_error_of_the_system_is_one_line(folder: Path) -> None:
+    def failing(config: object, request: object) -> FakeGenerator:
+        raise PermissionError(13, "Permission denied", "some\x1bfile")
+
+    result = CliRunner().invoke(cli.app, ["sample"], obj=failing)
+    assert result.exit_code == 1
+    assert result.stderr == "vaebridge: some\\x1bfile cannot be read or written: Permission denied\n"
+
+
 def test_a_flag_of_several_is_given_with_commas_or_again(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     for name in ("x", "y", "z"):
         (folder / name).mkdir()
@@ -336,6 +382,37 @@ def test_the_default_model_is_the_last_resident_one_that_has_the_verb(folder: Pa
 def test_a_file_is_not_for_a_model_without_an_encoder(folder: Path) -> None:
     cards = library(folder, a=("vary", "encode"), b=("sample", "vary"))
     assert cli_files.default_model(Config(models=("a", "b")), cards, "vary") == "a"
+
+
+def test_a_model_that_cannot_be_had_leaves_its_place_to_the_others(folder: Path) -> None:
+    (folder / "b.toml").write_text("[")
+    cards = library(folder, a=("sample",))
+    assert cli_files.default_model(Config(models=("a", "b")), cards, "sample") == "a"
+    with pytest.raises(WeightsError, match=r"b\.toml is no readable card"):
+        cli_files.default_model(Config(models=("b",)), cards, "sample")
+
+
+@pytest.mark.parametrize("asked", [(), ("--model", "drummer")])
+def test_a_damaged_card_is_told_and_the_shipped_model_of_its_name_does_not_play(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    (folder / "drummer.toml").write_text("[")
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", str(folder))
+    result = CliRunner().invoke(cli.app, ["humanize", "in.mid", "-o", "out.mid", *asked])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "drummer.toml is no readable card" in result.stderr
+    assert not (folder / "out.mid").exists()
+
+
+def test_a_damaged_card_of_another_name_is_told_and_the_others_play(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine.toml").write_text("[")
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", str(folder))
+    result = CliRunner().invoke(cli.app, ["humanize", "in.mid", "-o", "out.mid"])
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith(f"vaebridge: {folder}/mine.toml is no readable card")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_verb_that_no_resident_model_has_is_refused(folder: Path) -> None:

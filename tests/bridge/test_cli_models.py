@@ -78,6 +78,17 @@ def test_an_unreadable_card_fails_the_verification(folder: Path) -> None:
     assert run("weights", "verify").exit_code == 1
 
 
+def test_an_unreadable_card_is_told_on_stderr(folder: Path) -> None:
+    (folder / "x.toml").write_text("[", encoding="utf-8")
+    for command in (("list",), ("show", "m"), ("verify",)):
+        result = run("weights", *command)
+        assert "x.toml is no readable card" in result.stderr
+        assert "x.toml" not in result.stdout
+    refused = run("weights", "show", "x")
+    assert refused.exit_code == 1
+    assert "x.toml is no readable card" in refused.stderr.splitlines()[-1]
+
+
 def test_without_weights_it_is_said_how_to_get_some(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.config.shipped_folder", lambda: folder / "none")
     result = run("weights", "list")

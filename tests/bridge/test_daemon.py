@@ -407,6 +407,10 @@ def test_broken_weights_leave_a_daemon_that_says_so(start: Start, tmp_path: Path
     with Peer(daemon.port) as peer:
         assert peer.ask("sample").code == "no_model"
         assert "mine" not in {row[0] for row in peer.ask("models").rows("model")}
+        assert "mine.toml is no" in str(peer.ask("status").keys["problem"])
+        assert "mine.toml is no" in peer.ask("sample", "model", "mine").text
+        assert peer.ask("load", "model", "drummer").is_done
+        assert "mine.toml" not in str(peer.ask("status").keys["problem"])
 
 
 def test_serve_is_a_command(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class FakeDaemon:
         self.requests: list[tuple[str, list[object]]] = []
         self.slots: dict[str, list[list[object]]] = {}
         self.losses = 0
+        self.problem: tuple[str, ...] = ()
         self.cleared: list[object] = []
         self.uploading: dict[object, str] = {}
         self.refuses: dict[str, tuple[str, str]] = {}
@@ -74,7 +75,19 @@ class FakeDaemon:
             self.cleared.append(arguments[1])
             yield "done", "clip/clear", "slot", arguments[1]
         elif verb == "status":
-            yield "done", "status", "ready", 1, "model", "fake", "device", "cpu", "ports", "vaebridge in"
+            yield (
+                "done",
+                "status",
+                "ready",
+                1,
+                "model",
+                "fake",
+                "device",
+                "cpu",
+                "ports",
+                "vaebridge in",
+                *self.problem,
+            )
         else:
             yield "fail", verb, "unknown_verb", f"there is no verb {verb}"
 
@@ -303,6 +316,13 @@ def test_a_newcomer_sees_the_daemon_ready_a_played_clip_and_what_to_ask_next(
     assert lines[0] == f"ready on 127.0.0.1:{daemon.port} with fake on cpu after 1.2 s; MIDI: vaebridge in"
     assert lines[1] == "before"
     assert lines[-2] == "  vaebridge send humanize YOUR.mid -o played.mid"
+
+
+def test_a_daemon_without_a_model_says_why(daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> None:
+    daemon.problem = ("problem", "m.toml is no card")
+    cli_daemon.greet(Config(osc_port=daemon.port), models=(), seconds=1.25, quiet=False)
+    (line,) = capfd.readouterr().out.splitlines()
+    assert line.startswith(f"ready on 127.0.0.1:{daemon.port} without a model: m.toml is no card; after 1.2 s")
 
 
 def test_a_quiet_daemon_says_one_line(daemon: FakeDaemon, capfd: pytest.CaptureFixture[str]) -> None:

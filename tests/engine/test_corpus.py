@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import mido
@@ -63,6 +64,13 @@ def test_a_short_performance_is_padded_or_left_out(tmp_path):
     performances = read_corpus(tmp_path)
     assert cut_windows(performances, split="train", bars=2).grooves.shape == (1, 32, 27)
     assert len(cut_windows(performances, split="train", bars=2, pad=False)) == 0
+
+
+@pytest.mark.parametrize("name", ["a.mid", "info.csv"])
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name} .*no regular file"):
+        read_corpus(tmp_path)
 
 
 @pytest.mark.data

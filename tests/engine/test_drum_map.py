@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,8 @@ def test_a_map_is_read_from_a_file(tmp_path):
     path.write_text("kick = ")
     with pytest.raises(ClipError, match="no readable drum map"):
         read_drum_map(path)
+
+
+def test_a_map_that_is_no_file_is_one_sentence():
+    with pytest.raises(ClipError, match="no regular file"):
+        read_drum_map(Path("/dev/zero"))

@@ -4,7 +4,7 @@ import torch
 
 from engine.data.corpus import read_corpus
 from engine.data.windows import cut_windows
-from engine.errors import ModelError
+from engine.errors import EngineError, ModelError
 from engine.evaluation.showing import feels_of, show
 from engine.model.tasks import positions
 from engine.resident import load_resident
@@ -46,6 +46,13 @@ def test_each_model_that_humanizes_is_heard_and_seen_in_a_folder_of_its_own(tmp_
 def test_only_what_is_asked_for_is_written(tmp_path, data, library):
     (page,) = show(data=data, library=library, models=["drummer"], examples=tmp_path / "heard")
     assert page == tmp_path / "heard" / "drummer" / "index.html"
+
+
+@pytest.mark.parametrize("what", ["examples", "pictures"])
+def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path, data, library, what):
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="cannot be written: Not a directory"):
+        show(data=data, library=library, models=["drummer"], **{what: tmp_path / "file"})
 
 
 def test_models_that_do_not_humanize_are_refused(tmp_path, data, library):

@@ -1,4 +1,5 @@
 import math
+import os
 
 import mido
 import pytest
@@ -210,3 +211,35 @@ def test_a_song_that_names_its_melody_has_no_other(songs):
     tokens = cut_songs(config, [songs]).train
     assert len(tokens) <= 6 * 7
     assert (tokens >= 2).any()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_from_it(corpus, tmp_path):
+    run = run_of("groovae_4bar", corpus, tmp_path, 4)
+    run.save()
+    beside = tmp_path / f".{os.getpid()}.pt.part"
+    beside.symlink_to("/dev/full")
+    run.epoch = 1
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be written: No space left on device"):
+        run.save()
+    again = run_of("groovae_4bar", corpus, tmp_path, 4)
+    again.resume()
+    assert again.epoch == 0
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(corpus, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match="cannot be a run's folder"):
+        train("drummer", data=[corpus], out=tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", b"PK\x03\x04damaged"])
+def test_a_checkpoint_that_cannot_be_read_is_one_sentence(corpus, tmp_path, content):
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read .*; delete it to begin anew"):
+        run_of("groovae_4bar", corpus, tmp_path, 4).resume()
+
+
+def test_a_checkpoint_that_is_a_pipe_is_not_waited_for(corpus, tmp_path):
+    os.mkfifo(tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="no regular file"):
+        run_of("groovae_4bar", corpus, tmp_path, 4).resume()

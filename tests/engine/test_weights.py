@@ -1,10 +1,12 @@
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import ModelError, WeightsError
 from engine.resident import load_resident
-from engine.weights import Library, read_card, sha256_of
+from engine.weights import Library, read_card, sha256_of, write_weights
 from tests.engine.conftest import write_random_weights
 
 CPU = torch.device("cpu")
@@ -95,6 +97,34 @@ def test_a_damaged_card_leaves_the_others_in_the_library(folder):
     assert len(library.problems) == 2
 
 
+def test_no_other_folders_model_stands_in_for_one_whose_card_is_damaged(folder, tmp_path_factory):
+    first = tmp_path_factory.mktemp("first")
+    (first / "mine.toml").write_text("name = ")
+    library = Library([first, folder])
+    assert not library.cards
+    for ask in (library.card, library.verify):
+        with pytest.raises(WeightsError, match=r"mine\.toml is no readable card"):
+            ask("mine")
+    assert Library([folder, first]).card("mine"), "a folder that was given earlier wins"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("name = 1", "name must be a text, not 1"),
+        ('bars = "two"', "bars must be a whole number, not 'two'"),
+        ("bars = true", "bars must be a whole number, not True"),
+        ("verbs = 7", "verbs must be a list, not 7"),
+        ("sizes = []", "sizes must be a table"),
+        ("sha256 = []", "sha256 must be a text"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(folder, line, sentence):
+    (folder / "mine.toml").write_text(line)
+    with pytest.raises(WeightsError, match=sentence):
+        read_card(folder / "mine.toml")
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(folder):
     with pytest.raises(ModelError, match="there is no model 'yours'; the models are: mine"):
         Library([folder]).card("yours")
@@ -104,3 +134,36 @@ def test_a_folder_that_was_given_earlier_wins(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     write_random_weights(other, "groovae_4bar", "mine")
     assert Library([other, folder]).card("mine").config == "groovae_4bar"
+
+
+def test_weights_that_cannot_be_written_leave_the_old_ones_usable(folder, monkeypatch):
+    library = Library([folder])
+    card, tensors = library.card("mine"), library.tensors("mine")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.weights.tomlkit.dumps", full)
+    with pytest.raises(WeightsError, match="cannot be written: No space left on device"):
+        write_weights(folder, {key: tensor + 1 for key, tensor in tensors.items()}, card)
+    assert Library([folder]).verify("mine")
+    assert {path.suffix for path in folder.iterdir()} == {".toml", ".safetensors"}
+
+
+def test_a_folder_that_is_none_is_one_sentence(folder, tmp_path):
+    library = Library([folder])
+    with pytest.raises(WeightsError, match="cannot be written"):
+        write_weights(folder / "mine.toml", library.tensors("mine"), library.card("mine"))
+
+
+def test_weights_and_cards_that_are_no_files_are_not_waited_for(folder):
+    (folder / "mine.safetensors").unlink()
+    (folder / "mine.safetensors").symlink_to("/dev/zero")
+    (folder / "zero.toml").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.toml")
+    (folder / "folder.toml").mkdir()
+    library = Library([folder])
+    assert len(library.problems) == 3
+    assert all("no regular file" in problem for problem in library.problems)
+    with pytest.raises(WeightsError, match="no regular file"):
+        library.verify("mine")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,12 @@ def test_what_was_learned_is_there_again(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_understood_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "controls.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"controls\.toml"):
+        ControlsFile(tmp_path / "controls.toml").read()
+
+
+def test_a_file_of_controls_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "controls.toml")
+    with pytest.raises(ConfigError, match="no regular file"):
         ControlsFile(tmp_path / "controls.toml").read()
 
 

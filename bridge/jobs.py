@@ -27,6 +27,7 @@ from bridge.engine_queue import (
 from bridge.errors import RequestError
 from bridge.ledger import Ledger, Ticket
 from bridge.osc_packet import Atom
+from bridge.playing.live_settings import LONGEST_CLIP_BARS
 from bridge.playing.musician import Musician
 from bridge.protocol import TO_SLOT
 from bridge.replies import count_clip, count_latent, format_clip, format_latent
@@ -35,8 +36,6 @@ from bridge.slots import Slots, check_notes
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
-
-MAX_BARS = 512
 
 
 class Jobs:
@@ -136,8 +135,8 @@ class Jobs:
         self._ledger.check_room(ticket)
         clips = [self._slots[name] for name in slots_of(call)]
         request = engine_request(call, clips)
-        if too_long := [clip.bars for clip in clips if clip.bars > MAX_BARS]:
-            raise RequestError("too_big", f"{call.verb.name} takes {MAX_BARS} bars, not {too_long[0]}")
+        if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
+            raise RequestError("too_big", f"{call.verb.name} takes {LONGEST_CLIP_BARS} bars, not {too_long[0]}")
         if request.model is not None:
             self._card(request.model)
         to_slot = call.values.get(TO_SLOT.name, "") if TO_SLOT in call.verb.keys else ""

@@ -40,6 +40,7 @@ CLOSING_GRID_BEATS = 1 / 32
 """So that a tempo that wavers does not move where windows close."""
 
 KEPT = 32
+MOST_DEATHS = 2  # in a row, of what is asked: the others need the model process as well
 MOST_BARS_BEHIND = 16
 """Where the time has moved on by more (the computer slept), the bars between are left out."""
 
@@ -90,7 +91,7 @@ class Live:
         self.knobs = Knobs()
         self.settings: LiveSettings | None = None
         self.running, self.frozen, self.missed, self.problem = False, False, 0, ""
-        self._bar, self._prepared = 0.0, False
+        self._bar, self._prepared, self._deaths = 0.0, False, 0
         self._asked: Asked | None = None
         self._new: Clip | None = None
         self._undone = self._refused = False
@@ -116,7 +117,7 @@ class Live:
         self.stop(line)
         if settings is not self.settings:
             self.knobs.begin()
-        self.settings, self.running, self.frozen, self.problem = settings, True, False, ""
+        self.settings, self.running, self.frozen, self.problem, self._deaths = settings, True, False, "", 0
         self._phrases.bars = settings.bars or settings.about.bars or 2
         self._phrases.takes_pickup = settings.mode != "through"
         self._seed = None
@@ -183,7 +184,11 @@ class Live:
     def engine_died(self, beat: float | None) -> None:
         """Silence at once; from the next bar line on the last clip goes on. beat is None while the song stands."""
         if self._asked is not None:
+            self._deaths += self._asked.is_taken
             self._asked.is_taken = False  # to be asked again of the next engine
+        if self._deaths > MOST_DEATHS:
+            self.stop()
+            self._lack(f"the mode has ended, as the model process died {self._deaths} times of it")
         if beat is None:
             return
         line = math.ceil(beat / self._beats_per_bar) * self._beats_per_bar
@@ -199,6 +204,7 @@ class Live:
 
     def answered(self, request: Request, results: Results, now: float) -> None:
         """Here is what was asked for, if it still is."""
+        self._deaths = 0
         if self._asked is None or self._asked.request is not request or self.settings is None:
             return
         self._seconds.append(now - self._asked.at_seconds)

@@ -15,7 +15,7 @@ CANDIDATES = 5
 
 
 LONGEST_CLIP_BARS = 512
-"""What the verbs take as well."""
+"""What a verb takes, in a live mode or not."""
 
 LONGEST_WINDOW_BARS = 16
 """An answer must be made in the half step between the end of its window and its line."""

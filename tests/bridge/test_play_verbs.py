@@ -258,6 +258,20 @@ def test_when_the_engine_goes_down_what_the_live_mode_asked_for_is_asked_again(s
     assert again.request is first.request
 
 
+def test_a_live_mode_that_ends_the_engine_again_and_again_is_ended_itself(studio: Studio) -> None:
+    answer(studio, "live", "mode", "loop", "slot", "a")
+    for _ in range(3):
+        assert isinstance(studio.job(), Run)
+        assert studio.musician.live.running
+        studio.service.jobs.engine_went_down("it died", studio.now)
+        studio.service.engine.became_ready("cpu", ("m",))
+    assert not studio.musician.live.running
+    assert "died 3 times" in keys(answer(studio, "status", number=2))["problem"]
+    assert studio.service.jobs.take(studio.now) is None
+    answer(studio, "live", "mode", "loop", "slot", "a", number=3)
+    assert isinstance(studio.job(), Run)
+
+
 def test_a_mode_to_begin_with_whose_slots_are_empty_waits_for_them_and_a_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

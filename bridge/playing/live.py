@@ -27,9 +27,8 @@ from engine.requests import Request, Results
 
 logger = logging.getLogger(__name__)
 
-VOICE = "live"
-SLOT = "live"
-"""Where the last clip that was played in is kept."""
+VOICE = SLOT = "live"
+"""Whose notes they are in the scheduler, and where the last clip that was played in is kept."""
 
 DECISION_BEATS = 0.25
 """How long before its line a bar is decided where nothing is waited for."""

@@ -95,6 +95,10 @@ def find_daemon(config: "Config") -> Finding:
     address = shown_address(config.osc_host, config.osc_port)
     try:
         family, place = resolved(config.osc_host, config.osc_port)
+    except OSError as error:
+        advice = "osc_host takes an address of this machine, such as 127.0.0.1 or ::1"
+        return Finding("osc", "broken", f"{address} cannot be used: {error.strerror}", advice)
+    try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind(place)
     except OSError as error:

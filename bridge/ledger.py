@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bridge.addresses import shown_address
 from bridge.clients import Address, Answer, Client, Clients
 from bridge.errors import RequestError
 from bridge.osc_packet import Atom
@@ -175,7 +176,8 @@ class Ledger:
             return
         self.counts.failed += 1
         log = logger.debug if code == "busy" else logger.info
-        log("%s %s from %s:%d failed: %s %s", ticket.verb, ticket.id, *ticket.client.address, code, text)
+        who = shown_address(*ticket.client.address)
+        log("%s %s from %s failed: %s %s", ticket.verb, ticket.id, who, code, text)
         self.outbox.withdraw(ticket.client.address, ticket.number)
         datagram = format_fail(ticket.id, ticket.verb, code, text)
         if ticket.id:

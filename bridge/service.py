@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Callable
 
+from bridge.addresses import shown_address
 from bridge.calls import Call, parse_id, parse_request
 from bridge.clients import Address, Client, Clients
 from bridge.engine_queue import EngineQueue
@@ -126,7 +127,7 @@ class Service:
         try:
             self._read(message, source, now)
         except Exception as error:
-            logger.exception("%s from %s:%d met a bug", message.address, *source)
+            logger.exception("%s from %s met a bug", message.address, shown_address(*source))
             with contextlib.suppress(RequestError):
                 client = self._clients.find(source, _reply_port(message), now)
                 for ticket in self._ledger.find(client, parse_id(message)):

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.addresses import shown_address
 from bridge.calls import Call
 from bridge.clients import Address, Client
 from bridge.errors import RequestError
@@ -211,7 +212,7 @@ class Uploads:
         answer = [format_fail(key[1], "clip", error.code, str(error))]
         self._ended.put(key, _Ended(answer, end_came=told), now)
         if told:
-            logger.info("an upload of %s:%d was given up", *key[0])
+            logger.info("an upload of %s was given up", shown_address(*key[0]))
         self._ledger.fail(upload.ticket, error.code, str(error), now)
 
 

@@ -3,6 +3,9 @@
 import socket
 from typing import Any
 
+Address = tuple[str, int]
+"""A host and a port."""
+
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 """Where a daemon that listens on all addresses of a family is reached on this machine."""
 

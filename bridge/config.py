@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from bridge.errors import ConfigError
-from bridge.guests import PRIVATE, read_network
+from bridge.osc.access import PRIVATE, read_network
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
 from engine.weights import shipped_folder
 

@@ -17,24 +17,23 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from bridge.addresses import shown_address
-from bridge.cards import Cards
-from bridge.child import Children
 from bridge.config import Config
-from bridge.controls_file import ControlsFile
-from bridge.engine_queue import Loaded, Report
 from bridge.errors import StartError
-from bridge.guests import is_loopback
 from bridge.log import set_up_log
-from bridge.model_process import ModelProcess
-from bridge.model_worker import CannotStart, Recipe
-from bridge.osc import BATCH, OscSocket
+from bridge.midi.connections import Connections
+from bridge.osc.access import is_loopback
+from bridge.osc.socket import BATCH, OscSocket
 from bridge.playing.controls import Control
+from bridge.playing.controls_file import ControlsFile
 from bridge.playing.musician import Musician, Stage
+from bridge.playing.slots import Slots
 from bridge.realtime import ask_for_realtime, spare_the_old, steady_interpreter
-from bridge.service import Service
-from bridge.session import About
-from bridge.slots import Slots
-from bridge.wires import Wires
+from bridge.service.service import Service
+from bridge.service.session_verbs import About
+from bridge.worker.cards import Cards
+from bridge.worker.children import Children
+from bridge.worker.messages import CannotStart, Loaded, Recipe, Report
+from bridge.worker.process import ModelProcess
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ SLICE_SECONDS = 0.003
 GOODBYE_SECONDS = 0.5
 """How long whoever waits is answered when the daemon stops."""
 
-GENERATOR = "engine.generator:Generator"
+GENERATOR = "engine.verbs.generator:Generator"
 
 
 def serve(config: Config, *, on_ready: OnReady | None = None, generator: str = GENERATOR) -> None:
@@ -86,7 +85,7 @@ class Daemon:
         self._wire, self._began, self._deaths = wire, time.monotonic(), 0
         self._stumbled, self._wake, self._is_greeted, self._greet_at = False, math.inf, False, math.inf
         self._children = Children()
-        self._midi = Wires(config, self._children, self._began)
+        self._midi = Connections(config, self._children, self._began)
         self._model = ModelProcess(
             Recipe(
                 models=config.models,
@@ -217,9 +216,9 @@ class Daemon:
             self._service.playing.ports_are_there(now)
 
     def _end_late_jobs(self, now: float) -> None:
-        if self._service.jobs.running_too_long(now):
+        if self._service.engine_verbs.running_too_long(now):
             self._model.kill(now)
-            self._service.jobs.engine_went_down("the request before took too long, the models start anew", now)
+            self._engine_is_gone("the request before took too long, the models start anew", now)
 
     def _learned(self, target: str, control: Control | None) -> None:
         self._controls_file.write(self._musician.controls.bindings)
@@ -247,7 +246,7 @@ class Daemon:
             self._musician.run_due(time.monotonic())
 
     def _submit(self, now: float) -> None:
-        while job := self._service.jobs.take(now):
+        while job := self._service.engine_verbs.take(now):
             self._model.submit(job)
 
     def _send(self, now: float) -> None:
@@ -265,7 +264,7 @@ class Daemon:
             self._model_cannot_start(report.text, now)
         else:
             self._deaths = 0
-            self._service.jobs.report(report, now)
+            self._service.engine_verbs.report(report, now)
             if isinstance(report, Loaded):
                 self._model.keep(report.loaded)
             if not self._is_greeted:
@@ -284,13 +283,16 @@ class Daemon:
     def _model_died(self, now: float) -> None:
         self._deaths += 1
         for_good = self._deaths >= DEATHS_BEFORE_GIVING_UP
-        self._service.jobs.engine_went_down("the model process died, it is started again", now, for_good=for_good)
+        self._engine_is_gone("the model process died, it is started again", now, for_good=for_good)
+
+    def _engine_is_gone(self, why: str, now: float, *, for_good: bool = False) -> None:
+        self._service.engine_verbs.engine_went_down(why, now, for_good=for_good)
 
     def _model_cannot_start(self, text: str, now: float) -> None:
         """At first that is the end; later the process is tried again."""
         if not self._service.engine.ever_ready:
             raise StartError(text)
-        self._service.jobs.engine_went_down(text, now, for_good=True)
+        self._engine_is_gone(text, now, for_good=True)
 
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""

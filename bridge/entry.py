@@ -23,7 +23,7 @@ def main() -> None:
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, _interrupt)
-    from bridge.cli import main as run
+    from bridge.cli.main import main as run
 
     try:
         run()

@@ -106,6 +106,13 @@ class Clip:
         """The whole bars that hold the clip, at least one."""
         return max(1, math.ceil(self.length_beats / self.beats_per_bar - 1e-6))
 
+    def in_order(self) -> "Clip":
+        """The notes by part, start and pitch; as they are where some belong to no part."""
+        parts = self.parts or (Part("", 1, 0, 0, len(self.notes)),)
+        spans = (self.notes[part.first : part.first + part.count] for part in parts)
+        notes = tuple(note for span in spans for note in sorted(span, key=lambda n: (n.start_beats, n.pitch)))
+        return replace(self, notes=notes) if len(notes) == len(self.notes) else self
+
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)

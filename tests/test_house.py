@@ -1,6 +1,7 @@
 """The one direction: engine never imports bridge, the bridge never brings torch in, nothing imports in circles."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -76,5 +77,43 @@ def test_every_init_holds_only_a_docstring() -> None:
 
 
 def test_only_the_daemon_composes_the_service() -> None:
-    composers = [name for name in MODULES if "bridge.service" in imports(name)]
+    composers = [name for name in MODULES if "bridge.service.service" in imports(name)]
     assert composers == ["bridge.daemon"]
+
+
+ROOMS = {
+    "bridge": (
+        *("entry", "errors", "escapes", "log", "realtime", "percentiles", "addresses"),
+        *("playing", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
+    ),
+    "engine": (
+        *("errors", "files", "clip", "midi", "representation", "model", "requests", "weights", "registry"),
+        *("data", "learning", "verbs", "magenta", "evaluation"),
+    ),
+}
+"""The rooms of each package, and the modules beside them, in the order of their imports."""
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_imports_between_rooms_run_one_way(package: str) -> None:
+    """Each imports what stands before it alone, but the entry, which runs the command line."""
+    order = {room: place for place, room in enumerate(ROOMS[package])}
+    rooms = {name: name.split(".")[1] for name in MODULES if name.startswith(f"{package}.")}
+    assert set(rooms.values()) == set(order)
+    back = [
+        (name, other)
+        for name, room in rooms.items()
+        for other in imports(name, when_run=room != "entry")
+        if other in rooms and order[rooms[other]] > order[room]
+    ]
+    assert not back
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_no_room_holds_more_files_than_a_newcomer_reads(package: str) -> None:
+    rooms = Counter(str(path.parent) for name, path in MODULES.items() if name.startswith(package))
+    assert max(rooms.values()) <= 20, rooms
+
+
+def test_the_model_process_knows_nothing_of_the_protocol() -> None:
+    assert not {name for name in reached("bridge.worker.main") if name.startswith(("bridge.osc", "bridge.service"))}

@@ -12,8 +12,6 @@ import time
 from collections import Counter
 from typing import Any
 
-from bridge.channel import Channel
-from bridge.child import inherited
 from bridge.errors import PortError
 from bridge.log import set_up_log
 from bridge.midi.jack import Room
@@ -21,6 +19,8 @@ from bridge.midi.listener import Listener
 from bridge.midi.orders import Lost, NotOpened, Open, Opened
 from bridge.midi.system import Load, MidiSystem, Names, open_system
 from bridge.realtime import ask_for_realtime, steady_interpreter
+from bridge.worker.children import inherited
+from bridge.worker.pipe import Channel
 
 SHORT_LOOK_SECONDS, LONG_LOOK_SECONDS = 0.001, 0.004
 LIVELY_SECONDS = 5.0

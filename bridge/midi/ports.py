@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
-from bridge.channel import Channel
-from bridge.child import Child
 from bridge.midi.orders import Listing, Lost, NoSystem, NotOpened, Open, Opened, Watch
+from bridge.worker.children import Child
+from bridge.worker.pipe import Channel
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Ports:
 
 
 class Starts(Protocol):
-    """What starts processes and lets them go without waiting, as bridge.child.Children does."""
+    """What starts processes and lets them go without waiting, as bridge.worker.children.Children does."""
 
     def start(self, module: str, recipe: object) -> Child:
         """A new process."""

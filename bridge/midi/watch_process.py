@@ -5,12 +5,12 @@ import importlib
 import os
 import select
 
-from bridge.channel import Channel
-from bridge.child import inherited
 from bridge.errors import PortError
 from bridge.log import set_up_log
 from bridge.midi.orders import Listing, NoSystem, Watch
 from bridge.midi.system import Load, MidiSystem, Names, open_system
+from bridge.worker.children import inherited
+from bridge.worker.pipe import Channel
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 2.0

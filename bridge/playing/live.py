@@ -21,7 +21,7 @@ from bridge.playing.phrases import CLOSING_BEATS, Phrases
 from bridge.playing.playback import next_line, plan_clip
 from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import PlannedNote, Scheduler
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.clip import EARLIEST_START_BEATS, Clip
 from engine.requests import Request, Results
 

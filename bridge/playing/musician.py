@@ -23,7 +23,7 @@ from bridge.playing.midi_clock import MidiClock
 from bridge.playing.playback import Playback, next_line
 from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.requests import Request, Results
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from functools import partial
 from bridge.playing.clock import TempoLine
 from bridge.playing.guard import guarded
 from bridge.playing.scheduler import PlannedNote, Scheduler
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.clip import EARLIEST_START_BEATS, Clip
 
 LOOKAHEAD_BEATS = 1.0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from engine.data.corpus import Source, list_sources
 from engine.errors import DataError, MidiFileError
-from engine.midi_events import parse_midi
-from engine.midi_notes import DRUM_CHANNEL, Instrument, file_notes, instruments, stretches
+from engine.midi.events import parse_midi
+from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, stretches
 
 _log = logging.getLogger(__name__)
 

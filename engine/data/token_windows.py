@@ -12,7 +12,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.lines import (
+from engine.data.songs import Meter, Song
+from engine.data.tracks import (
     GAP_BARS,
     TRIO_GAP_BARS,
     Bars,
@@ -22,7 +23,6 @@ from engine.data.lines import (
     over_bars,
     passages,
 )
-from engine.data.songs import Meter, Song
 from engine.errors import DataError
 from engine.representation.drum_map import GENERAL_MIDI, DrumMap
 from engine.representation.drums import Drums

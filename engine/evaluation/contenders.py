@@ -17,7 +17,7 @@ from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, Array
-from engine.resident import GrooveResident, load_resident
+from engine.verbs.resident import GrooveResident, load_resident
 from engine.weights import Library
 
 Task = Callable[[Tensor, Given], Example]

@@ -18,11 +18,11 @@ from engine.evaluation.contenders import answer, quantised
 from engine.evaluation.hits import hits_of
 from engine.model import tasks
 from engine.model.noise import Noise
-from engine.player import Player
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove, groove_to_clip
 from engine.requests import Groove, Interpolate, Request, Vary
-from engine.resident import GrooveResident
+from engine.verbs.groove_verbs import Player
+from engine.verbs.resident import GrooveResident
 
 FEEL = ("lateness ms", "loudness", "swing", "accent")
 POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -15,7 +15,7 @@ from engine.model import tasks
 from engine.model.drummer_decoder import DrummerDecoder
 from engine.model.noise import Noise
 from engine.representation.groove import HITS
-from engine.resident import GrooveResident
+from engine.verbs.resident import GrooveResident
 
 DRAWS = 8
 

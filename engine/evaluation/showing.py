@@ -15,7 +15,7 @@ from engine.evaluation.pictures import draw_pictures
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
-from engine.resident import GrooveResident
+from engine.verbs.resident import GrooveResident
 from engine.weights import Library
 
 BARS = 4

@@ -10,7 +10,7 @@ from engine.errors import WeightsError
 from engine.magenta.checkpoint import Checkpoint
 from engine.magenta.javascript import MANIFEST, read_javascript
 from engine.magenta.translate import Translation, translate
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 from engine.weights import Card, Library, write_weights
 
 ACCEPTED = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError
-from engine.midi_notes import DRUM_CHANNEL
+from engine.midi.notes import DRUM_CHANNEL
 from engine.representation.drum_map import DrumMap
 from engine.representation.tokens import (
     BEATS_PER_BAR,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.clip import STEPS_PER_BEAT, Clip, Note, Part
 from engine.errors import ClipError
-from engine.midi_notes import DRUM_CHANNEL
+from engine.midi.notes import DRUM_CHANNEL
 from engine.representation.drum_map import DrumMap
 
 Tokens = NDArray[np.int64]

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.clip import Clip, Part
 from engine.errors import ClipError
-from engine.midi_notes import DRUM_CHANNEL
+from engine.midi.notes import DRUM_CHANNEL
 from engine.representation.drum_map import DrumMap
 from engine.representation.drums import Drums
 from engine.representation.melody import FIRST_NOTE_ON, MELODY_SIZE, chosen_part, melody_notes, read_melody

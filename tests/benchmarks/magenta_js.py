@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 
-from engine.generator import Generator
 from engine.magenta.importing import import_checkpoint
 from engine.requests import Decode
+from engine.verbs.generator import Generator
 from engine.weights import Library, write_weights
 from tests.magenta.published import SHAPES, write_published
 

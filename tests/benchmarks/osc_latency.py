@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.osc_packet import Atom, read_packet, write_message
-from bridge.replies import note_atoms
+from bridge.osc.packet import Atom, read_packet, write_message
+from bridge.osc.replies import note_atoms
 from engine.clip import Clip
 from tests.benchmarks.engine_latency import Row, percentiles, stiff_clip
 
 ROOT = Path(__file__).parents[2]
-SERVE = "from bridge.cli import main; main()"
+SERVE = "from bridge.cli.main import main; main()"
 ANSWER_SECONDS = 30.0
 
 

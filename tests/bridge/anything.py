@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bridge.osc.table import TABLE, Argument, Verb
 from bridge.playing.controls import TARGETS
 from bridge.playing.live_settings import MODES
-from bridge.protocol import TABLE, Argument, Verb
 from engine.clip import Clip, Note, Part
 
 

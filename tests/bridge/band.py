@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.playing.musician import Musician, Stage
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Interpolate, Request, Results, Sample
 from tests.bridge.playing.test_scheduler import hanging

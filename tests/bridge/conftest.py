@@ -41,7 +41,7 @@ class Daemon:
     @property
     def model_pid(self) -> int:
         """The process that holds the models."""
-        return self.pid_of("bridge.model_worker")
+        return self.pid_of("bridge.worker.main")
 
     def pid_of(self, module: str, number: int = 0) -> int:
         """The daemon's child that runs a module, or which of several."""

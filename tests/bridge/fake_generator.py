@@ -1,4 +1,4 @@
-"""A generator that needs no torch: it stands where engine.generator:Generator stands, in the real process."""
+"""A generator that needs no torch: it stands where engine.verbs.generator:Generator stands, in the real process."""
 
 import os
 import signal

@@ -8,13 +8,13 @@ from typing import Any
 
 from bridge.config import Config
 from bridge.daemon import GENERATOR, serve
-from bridge.jobs import Jobs
 from bridge.midi.ports import MidiPorts
 from bridge.playing.musician import Musician
-from bridge.service import Service
+from bridge.service.engine_verbs import EngineVerbs
+from bridge.service.service import Service
 
 FAKE = "tests.bridge.fake_generator:FakeGenerator"
-PARTS: dict[str, Any] = {each.__name__: each for each in (Jobs, MidiPorts, Musician, Service)}
+PARTS: dict[str, Any] = {each.__name__: each for each in (EngineVerbs, MidiPorts, Musician, Service)}
 
 
 def main() -> None:

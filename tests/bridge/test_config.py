@@ -4,7 +4,7 @@ import pytest
 
 from bridge.config import Config
 from bridge.errors import ConfigError
-from bridge.guests import PRIVATE
+from bridge.osc.access import PRIVATE
 from engine.weights import shipped_folder
 
 

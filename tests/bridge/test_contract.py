@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bridge.protocol import TABLE
+from bridge.osc.table import TABLE
 from engine.clip import Clip, Note
 from tests.bridge.conftest import Daemon
 from tests.bridge.peer import Peer, datagram, note_atoms, stiff_clip

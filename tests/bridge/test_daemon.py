@@ -15,7 +15,7 @@ import pytest
 import tomlkit
 
 from bridge.daemon import endings, warn_of_others
-from bridge.remote import Remote
+from bridge.osc.remote import Remote
 from engine.requests import Sample
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon, free_port
@@ -415,7 +415,7 @@ def test_broken_weights_leave_a_daemon_that_says_so(start: Start, tmp_path: Path
 
 def test_serve_is_a_command(tmp_path: Path) -> None:
     finished = subprocess.run(
-        [sys.executable, "-c", "from bridge.cli import main; main()", "serve", "--osc-port", "99999"],
+        [sys.executable, "-c", "from bridge.cli.main import main; main()", "serve", "--osc-port", "99999"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -432,8 +432,8 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        "Jobs.report",
-        "Jobs.take",
+        "EngineVerbs.report",
+        "EngineVerbs.take",
         "MidiPorts.run_due",
         "Musician.next_due",
         "Musician.run_due",
@@ -451,11 +451,11 @@ def test_a_bug_in_any_part_of_the_loop_is_logged_and_ends_nothing(start: Start, 
     with Peer(daemon.port) as peer:
         for _ in range(20):
             assert peer.insist("ping").is_done
-        assert part == "Jobs.report" or peer.insist("sample").is_done
+        assert part == "EngineVerbs.report" or peer.insist("sample").is_done
         assert processor_share(daemon.process.pid, 0.5) < 0.5
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
-    if part not in ("Jobs.report", "Musician.panic", "Service.shut_down"):  # they are called once here
+    if part not in ("EngineVerbs.report", "Musician.panic", "Service.shut_down"):  # they are called once here
         assert "RuntimeError: a bug that nobody expects" in daemon.log.read_text()
 
 
@@ -474,7 +474,7 @@ SERVE_FAKE = """
 import functools
 from bridge import daemon
 daemon.serve = functools.partial(daemon.serve, generator="tests.bridge.fake_generator:FakeGenerator")
-from bridge.cli import main
+from bridge.cli.main import main
 main()
 """
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.learning.prior import Prior
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.vae import Vae
-from engine.prior import Prior
 from engine.registry import Config, find_config
 from engine.representation.catalogue import find_representation
 from engine.weights import Card, Library, write_weights

@@ -15,7 +15,7 @@ from engine.evaluation.judge import auc, judged
 from engine.evaluation.likelihood import likelihood_of
 from engine.model import tasks
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 
 
 def swung(count, *, seed, late=0.2, loud=0.6):

@@ -7,7 +7,7 @@ from engine.data.windows import cut_windows
 from engine.errors import EngineError, ModelError
 from engine.evaluation.showing import feels_of, show
 from engine.model.tasks import positions
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 
 
 @pytest.fixture

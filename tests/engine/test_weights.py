@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import ModelError, WeightsError
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 from engine.weights import Library, read_card, sha256_of, write_weights
 from tests.engine.conftest import write_random_weights
 

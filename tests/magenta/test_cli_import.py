@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from bridge import cli
+from bridge.cli import main as cli
 from tests.magenta.published import write_published
 
 

@@ -8,7 +8,7 @@ import torch
 from engine.errors import WeightsError
 from engine.magenta.importing import import_checkpoint
 from engine.model.musicvae import MusicVae
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 from engine.weights import Library, read_card
 from tests.magenta.published import SHAPES, Folder, random_tensors, write_published
 

@@ -16,7 +16,7 @@ from engine.representation.catalogue import find_representation
 from engine.representation.chords import read_chords
 from engine.representation.drum_map import GENERAL_MIDI_PITCHES, drum_map
 from engine.representation.groove import clip_to_groove
-from engine.resident import GrooveResident, TokenResident, load_resident
+from engine.verbs.resident import GrooveResident, TokenResident, load_resident
 from engine.weights import Library
 from tests.magenta.conftest import Original
 from tests.magenta.music import clip_of, sequence_of, timed_sequence_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.remote import Remote
+from bridge.osc.remote import Remote
 from engine.clip import Clip
 from engine.requests import Decode, Encode, Interpolate, Sample
 from tests.bridge.conftest import Daemon, launch
@@ -32,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def daemon(published: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("weights")
     for kind, path in published.items():
-        command = ["-c", "from bridge.cli import main; main()", "weights", "import", path, "--name", kind]
+        command = ["-c", "from bridge.cli.main import main; main()", "weights", "import", path, "--name", kind]
         subprocess.run([sys.executable, *command, "--to", folder], check=True, timeout=120)
     daemon = launch(tmp_path_factory.mktemp("daemon"), weights=folder)
     daemon.wait_until_ready()

@@ -19,7 +19,7 @@ from engine.magenta.importing import import_checkpoint
 from engine.magenta.sorted_table import crc32c, read_table
 from engine.magenta.tensorflow import read_tensorflow
 from engine.model.noise import Noise
-from engine.resident import load_resident
+from engine.verbs.resident import load_resident
 from engine.weights import Library
 
 FIXTURE = Path(__file__).parent / "tensorflow_fixture"

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from bridge.calls import parse_request
-from bridge.osc_packet import Message
+from bridge.osc.packet import Message
+from bridge.osc.requests import parse_request
 from tests.bridge.conftest import Daemon, Starts, free_port
 from tests.max_devices.ableton import DEVICES, Ableton, Device, drums
 from tests.max_devices.conftest import Opens

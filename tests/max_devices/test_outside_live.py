@@ -19,10 +19,10 @@ import pytest
 from py2max import Patcher
 from py2tosc.messages import OscMessage, Partial
 
-from bridge.calls import parse_request
 from bridge.config import Config
-from bridge.osc_packet import Atom, read_packet
-from bridge.remote import atom
+from bridge.osc.packet import Atom, read_packet
+from bridge.osc.remote import atom
+from bridge.osc.requests import parse_request
 from tests.bridge import conftest as bridge
 from tests.bridge.conftest import Daemon, free_port
 from tests.bridge.peer import Peer, datagram

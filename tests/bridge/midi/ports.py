@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from bridge.child import Children
 from bridge.midi.ports import Heard, MidiPorts, Ports
+from bridge.worker.children import Children
 
 PATIENCE_SECONDS = 20
 

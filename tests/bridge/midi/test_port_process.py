@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bridge.channel import Channel
 from bridge.midi import port_process, watch_process
 from bridge.midi.orders import Listing, Lost, NoSystem, NotOpened, Open, Opened, Watch
+from bridge.worker.pipe import Channel
 from tests.bridge.midi.fake_rtmidi import FakeRtMidi
 
 NOTE, OTHER, OFF = b"\x99\x24\x64", b"\x99\x26\x64", b"\x89\x26\x40"

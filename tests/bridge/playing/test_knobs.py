@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.engine_queue import Ready, Run
+from bridge.worker.messages import Ready, Run
 from engine.clip import Clip, Note
 from engine.requests import Request
-from tests.bridge.test_play_verbs import answer, keys, refusal
-from tests.bridge.test_service import CARD, Studio
+from tests.bridge.service.test_play_verbs import answer, keys, refusal
+from tests.bridge.service.test_service import CARD, Studio
 
 LONG = Clip((Note(36, 0.0, 1.0, 100),), 400.0)
 FEELS, TOKENS = ("sample", "humanize", "drumify"), ("sample", "vary", "interpolate")
@@ -21,7 +21,7 @@ def studio() -> Studio:
     studio = Studio()
     studio.cards["m"] = replace(CARD, verbs=FEELS, styles=("funk", "rock"))
     studio.cards["tokens"] = replace(CARD, name="tokens", verbs=TOKENS, styles=())
-    studio.service.jobs.report(Ready("cpu", ("m", "tokens")), studio.now)
+    studio.service.engine_verbs.report(Ready("cpu", ("m", "tokens")), studio.now)
     studio.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
     return studio
 

@@ -14,7 +14,7 @@ from bridge.playing.live import Live
 from bridge.playing.live_settings import MODES, LiveSettings
 from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Drumify, Humanize, Interpolate, Request, Results, Sample, Vary
 

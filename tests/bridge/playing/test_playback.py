@@ -4,7 +4,7 @@ from bridge.errors import RequestError
 from bridge.playing.clock import TempoLine
 from bridge.playing.playback import Playback, next_line, plan_clip
 from bridge.playing.scheduler import Scheduler
-from bridge.slots import Slots
+from bridge.playing.slots import Slots
 from engine.clip import Clip, Note, Part
 
 LINE = TempoLine(0.0, 0.0, 60.0)

@@ -1,0 +1,142 @@
+"""evaluate: every figure of a model's card, as tables."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.models import Data, open_library
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from engine.evaluation.feel import Steering
+    from engine.evaluation.report import Report
+
+Examples = Annotated[
+    Path | None,
+    typer.Option(
+        help="write a listening test there instead, a page for each model: who is the drummer?", show_default=False
+    ),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(help="draw timing, velocity and z there instead, played and ours", show_default=False),
+]
+
+
+WIDEST = 180
+"""Columns of the widest table; a narrower terminal breaks its lines, and nothing is cut."""
+
+FIGURES = {
+    "timing_mae_ms": "timing MAE (ms)",
+    "timing_mse": "timing MSE",
+    "velocity_mae": "velocity MAE",
+    "velocity_mse": "velocity MSE",
+    "timing_kl": "timing KL",
+    "velocity_kl": "velocity KL",
+    "auc": "judges' AUC",
+}
+"""The columns of the humanizing table."""
+
+
+def evaluate(
+    data: Data,
+    models: Annotated[list[str] | None, typer.Argument(help="which models; else all", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "validation",
+    judges: Annotated[
+        int, typer.Option(min=0, help="how many learn to tell ours from played; 0: none, which is much faster")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 0,
+    examples: Examples = None,
+    pictures: Pictures = None,
+) -> None:
+    """How far from the drummers our models and simple baselines play, each figure with its 95 % interval."""
+    from rich.text import Text
+
+    from bridge.cli.show import console
+    from bridge.escapes import shown
+    from engine.evaluation.report import evaluate as report_on
+    from engine.evaluation.showing import show
+
+    library, screen = open_library(), console()
+    names = models or [name for name, card in library.cards.items() if card.family == "groovae"]
+    screen.width = max(screen.width, WIDEST)
+    with screen.status("reading the data") as status:
+        if examples or pictures:
+            paths = show(
+                data=data,
+                library=library,
+                models=names,
+                split=split,
+                seed=seed,
+                examples=examples,
+                pictures=pictures,
+                on_progress=lambda text: status.update(Text(shown(text))),
+            )
+            tables: Iterable[Table | str] = map(str, paths)
+        else:
+            parts = report_on(
+                data=data,
+                library=library,
+                models=names,
+                split=split,
+                judges=judges,
+                seed=seed,
+                on_progress=lambda text: status.update(Text(shown(text))),
+            )
+            tables = (table for part in parts for table in _tables(part))
+        for table in tables:
+            screen.print(table)
+
+
+def _tables(report: "Report") -> "Iterable[Table | str]":
+    title = f"humanize: {report.windows} 2-bar windows of the {report.split} split, {report.hits} hits"
+    if report.humanize:
+        rows = ((row.name, *(getattr(row, field) for field in FIGURES)) for row in report.humanize)
+        yield _table(title, ("", *FIGURES.values()), rows)
+    for name, likelihood in report.likelihood.items():
+        yield f"{name}: {likelihood.joint} nats a hit; each hit without its past {likelihood.alone}"
+    for name, aucs in report.judges.items():
+        yield f"{name}, judges' AUC: " + ", ".join(f"{kind} {auc}" for kind, auc in aucs.items())
+    for name, steering in report.steering.items():
+        yield from _steering_tables(name, steering)
+    if report.completion:
+        yield _table(
+            "which drums are hit",
+            ("", "task", "hit F1, drawn", "hit F1, temperature 0", "judges' AUC"),
+            ((row.name, row.task, row.f1, row.f1_mean, row.auc) for row in report.completion),
+        )
+
+
+def _steering_tables(name: str, steering: "Steering") -> "Iterable[Table]":
+    yield _table(
+        f"{name}: the share of the variance that temperature 0 explains, with a z of",
+        ("", "offset", "velocity"),
+        ((source, *shares) for source, shares in steering.explained.items()),
+    )
+    yield _table(
+        f"{name}: correlation of the result's feel with that of the clip or style it was given",
+        ("", "groove", "humanize, to compare", "styles"),
+        ((feel, *pair, steering.style.get(feel)) for feel, pair in steering.groove.items()),
+    )
+    ways = {"interpolate": steering.interpolate, "vary": steering.vary}
+    rows = (
+        (f"{verb}: {what}", *values)
+        for verb, way in ways.items()
+        for what, values in zip(("hits that differ", "way of the feel"), way, strict=True)
+    )
+    yield _table(f"{name}: from a clip, 0, to the other end, 1", ("", "0", ".25", ".5", ".75", "1"), rows)
+
+
+def _table(title: str, columns: Iterable[str], rows: "Iterable[Iterable[object]]") -> "Table":
+    from bridge.cli.show import table
+
+    return table(columns, (map(_cell, row) for row in rows), title)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

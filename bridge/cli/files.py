@@ -1,0 +1,235 @@
+"""The verbs on MIDI files, without a daemon: read, ask the engine, write, show.
+
+What a verb's settings are stands in engine.requests. The engine is loaded when a command runs, not before.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+from bridge.cli.options import Command, request_of, with_settings
+from engine.errors import MidiFileError, ModelError, WeightsError
+from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request, Results, Sample, verb_of
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+    from engine.clip import Clip
+    from engine.midi.song import MidiSong
+    from engine.weights import Library
+
+
+class Runs(Protocol):
+    """Whatever answers requests: the engine in this process, or a daemon."""
+
+    def run(self, request: Request) -> Results:
+        """The results of one request."""
+        ...
+
+
+OpenGenerator = Callable[["Config", Request], Runs]
+"""How a command gets its engine: the context's obj, where a test puts another."""
+
+Source = Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="the file to write; else one beside the input", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="write over a file that was not named with -o")]
+Track = Annotated[str | None, typer.Option(help="the notes of this track: a name or a number from 1")]
+Channel = Annotated[int | None, typer.Option(help="the notes of this channel; else 10, else all", metavar="1..16")]
+
+
+@with_settings(Sample)
+def sample(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
+    """Make new bars."""
+    request = request_of(Sample, settings)
+    results = generator_of(ctx, request).run(request)
+    write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
+
+
+@with_settings(Humanize)
+def humanize(
+    ctx: typer.Context,
+    source: Source,
+    output: Output = None,
+    force: Force = False,
+    track: Track = None,
+    channel: Channel = None,
+    **settings: Any,
+) -> None:
+    """Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."""
+    from engine.midi.song import load_song
+
+    song = load_song(source, track=track, channel=channel)
+    requests = [request_of(Humanize, settings, clip=clip) for clip in song.clips]
+    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "humanized"))
+
+
+@with_settings(Groove)
+def groove(
+    ctx: typer.Context,
+    source: Source,
+    feel: Annotated[Path, typer.Argument(help="the MIDI file whose feel it gets", show_default=False)],
+    output: Output = None,
+    force: Force = False,
+    track: Track = None,
+    channel: Channel = None,
+    **settings: Any,
+) -> None:
+    """Play a file's drums with the feel of another file's: the same notes; all else stays."""
+    from engine.midi.song import clip_from_midi, load_song
+
+    song, heard = load_song(source, track=track, channel=channel), clip_from_midi(feel)
+    requests = [request_of(Groove, settings, clip=clip, feel=heard) for clip in song.clips]
+    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "groove"))
+
+
+def on_clip(kind: type[Request]) -> Command:
+    """The command of a verb that makes new clips from the clip in a file; the request's docstring is its help."""
+    verb = kind.__name__.lower()
+
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        source: Source,
+        output: Output = None,
+        force: Force = False,
+        track: Track = None,
+        channel: Channel = None,
+        **settings: Any,
+    ) -> None:
+        clip = read_clip(source, verb, settings["model"], track=track, channel=channel)
+        request = request_of(kind, settings, clip=clip)
+        results = generator_of(ctx, request).run(request)
+        write_clips(results, verb, output, force, otherwise=beside(source, verb))
+
+    command.__doc__ = kind.__doc__
+    return command
+
+
+@with_settings(Interpolate)
+def interpolate(
+    ctx: typer.Context,
+    sources: Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)],
+    output: Output = None,
+    force: Force = False,
+    **settings: Any,
+) -> None:
+    """Walk from one clip to another, or in the plane between four."""
+    clips = tuple(read_clip(source, "interpolate", settings["model"]) for source in sources)
+    request = request_of(Interpolate, settings, clips=clips)
+    results = generator_of(ctx, request).run(request)
+    write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+
+
+def open_generator(config: "Config", request: Request) -> Runs:
+    """The engine as the configuration has it, with a model that can do what will be asked."""
+    from bridge.cli.show import warn
+    from engine.verbs.generator import Generator
+    from engine.weights import Library
+
+    library = Library(config.weight_folders)
+    generator = Generator(library, device=config.device, drum_map=config.drum_map)
+    generator.load(request.model or default_model(config, library, verb_of(request)))
+    warn(library.problems)
+    return generator
+
+
+def read_clip(
+    source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
+) -> "Clip":
+    """The clip in a file: for a model of grooves its drums, for one of tokens all of its parts."""
+    from bridge.config import Config
+    from engine.midi.song import clip_from_midi, parts_from_midi
+    from engine.weights import Library
+
+    config = Config()
+    library = Library(config.weight_folders)
+    try:
+        card = library.card(model or default_model(config, library, verb))
+    except (ModelError, WeightsError):  # a daemon may have models that this folder has not
+        return clip_from_midi(source, track=track, channel=channel)
+    read = clip_from_midi if card.family == "groovae" else parts_from_midi
+    return read(source, track=track, channel=channel)
+
+
+def default_model(config: "Config", library: "Library", verb: str) -> str:
+    """The last of the resident models that has the verb, as in the daemon; what it asks of a file, it must hear.
+
+    One that cannot be had leaves its place to the others; WeightsError or ModelError if there are none.
+    """
+    needed = {verb} if verb in ("sample", "decode") else {verb, "encode"}
+    there = [name for name in config.models if name in library.cards]
+    able = [name for name in there if needed <= {*library.cards[name].verbs}]
+    if not able:
+        for name in config.models:
+            library.card(name)
+        raise ModelError(f"no model can {verb}; `vaebridge doctor` says what is missing")
+    return able[-1]
+
+
+def generator_of(ctx: typer.Context, request: Request) -> Runs:
+    """The engine that the context names, else one in this process."""
+    from bridge.config import Config
+
+    opener: OpenGenerator = ctx.obj or open_generator
+    return opener(Config(), request)
+
+
+def beside(source: Path, word: str) -> Path:
+    """in.mid -> in.humanized.mid."""
+    return source.with_name(f"{source.stem}.{word}.mid")
+
+
+def targets_of(target: Path, count: int, *, may_exist: bool) -> list[Path]:
+    """The files of count results: out.mid, or out.1.mid, out.2.mid, …; MidiFileError if one is there already."""
+    numbered = [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, count + 1)]
+    targets = [target] if count == 1 else numbered
+    for each in targets:
+        if each.exists() and not may_exist:
+            raise MidiFileError(f"{each} is there already; --force writes over it, -o names another")
+    return targets
+
+
+def _edit_song(
+    ctx: typer.Context,
+    song: "MidiSong",
+    requests: Sequence[NoteForNote],
+    output: Path | None,
+    force: bool,
+    *,
+    otherwise: Path,
+) -> None:
+    """Play each stretch of a song's notes, with the seed of the first, write the song and show the change."""
+    from bridge.cli.show import show_change, show_results
+    from engine.midi.song import save_midi
+
+    targets = targets_of(output or otherwise, requests[0].count, may_exist=force or output is not None)
+    generator = generator_of(ctx, requests[0])
+    passages = [generator.run(requests[0])]
+    passages += [generator.run(replace(request, seed=passages[0].seed)) for request in requests[1:]]
+    remark = _remark(passages[0], verb_of(requests[0]))
+    for index, target in enumerate(targets):
+        save_midi(song.with_clips([results.clips[index] for results in passages], remark=remark), target)
+    show_change(song.clips[0], passages[0].clips[0])
+    show_results(passages, targets)
+
+
+def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
+    """Write each clip anew and show the first."""
+    from bridge.cli.show import show_clip, show_results
+    from engine.midi.song import clip_to_midi
+
+    targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
+    for clip, target in zip(results.clips, targets, strict=True):
+        clip_to_midi(clip, target, text=_remark(results, verb))
+    show_clip(results.clips[0])
+    show_results([results], targets)
+
+
+def _remark(results: Results, verb: str) -> str:
+    """What a written file says of how it was made."""
+    return f"vaebridge {verb}, model {results.model}, seed {results.seed}"

@@ -1,0 +1,175 @@
+"""train and weights: verbs on models rather than on music."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.learning.training import Progress
+    from engine.weights import Library
+
+weights = typer.Typer(help="List, show, verify and import weights.", no_args_is_help=True)
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="a folder or zip of MIDI files; the Groove MIDI Dataset's splits are used", envvar="VAEBRIDGE_DATA"
+    ),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="a configuration of engine/registry.py", show_default=False)],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="a folder or zip of MIDI files, with the splits of its info.csv; again for another",
+            envvar="VAEBRIDGE_DATA",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="the run's folder; else runs/CONFIG", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="the name of the weights; else CONFIG")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same run on a CPU")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="else what the configuration says")] = None,
+    max_windows: Annotated[int | None, typer.Option(help="train on no more than so many, to try a run")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train a model; the same command again goes on where it was stopped."""
+    from bridge.cli.show import console
+    from engine.learning.training import train as run
+
+    out = out or Path("runs") / config
+    with _progress() as on_progress:
+        card = run(
+            config,
+            data=data,
+            out=out,
+            name=name,
+            seed=seed,
+            epochs=epochs,
+            max_windows=max_windows,
+            device=device,
+            on_progress=on_progress,
+        )
+    console().print(f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats")
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """All models: what they do, how long, and where they are."""
+    from bridge.cli.show import console, table
+
+    library = open_library()
+    rows = (
+        (name, card.family, str(card.bars), " ".join(card.verbs), str(library.paths[name]))
+        for name, card in sorted(library.cards.items())
+    )
+    console().print(table(("model", "family", "bars", "verbs", "file"), rows))
+
+
+@weights.command("show")
+def show_weights(name: Annotated[str, typer.Argument(help="the model", show_default=False)]) -> None:
+    """A model's card."""
+    from bridge.cli.show import console
+
+    library = open_library()
+    library.card(name)
+    card = library.paths[name].with_suffix(".toml").read_text(encoding="utf-8")
+    for line in card.removesuffix("\n").split("\n"):
+        console().print(line.expandtabs())
+
+
+@weights.command("verify")
+def verify_weights() -> None:
+    """Compare each file with the checksum on its card."""
+    from bridge.cli.show import console, warn
+
+    library = open_library()
+    refused = [_refusal(library, name) for name in sorted(library.cards)]
+    warn(filter(None, refused))
+    console().print(f"{refused.count('')} of {len(library.cards)} models are what their cards say")
+    if library.problems or any(refused):
+        raise typer.Exit(1)
+
+
+@weights.command("import")
+def import_weights(
+    path: Annotated[
+        Path,
+        typer.Argument(help="a folder with weights_manifest.json, or a TensorFlow checkpoint", show_default=False),
+    ],
+    name: Annotated[str, typer.Option(help="what the model is called from now on", show_default=False)],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="the folder; else the first that is searched for weights", show_default=False),
+    ] = None,
+) -> None:
+    """Make a published MusicVAE or GrooVAE checkpoint a model of ours, exact to the last digit."""
+    from bridge.cli.show import console
+    from bridge.config import Config
+    from engine.magenta.importing import import_checkpoint
+
+    out = to or Config().weight_folders[0]
+    card = import_checkpoint(path, name=name, out=out)
+    console().print(
+        f"{out / name}.safetensors and its card: {card.config}, {card.bars} bars, {' '.join(card.verbs)}",
+    )
+    for remark in card.data.split("; ")[1:]:
+        console().print(remark)
+
+
+def _refusal(library: "Library", name: str) -> str:
+    """What is wrong with a model's file, or nothing."""
+    try:
+        library.verify(name)
+    except WeightsError as error:
+        return str(error)
+    return ""
+
+
+def open_library() -> "Library":
+    """The weights that are here, with a word on those that cannot be read; WeightsError if there are none."""
+    from bridge.cli.show import warn
+    from bridge.config import Config
+    from engine.weights import Library
+
+    library = Library(Config().weight_folders)
+    if not library.cards and not library.problems:
+        raise WeightsError(
+            "there are no weights; `vaebridge train` makes some, `vaebridge doctor` says where they go"
+        )
+    warn(library.problems)
+    return library
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[Progress], None]]":
+    """Follows a run: a bar on a terminal, else a line for each epoch."""
+    from rich import progress
+
+    from bridge.cli.show import console
+
+    screen, seen = console(), set()
+    text, steps = progress.TextColumn("{task.description}"), progress.MofNCompleteColumn()
+    columns = (text, progress.BarColumn(), steps, progress.TimeRemainingColumn())
+    with progress.Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:
+        task = bars.add_task("reading the data", total=None)
+
+        def follow(now: "Progress") -> None:
+            validation = "" if math.isnan(now.validation) else f"  validation {now.validation:.2f}"
+            where = f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.2f}{validation}"
+            bars.update(task, completed=now.step, total=now.steps, description=where)
+            if not screen.is_terminal and now.epoch not in seen:
+                screen.print(where)
+            seen.add(now.epoch)
+
+        yield follow

@@ -1,0 +1,83 @@
+"""What the command line shows: rolls, tables, and a line for each file that was written.
+
+What it is given to show is text, never markup, and never acts on the terminal.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.piano_roll import ASCII, BLOCKS, Glyphs, compare, draw
+from bridge.escapes import shown
+from engine.clip import Clip
+from engine.requests import Results
+
+
+class Screen(Console):
+    """A terminal, or plain text where there is none; a text that is printed is one line."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts as they are, and what knows how to show itself."""
+        super().print(*(shown(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+def console(file: IO[str] | None = None, *, stderr: bool = False) -> Screen:
+    """The terminal, or plain text where there is none."""
+    return Screen(file=file, stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def warn(problems: Iterable[str]) -> None:
+    """Say on stderr what is wrong but keeps nobody from going on, each once."""
+    for problem in dict.fromkeys(problems):
+        console(stderr=True).print(f"vaebridge: {problem}", style="red")
+
+
+@contextlib.contextmanager
+def stdout_of_its_own() -> Iterator[IO[str]]:
+    """stdout for a thread that may be stuck in it for ever: sys.stdout itself Python would wait for at its end."""
+    number = os.dup(sys.stdout.fileno()) if sys.stdout else os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(number, "w", encoding=getattr(sys.stdout, "encoding", None), errors="backslashreplace") as file:
+        yield file
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> Table:
+    """Texts in columns."""
+    made = Table(*columns, box=None, title=title and Text(shown(title)), title_justify="left")
+    for row in rows:
+        made.add_row(*(Text(shown(cell)) for cell in row))
+    return made
+
+
+def show_clip(clip: Clip) -> None:
+    """A clip as a piano roll."""
+    screen = console()
+    screen.print(draw(clip, width=screen.width, glyphs=_glyphs(screen)), end="")
+
+
+def show_change(before: Clip, after: Clip, screen: Console | None = None) -> None:
+    """A clip before and after it was played."""
+    screen = screen or console()
+    screen.print(compare(before, after, width=screen.width, glyphs=_glyphs(screen)), end="")
+
+
+def show_results(results: Sequence[Results], targets: Sequence[Path]) -> None:
+    """Where it was written, how it was made, and what the engine remarks."""
+    screen, first = console(), results[0]
+    for target in targets:
+        screen.print(str(target), style="bold")
+    taps = ", as taps" if first.as_taps else ""
+    ms = sum(each.ms for each in results)
+    screen.print(f"model {first.model}, seed {first.seed}, {ms:.1f} ms{taps}")
+    for remark in dict.fromkeys(remark for each in results for remark in each.remarks):
+        screen.print(remark, style="yellow")
+
+
+def _glyphs(screen: Console) -> Glyphs:
+    return BLOCKS if screen.encoding.lower().startswith("utf") else ASCII

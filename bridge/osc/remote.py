@@ -1,0 +1,252 @@
+"""The engine's verbs, asked of a running daemon: a clip goes up, the answer's clips come back.
+
+Stands where a Generator stands, so that a command works the same with and without a daemon. Imports no torch.
+"""
+
+import contextlib
+import itertools
+import re
+import secrets
+import socket
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from types import TracebackType
+
+from bridge.addresses import LOOPBACK, resolved, shown_address
+from bridge.errors import BridgeError, RequestError
+from bridge.osc.packet import Atom, read_packet, write_message
+from bridge.osc.replies import cut, note_atoms
+from bridge.osc.table import (
+    ATOMS_PER_NOTE,
+    MAX_NAME_BYTES,
+    NOTES_PER_MESSAGE,
+    NUMBERS_PER_MESSAGE,
+    clips_of,
+    slot_keys,
+)
+from bridge.playing.slots import check_notes
+from engine.clip import Clip, Note, Part
+from engine.requests import Decode, Encode, Request, Results, verb_of
+
+ATTEMPTS = 4
+LARGEST_DATAGRAM = 65_536
+WHOLE, NUMBER = re.compile(r"-?\d+"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One message of an answer; its id is left out of the arguments."""
+
+    address: str
+    arguments: tuple[Atom, ...]
+
+    @property
+    def keys(self) -> dict[str, Atom]:
+        """The keys of a done, whose arguments are a verb and then keys and values."""
+        return dict(zip(map(str, self.arguments[1::2]), self.arguments[2::2], strict=False))
+
+
+class Remote:
+    """A conversation with the daemon at an address; BridgeError where it fails or does not answer.
+
+    A RequestError is a refusal of the daemon's.
+    """
+
+    def __init__(self, host: str, port: int, *, timeout_seconds: float = 10.0):
+        self.address = shown_address(host, port)
+        self._slots = f"send-{secrets.token_hex(8)}"  # slots are everybody's: nobody else has these
+        self._ids = itertools.count(1)
+        try:
+            family, place = resolved(LOOPBACK.get(host, host), port)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            self._socket.settimeout(timeout_seconds / ATTEMPTS)
+            self._socket.connect(place)
+        except OSError as error:
+            raise BridgeError(f"{self.address} cannot be reached: {error.strerror}") from error
+
+    def __enter__(self) -> "Remote":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def ask(self, verb: str, *arguments: Atom) -> list[Reply]:
+        """Every reply to one request, the done last."""
+        return self._answer([(verb, arguments)])
+
+    def upload(self, slot: str, clip: Clip) -> None:
+        """Put a clip into a slot; RequestError, as the daemon's own, if it has too many notes for one."""
+        check_notes(len(clip.notes))
+        size: tuple[Atom, ...] = (len(clip.notes), clip.length_beats)
+        meter: tuple[Atom, ...] = ("beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo_bpm)
+        chunks = [
+            ("clip/notes", _chunk(clip.notes, first)) for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
+        ]
+        parts = [
+            (
+                "clip/part",
+                (
+                    index,
+                    part.channel,
+                    part.program,
+                    part.first,
+                    part.count,
+                    cut(part.name, MAX_NAME_BYTES) or "part",
+                ),
+            )
+            for index, part in enumerate(clip.parts)
+        ]
+        self._answer([("clip/begin", (slot, *size, *meter)), *chunks, *parts, ("clip/end", ())])
+
+    def run(self, request: Request) -> Results:
+        """The results of one request, as from a Generator."""
+        clips = clips_of(request)
+        keys = [key.name for key in slot_keys(type(request))][: len(clips)]  # a plane has more than a way
+        slots = {key: f"{self._slots}-{key}" for key in keys}
+        asked: list[tuple[str, tuple[Atom, ...]]] = [
+            (verb_of(request), (*itertools.chain(*slots.items()), *_settings(request)))
+        ]
+        if isinstance(request, Decode):
+            asked = [("decode", ("size", len(request.z), *asked[0][1])), *_point(request.z)]
+        try:
+            for slot, clip in zip(slots.values(), clips, strict=True):
+                self.upload(slot, clip)
+            *replies, done = self._answer(asked, whole=True)
+        except RequestError as error:
+            if error.code != "too_big" or isinstance(request, Encode):  # which is short by itself
+                raise
+            way_out = f"`vaebridge {verb_of(request)}`, without send, plays files of any length"
+            raise RequestError(error.code, f"{error}; {way_out}") from error
+        finally:
+            with contextlib.suppress(BridgeError):  # what went wrong before is what is told
+                for slot in slots.values():
+                    self.ask("clip/clear", "slot", slot)
+        found = tuple(_clips(replies, clips[0] if clips else None))
+        about, remark = done.keys, done.keys.get("remark")
+        return Results(
+            clips=found,
+            model=str(about.get("model", "")),
+            seed=int(about.get("seed", 0)),
+            ms=float(about.get("ms", 0)),
+            as_taps="as" in about,
+            remarks=() if remark is None else (str(remark),),
+            latent=_latent(replies),
+        )
+
+    def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]], *, whole: bool = False) -> list[Reply]:
+        """Send the messages of one request under one id, and collect what comes back.
+
+        What is lost is asked for again, notes too where the clips must be whole: the daemon answers the same id and
+        content from memory.
+        """
+        number = next(self._ids)
+        try:
+            for _ in range(ATTEMPTS):
+                for verb, arguments in messages:
+                    self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
+                with contextlib.suppress(TimeoutError):
+                    replies = list(self._replies(number))
+                    if not (whole and (_lost_notes(replies) or _lost_numbers(replies))):
+                        return replies
+        except UnicodeError as error:
+            raise BridgeError("what is sent must be text, and a name with other bytes is none") from error
+        except OSError as error:
+            raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
+        raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
+
+    def _replies(self, number: int) -> Iterator[Reply]:
+        while True:
+            (message,) = read_packet(self._socket.recv(LARGEST_DATAGRAM))
+            if message.arguments[:1] != (number,):
+                continue
+            reply = Reply(message.address, message.arguments[1:])
+            if reply.address == "/vae/fail":
+                code, text = map(str, reply.arguments[-2:])
+                raise RequestError(code, f"{text} ({code})")
+            yield reply
+            if reply.address == "/vae/done":
+                return
+
+
+def atom(text: str) -> Atom:
+    """An argument as it is meant: a whole number, a number, or a word."""
+    if WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if NUMBER.fullmatch(text) else text
+
+
+def _chunk(notes: Sequence[Note], first: int) -> tuple[Atom, ...]:
+    """What clip/notes says of the notes from the first on."""
+    chunk = notes[first : first + NOTES_PER_MESSAGE]
+    return (first, len(chunk), *note_atoms(chunk))
+
+
+def _point(z: Sequence[float]) -> Iterator[tuple[str, tuple[Atom, ...]]]:
+    """The messages that bring the numbers of a z."""
+    for first in range(0, len(z), NUMBERS_PER_MESSAGE):
+        numbers = z[first : first + NUMBERS_PER_MESSAGE]
+        yield "latent", (first, len(numbers), *numbers)
+
+
+def _latent(replies: Sequence[Reply]) -> tuple[float, ...]:
+    """The numbers of a z among the replies, in their places."""
+    chunks = [reply.arguments for reply in replies if reply.address == "/vae/latent"]
+    found = {int(first) + index: float(number) for first, _, *f in chunks for index, number in enumerate(f)}
+    return tuple(number for _, number in sorted(found.items()))
+
+
+def _lost_numbers(replies: Sequence[Reply]) -> bool:
+    """Whether fewer numbers of a z have come than the done says."""
+    return len(_latent(replies)) < int(replies[-1].keys.get("size", 0))
+
+
+def _lost_notes(replies: Sequence[Reply]) -> bool:
+    """Whether fewer notes have come than the ends of the clips say."""
+    places: defaultdict[Atom, set[int]] = defaultdict(set)
+    for reply in replies:
+        if reply.address == "/vae/notes":
+            result, first, count = reply.arguments[:3]
+            places[result].update(range(int(first), int(first) + int(count)))
+    ends = [reply.arguments for reply in replies if reply.address == "/vae/notes/end"]
+    return any(len(places[result]) < int(total) for result, total in ends)
+
+
+def _settings(request: Request) -> Iterator[Atom]:
+    """The keys that are not at their default; a tuple is written with commas."""
+    for each in fields(request):
+        value = getattr(request, each.name)
+        if "text" in each.metadata and value != each.default:
+            yield each.name
+            yield ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
+    """The clips among the replies, in the meter and tempo of the clip that was asked about."""
+    notes: defaultdict[Atom, dict[int, Note]] = defaultdict(dict)
+    for reply in replies:
+        if reply.address == "/vae/notes":
+            result, first, count, *numbers = reply.arguments
+            for index in range(int(count)):
+                pitch, start, duration, velocity, mute = numbers[
+                    index * ATOMS_PER_NOTE : (index + 1) * ATOMS_PER_NOTE
+                ]
+                notes[result][int(first) + index] = Note(
+                    int(pitch), float(start), float(duration), int(velocity), bool(mute)
+                )
+    for reply in replies:
+        if reply.address == "/vae/notes/begin":
+            result, _, beats = reply.arguments
+            ordered = tuple(note for _, note in sorted(notes[result].items()))
+            meter = (asked.beats_per_bar, asked.tempo_bpm) if asked else ()
+            parts = [reply.arguments for reply in replies if reply.address == "/vae/part"]
+            yield replace(Clip(ordered, float(beats), *meter), parts=tuple(_parts(parts, result)))
+
+
+def _parts(rows: Sequence[tuple[Atom, ...]], result: Atom) -> Iterator[Part]:
+    """The parts of one result, in their order."""
+    own = {int(index): atoms for number, index, *atoms in rows if number == result}
+    for _, (channel, program, first, count, name) in sorted(own.items()):
+        yield Part(str(name), int(channel), int(program), int(first), int(count))

@@ -1,0 +1,213 @@
+"""Requests read by the table of addresses: from a message to a call, to what it asks of the engine. No I/O."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bridge.errors import RequestError
+from bridge.osc.packet import Atom, Message
+from bridge.osc.table import (
+    ATOMS_PER_NOTE,
+    CLIP_FIELDS,
+    NOTES_PER_MESSAGE,
+    NUMBERS_PER_MESSAGE,
+    PREFIX,
+    REPLY_PORT,
+    TABLE,
+    Argument,
+    Verb,
+    has_point,
+    settings_of,
+    slot_keys,
+)
+from engine.clip import Clip, Note
+from engine.errors import EngineError
+from engine.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that has been read: its arguments and keys by name, its notes, its numbers."""
+
+    verb: Verb
+    id: int
+    values: dict[str, Any]
+    notes: tuple[Note, ...] = ()
+    numbers: tuple[float, ...] = ()
+
+
+def parse_id(message: Message) -> int:
+    """The id of a request; RequestError if there is none that can be read."""
+    first = message.arguments[0] if message.arguments else None
+    if isinstance(first, float) and first.is_integer():
+        first = int(first)
+    if not isinstance(first, int) or not 0 <= first < 2**31:
+        raise RequestError(
+            "bad_request", message.refusal or "the first argument must be an id, a whole number from 0"
+        )
+    return first
+
+
+def parse_request(message: Message) -> Call:
+    """The call that a message to /vae/VERB makes; RequestError names the argument and what is accepted."""
+    number, name = parse_id(message), message.address.removeprefix(PREFIX)
+    verb = TABLE.get(name)
+    if verb is None:
+        raise RequestError("unknown_verb", f"there is no verb {name!r}; /vae/verbs lists them")
+    if message.refusal:
+        raise RequestError("bad_request", message.refusal)
+    if verb.needs_id and number == 0:
+        raise RequestError("bad_request", f"{name} needs an id of 1 or more")
+    values, rest = _positional(verb, message.arguments[1:])
+    notes: tuple[Note, ...] = ()
+    numbers: tuple[float, ...] = ()
+    if verb.notes:
+        notes, rest = _notes(values["count"], rest)
+    if verb.numbers:
+        numbers, rest = _numbers(values["count"], rest)
+    values |= _keys(verb, rest)
+    return Call(verb, number, values, notes, numbers)
+
+
+def _positional(verb: Verb, arguments: Sequence[Atom]) -> tuple[dict[str, Any], Sequence[Atom]]:
+    """The positional arguments by name, and what is left; one that is optional ends at the first key."""
+    values, names = {}, {key.name for key in (*verb.keys, REPLY_PORT)}
+    for argument in verb.positional:
+        if not arguments or (not argument.required and arguments[0] in names):
+            if argument.required:
+                raise RequestError("bad_request", f"{verb.name} lacks its argument {argument.name}")
+            break
+        values[argument.name] = _value(argument, arguments[0])
+        arguments = arguments[1:]
+    return values, arguments
+
+
+def _keys(verb: Verb, arguments: Sequence[Atom]) -> dict[str, Any]:
+    """Keys and values in any order, each key at most once."""
+    known = {key.name: key for key in (*verb.keys, REPLY_PORT)}
+    values: dict[str, Any] = {}
+    rest = deque(arguments)
+    while rest:
+        name = rest.popleft()
+        if name not in known:
+            accepted = ", ".join(known)
+            raise RequestError("bad_request", f"{verb.name} has no key {name!r}; it has {accepted}")
+        key = known[str(name)]
+        if key.name in values:
+            raise RequestError("bad_request", f"the key {name} stands twice")
+        if not rest:
+            raise RequestError("bad_request", f"the key {name} lacks its value")
+        found = [_value(key, rest.popleft())]
+        while key.several and rest and rest[0] not in known:
+            found.append(_value(key, rest.popleft()))
+        values[key.name] = ",".join(map(str, found)) if key.several else found[0]
+    for key in verb.keys:
+        if key.required and key.name not in values:
+            raise RequestError("bad_request", f"{verb.name} needs the key {key.name}")
+    return values
+
+
+def _value(argument: Argument, value: Atom) -> Atom:
+    """A value as its type: a whole float is an int, an int a float, a number the text that people write for it."""
+    if argument.kind == "s":
+        text = value if isinstance(value, str) else f"{value:.7g}" if value % 1 else str(int(value))
+        if not 0 < len(text.encode()) <= argument.max_bytes:
+            raise RequestError("bad_request", f"{argument.name} must have 1 to {argument.max_bytes} bytes")
+        return text
+    if not isinstance(value, str):
+        if argument.kind == "f":
+            return float(value)
+        if float(value).is_integer():
+            return _in_range(argument, int(value))
+    expected = {"i": "a whole number", "f": "a number"}[argument.kind]
+    raise RequestError("bad_request", f"{argument.name} must be {expected}, not {value!r}")
+
+
+def _in_range(argument: Argument, value: int) -> int:
+    """The value, unless it is a port that there cannot be."""
+    if argument is REPLY_PORT and not 0 < value < 65536:
+        raise RequestError("bad_request", f"reply_port must be in 1..65535, not {value}")
+    return value
+
+
+def _notes(count: int, arguments: Sequence[Atom]) -> tuple[tuple[Note, ...], Sequence[Atom]]:
+    """(pitch start duration velocity mute)×count, and what is left."""
+    if not 0 <= count <= NOTES_PER_MESSAGE:
+        raise RequestError("bad_request", f"count must be in 0..{NOTES_PER_MESSAGE}, not {count}")
+    atoms = arguments[: count * ATOMS_PER_NOTE]
+    if len(atoms) < count * ATOMS_PER_NOTE:
+        raise RequestError("bad_request", f"{count} notes are {count * ATOMS_PER_NOTE} numbers, not {len(atoms)}")
+    rows = zip(*[iter(atoms)] * ATOMS_PER_NOTE, strict=True)
+    return tuple(_note(*row) for row in rows), arguments[len(atoms) :]
+
+
+def _numbers(count: int, arguments: Sequence[Atom]) -> tuple[tuple[float, ...], Sequence[Atom]]:
+    """As many finite numbers as are said, and what is left."""
+    if not 1 <= count <= NUMBERS_PER_MESSAGE:
+        raise RequestError("bad_request", f"count must be in 1..{NUMBERS_PER_MESSAGE}, not {count}")
+    numbers = tuple(float(_value(NUMBER, atom)) for atom in arguments[:count])
+    if len(numbers) < count:
+        raise RequestError("bad_request", f"count says {count} numbers, there are {len(numbers)}")
+    if not all(map(math.isfinite, numbers)):
+        raise RequestError("bad_request", "the numbers of a z must be finite")
+    return numbers, arguments[count:]
+
+
+NUMBER = Argument("each number of a z", "f")
+
+NOTE_FIELDS = (
+    Argument("pitch", "i"),
+    Argument("start", "f"),
+    Argument("duration", "f"),
+    Argument("velocity", "i"),
+    Argument("mute", "i"),
+)
+
+
+def _note(*atoms: Atom) -> Note:
+    pitch, start, duration, velocity, mute = (
+        _value(field, atom) for field, atom in zip(NOTE_FIELDS, atoms, strict=True)
+    )
+    try:
+        return Note(int(pitch), float(start), float(duration), int(velocity), bool(mute))
+    except EngineError as error:
+        raise RequestError("bad_request", str(error)) from error
+
+
+def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
+    """What a call asks of the engine, about the clips of slots_of; RequestError if a setting is out of range.
+
+    A clip that need not be named may be missing.
+    """
+    kind = call.verb.request
+    assert kind is not None
+    settings = {each.name: call.values[each.name] for each in settings_of(kind) if each.name in call.values}
+    for key in call.verb.keys:
+        if key.several and key.name in settings:
+            settings[key.name] = _pitches(key.name, settings[key.name])
+    names = [each.name for each in fields(kind) if each.name in CLIP_FIELDS]
+    given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
+    if has_point(kind):
+        given["z"] = call.numbers
+    try:
+        return kind(**settings, **given)
+    except EngineError as error:
+        raise RequestError("bad_request", str(error)) from error
+
+
+def slots_of(call: Call) -> list[str]:
+    """The slots whose clips a call is about, in the order of the request's clips."""
+    keys = slot_keys(call.verb.request) if call.verb.request else ()
+    return [call.values[key.name] for key in keys if key.name in call.values]
+
+
+def _pitches(name: str, text: str) -> tuple[int, ...]:
+    try:
+        pitches = tuple(int(each) for each in text.split(","))
+    except ValueError:
+        pitches = (-1,)
+    if not all(0 <= pitch <= 127 for pitch in pitches):
+        raise RequestError("bad_request", f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
+    return pitches

@@ -1,0 +1,272 @@
+"""The ONE table of OSC addresses: what each request takes.
+
+requests.py reads requests by it, replies.py writes what goes back. The contract is version 1 of the protocol: what
+stands is never changed, only extended.
+"""
+
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from bridge.playing.live_settings import KNOBS
+from engine.clip import Clip
+from engine.requests import VERBS as ENGINE_VERBS
+from engine.requests import Request
+
+PREFIX = "/vae/"
+PROTOCOL_VERSION = 1
+NOTES_PER_MESSAGE = 48
+ATOMS_PER_NOTE = 5
+NUMBERS_PER_MESSAGE = 128
+MAX_LATENT = 4096
+MAX_NAME_BYTES, MAX_TEXT_BYTES = 64, 200
+LESSON_SECONDS = 20.0
+"""How long learn waits for a control that moves."""
+
+Kind = Literal["i", "f", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
+
+    several: a text with commas, or as many values as there are up to the next key.
+    """
+
+    name: str
+    kind: Kind
+    text: str = ""
+    required: bool = False
+    max_bytes: int = MAX_NAME_BYTES
+    several: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One address. notes: whether (pitch start duration velocity mute)×count follows the positional arguments.
+
+    numbers: whether count floats do. answers_as is the verb in its done or fail; needs_id: whether id 0 is refused;
+    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine.
+    """
+
+    name: str
+    text: str
+    positional: tuple[Argument, ...] = ()
+    keys: tuple[Argument, ...] = ()
+    notes: bool = False
+    numbers: bool = False
+    answers_as: str = ""
+    needs_id: bool = False
+    while_warming_up: bool = False
+    request: type[Request] | None = None
+
+    @property
+    def answer(self) -> str:
+        """The verb that its done or fail names."""
+        return self.answers_as or self.name
+
+
+REPLY_PORT = Argument("reply_port", "i", "where this client listens")
+SLOT = Argument("slot", "s", "the clip in this slot", required=True)
+FROM = Argument("from", "s", "a slot", required=True)
+METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
+GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
+ON = Argument("on", "i", "1, or 0 to end it")
+TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
+SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
+
+
+def _need(name: str, kind: Kind, text: str = "") -> Argument:
+    return Argument(name, kind, text, required=True)
+
+
+def _music(name: str, request: type[Request]) -> Verb:
+    """A verb of the engine: its keys are the request's settings, and the slots of its clips."""
+    hints = get_type_hints(request)
+    settings = [
+        Argument(
+            each.name,
+            _kind(hints[each.name]),
+            each.metadata["text"],
+            max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
+            several=get_origin(hints[each.name]) is tuple,
+        )
+        for each in settings_of(request)
+    ]
+    slots = slot_keys(request)
+    size = (SIZE,) if has_point(request) else ()
+    keep = () if name == "encode" or any(key.name == TO_SLOT.name for key in slots) else (TO_SLOT,)
+    text = (request.__doc__ or "").split("\n")[0]
+    keys = (*size, *slots, *settings, *keep, GROUP)
+    return Verb(name, text, keys=keys, request=request, needs_id=name in ("encode", "decode"))
+
+
+CLIP_FIELDS = {
+    "clip": (SLOT,),
+    "feel": (FROM,),
+    "clips": (FROM, _need("to", "s", "a slot"), Argument("from2", "s", "a slot"), Argument("to2", "s", "a slot")),
+}
+"""The fields of requests that hold clips, and the keys that name their slots."""
+
+
+def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
+    """The keys for the slots of a request's clips, in the order of clips_of; required where the clip is."""
+    return tuple(
+        replace(key, required=key.required and each.default is MISSING)
+        for each in fields(request)
+        for key in CLIP_FIELDS.get(each.name, ())
+    )
+
+
+def clips_of(request: Request) -> tuple[Clip, ...]:
+    """The clips that a request is about, in the order of its fields."""
+    held = [getattr(request, each.name) for each in fields(request) if each.name in CLIP_FIELDS]
+    return tuple(clip for each in held if each for clip in (each if isinstance(each, tuple) else (each,)))
+
+
+def has_point(request: type[Request]) -> bool:
+    """Whether a request is about a point of the latent space, whose numbers follow it."""
+    return any(each.name == "z" for each in fields(request))
+
+
+def _knobs() -> tuple[Argument, ...]:
+    """What can be said of the live mode bar after bar."""
+    return tuple(Argument(name, _kind(each.type), each.metadata["text"]) for name, each in KNOBS.items())
+
+
+def settings_of(request: type[Request]) -> list[Any]:
+    """The fields of a request that a client can set."""
+    return [each for each in fields(request) if "text" in each.metadata]
+
+
+def _kind(hint: Any) -> Kind:
+    """int -> i, float -> f, str -> s; a tuple is written as a string with commas."""
+    types = {int, float, str} & ({hint} | set(get_args(hint)))
+    if hint == tuple[int, ...] or types == {str}:
+        return "s"
+    return "i" if types == {int} else "f"
+
+
+TABLE: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "hello",
+            "say who you are and where you listen",
+            positional=(_need("client", "s", "your name"), REPLY_PORT),
+            while_warming_up=True,
+        ),
+        Verb("ping", "are you there, and ready?", while_warming_up=True),
+        Verb("status", "what the daemon is doing", while_warming_up=True),
+        Verb("sync", "done when all earlier requests of this client have ended"),
+        Verb("cancel", "end a request", keys=(_need("target", "i", "the id of the request"),)),
+        Verb("verbs", "the verbs of this daemon"),
+        Verb("models", "the models of this daemon"),
+        Verb("load", "make a model resident and the default", keys=(_need("model", "s", "its name"),)),
+        Verb("styles", "the styles that a model knows", keys=(Argument("model", "s", "its name"),)),
+        Verb(
+            "clip",
+            "upload a small clip",
+            positional=(_need("slot", "s"), _need("beats", "f"), _need("count", "i")),
+            keys=METER,
+            notes=True,
+        ),
+        Verb(
+            "clip/begin",
+            "begin to upload a clip",
+            positional=(_need("slot", "s"), _need("total", "i"), _need("beats", "f")),
+            keys=METER,
+            answers_as="clip",
+            needs_id=True,
+        ),
+        Verb(
+            "clip/notes",
+            "some notes of an upload",
+            positional=(_need("first", "i"), _need("count", "i")),
+            notes=True,
+            answers_as="clip",
+            needs_id=True,
+        ),
+        Verb(
+            "clip/part",
+            "which notes of an upload are one instrument's",
+            positional=(
+                _need("part", "i"),
+                _need("channel", "i"),
+                _need("program", "i"),
+                _need("first", "i"),
+                _need("count", "i"),
+                _need("name", "s"),
+            ),
+            answers_as="clip",
+            needs_id=True,
+        ),
+        Verb("clip/end", "the end of an upload", answers_as="clip", needs_id=True),
+        Verb(
+            "clip/get",
+            "send a clip back as result 0",
+            keys=(SLOT, Argument("first", "i", "the first note"), Argument("count", "i", "how many notes")),
+        ),
+        Verb("clip/list", "the slots that hold a clip"),
+        Verb("clip/clear", "empty a slot", keys=(SLOT,)),
+        *(_music(name, request) for name, request in ENGINE_VERBS.items()),
+        Verb(
+            "latent",
+            "some numbers of the z of a decode",
+            positional=(_need("first", "i"), _need("count", "i")),
+            numbers=True,
+            answers_as="decode",
+            needs_id=True,
+        ),
+        Verb(
+            "play",
+            "play a clip on MIDI out",
+            keys=(
+                SLOT,
+                Argument("at", "s", "bar, beat or now"),
+                Argument("loop", "i", "1: again and again"),
+                Argument("channel", "i", "1..16"),
+            ),
+        ),
+        Verb("stop", "end what plays", keys=(Argument("at", "s", "bar or now"),), while_warming_up=True),
+        Verb("panic", "end every note at once", while_warming_up=True),
+        Verb(
+            "live",
+            "play along",
+            keys=(
+                _need("mode", "s", "off, answer, loop, drumify, morph or through"),
+                Argument("bars", "i", "how many bars"),
+                Argument("verb", "s", "what is asked of the model"),
+                Argument("slot", "s", "loop: the clip it varies"),
+                Argument("from", "s", "morph: a slot"),
+                Argument("to", "s", "morph: a slot"),
+                Argument("count_in", "i", "bars of clicks before it begins"),
+                *_knobs(),
+            ),
+        ),
+        Verb(
+            "steer",
+            "turn the knobs of the live mode",
+            keys=(
+                *_knobs(),
+                Argument("clear", "s", "take these back: their names with commas", max_bytes=MAX_TEXT_BYTES),
+            ),
+        ),
+        Verb("freeze", "keep the variation that plays", keys=(ON,)),
+        Verb("undo", "go back to the variation before, and keep it"),
+        Verb("learn", "give a target to the next control that moves", keys=(_need("target", "s"), ON)),
+        Verb(
+            "tempo",
+            "the tempo of the internal clock or of Link",
+            keys=(Argument("bpm", "f"), Argument("beats_per_bar", "f", "quarter notes in a bar")),
+            while_warming_up=True,
+        ),
+        Verb(
+            "clock",
+            "who keeps the time",
+            keys=(_need("source", "s", "internal, midi or link"),),
+            while_warming_up=True,
+        ),
+        Verb("subscribe", "be told", keys=(_need("topic", "s", "beat, play or status"), ON), while_warming_up=True),
+    )
+}
+"""Every request, by its address without /vae/."""

@@ -1,0 +1,1 @@
+"""What each request does: turns, tickets, the queue for the engine, and the verbs."""

@@ -1,0 +1,183 @@
+"""What the engine is asked and what it answers: requests become jobs, results become clips for whoever asked. Pure.
+
+The live mode asks here as well, before everybody else. The daemon carries jobs and reports between the processes.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from bridge.errors import RequestError
+from bridge.osc.packet import Atom
+from bridge.osc.replies import count_clip, count_latent, format_clip, format_latent
+from bridge.osc.requests import Call, engine_request, slots_of
+from bridge.osc.table import TO_SLOT
+from bridge.playing.live_settings import LONGEST_CLIP_BARS
+from bridge.playing.musician import Musician
+from bridge.playing.slots import Slots, check_notes
+from bridge.service.queue import MAX_WAITING, TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
+from bridge.service.session_verbs import Engine
+from bridge.service.tickets import Ticket, Tickets
+from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
+from engine.weights import Card
+
+logger = logging.getLogger(__name__)
+
+
+class EngineVerbs:
+    """The way to the engine and back. timeout_seconds is how long one job may run."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        queue: EngineQueue,
+        tickets: Tickets,
+        slots: Slots,
+        musician: Musician,
+        *,
+        card: Callable[[str], Card],
+        timeout_seconds: float,
+    ):
+        self._engine, self._queue, self._tickets, self._slots = engine, queue, tickets, slots
+        self._musician, self._card, self._timeout = musician, card, timeout_seconds
+
+    # What the daemon calls
+
+    def take(self, now: float) -> Job | None:
+        """A job that the engine is to begin now: what the next bar needs goes before everything that waits."""
+        if not self._engine.ready:
+            return None
+        request = None if self._queue.is_running else self._musician.take_request()
+        if request is None:
+            return self._queue.begin_next(now, self._engine.loaded)
+        if request.model not in (None, *self._engine.loaded):
+            self._musician.refused(request, f"{request.model} is not loaded yet")
+            return None if self._queue.is_loading else self._queue.begin_loading(str(request.model), now)
+        return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
+
+    def running_too_long(self, now: float) -> bool:
+        """End what has run out of time with a timeout; the engine must then be started anew."""
+        late = self._queue.take_late(now, self._timeout)
+        for begun in late:
+            what = "it ran for" if isinstance(begun.job, Run) else f"loading {begun.job.name} took"
+            text = f"{what} more than {TIMES[type(begun.job)] * self._timeout:g} s"
+            for entry in self._asked_for([begun]):
+                self._tickets.fail(entry.ticket, "timeout", text, now)
+        return bool(late)
+
+    def report(self, report: Report, now: float) -> None:
+        """Take what the engine has to say."""
+        if isinstance(report, Ready):
+            self._engine.became_ready(report.device, report.loaded, report.problems)
+            self._musician.models = tuple(sorted(report.loaded))
+            for problem in report.problems:
+                logger.warning("%s", problem)
+            return
+        if isinstance(report, Loaded):  # whoever asked for it, it is there
+            self._engine.loaded = report.loaded
+            self._musician.models = tuple(sorted(report.loaded))
+        entry = self._queue.take_ended(report.number)
+        if isinstance(entry, LiveEntry):
+            self._report_live(entry.job, report, now)
+        elif isinstance(report, Refused):
+            for each in self._asked_for([entry] if entry else []):
+                self._tickets.fail(each.ticket, report.code, report.text, now)
+        elif isinstance(entry, Entry) and isinstance(report, Loaded):
+            self._tickets.done(entry.ticket, now, {"model": report.name, "ms": report.ms})
+        elif isinstance(entry, Entry) and isinstance(report, Finished):
+            try:
+                self._finish(entry, report, now)
+            except Exception as error:
+                logger.exception("the results of %s met a bug", entry.ticket.verb)
+                self._tickets.fail_of_bug(entry.ticket, error, now)
+
+    def engine_went_down(self, why: str, now: float, *, for_good: bool = False) -> None:
+        """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
+        self._engine.ready, self._engine.started, self._engine.down = False, now, why if for_good else ""
+        gone = self._asked_for(self._queue.take_under_way())
+        self._musician.engine_died(now)
+        gone += list(self._queue.drain()) if for_good else []
+        for each in gone:
+            self._tickets.fail(each.ticket, "engine_down", why, now)
+
+    def deadline(self) -> float:
+        """When running_too_long is to be asked, inf if nothing is under way."""
+        return self._queue.deadline(self._timeout)
+
+    def _asked_for(self, entries: Sequence[Begun]) -> list[Entry]:
+        """Whose requests these jobs are, or wait for these models."""
+        asked = [each for each in entries if isinstance(each, Entry)]
+        needed = [each.job.name for each in entries if isinstance(each, NeededEntry)]
+        return asked + [waiting for name in needed for waiting in self._queue.take_waiting_for(name)]
+
+    # What the service calls
+
+    def load(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue the loading of a model."""
+        self._enqueue(Entry(ticket, Load(ticket.number, self._card(call.values["model"]).name)), now)
+
+    def make_music(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue what a call asks of the engine, about the clips that are in its slots now."""
+        self._tickets.check_room(ticket)
+        clips = [self._slots[name] for name in slots_of(call)]
+        request = engine_request(call, clips)
+        if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
+            raise RequestError("too_big", f"{call.verb.name} takes {LONGEST_CLIP_BARS} bars, not {too_long[0]}")
+        if request.model is not None:
+            self._card(request.model)
+        to_slot = call.values.get(TO_SLOT.name, "") if TO_SLOT in call.verb.keys else ""
+        job = Run(ticket.number, request)
+        self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
+
+    def forget(self, ticket: Ticket) -> None:
+        """A request has been cancelled: what waits for it waits no more."""
+        self._queue.remove(ticket)
+
+    def _enqueue(self, entry: Entry, now: float) -> None:
+        """Let a job wait its turn; it takes the place of the older ones of its group."""
+        for older in self._queue.older_of_group(entry):
+            self._queue.remove(older.ticket)
+            self._tickets.fail(older.ticket, "stale", "a newer request of its group has come", now)
+        loser = self._queue.put(entry)
+        if loser is entry:
+            raise RequestError("busy", f"{MAX_WAITING} requests are waiting already")
+        if loser is not None:
+            self._tickets.fail(
+                loser.ticket, "busy", f"{MAX_WAITING} requests are waiting, and it is another client's turn", now
+            )
+
+    def _finish(self, entry: Entry, report: Finished, now: float) -> None:
+        """Send the results, and keep the first where it was asked for."""
+        ticket, results, clips = entry.ticket, report.about, report.clips
+        if ticket.ended:  # cancelled while it ran
+            return
+        try:
+            check_notes(max((packed.notes for packed in clips), default=0))
+            count = sum(count_clip(packed.notes, packed.parts) for packed in clips) + count_latent(results.latent)
+            self._tickets.send(ticket, _written(ticket.id, report), count)
+            if entry.to_slot:
+                self._slots.put(entry.to_slot, clips[0].clip(), ticket.client.address)
+        except RequestError as error:
+            self._tickets.fail(ticket, error.code, str(error), now)
+            return
+        about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
+        about |= {"results": len(clips), "ms": results.ms}
+        if results.latent:
+            about["size"] = len(results.latent)
+        if results.as_taps:
+            about["as"] = "taps"
+        if results.remarks:
+            about["remark"] = "; ".join(results.remarks)
+        self._tickets.done(ticket, now, about, timed=True)
+
+    def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
+        if isinstance(report, Finished):
+            self._musician.answered(job.request, report.results(), now)
+        elif isinstance(report, Refused):
+            self._musician.refused(job.request, report.text)
+
+
+def _written(number: int, report: Finished) -> Iterator[bytes]:
+    """The clips and the numbers of a z as datagrams, each clip unpacked when its turn comes."""
+    for index, packed in enumerate(report.clips):
+        yield from format_clip(number, index, packed.clip())
+    yield from format_latent(number, report.about.latent)

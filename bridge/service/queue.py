@@ -1,0 +1,172 @@
+"""What waits for the engine: a bounded queue of jobs. Pure: the daemon carries the messages.
+
+One request runs at a time, and beside it one model is loaded.
+"""
+
+import itertools
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bridge.addresses import Address
+from bridge.service.fair_turns import gives_way
+from bridge.service.tickets import Ticket
+from bridge.worker.messages import Job, Load, Run
+
+MAX_WAITING = 64
+MAX_SERVED = 1024
+"""Clients of which it is known when they were served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job, whose it is, and where its first result is to be kept. group may be empty."""
+
+    ticket: Ticket
+    job: Job
+    group: str = ""
+    to_slot: str = ""
+
+    @property
+    def client(self) -> Address:
+        """Who asks."""
+        return self.ticket.client.address
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEntry:
+    """What the live mode asks for the next bar: nobody's request, and before all others."""
+
+    job: Run
+
+
+@dataclass(frozen=True, slots=True)
+class NeededEntry:
+    """A model that is loaded because requests name it, which wait for it."""
+
+    job: Load
+
+
+Begun = Entry | LiveEntry | NeededEntry
+
+TIMES: dict[type[Job], int] = {Run: 1, Load: 5}
+"""A load gives way to the requests, so it may take so many times as long."""
+
+
+class EngineQueue:
+    """At most 64 jobs wait; one request runs, one model loads. The clients take turns: the one served longest ago.
+
+    own_numbers are for the jobs that no request is: what the live mode asks, and models that requests wait for.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Entry] = []
+        self._served: OrderedDict[Address, int] = OrderedDict()
+        self._services = itertools.count(1)
+        self._under_way: dict[type[Job], tuple[Begun, float]] = {}
+        self.own_numbers = itertools.count(-1, -1)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a request runs."""
+        return Run in self._under_way
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a model is being loaded."""
+        return Load in self._under_way
+
+    def deadline(self, timeout_seconds: float) -> float:
+        """When the first of the jobs under way has run out of its time, inf if there is none."""
+        limits = (since + TIMES[kind] * timeout_seconds for kind, (_, since) in self._under_way.items())
+        return min(limits, default=math.inf)
+
+    def put(self, entry: Entry) -> Entry | None:
+        """Add a job. If 64 wait already, the one that leaves for it: this one itself if nobody makes room."""
+        leaves = None
+        if len(self._waiting) >= MAX_WAITING:
+            held = Counter(each.client for each in self._waiting)
+            loser = gives_way(held, entry.client, self._served_at)
+            if loser is None:
+                return entry
+            leaves = next(each for each in reversed(self._waiting) if each.client == loser)
+            self._waiting.remove(leaves)
+        self._waiting.append(entry)
+        return leaves
+
+    def remove(self, ticket: Ticket) -> None:
+        """Forget a waiting job; one that is under way goes on to its end, unheard."""
+        self._waiting = [entry for entry in self._waiting if entry.ticket is not ticket]
+
+    def older_of_group(self, entry: Entry) -> list[Entry]:
+        """The waiting jobs of the same client and group."""
+        same = (each for each in self._waiting if entry.group and each.group == entry.group)
+        return [each for each in same if each.client == entry.client]
+
+    def begin_next(self, now: float, resident: tuple[str, ...]) -> Job | None:
+        """The first job that can begin now: a load if none is under way, a request if none runs.
+
+        A request that names a model which is not resident has it loaded and waits for it; others go before it.
+        """
+        if self.is_running and self.is_loading:
+            return None
+        for entry in sorted(self._waiting, key=lambda each: self._served_at(each.client)):
+            if isinstance(entry.job, Run) and entry.job.request.model not in (None, *resident):
+                if not self.is_loading:
+                    return self.begin_loading(str(entry.job.request.model), now)
+            elif type(entry.job) not in self._under_way:
+                self._waiting.remove(entry)
+                self._serve(entry.client)
+                return self.begin(entry, now)
+        return None
+
+    def begin_loading(self, name: str, now: float) -> Job:
+        """Load a model that a request needs; the default stays."""
+        return self.begin(NeededEntry(Load(next(self.own_numbers), name, default=False)), now)
+
+    def begin(self, entry: Begun, now: float) -> Job:
+        """Put this one under way, before those that wait."""
+        self._under_way[type(entry.job)] = entry, now
+        return entry.job
+
+    def take_ended(self, number: int) -> Begun | None:
+        """The job of that number, which has ended."""
+        return next(iter(self._take(lambda entry, _: entry.job.number == number)), None)
+
+    def take_late(self, now: float, timeout_seconds: float) -> list[Begun]:
+        """The jobs that have run out of their time, and are given up."""
+        return self._take(lambda entry, since: since + TIMES[type(entry.job)] * timeout_seconds <= now)
+
+    def take_under_way(self) -> list[Begun]:
+        """What is under way, and ends with the engine."""
+        return self._take(lambda *_: True)
+
+    def take_waiting_for(self, name: str) -> list[Entry]:
+        """The requests that name a model which cannot be had; they leave the queue."""
+        gone = [each for each in self._waiting if isinstance(each.job, Run) and each.job.request.model == name]
+        self._waiting = [each for each in self._waiting if each not in gone]
+        return gone
+
+    def drain(self) -> Iterator[Entry]:
+        """All waiting jobs, which leave the queue."""
+        while self._waiting:
+            yield self._waiting.pop(0)
+
+    def _served_at(self, client: Address) -> int:
+        """Larger if a client was served later, 0 if it has not been lately."""
+        return self._served.get(client, 0)
+
+    def _serve(self, client: Address) -> None:
+        self._served[client] = next(self._services)
+        self._served.move_to_end(client)
+        if len(self._served) > MAX_SERVED:
+            self._served.popitem(last=False)
+
+    def _take(self, wanted: Callable[[Begun, float], bool]) -> list[Begun]:
+        taken = {kind: entry for kind, (entry, since) in self._under_way.items() if wanted(entry, since)}
+        self._under_way = {kind: begun for kind, begun in self._under_way.items() if kind not in taken}
+        return list(taken.values())

@@ -1,0 +1,276 @@
+"""Requests in, answers out: what each verb of the protocol does.
+
+Pure: no socket, thread or sleep. Time is a number that is passed in; datagrams leave through the outbox, jobs for
+the engine through take_job. Every datagram is answered, or counted and logged.
+"""
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable
+
+from bridge.addresses import Address, shown_address
+from bridge.errors import RequestError
+from bridge.osc.access import Guests
+from bridge.osc.clients import Client, Clients
+from bridge.osc.outbox import Outbox, Parcel
+from bridge.osc.packet import Message
+from bridge.osc.replies import cut, format_fail, format_push
+from bridge.osc.requests import Call, parse_id, parse_request
+from bridge.osc.table import MAX_NAME_BYTES, PREFIX, TABLE, Verb
+from bridge.playing.musician import Musician
+from bridge.playing.slots import Slots
+from bridge.service.engine_verbs import EngineVerbs
+from bridge.service.latents import Latents
+from bridge.service.play_verbs import PlayVerbs, Ports
+from bridge.service.queue import EngineQueue
+from bridge.service.reception import Reception
+from bridge.service.session_verbs import About, Engine, Handler, Session
+from bridge.service.slot_verbs import SlotVerbs
+from bridge.service.tickets import Counts, Ticket, Tickets
+from bridge.service.uploads import Uploads
+
+logger = logging.getLogger(__name__)
+
+UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
+SHORT_OF_A_CONTENT = frozenset(
+    {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
+)
+"""Verbs that a repeat simply asks again: their answer may have changed, and costs nothing."""
+
+
+class Service:
+    """The whole protocol for all clients."""
+
+    def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
+        self.about, self.engine = about, Engine(started=now)
+        self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
+        self._reception = Reception(Guests(about.allow), about.own_port, self.counts, self.outbox)
+        self._clients, queue = Clients(), EngineQueue()
+        self._tickets = Tickets(self._clients, self.outbox, self.counts)
+        slots.on_gone = self._tell_gone
+        self.playing = PlayVerbs(
+            musician, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
+        )
+        self._session = Session(about, self.engine, self._tickets, queue, self.playing.state)
+        self.engine_verbs = EngineVerbs(
+            self.engine,
+            queue,
+            self._tickets,
+            slots,
+            musician,
+            card=self._session.card,
+            timeout_seconds=about.timeout_seconds,
+        )
+        uploads, latents = Uploads(self._tickets, slots), Latents(self._tickets, self.engine_verbs.make_music)
+        self._collectors: dict[str, Uploads | Latents] = {"clip": uploads, "decode": latents}
+        self._handlers: dict[str, Handler] = {
+            **self._session.handlers(),
+            **SlotVerbs(self.slots, self._tickets).handlers(),
+            **self.playing.handlers(),
+            "sync": self._sync,
+            "cancel": self._cancel,
+            "load": self.engine_verbs.load,
+        }
+
+    # What the daemon calls
+
+    def admit(self, datagram: bytes, source: Address) -> None:
+        """Take in a datagram. handle_next handles it when it is its source's turn."""
+        self._reception.admit(datagram, source)
+
+    def handle_next(self, now: float, unix_now: float) -> bool:
+        """Handle the next message; False if none waits."""
+        if not self._reception:
+            return False
+        for message, source in self._reception.take(now, unix_now):
+            self._handle(message, source, now)
+        return True
+
+    def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
+        """Take in a datagram, and handle all that waits at once."""
+        self.admit(datagram, source)
+        while self.handle_next(now, unix_now):
+            pass
+
+    def run_due(self, now: float) -> None:
+        """Handle the delayed messages that are due, and end uploads that have stopped."""
+        for message, source in self._reception.due(now):
+            self._handle(message, source, now)
+        for collector in self._collectors.values():
+            collector.expire(now)
+        self.playing.run_due(now)
+
+    def next_due(self, now: float) -> float:
+        """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
+        dues = [self._reception.next_due(now), self.playing.next_due(now)]
+        dues += [collector.next_expiry() for collector in self._collectors.values()]
+        return min(*dues, self.outbox.next_due(), self.engine_verbs.deadline())
+
+    def shut_down(self, now: float, has_time: Callable[[], bool] = lambda: True) -> None:
+        """End every request that is open, the oldest first, as long as there is time."""
+        for ticket in self._tickets.all_open():
+            if not has_time():
+                return
+            self._tickets.fail(ticket, "cancelled", "the daemon is stopping", now)
+
+    def drop_unsent(self, count: int) -> None:
+        """Count answers that could not be sent, and those for which the outbox had no room."""
+        count, self.outbox.lost = count + self.outbox.lost, 0
+        if count:
+            self.counts.drop("answers that could not be sent", count=count)
+
+    # From message to verb
+
+    def _handle(self, message: Message, source: Address, now: float) -> None:
+        """One message; a bug that it meets fails what it asked for, and nothing else."""
+        try:
+            self._read(message, source, now)
+        except Exception as error:
+            logger.exception("%s from %s met a bug", message.address, shown_address(*source))
+            with contextlib.suppress(RequestError):
+                client = self._clients.find(source, _reply_port(message), now)
+                for ticket in self._tickets.find(client, parse_id(message)):
+                    self._tickets.fail_of_bug(ticket, error, now)
+
+    def _read(self, message: Message, source: Address, now: float) -> None:
+        if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
+            self.counts.drop(f"a message to {message.address[:80]}", source)
+            return
+        verb = message.address.removeprefix(PREFIX)
+        try:
+            number = parse_id(message)
+        except RequestError as error:
+            self._refuse(source, message, verb, error, now)
+            return
+        client = self._client_of(message, source, now)
+        if client is None:
+            return
+        try:
+            call = parse_request(message)
+        except RequestError as error:
+            self._fail_unread(client, message, number, verb, error, now)
+            return
+        collector = self._collector_of(call.verb)
+        if collector is not None:
+            self._collect(collector, call, client, source, now)
+            return
+        content = None if verb in SHORT_OF_A_CONTENT else message.content
+        ticket = self._tickets.open(client, number, call.verb.answer, content, now)
+        if ticket is not None:
+            self._answer(call, ticket, now)
+
+    def _answer(self, call: Call, ticket: Ticket, now: float) -> None:
+        try:
+            if not call.verb.while_warming_up:
+                self._check_warm(now)
+            if call.verb.request is not None:
+                self.engine_verbs.make_music(call, ticket, now)
+            else:
+                self._handlers[call.verb.name](call, ticket, now)
+        except RequestError as error:
+            self._tickets.fail(ticket, error.code, str(error), now)
+
+    def _collector_of(self, verb: Verb) -> Uploads | Latents | None:
+        """Who puts together what comes in several messages, of which this is one."""
+        return self._collectors.get(verb.answer) if verb.needs_id else None
+
+    def _collect(
+        self, collector: Uploads | Latents, call: Call, client: Client, source: Address, now: float
+    ) -> None:
+        """A message of several; while the models warm up the first of them fails."""
+        try:
+            self._check_warm(now)
+        except RequestError as error:
+            if call.verb.name != collector.begins:
+                self.counts.drop(f"{call.verb.name} {call.id}: {error}", source)
+                return
+            ticket = self._tickets.open(client, call.id, call.verb.answer, None, now)
+            assert ticket is not None
+            self._tickets.fail(ticket, error.code, str(error), now)
+            return
+        if not collector.handle(call, client, now):
+            self.counts.drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
+
+    def _check_warm(self, now: float) -> None:
+        """Before the models have been ready once there is nothing to be had."""
+        if self.engine.down:
+            raise RequestError("engine_down", self.engine.down)
+        if not self.engine.ever_ready:
+            raise RequestError("busy", f"warming up, {math.ceil(now - self.engine.started)} s")
+
+    def _client_of(self, message: Message, source: Address, now: float) -> Client | None:
+        """Who asks; None for a request whose reply would come to ourselves."""
+        port = _reply_port(message)
+        if port == self.about.own_port and source[1] != port:
+            self._refuse_own_port(message, source)
+            return None
+        if message.address == f"{PREFIX}hello" and port:
+            self._clients.register(source, port)
+        client = self._clients.find(source, port, now)
+        if client.address[1] == self.about.own_port:
+            self.counts.drop("a request that came from our own port", source)
+            return None
+        return client
+
+    def _refuse_own_port(self, message: Message, source: Address) -> None:
+        """Tell whoever has given our own port as theirs, at the port from which they ask."""
+        self.counts.failed += 1
+        text = f"reply_port must be where this client listens, not {self.about.own_port}, where the daemon does"
+        try:
+            number = parse_id(message)
+        except RequestError:
+            number = None
+        if number != 0:
+            fail = format_fail(number or 0, message.address.removeprefix(PREFIX), "bad_request", text)
+            self.outbox.put(Parcel(fail, source, 0))
+
+    def _fail_unread(
+        self, client: Client, message: Message, number: int, verb: str, error: RequestError, now: float
+    ) -> None:
+        """A request that could not be read: it fails, and ends the upload it belongs to."""
+        known = TABLE.get(verb)
+        collector = self._collector_of(known) if known else None
+        if collector is not None and collector.fail(client, number, verb, error, now):
+            return
+        ticket = self._tickets.open(client, number, known.answer if known else verb, message.content, now)
+        if ticket is not None:
+            self._tickets.fail(ticket, error.code, str(error), now)
+
+    def _refuse(self, source: Address, message: Message, verb: str, error: RequestError, now: float) -> None:
+        """Answer a request without a readable id."""
+        client = self._client_of(message, source, now)
+        if client is not None:
+            self.counts.failed += 1
+            self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
+
+    def _tell_gone(self, name: str, owner: Address) -> None:
+        """A client's slot has made room for another."""
+        self.outbox.put(Parcel(format_push("clip/gone", cut(name, MAX_NAME_BYTES)), owner, 0))
+
+    # Verbs about other requests
+
+    def _sync(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._tickets.when_all_earlier_ended(ticket, now)
+
+    def _cancel(self, call: Call, ticket: Ticket, now: float) -> None:
+        def forget(cancelled: Ticket) -> None:
+            self.engine_verbs.forget(cancelled)
+            for collector in self._collectors.values():
+                collector.forget(cancelled)
+
+        self._tickets.cancel(ticket.client, call.values["target"], now, forget)
+        self._tickets.done(ticket, now, {})
+
+
+def _reply_port(message: Message) -> int | None:
+    """The reply port that a message names: the key, or what follows the name in hello; None if there is none."""
+    arguments = message.arguments
+    places = [index + 1 for index, each in enumerate(arguments) if each == "reply_port"]
+    if message.address == f"{PREFIX}hello" and not places:
+        places = [2]
+    for place in places:
+        port = arguments[place] if place < len(arguments) else None
+        if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
+            return int(port)
+    return None

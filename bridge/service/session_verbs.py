@@ -1,0 +1,149 @@
+"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.errors import RequestError
+from bridge.osc.access import PRIVATE
+from bridge.osc.packet import Atom
+from bridge.osc.replies import format_message
+from bridge.osc.requests import Call
+from bridge.osc.table import PROTOCOL_VERSION, TABLE
+from bridge.service.queue import EngineQueue
+from bridge.service.tickets import Ticket, Tickets
+from engine.weights import Card
+
+Handler = Callable[[Call, Ticket, float], None]
+"""Answers one call, under its ticket, at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What stays the same while the daemon runs.
+
+    look_at_cards gives the models that there are now, by name; why_not says why one is not there. allow are the
+    addresses and networks beyond this machine that are answered, each of which is sent at most bytes_per_second.
+    """
+
+    version: str
+    boot: int
+    own_port: int
+    look_at_cards: Callable[[], Mapping[str, Card]]
+    timeout_seconds: float = 60.0
+    allow: tuple[str, ...] = PRIVATE
+    bytes_per_second: float = 1e6
+    why_not: Callable[[str], str] = lambda _: ""
+
+
+@dataclass(slots=True)
+class Engine:
+    """What is known of the other process.
+
+    down says why it is not there, if it will not come back by itself; problems why models are not.
+    """
+
+    started: float
+    ready: bool = False
+    device: str = ""
+    loaded: tuple[str, ...] = ()
+    down: str = ""
+    ever_ready: bool = False
+    problems: tuple[str, ...] = ()
+
+    def became_ready(self, device: str, loaded: tuple[str, ...], problems: tuple[str, ...] = ()) -> None:
+        """The models are warm."""
+        self.ready, self.ever_ready, self.down = True, True, ""
+        self.device, self.loaded, self.problems = device, loaded, problems
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model to ask."""
+        return "; ".join(self.problems) if self.ready and not self.loaded else ""
+
+    @property
+    def default(self) -> str:
+        """The model that answers where none is named, empty before there is one."""
+        return self.loaded[0] if self.loaded else ""
+
+
+class Session:
+    """Answers from what is known; asks nobody."""
+
+    def __init__(
+        self,
+        about: About,
+        engine: Engine,
+        tickets: Tickets,
+        queue: EngineQueue,
+        playing: Callable[[], Mapping[str, Atom]],
+    ):
+        self._about, self._engine, self._tickets, self._queue = about, engine, tickets, queue
+        self._playing, self._cards = playing, about.look_at_cards()
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs by name."""
+        return {
+            "hello": self._hello,
+            "ping": self._ping,
+            "status": self._status,
+            "verbs": self._verbs,
+            "models": self._models,
+            "styles": self._styles,
+        }
+
+    def card(self, name: str) -> Card:
+        """The model of that name; RequestError that lists the names there are."""
+        if name not in self._cards:
+            self._cards = self._about.look_at_cards()
+        if name not in self._cards:
+            known = ", ".join(sorted(self._cards)) or "none"
+            why = self._about.why_not(name) or f"there is no model {name!r}; the models are: {known}"
+            raise RequestError("no_model", why)
+        return self._cards[name]
+
+    def cards_of(self, name: str | None) -> list[Card]:
+        """The model of that name, RequestError if there is none; without one those in memory, the default first."""
+        if name is not None:
+            return [self.card(name)]
+        return [self._cards[each] for each in self._engine.loaded if each in self._cards]
+
+    def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
+        about: dict[str, Atom] = {
+            "server": "vaebridge",
+            "version": self._about.version,
+            "protocol": PROTOCOL_VERSION,
+        }
+        about |= {"boot": self._about.boot, "model": self._engine.default, "device": self._engine.device}
+        self._tickets.done(ticket, now, about)
+
+    def _ping(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._tickets.done(ticket, now, {"boot": self._about.boot, "ready": int(self._engine.ready)})
+
+    def _status(self, call: Call, ticket: Ticket, now: float) -> None:
+        counts = self._tickets.counts
+        facts: dict[str, Atom] = {"boot": self._about.boot, "ready": int(self._engine.ready)}
+        facts |= {"model": self._engine.default, "device": self._engine.device, "queue": len(self._queue)}
+        facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
+        facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
+        playing = self._playing()
+        problem = "; ".join(filter(None, (self._engine.problem, str(playing.get("problem", "")))))
+        self._tickets.done(ticket, now, {**facts, **playing, **({"problem": problem} if problem else {})})
+
+    def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._tickets.send(ticket, (format_message("verb", ticket.id, name) for name in TABLE), len(TABLE))
+        self._tickets.done(ticket, now, {"count": len(TABLE)})
+
+    def _models(self, call: Call, ticket: Ticket, now: float) -> None:
+        self._cards = self._about.look_at_cards()
+        rows = [
+            (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
+            for name, card in sorted(self._cards.items())
+        ]
+        self._tickets.send(ticket, (format_message("model", ticket.id, *row) for row in rows), len(rows))
+        self._tickets.done(ticket, now, {"count": len(self._cards)})
+
+    def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
+        card = self.card(call.values.get("model") or self._engine.default)
+        styles = (format_message("style", ticket.id, style) for style in card.styles)
+        self._tickets.send(ticket, styles, len(card.styles))
+        self._tickets.done(ticket, now, {"model": card.name, "count": len(card.styles)})

@@ -1,0 +1,94 @@
+"""Processes of ours, each with a channel to it: how they start, and how they end without anybody waiting.
+
+Knows nothing of what they do.
+"""
+
+import contextlib
+import math
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from bridge.worker.pipe import Channel
+
+KILLED_SECONDS = 0.2
+LOOK_SECONDS = 0.05
+"""How often it is looked whether a process that was let go has ended."""
+
+
+class Child:
+    """A process that runs a module of ours, whose main reads what it is to be with `inherited`."""
+
+    def __init__(self, module: str, recipe: object):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.channel = Channel(ours)
+        windows = sys.platform == "win32"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *([] if windows else [str(theirs.fileno())])],
+            stdin=subprocess.PIPE,
+            pass_fds=() if windows else (theirs.fileno(),),
+            start_new_session=not windows,  # out of reach of the terminal's Ctrl-C
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError), self.process.stdin as stdin:  # one that died at once: its channel tells
+            stdin.write(pickle.dumps(recipe))
+            if sys.platform == "win32":
+                stdin.write(pickle.dumps(theirs.share(self.process.pid)))
+        theirs.close()
+
+
+def inherited() -> tuple[Any, Channel]:
+    """In the process itself: what it is to be, and its end of the channel, which blocks."""
+    recipe = pickle.load(sys.stdin.buffer)
+    if sys.platform == "win32":
+        end = socket.fromshare(pickle.load(sys.stdin.buffer))
+    else:
+        end = socket.socket(fileno=int(sys.argv[1]))
+    end.setblocking(True)
+    return recipe, Channel(end)
+
+
+class Children:
+    """Starts processes, and lets them go: whoever does not end in time is killed. No call waits but end_all."""
+
+    def __init__(self) -> None:
+        self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
+
+    def start(self, module: str, recipe: object) -> Child:
+        """A new process; OSError where the system has no room for one."""
+        return Child(module, recipe)
+
+    def let_go(self, child: Child, now: float, patience_seconds: float = 0.0) -> None:
+        """Close the channel, on which the process ends by itself; it is killed where that takes too long."""
+        child.channel.close()
+        self._leaving.append((child.process, now + patience_seconds))
+        self.run_due(now)
+
+    def run_due(self, now: float) -> None:
+        """Kill whoever had time enough to end."""
+        for process, deadline in self._leaving:
+            if now >= deadline:
+                process.kill()
+        self._leaving = [each for each in self._leaving if each[0].poll() is None]
+
+    def next_due(self, now: float) -> float:
+        """When run_due has something to do, inf if nobody is leaving."""
+        return now + LOOK_SECONDS if self._leaving else math.inf
+
+    def end_all(self, seconds: float) -> None:
+        """Wait until all that were let go have ended, at most so long; then they are killed."""
+        deadline = time.monotonic() + seconds
+        while self._leaving and time.monotonic() < deadline:
+            time.sleep(0.005)
+            self.run_due(time.monotonic())
+        self.run_due(math.inf)
+        for process, _ in self._leaving:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(KILLED_SECONDS)

@@ -1,0 +1,128 @@
+"""The other process: builds a generator, says that it is ready, and does its jobs until its socket closes.
+
+It runs one request at a time; a model is loaded on a thread beside them.
+
+The only module of the bridge that brings torch in, and it does so when it runs.
+"""
+
+import gc
+import importlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bridge.log import set_up_log
+from bridge.realtime import go_after_others, go_before_others, steady_interpreter
+from bridge.worker.children import inherited
+from bridge.worker.messages import CannotStart, Finished, Job, Load, Loaded, Ready, Recipe, Refused, Report
+from bridge.worker.pipe import Channel
+from engine.clip import Clip
+from engine.errors import EngineError, ModelError, TooLongError, VaebridgeError, WeightsError
+from engine.requests import NoteForNote, Request, Results
+from engine.weights import Library
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read what to be, and work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
+    recipe, channel = inherited()
+    set_up_log(recipe.log_level)
+    go_before_others()
+    work(recipe, channel)
+
+
+def work(recipe: Recipe, channel: Channel) -> None:
+    """Build, warm up, answer jobs; returns when the other end is gone."""
+    try:
+        generator, problems = build(recipe)
+    except VaebridgeError as error:
+        channel.put(CannotStart(str(error)))
+        return
+    gc.collect()
+    steady_interpreter()
+    tell = Teller(channel).tell
+    tell(Ready(str(generator.device), generator.loaded, problems))
+    while True:
+        try:
+            jobs = channel.read()
+        except EOFError:
+            return
+        for job in jobs:
+            if isinstance(job, Load):
+                beside = (generator, job, recipe.weight_folders, tell)
+                threading.Thread(target=load_beside, args=beside, name="load", daemon=True).start()
+            else:
+                tell(answer(generator, job))
+
+
+class Teller:
+    """Puts reports into a channel from several threads, one after the other."""
+
+    def __init__(self, channel: Channel):
+        self._channel, self._turn = channel, threading.Lock()
+
+    def tell(self, report: Report) -> None:
+        """Put one."""
+        with self._turn:
+            self._channel.put(report)
+
+
+def load_beside(generator: Any, job: Load, folders: tuple[Path, ...], tell: Callable[[Report], None]) -> None:
+    """Load a model, warm, while requests run; what has come into the folders since is seen."""
+    go_after_others()
+    generator.library = Library(folders)
+    tell(answer(generator, job))
+
+
+def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
+    """A warm generator, and a sentence for each model that could not be loaded."""
+    module, name = recipe.generator.split(":")
+    kind = getattr(importlib.import_module(module), name)
+    library = Library(recipe.weight_folders)
+    generator = kind(library, device=recipe.device, drum_map=recipe.drum_map)
+    problems: list[str] = []
+    for model in recipe.models:
+        try:
+            generator.load(model)
+        except (ModelError, WeightsError) as error:  # noqa: PERF203 - one bad file must not keep out the others
+            problems.append(str(error))
+    generator.warm_up()
+    return generator, tuple(dict.fromkeys((*problems, *library.problems)))
+
+
+def answer(generator: Any, job: Job) -> Report:
+    """What became of one job; the process lives on whatever happens."""
+    try:
+        if isinstance(job, Load):
+            began = time.perf_counter()
+            generator.load(job.name, default=job.default, warm=True)
+            ms = (time.perf_counter() - began) * 1000
+            return Loaded(job.number, job.name, ms, generator.loaded)
+        return Finished.of(job.number, in_order(job.request, generator.run(job.request)))
+    except (ModelError, WeightsError) as error:
+        return Refused(job.number, "no_model", str(error))
+    except TooLongError as error:
+        return Refused(job.number, "too_big", str(error))
+    except EngineError as error:
+        return Refused(job.number, "bad_request", str(error))
+    except Exception as error:  # the outermost: a bug in one request must not end the others
+        logger.exception("a job failed")
+        return Refused(job.number, "internal", f"{type(error).__name__}: {error}")
+
+
+def in_order(request: Request, results: Results) -> Results:
+    """The results as they are sent: sorted, but for those that are the notes of the request."""
+    if isinstance(request, NoteForNote):
+        return results
+    return replace(results, clips=tuple(map(Clip.in_order, results.clips)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""How grooves are learnt: the windows of drum performances, and the tasks that a recipe sets on them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.data.augmentation import a_little_faster, with_other_last_bars, without_some_drums
+from engine.data.corpus import read_corpus
+from engine.data.windows import STEPS_PER_BAR, Windows, cut_windows
+from engine.learning.curriculum import Lesson
+from engine.learning.prior import Prior, fit_prior
+from engine.model.drummer_decoder import DrummerDecoder
+from engine.model.performer import known_of
+from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
+from engine.model.vae import GrooveShape, Vae
+from engine.registry import Config, Recipe
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+
+FEWEST_HITS = 1000
+"""With fewer validation hits a drummer trusts its expectations as they are."""
+
+BUCKET = 16
+"""How many batches are sorted by their hits at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datasets:
+    """The windows to train on, by their length in bars, and those that choose the epoch."""
+
+    train: dict[int, Windows]
+    validation: Windows
+
+
+def load_datasets(config: Config, data: Path, max_windows: int | None = None) -> Datasets:
+    """The official train and validation windows of a corpus."""
+    performances = read_corpus(data)
+    shortest, longest = min(config.recipe.bars), max(config.recipe.bars)
+    windows = {
+        bars: cut_windows(performances, split="train", bars=bars, pad=bars == shortest)[:max_windows]
+        for bars in config.recipe.bars
+    }
+    validation = cut_windows(performances, split="validation", bars=longest)[::longest]  # the others overlap these
+    return Datasets(windows, validation[:max_windows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Some windows, for each two others of the same performance, and what is done with them."""
+
+    task: str
+    windows: Windows
+    chosen: NDArray[np.int64]
+    companions: NDArray[np.int64]
+    joined: NDArray[np.int64]
+    generator: torch.Generator
+
+
+class GrooveCourse:
+    """The tasks of a recipe on the windows of a corpus; see engine.learning.curriculum.Course."""
+
+    steps_per_bar = STEPS_PER_BAR
+
+    def __init__(self, config: Config, datasets: Datasets, device: torch.device):
+        assert isinstance(config.shape, GrooveShape)
+        self.shape, self.datasets, self.device = config.shape, datasets, device
+        self.model = Vae(config.shape).to(device)
+        self._expectation = config.recipe.expectation
+        self.size = len(datasets.train[min(datasets.train)])
+        self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
+
+    def lessons(self, recipe: Recipe, count: int, chance: np.random.Generator) -> Iterator[Lesson]:
+        """See Course."""
+        orders = {bars: self._order(self.datasets.train[bars], recipe.batch, chance) for bars in recipe.bars}
+        tasks, shares = list(recipe.tasks), np.array(list(recipe.tasks.values()))
+        for _ in range(count):
+            bars = int(chance.choice(list(orders)))
+            task = str(chance.choice(tasks, p=shares / shares.sum()))
+            chosen = next(orders[bars])
+            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
+            windows = self.datasets.train[bars]
+            companions = windows.companions(chosen, chance)
+            joined = windows.companions(chosen, chance) if recipe.joined_bars else chosen
+            batch = _Batch(task, windows, chosen, companions, joined, generator)
+            yield partial(self._losses, batch, recipe)
+
+    def exam(self, recipe: Recipe) -> Iterator[tuple[str, float, Lesson]]:
+        """See Course."""
+        windows, shares = self.datasets.validation, sum(recipe.tasks.values())
+        for task, share in recipe.tasks.items():
+            generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
+            for first in range(0, len(windows), 256):
+                chosen = np.arange(first, min(first + 256, len(windows)))
+                batch = _Batch(task, windows, chosen, windows.companions(chosen, chance), chosen, generator)
+                yield task, share / shares * len(chosen) / len(windows), partial(self._losses, batch, recipe)
+
+    def _order(self, windows: Windows, batch: int, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The windows of each batch in turn, all with about as many hits, so that few wait for many."""
+        hits = windows.grooves[..., HITS].sum(axis=(1, 2))
+        while True:
+            shuffled = np.resize(chance.permutation(len(windows)), -(-len(windows) // batch) * batch)
+            rows = []
+            for first in range(0, len(shuffled), BUCKET * batch):
+                bucket = shuffled[first : first + BUCKET * batch]
+                rows.append(bucket[np.argsort(hits[bucket], kind="stable")].reshape(-1, batch))
+            yield from chance.permutation(np.concatenate(rows))
+
+    def _losses(self, batch: _Batch, recipe: Recipe, step: int) -> dict[str, Tensor]:
+        """The parts of the loss of one batch."""
+        windows, generator = batch.windows, batch.generator
+        groove = torch.from_numpy(windows.grooves[batch.chosen]).to(self.device)
+        other = torch.from_numpy(windows.grooves[batch.companions]).to(self.device)
+        tempo_bpm = torch.from_numpy(windows.tempo_bpm[batch.chosen]).to(self.device)
+        if self.model.training:
+            if recipe.joined_bars:
+                joined = torch.from_numpy(windows.grooves[batch.joined]).to(self.device)
+                groove = with_other_last_bars(groove, joined, recipe.joined_bars, generator)
+            groove, other = (without_some_drums(each, recipe.silent_drums, generator) for each in (groove, other))
+            tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
+        example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
+        noise = torch.randn(len(groove), self.shape.z, generator=generator).to(self.device)
+        if recipe is self._expectation:
+            return {"total": self.model.expectation_loss(example, groove)}
+        return self.model.loss(
+            example,
+            groove,
+            beta=recipe.beta,
+            free_bits=recipe.free_bits,
+            feel_beta=recipe.feel_beta,
+            feel_bits=recipe.feel_bits,
+            noise=noise,
+        )
+
+    def settle(self) -> None:
+        """How far to trust what is expected where no feel is told: least squares on the validation windows.
+
+        Of offset and of velocity alike the slope of the truth on the expectation, about the mean expectation.
+        """
+        decoder, windows = self.model.decoder, self.datasets.validation
+        if not isinstance(decoder, DrummerDecoder) or windows.grooves[..., HITS].sum() < FEWEST_HITS:
+            return
+        expectation, said, true = decoder.performer.expectation, [], []
+        for first in range(0, len(windows), 64):
+            groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
+            tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
+            hits, nothing = groove[..., HITS], groove.new_zeros(len(groove), 1, self.shape.feel)
+            mean = expectation.opinions(known_of(hits, nothing_given(groove, tempo_bpm)), nothing).mean(dim=0)
+            said.append(mean.transpose(2, 3)[hits > 0])
+            true.append(torch.stack([groove[..., OFFSETS], groove[..., VELOCITIES]], dim=-1)[hits > 0])
+        answers, truth = torch.cat(said), torch.cat(true)
+        centre = answers.mean(dim=0)
+        away = answers - centre
+        expectation.centre[:] = centre
+        expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
+
+    def prior(self) -> Prior:
+        """Where the train windows of each style lie."""
+        posteriors, styles = [], []
+        names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
+        for windows in self.datasets.train.values():
+            for first in range(0, len(windows), 512):
+                grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
+                tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
+                example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
+                posteriors.append(self.model.encode(example.heard, example.given.position[0]))
+            places = [names.index(name) for name in windows.style_names] + [-1]
+            styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
+        mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
+        return fit_prior(mu, sigma, torch.cat(styles), tuple(names))

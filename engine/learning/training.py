@@ -1,0 +1,270 @@
+"""MIDI performances → weights: one resumable run of one configuration.
+
+A run is a folder: checkpoint.pt after each epoch (the whole state), and at the end NAME.safetensors with its card.
+On a CPU the same seed gives the same run, interrupted or not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.data.corpus import find_corpus
+from engine.data.sources import credit_of
+from engine.errors import DataError, TrainingError
+from engine.files import regular, replacing
+from engine.learning.curriculum import Course, Lesson
+from engine.learning.groove_tasks import GrooveCourse, load_datasets
+from engine.learning.token_tasks import TokenCourse, cut_songs
+from engine.model.lstm import has_bf16
+from engine.registry import Config, Recipe, find_config
+from engine.weights import Card, write_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. loss and validation in nats a sequence; validation is nan before an epoch has ended."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    validation: float
+    seconds: float
+
+
+def train(
+    config_name: str,
+    *,
+    data: Sequence[Path],
+    out: Path,
+    name: str | None = None,
+    seed: int = 1,
+    epochs: int | None = None,
+    max_windows: int | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Card:
+    """Train a configuration on corpora, going on where the run in `out` stopped, and write its weights there.
+
+    max_windows cuts the data, to try a run. TrainingError if `out` holds a run with other settings.
+    """
+    config, data = find_config(config_name), [find_corpus(path) for path in data]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be a run's folder: {error.strerror}") from error
+    torch.manual_seed(seed)
+    course = open_course(config, data, torch.device(device), max_windows)
+    run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
+    run.resume()
+    run.train(on_progress)
+    return run.write(name or config.name, "; ".join(map(credit_of, data)))
+
+
+def open_course(
+    config: Config, data: Sequence[Path], device: torch.device, max_windows: int | None = None
+) -> Course:
+    """A new model of a configuration, and the windows of corpora to teach it."""
+    if config.representation != "groove":
+        return TokenCourse(config, cut_songs(config, data, max_windows), device)
+    if len(data) > 1:
+        raise DataError(f"{config.name} learns from one corpus, not from {len(data)}")
+    return GrooveCourse(config, load_datasets(config, data[0], max_windows), device)
+
+
+class Run:
+    """One training run: the network, its optimizer, and where it stands."""
+
+    def __init__(
+        self, config: Config, course: Course, out: Path, seed: int, epochs: int, device: torch.device | None = None
+    ):
+        self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
+        self.recipes, self.stage = [config.recipe], 0
+        if config.recipe.expectation:
+            self.recipes.append(config.recipe.expectation)
+        self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
+        self.device = device or torch.device("cpu")
+        self.validation: dict[str, float] = {}
+        self.half = has_bf16(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
+        self.epoch, self.seconds, self.best = 0, 0.0, [math.inf] * len(self.recipes)
+        self.best_state: dict[str, Tensor] = {}
+        self.steps_per_epoch = [math.ceil(course.size / recipe.batch) for recipe in self.recipes]
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the stage: first everything is trained, then, where there are any, the expectations alone."""
+        return self.recipes[self.stage]
+
+    @property
+    def steps(self) -> int:
+        """Of all stages."""
+        return int(np.dot(self.epochs, self.steps_per_epoch))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What must be equal for a run to go on."""
+        return {"config": self.config.name, "seed": self.seed, "epochs": self.epochs, "steps": self.steps_per_epoch}
+
+    def resume(self) -> None:
+        """Take up the checkpoint in the run's folder, if there is one."""
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return
+        try:
+            state = torch.load(regular(path), map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+            why = getattr(error, "strerror", None) or "it is damaged"
+            raise TrainingError(f"{path} cannot be read ({why}); delete it to begin anew") from error
+        if state["settings"] != self.settings:
+            raise TrainingError(
+                f"{self.out} holds a run with other settings ({state['settings']}, not {self.settings}); "
+                "choose another folder, or delete it"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"].cpu())
+        self.stage, self.epoch, self.seconds = state["stage"], state["epoch"], state["seconds"]
+        self.best, self.best_state = state["best"], state["best_state"]
+
+    def save(self) -> None:
+        """Write the checkpoint; a run that cannot write it, or is killed meanwhile, keeps the one before."""
+        path = self.out / "checkpoint.pt"
+        state = {
+            "settings": self.settings,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "best": self.best,
+            "best_state": self.best_state,
+        }
+        try:
+            with replacing(path) as beside, beside.open("wb") as file:
+                torch.save(state, file)
+        except (OSError, RuntimeError) as error:  # torch has its own for a disk that is full
+            why = getattr(error, "strerror", None) or error
+            raise TrainingError(f"{path} cannot be written: {why}; the run goes on from the one before") from error
+
+    def train(self, on_progress: Callable[[Progress], None]) -> None:
+        """All epochs that are left."""
+        validation = math.nan
+        while True:
+            if self.epoch == self.epochs[self.stage]:
+                if self.stage + 1 == len(self.recipes):
+                    return
+                self.model.load_state_dict(self.best_state)
+                self.stage, self.epoch = self.stage + 1, 0
+            self._train_epoch(validation, on_progress)
+            self.epoch += 1
+            validation = self.validate()
+            if validation <= self.best[self.stage]:
+                self.best[self.stage] = validation
+                self.best_state = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+            self.save()
+
+    def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
+        per_epoch = self.steps_per_epoch[self.stage]
+        before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
+        chance = np.random.default_rng((self.seed, self.stage, self.epoch))
+        for index, lesson in enumerate(self.course.lessons(self.recipe, per_epoch, chance)):
+            began, step = time.perf_counter(), self.epoch * per_epoch + index
+            loss = self._step(lesson, step=step)
+            self.seconds += time.perf_counter() - began
+            epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
+            done = before + step + 1
+            on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, self.seconds))
+
+    def _step(self, lesson: Lesson, *, step: int) -> float:
+        recipe = self.recipe
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
+        loss = self._losses(lesson, step)["total"]
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _losses(self, lesson: Lesson, step: int) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return lesson(step)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """The mean total loss on the validation windows over what the exam asks, with fixed chance."""
+        self.model.eval()
+        self.validation, total = {}, 0.0
+        for task, share, lesson in self.course.exam(self.recipe):
+            losses = self._losses(lesson, 0)
+            for name, value in losses.items():
+                self.validation[f"{task}.{name}"] = self.validation.get(f"{task}.{name}", 0) + share * float(value)
+            total += share * float(losses["total"])
+        return total
+
+    @torch.no_grad()
+    def write(self, name: str, data: str = "") -> Card:
+        """The best epoch's weights in bf16, the prior of their z, and the card, with what the data is."""
+        self.model.load_state_dict(self.best_state)
+        self.model.eval()
+        self.course.settle()
+        prior = self.course.prior()
+        tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.model.state_dict().items()}
+        tensors |= {key: value.to(torch.bfloat16).contiguous() for key, value in prior.tensors().items()}
+        config = self.config
+        card = Card(
+            name=name,
+            config=config.name,
+            family=config.family,
+            bars=max(config.recipe.bars),
+            steps_per_bar=self.course.steps_per_bar,
+            verbs=config.verbs,
+            styles=prior.names,
+            sha256="",
+            license="Apache-2.0",
+            data=data,
+            command=f"vaebridge train {config.name} --data DATA --seed {self.seed} --epochs {self.epochs[0]}",
+            training={
+                "date": date.today().isoformat(),
+                "epochs": self.epochs,
+                "steps": self.steps,
+                "minutes": round(self.seconds / 60, 1),
+                "device": self.device.type,
+                "validation": [round(best, 3) for best in self.best],
+                "windows": dict(self.course.facts),
+                "recipe": _described(config.recipe),
+            },
+        )
+        return write_weights(self.out, tensors, card)
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as the card holds it."""
+    described = {
+        key: value for key, value in asdict(recipe).items() if not isinstance(value, tuple) and value is not None
+    }
+    return described | ({"expectation": _described(recipe.expectation)} if recipe.expectation else {})
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The published exponential decay, or a cosine over the run with a warm-up of its first 2 %."""
+    if recipe.decay:
+        return (recipe.rate_peak - recipe.rate_floor) * recipe.decay**step + recipe.rate_floor
+    warm_up = max(1, steps // 50)
+    if step < warm_up:
+        return recipe.rate_peak * (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, steps - warm_up)
+    return recipe.rate_floor + (recipe.rate_peak - recipe.rate_floor) * (1 + math.cos(math.pi * progress)) / 2

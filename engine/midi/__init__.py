@@ -1,0 +1,1 @@
+"""MIDI files: bytes, notes, songs."""

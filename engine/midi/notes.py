@@ -1,0 +1,242 @@
+"""What a player sees in the events of a MIDI file: notes with both their ends, tracks, meters, tempos.
+
+Knows nothing of clips: times are ticks here.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from engine.errors import MidiFileError
+from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, Event, MidiBytes
+
+DRUM_CHANNEL = 10
+PROGRAM_CHANGE = 0xC0
+DEFAULT_BEATS_PER_BAR = 4.0
+DEFAULT_TEMPO_BPM = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """A note, and where its events are: midi.chunks[chunk].events[on] and [off].
+
+    off is None where the file never ends the note; it then ends with its track. channel 1..16.
+    """
+
+    chunk: int
+    on: int
+    off: int | None
+    tick: int
+    end_tick: int
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the song in one meter: bars are counted from its tick. tempo_bpm is what lasts longest in it."""
+
+    tick: int
+    end_tick: int
+    beats_per_bar: float
+    tempo_bpm: float
+
+
+def file_notes(midi: MidiBytes) -> tuple[FileNote, ...]:
+    """All notes in the file's order: track by track, by their note on."""
+    notes = (note for chunk in range(len(midi.chunks)) for note in track_notes(midi.chunks[chunk].events, chunk))
+    return tuple(notes)
+
+
+def track_notes(events: Sequence[Event], chunk: int) -> list[FileNote]:
+    """The notes of a track; of notes that overlap on one pitch the first to start is the first to end."""
+    sounding: defaultdict[tuple[int, int], deque[int]] = defaultdict(deque)
+    ends: dict[int, int | None] = {}
+    for index, event in enumerate(events):
+        if not 0x80 <= event.status < 0xA0:
+            continue
+        key = (event.status & 0x0F, event.data[0])
+        if event.status >= 0x90 and event.data[1]:
+            ends[index] = None
+            sounding[key].append(index)
+        elif sounding[key]:
+            ends[sounding[key].popleft()] = index
+    return [_file_note(events, chunk, on, off) for on, off in ends.items()]
+
+
+def _file_note(events: Sequence[Event], chunk: int, on: int, off: int | None) -> FileNote:
+    event, end = events[on], events[-1 if off is None else off]
+    return FileNote(chunk, on, off, event.tick, end.tick, (event.status & 0x0F) + 1, event.data[0], event.data[1])
+
+
+def chosen_notes(
+    midi: MidiBytes, track: str | None = None, channel: int | None = None, *, drums: bool = True
+) -> tuple[FileNote, ...]:
+    """The notes to play with: of that track and channel; else the drum channel's where drums are wanted, else all.
+
+    track is a name or a number from 1. MidiFileError where there are none.
+    """
+    notes = file_notes(midi)
+    if not notes:
+        raise MidiFileError("it holds no notes")
+    if track is not None:
+        chunk = find_track(midi, track)
+        notes = tuple(note for note in notes if note.chunk == chunk)
+    if channel is not None:
+        notes = tuple(note for note in notes if note.channel == channel)
+    elif track is None and drums:
+        notes = tuple(note for note in notes if note.channel == DRUM_CHANNEL) or notes
+    if not notes:
+        chosen = {"track": track, "channel": channel}
+        where = " and ".join(f"{kind} {value}" for kind, value in chosen.items() if value is not None)
+        raise MidiFileError(f"it holds no notes on {where}; {described_tracks(midi)}")
+    return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The notes of one program on a channel of a track; all on the drum channel are one. channel 1..16."""
+
+    name: str
+    channel: int
+    program: int
+    notes: tuple[FileNote, ...]
+
+
+def instruments(midi: MidiBytes, notes: Sequence[FileNote]) -> tuple[Instrument, ...]:
+    """The notes by instrument, in the order of their first."""
+    programs, names = _programs(midi), track_names(midi)
+    groups: defaultdict[tuple[int, int, int], list[FileNote]] = defaultdict(list)
+    for note in notes:
+        if note.channel == DRUM_CHANNEL:
+            groups[-1, DRUM_CHANNEL, 0].append(note)
+        else:
+            groups[note.chunk, note.channel, _program_at(programs, note)].append(note)
+    return tuple(
+        Instrument(names[group[0].chunk], channel, program, tuple(group))
+        for (_, channel, program), group in groups.items()
+    )
+
+
+_Changes = dict[tuple[int | None, int], list[tuple[int, int]]]
+
+
+def _programs(midi: MidiBytes) -> _Changes:
+    """(tick, program) of each program change, by chunk and channel, and by channel alone under (None, channel)."""
+    changes: defaultdict[tuple[int | None, int], list[tuple[int, int]]] = defaultdict(list)
+    for index, chunk in enumerate(midi.chunks):
+        for event in chunk.events:
+            if event.status & 0xF0 == PROGRAM_CHANGE:
+                for where in (index, None):
+                    changes[where, (event.status & 0x0F) + 1].append((event.tick, event.data[0]))
+    return {key: sorted(each, key=lambda change: change[0]) for key, each in changes.items()}
+
+
+def _program_at(programs: _Changes, note: FileNote) -> int:
+    """The program of its own chunk where that changes any, else of any chunk; 0 before the first change."""
+    changes = programs.get((note.chunk, note.channel)) or programs.get((None, note.channel), [])
+    at = bisect_right(changes, note.tick, key=lambda change: change[0])
+    return changes[at - 1][1] if at else 0
+
+
+def find_track(midi: MidiBytes, wanted: str) -> int:
+    """The chunk of a track, by its name or else its number from 1."""
+    names = track_names(midi)
+    for chunk, name in names.items():
+        if name.casefold() == wanted.strip().casefold():
+            return chunk
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+        return list(names)[int(wanted) - 1]
+    raise MidiFileError(f"it has no track {wanted!r}; {described_tracks(midi)}")
+
+
+def track_names(midi: MidiBytes) -> dict[int, str]:
+    """The name of each track, perhaps empty, by its chunk."""
+    names = {}
+    for index, chunk in enumerate(midi.chunks):
+        if chunk.name == b"MTrk":
+            names[index] = next((decoded(e.payload) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
+    return names
+
+
+def described_tracks(midi: MidiBytes) -> str:
+    """The tracks and the channels of their notes, as the end of a sentence."""
+    channels: defaultdict[int, set[int]] = defaultdict(set)
+    for note in file_notes(midi):
+        channels[note.chunk].add(note.channel)
+    tracks = []
+    for number, (chunk, name) in enumerate(track_names(midi).items(), start=1):
+        heard = "+".join(map(str, sorted(channels[chunk]))) or "none"
+        tracks.append(f"{number} {name!r} (channels: {heard})")
+    return "its tracks are " + ", ".join(tracks)
+
+
+def decoded(text: bytes) -> str:
+    """A name as most programs meant it: UTF-8, else Latin-1."""
+    try:
+        return text.decode("utf-8").strip("\0 ")
+    except UnicodeDecodeError:
+        return text.decode("latin-1").strip("\0 ")
+
+
+def stretches(midi: MidiBytes, end_tick: int) -> tuple[Stretch, ...]:
+    """The song up to end_tick, cut where the meter changes."""
+    changes = _meter_changes(midi, end_tick)
+    tempos = _tempos(midi)
+    cuts = [*changes, (end_tick, 0.0)]
+    return tuple(
+        Stretch(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
+        for (tick, beats_per_bar), (end, _) in pairwise(cuts)
+    )
+
+
+def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float]]:
+    """(tick, beats_per_bar) of each new meter; one that is only repeated on a bar line changes nothing."""
+    changes = [(0, DEFAULT_BEATS_PER_BAR)]
+    for event in _metas(midi, TIME_SIGNATURE):
+        beats_per_bar = _beats_per_bar(event.payload)
+        if beats_per_bar is None or event.tick >= end_tick:
+            continue
+        tick, current = changes[-1]
+        bar_ticks = current * midi.ticks_per_beat
+        if event.tick == tick:
+            changes.pop()
+        elif beats_per_bar == current and (event.tick - tick) % bar_ticks == 0:
+            continue
+        changes.append((event.tick, beats_per_bar))
+    return changes
+
+
+def _beats_per_bar(payload: bytes) -> float | None:
+    """Quarter notes a bar, None where the time signature makes no sense."""
+    if len(payload) < 2 or payload[1] > 7:
+        return None
+    beats_per_bar: float = payload[0] * 4 / 2 ** payload[1]
+    return beats_per_bar if 0.25 <= beats_per_bar <= 64 else None
+
+
+def _tempos(midi: MidiBytes) -> list[tuple[int, float]]:
+    """(tick, bpm) of each tempo, inside what a clip can have."""
+    tempos = [(0, DEFAULT_TEMPO_BPM)]
+    for event in _metas(midi, SET_TEMPO):
+        microseconds = int.from_bytes(event.payload[:3], "big")
+        if microseconds:
+            tempos.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
+    return tempos
+
+
+def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int) -> float:
+    """The tempo that holds for the most ticks of a stretch."""
+    lasting: Counter[float] = Counter()
+    for (start, bpm), (end, _) in pairwise([*tempos, (end_tick, 0.0)]):
+        lasting[bpm] += max(0, min(end, end_tick) - max(start, tick))
+    return lasting.most_common(1)[0][0]
+
+
+def _metas(midi: MidiBytes, kind: int) -> list[Event]:
+    """The meta events of a type on all tracks, in time."""
+    found = (event for chunk in midi.chunks for event in chunk.events if event.is_meta(kind))
+    return sorted(found, key=lambda event: event.tick)

@@ -1,0 +1,291 @@
+"""Clips and MIDI files: a song is edited in place, a clip for each stretch of one meter; a clip is written anew.
+
+Knows nothing of models. midi_events.py knows the bytes, midi_notes.py what is music in them.
+"""
+
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
+from engine.errors import MidiFileError
+from engine.files import replacing
+from engine.midi.events import (
+    END_OF_TRACK,
+    HEADER,
+    META,
+    SET_TEMPO,
+    TEXT,
+    TIME_SIGNATURE,
+    TRACK_NAME,
+    Chunk,
+    Event,
+    MidiBytes,
+    format_midi,
+    meta,
+    parse_midi,
+)
+from engine.midi.notes import DRUM_CHANNEL, FileNote, Stretch, chosen_notes, instruments, stretches
+
+TICKS_PER_BEAT = 480
+"""The resolution of files that are written anew."""
+
+MOST_BYTES = 2**30
+"""More than any song has; a pipe may have no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The notes of one stretch, and the clip they are; note i of the clip is notes[i]."""
+
+    stretch: Stretch
+    notes: tuple[FileNote, ...]
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class MidiSong:
+    """A MIDI file whose chosen notes can be played anew while everything else stays as it is."""
+
+    midi: MidiBytes
+    passages: tuple[Passage, ...]
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The chosen notes as clips, one for each stretch of one meter that has any."""
+        return tuple(passage.clip for passage in self.passages)
+
+    @property
+    def clip(self) -> Clip:
+        """The chosen notes as one clip from the file's start, in the meter that has the most of them."""
+        longest = max(self.passages, key=lambda passage: len(passage.notes))
+        return _clip(self.midi, replace(longest.stretch, tick=0), _in_file_order(self.passages))
+
+    @property
+    def clip_in_parts(self) -> Clip:
+        """The same, its notes by instrument, each a part."""
+        found = instruments(self.midi, _in_file_order(self.passages))
+        longest = max(self.passages, key=lambda passage: len(passage.notes))
+        notes = [note for each in found for note in each.notes]
+        firsts = accumulate((len(each.notes) for each in found), initial=0)
+        parts = tuple(
+            Part(each.name, each.channel, each.program, first, len(each.notes))
+            for each, first in zip(found, firsts, strict=False)
+        )
+        return replace(_clip(self.midi, replace(longest.stretch, tick=0), notes), parts=parts)
+
+    def with_clips(self, clips: Sequence[Clip], *, remark: str = "") -> MidiBytes:
+        """The file with those notes' starts and velocities, and a text that says how they came about.
+
+        A note's end moves with its start; one that would start before the file starts at tick 0.
+        """
+        edits: defaultdict[int, dict[int, _Edit]] = defaultdict(dict)
+        for passage, clip in zip(self.passages, clips, strict=True):
+            for place, note in zip(passage.notes, clip.notes, strict=True):
+                tick = max(0, passage.stretch.tick + round(note.start_beats * self.midi.ticks_per_beat))
+                edits[place.chunk].update(_edits(place, tick, note.velocity))
+        chunks = [_edited(chunk, edits[index]) for index, chunk in enumerate(self.midi.chunks)]
+        return _remarked(replace(self.midi, chunks=tuple(chunks)), remark)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Where an event goes, what velocity it gets (None: its own), and its rank among the events of that tick."""
+
+    tick: int
+    velocity: int | None
+    rank: int
+
+
+def load_song(path: Path, *, track: str | None = None, channel: int | None = None, drums: bool = True) -> MidiSong:
+    """The song in a file, around the notes of a track (a name, or a number from 1) and of a channel.
+
+    Where neither is given: the drum channel's notes where drums are wanted, else all. MidiFileError if there is
+    nothing to play.
+    """
+    try:
+        return parse_song(_read(path), track=track, channel=channel, drums=drums)
+    except OSError as error:
+        raise MidiFileError(f"{path} cannot be read: {error.strerror}") from error
+    except MidiFileError as error:
+        raise MidiFileError(f"{path} cannot be played: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file or a pipe; what does not begin as MIDI does is not read on: it might have no end."""
+    with path.open("rb") as file:
+        content = file.read(len(HEADER))
+        if content == HEADER:
+            content += file.read(MOST_BYTES)
+        if len(content) > MOST_BYTES:
+            raise MidiFileError(f"it has more than {MOST_BYTES >> 20} MiB")
+    return content
+
+
+def parse_song(
+    content: bytes, *, track: str | None = None, channel: int | None = None, drums: bool = True
+) -> MidiSong:
+    """The song in the bytes of a file."""
+    midi = parse_midi(content)
+    if midi.kind == 2:
+        raise MidiFileError("it holds independent patterns (type 2); only songs (type 0 and 1) can be played")
+    notes = chosen_notes(midi, track, channel, drums=drums)
+    parts = stretches(midi, max(note.tick for note in notes) + _early_ticks(midi) + 1)
+    return MidiSong(midi, tuple(_passages(midi, parts, notes)))
+
+
+def clip_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
+    """The chosen notes of a file as one clip."""
+    return load_song(path, track=track, channel=channel).clip
+
+
+def parts_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
+    """The notes of a file as one clip, all of them unless some are chosen; each instrument is a part."""
+    return load_song(path, track=track, channel=channel, drums=False).clip_in_parts
+
+
+def clip_to_midi(clip: Clip, path: Path, *, text: str = "") -> None:
+    """Write a clip as a new file: its parts on their own tracks, else drums; muted notes are left out."""
+    parts = clip.parts or (Part("vaebridge", DRUM_CHANNEL, 0, 0, len(clip.notes)),)
+    tracks = [_part_events(clip, part) for part in parts]
+    head = _head_events(clip, text)
+    kind, tracks = (1, [head, *tracks]) if clip.parts else (0, [head + tracks[0]])
+    chunks = tuple(Chunk(b"MTrk", events=_ended(events, _ticks(clip.length_beats))) for events in tracks)
+    save_midi(MidiBytes(kind, TICKS_PER_BEAT, chunks), path)
+
+
+def save_midi(midi: MidiBytes, path: Path) -> None:
+    """Write a file whole or not at all: beside its place first, then into it."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise MidiFileError(f"{path} is no file that could be written over")
+    try:
+        with replacing(path) as beside:
+            beside.write_bytes(format_midi(midi))
+    except OSError as error:
+        raise MidiFileError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _passages(midi: MidiBytes, parts: Sequence[Stretch], notes: Iterable[FileNote]) -> Iterable[Passage]:
+    """The notes by stretch; a hit up to half a step early belongs to the bar line it leads to."""
+    ticks = [part.tick for part in parts]
+    found: defaultdict[int, list[FileNote]] = defaultdict(list)
+    for note in notes:
+        found[bisect_right(ticks, note.tick + _early_ticks(midi)) - 1].append(note)
+    for index in sorted(found):
+        yield Passage(parts[index], tuple(found[index]), _clip(midi, parts[index], found[index]))
+
+
+def _early_ticks(midi: MidiBytes) -> int:
+    """How many ticks before its first bar line a clip may start."""
+    return math.floor(-EARLIEST_START_BEATS * midi.ticks_per_beat)
+
+
+def _in_file_order(passages: Sequence[Passage]) -> list[FileNote]:
+    notes = (note for passage in passages for note in passage.notes)
+    return sorted(notes, key=lambda note: (note.chunk, note.on))
+
+
+def _clip(midi: MidiBytes, stretch: Stretch, notes: Sequence[FileNote]) -> Clip:
+    """The notes counted from the stretch's first bar, in whole bars up to the last that starts."""
+    per_beat = midi.ticks_per_beat
+    heard = tuple(
+        Note(
+            pitch=note.pitch,
+            start_beats=(note.tick - stretch.tick) / per_beat,
+            duration_beats=max(1, note.end_tick - note.tick) / per_beat,
+            velocity=note.velocity,
+        )
+        for note in notes
+    )
+    last_beats = max(note.start_beats for note in heard)
+    bars = math.floor(max(0.0, last_beats) / stretch.beats_per_bar) + 1
+    return Clip(heard, bars * stretch.beats_per_bar, stretch.beats_per_bar, stretch.tempo_bpm)
+
+
+def _edits(place: FileNote, tick: int, velocity: int) -> dict[int, _Edit]:
+    """What becomes of a note's events; none where it stays.
+
+    At its new tick a moved note starts after what is there and ends before it: a note that ends where the next
+    of its pitch starts does not end that one.
+    """
+    moved, edits = tick != place.tick, {}
+    if moved or velocity != place.velocity:
+        edits[place.on] = _Edit(tick, velocity, int(moved))
+    if moved and place.off is not None:
+        length = place.end_tick - place.tick
+        edits[place.off] = _Edit(tick + length, None, -1 if length else 1)
+    return edits
+
+
+def _edited(chunk: Chunk, edits: dict[int, _Edit]) -> Chunk:
+    """The track with the edits done; its end stays the last event."""
+    if not edits:
+        return chunk
+    placed = []
+    for index, event in enumerate(chunk.events):
+        edit = edits.get(index)
+        if edit is None:
+            placed.append((event.tick, 0, index, event))
+        else:
+            data = event.data if edit.velocity is None else bytes([event.data[0], edit.velocity])
+            placed.append((edit.tick, edit.rank, index, Event(edit.tick, event.status, data, event.running)))
+    end = placed.pop()[-1] if chunk.events[-1].is_meta(END_OF_TRACK) else None
+    placed.sort()  # the index decides before the events would be compared
+    events = [event for *_, event in placed]
+    if end is not None:
+        events.append(replace(end, tick=max(end.tick, events[-1].tick)))
+    return replace(chunk, events=tuple(events))
+
+
+def _remarked(midi: MidiBytes, remark: str) -> MidiBytes:
+    """The file with a text event after the meta events that open its first track."""
+    if not remark:
+        return midi
+    first = next(index for index, chunk in enumerate(midi.chunks) if chunk.events)
+    events = midi.chunks[first].events
+    at = next(
+        (i for i, e in enumerate(events) if e.tick or e.status != META or e.is_meta(END_OF_TRACK)), len(events)
+    )
+    chunk = replace(midi.chunks[first], events=(*events[:at], meta(TEXT, remark.encode()), *events[at:]))
+    return replace(midi, chunks=(*midi.chunks[:first], chunk, *midi.chunks[first + 1 :]))
+
+
+def _ticks(beats: float) -> int:
+    return max(0, round(beats * TICKS_PER_BEAT))
+
+
+def _head_events(clip: Clip, text: str) -> list[Event]:
+    """Tempo, meter and the text of a new file."""
+    microseconds = min(round(60e6 / clip.tempo_bpm), 0xFFFFFF)
+    exponent = next((e for e in range(2, 7) if (clip.beats_per_bar * 2**e / 4).is_integer()), 6)
+    numerator = min(max(1, round(clip.beats_per_bar * 2**exponent / 4)), 255)
+    events = [
+        meta(SET_TEMPO, microseconds.to_bytes(3, "big")),
+        meta(TIME_SIGNATURE, bytes([numerator, exponent, 24, 8])),
+    ]
+    return [*events, meta(TEXT, text.encode())] if text else events
+
+
+def _part_events(clip: Clip, part: Part) -> list[Event]:
+    """The name, program and notes of a part; an end comes before a start at the same tick."""
+    channel = part.channel - 1
+    timed = []
+    for note in clip.notes[part.first : part.first + part.count]:
+        if not note.mute:
+            start = _ticks(note.start_beats)
+            end = start + max(1, _ticks(note.duration_beats))
+            timed.append(Event(start, 0x90 | channel, bytes([note.pitch, note.velocity])))
+            timed.append(Event(end, 0x80 | channel, bytes([note.pitch, 0])))
+    timed.sort(key=lambda event: (event.tick, event.status))
+    program = [] if part.channel == DRUM_CHANNEL else [Event(0, 0xC0 | channel, bytes([part.program]))]
+    return [meta(TRACK_NAME, part.name.encode()), *program, *timed]
+
+
+def _ended(events: list[Event], length_ticks: int) -> tuple[Event, ...]:
+    """The events and the end of their track, at the clip's end or after the last of them."""
+    return (*events, meta(END_OF_TRACK, b"", tick=max(length_ticks, events[-1].tick)))

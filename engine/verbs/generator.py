@@ -1,0 +1,220 @@
+"""The verbs on resident models: a request goes in, results come out."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.clip import Clip, Note
+from engine.errors import ClipError, ModelError
+from engine.model.noise import Noise
+from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
+from engine.requests import (
+    MAX_SEED,
+    Decode,
+    Drumify,
+    Encode,
+    Fill,
+    Groove,
+    Humanize,
+    Interpolate,
+    Request,
+    Results,
+    Sample,
+    Vary,
+    verb_of,
+)
+from engine.verbs.groove_verbs import Played, Player
+from engine.verbs.resident import GrooveResident, TokenResident, load_resident
+from engine.verbs.token_verbs import Composer
+from engine.weights import Card, Library
+
+logger = logging.getLogger(__name__)
+
+LARGE_BYTES = 64 * 2**20
+"""Weights that no core's cache holds: several cores stream them faster than one."""
+
+Resident = GrooveResident | TokenResident
+
+
+class Generator:
+    """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
+
+    device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI.
+    """
+
+    def __init__(self, library: Library, *, device: str = "auto", drum_map: Path | None = None):
+        self.library = library
+        self.device = _device(device)
+        self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
+        self._residents: dict[str, Resident] = {}
+        self._change = threading.Lock()
+        self._seeds = np.random.default_rng()
+        self._cores = min(4, torch.get_num_threads())  # more do not stream faster
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The names of the resident models, the default first."""
+        return tuple(reversed(self._residents))
+
+    @property
+    def default(self) -> str:
+        """The model that was loaded last, or an empty name."""
+        return next(reversed(self._residents), "")
+
+    def resident(self, name: str) -> Resident:
+        """A model that has been loaded."""
+        return self._residents[name]
+
+    def load(self, name: str, *, default: bool = True, warm: bool = False) -> Card:
+        """Make a model resident, and the default for its verbs; ModelError or WeightsError if it cannot be.
+
+        May be called on another thread than run: until it returns nothing changes for requests. Weights that have
+        changed on disk are read again. warm: run its verbs first.
+        """
+        resident, card = self._residents.get(name), self.library.card(name)
+        if resident is None or resident.card != card:
+            resident = load_resident(self.library, name, self.device)
+            if warm:
+                self._warm_up(resident)
+        self._keep(resident, default=default)
+        return resident.card
+
+    def warm_up(self) -> None:
+        """Run each verb of each resident model, so that the first request is as fast as the next."""
+        for resident in self._residents.values():
+            self._warm_up(resident)
+
+    @torch.inference_mode()
+    def _warm_up(self, resident: Resident) -> None:
+        if isinstance(resident, TokenResident):
+            Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
+            return
+        clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
+        requests = [
+            Sample(seed=0),
+            Humanize(clip=clip),
+            Drumify(clip=clip),
+            Fill(clip=clip),
+            Interpolate(clips=(clip, clip), steps=2),
+            Vary(clip=clip),
+            Groove(clip=clip, feel=clip),
+            Encode(clip=clip),
+            Decode(z=(0.0,) * resident.config.shape.z, clip=clip if resident.model.shape.hits_control else None),
+        ]
+        for request in requests:
+            if verb_of(request) in resident.card.verbs:
+                self._play(request, resident, 0)
+
+    def _keep(self, resident: Resident, *, default: bool) -> None:
+        """Put a model among the residents, in a new dictionary: a request that runs sees the old one."""
+        with self._change:
+            name = resident.card.name
+            if default:
+                others = {each: kept for each, kept in self._residents.items() if each != name}
+                self._residents = {**others, name: resident}
+            elif name in self._residents:
+                self._residents = {**self._residents, name: resident}
+            else:
+                self._residents = {name: resident, **self._residents}
+
+    def run(self, request: Request) -> Results:
+        """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
+        began = time.perf_counter()
+        resident = self._resident_for(request)
+        seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
+        try:
+            played = self._play(request, resident, seed)
+        except torch.OutOfMemoryError:
+            resident = self._move_to_cpu(resident)
+            played = self._play(request, resident, seed)
+            played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
+        ms = (time.perf_counter() - began) * 1000
+        return Results(
+            tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
+        )
+
+    def _resident_for(self, request: Request) -> Resident:
+        """The model that was asked for, loaded if need be, else the newest one that can do it."""
+        verb, residents = verb_of(request), self._residents
+        if request.model is None:
+            able = [each for each in residents.values() if verb in each.card.verbs]
+            if not able:
+                raise ModelError(f"no loaded model can {verb}")
+            return _checked(request, sorted(able, key=lambda each: _hears(each, request))[-1])
+        if request.model not in residents:
+            self.load(request.model, default=not residents)
+        resident = self._residents[request.model]
+        if verb not in resident.card.verbs:
+            able_to = _listed(resident.card.verbs)
+            if isinstance(request, Encode) and not _has_encoder(resident):
+                raise ModelError(f"{request.model} has no encoder: it can {able_to}")
+            raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
+        return _checked(request, resident)
+
+    def _move_to_cpu(self, resident: Resident) -> Resident:
+        logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
+        moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
+        self._keep(moved, default=resident.card.name == self.default)
+        torch.cuda.empty_cache()
+        return moved
+
+    @torch.inference_mode()
+    def _play(self, request: Request, resident: Resident, seed: int) -> Played:
+        # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
+        torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
+        noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
+        if isinstance(resident, TokenResident):
+            return Composer(resident, self.drum_map, noise).play(request)
+        return Player(resident, self.drum_map, noise).play(request)
+
+
+def _checked(request: Request, resident: Resident) -> Resident:
+    """The model, if it takes what the request says of chords, clips and z."""
+    name, shape = resident.card.name, resident.config.shape
+    if getattr(request, "chords", None) and not getattr(shape, "control", 0):
+        raise ClipError(f"{name} follows no chords: leave chords out")
+    if not _hears(resident, request):
+        made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
+        raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
+    if isinstance(request, Decode) and len(request.z) != shape.z:
+        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {len(request.z)}")
+    return resident
+
+
+def _hears(resident: Resident, request: Request) -> bool:
+    """Whether a model can tell the z of the clips that a request starts from."""
+    match request:
+        case Interpolate():
+            clips = request.clips
+        case Vary():
+            clips = (request.clip,)
+        case _:
+            return True
+    own = resident.card.sha256
+    return _has_encoder(resident) or all(clip.origin and clip.origin.weights == own for clip in clips)
+
+
+def _has_encoder(resident: Resident) -> bool:
+    return bool(getattr(resident.config.shape, "encoder", True))
+
+
+def _listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device must be auto, cpu, cuda or cuda:N and present, not {name!r}") from error
+    return device

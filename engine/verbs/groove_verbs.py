@@ -1,0 +1,350 @@
+"""The verbs, on one model: what it hears, what it is told, and what becomes of the groove that it plays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.clip import Clip
+from engine.errors import ClipError, ModelError, TooLongError
+from engine.model import tasks
+from engine.model.noise import Noise
+from engine.model.tasks import Example, Given
+from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
+from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
+from engine.requests import (
+    Decode,
+    Drumify,
+    Encode,
+    Fill,
+    Groove,
+    Humanize,
+    Interpolate,
+    NoteForNote,
+    Request,
+    Sample,
+    Vary,
+)
+from engine.verbs.follow_feel import feel_distance
+from engine.verbs.latent import plane, slerp
+from engine.verbs.note_grid import cut_cells, play_clip
+from engine.verbs.resident import GrooveResident
+from engine.verbs.stretches import beside, stretches
+
+STEPS_AT_ONCE = 16 * 1024
+"""Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
+
+DRAWS_OF_FEEL = 16
+"""Of how many draws groove chooses: r of lateness with the other clip is .29 with one, .65 with 8, .73 with 16."""
+
+SAMPLED_BARS = 2
+"""What sample makes where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a verb made: its clips and what to say of them, or the point of the latent space that encode finds."""
+
+    clips: list[Clip]
+    as_taps: bool = False
+    remarks: tuple[str, ...] = ()
+    latent: tuple[float, ...] = ()
+
+
+class Player:
+    """One request on one model of grooves, with the chance of one seed."""
+
+    def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise):
+        self.resident, self.noise, self.drum_map = resident, noise, drum_map
+
+    def play(self, request: Request) -> Played:
+        """Whatever is asked for."""
+        match request:
+            case Sample():
+                return self.sample(request)
+            case Humanize():
+                return self.humanize(request)
+            case Groove():
+                return self.groove(request)
+            case Drumify():
+                return self.drumify(request)
+            case Fill():
+                return self.fill(request)
+            case Interpolate():
+                return self.interpolate(request)
+            case Vary():
+                return self.vary(request)
+            case Encode():
+                return self.encode(request)
+            case Decode():
+                return self.decode(request)
+        raise ModelError(f"no model can {type(request).__name__.lower()}")
+
+    def sample(self, request: Sample) -> Played:
+        """New bars: z from the prior, or from where the style's clips lie."""
+        steps = (request.bars or SAMPLED_BARS) * 16
+        z = self._prior(request.count, request.style)
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, 120.0, 16)
+        return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [120.0]))
+
+    def humanize(self, request: Humanize) -> Played:
+        """The clip's own notes, moved to where the model plays their cells."""
+
+        def play(groove: Array) -> Tensor:
+            given = self._given(groove, request.clip, request.count)
+            example = tasks.humanize(given.groove, given)
+            if request.style:
+                z = self._prior(request.count, request.style, temperature=request.temperature)
+            elif "humanize" in self.resident.config.recipe.tasks:
+                z = self._encode(example, request.temperature)
+            else:  # a model that has never heard hits alone takes its feel from the prior
+                z = self._prior(request.count, temperature=request.temperature)
+            return self._decode(z, example.given, request.temperature)
+
+        return self._play_notes(request, play, only=request.only)
+
+    def groove(self, request: Groove) -> Played:
+        """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
+        pitches = _pitches(request.feel)
+        as_taps = not self.drum_map.is_drums(pitches)
+        feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
+        if not feel.any():
+            raise ClipError("groove needs a feel from a clip with at least one note that sounds")
+        played = self._play_notes(request, lambda groove: self._follow(groove, feel, request))
+        remarks = ("the clip that lends its feel is no drums: it was heard as taps",) if as_taps else ()
+        return replace(played, remarks=(*played.remarks, *remarks))
+
+    def drumify(self, request: Drumify) -> Played:
+        """Taps → a full drum part. Velocities or offsets that are all alike are not played: they are left open."""
+        clip = request.clip
+        bars = request.bars or clip.bars
+        groove = clip_to_groove(clip, self.drum_map, bars * steps_per_bar(clip.beats_per_bar))
+        if not groove.any():
+            raise ClipError("drumify needs a clip with at least one note that sounds")
+        given = self._given(groove, clip, request.count)
+        hit = groove[:, :CLASSES] > 0
+        example = tasks.tap(
+            given.groove,
+            given,
+            velocity_known=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
+            offset_known=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
+        )
+        z = (
+            self._prior(request.count, request.style)
+            if request.style
+            else self._encode(example, request.temperature)
+        )
+        decoded = self._decode(z, example.given, request.temperature)
+        return Played(self._clips(decoded, self.drum_map, clip.beats_per_bar, [clip.tempo_bpm]))
+
+    def fill(self, request: Fill) -> Played:
+        """The clip's notes as they are, and the hits that the model adds for one instrument."""
+        if request.instrument not in INSTRUMENTS:
+            raise ClipError(f"there is no instrument {request.instrument!r}; there are: {', '.join(INSTRUMENTS)}")
+        clip, instrument = request.clip, INSTRUMENTS.index(request.instrument)
+        cells = cut_cells(clip, self.drum_map, as_taps=False)
+        given = self._given(cells.groove(), clip, request.count)
+        example = tasks.fill(given.groove, given, instrument)
+        example.given.hits_known[..., instrument] = given.groove[..., instrument]  # what it has, it keeps
+        z = self._encode(example, request.temperature)
+        grooves = self._decode(z, example.given, request.temperature)
+        grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
+        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
+        clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
+        return Played(clips, remarks=_outside(_pitches(clip), self.drum_map))
+
+    def interpolate(self, request: Interpolate) -> Played:
+        """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
+        first, points = request.clips[0], request.points
+        steps = max(steps_of(clip) for clip in request.clips)
+        z = [self._hear(clip, steps) for clip in request.clips]
+        path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, _bar(first))
+        grooves = self._decode(torch.cat(path), given, request.temperature)
+        tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
+        return Played(self._clips(grooves, own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
+
+    def vary(self, request: Vary) -> Played:
+        """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
+        clip, count = request.clip, request.count
+        mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
+        z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
+        grooves = self._decode(z, given, request.temperature)
+        pitches = own_pitches(self.drum_map, clip)
+        return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
+
+    def encode(self, request: Encode) -> Played:
+        """The mu of a clip that fits into a window."""
+        clip, longest = request.clip, self.resident.window_steps
+        if steps_of(clip) > longest:
+            bars, name = self.resident.card.bars, self.resident.card.name
+            raise TooLongError(f"{name} encodes {bars} bars, {longest} steps, not {steps_of(clip)} steps")
+        pitches = _pitches(clip)
+        if len(pitches) == 0:
+            raise ClipError("encode needs a clip with at least one note that sounds")
+        z = self._hear(clip, steps_of(clip))
+        return Played([], remarks=_outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
+
+    def decode(self, request: Decode) -> Played:
+        """A window of the groove at a point, or a clip's own notes, played with the feel of the point."""
+        shape, name = self.resident.model.shape, self.resident.card.name
+        z = torch.tensor(request.z, device=self.resident.device).expand(request.count, 1, -1)
+        if request.clip is not None:
+            if not (shape.hits_control or shape.decoder == "drummer"):
+                raise ClipError(f"{name} plays no given notes: decode takes no slot")
+            return self._decode_onto(z, request.clip, request.temperature)
+        if shape.hits_control:
+            raise ClipError(f"{name} plays given notes alone: decode needs their slot")
+        empty = np.zeros((self.resident.window_steps, DEPTH), np.float32)
+        grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
+        return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
+
+    def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
+        """The notes of a clip with the feel of each z."""
+
+        def play(groove: Array) -> Tensor:
+            given = self._given(groove, clip, len(z))
+            return self._decode(z, tasks.transfer(given.groove, given).given, temperature)
+
+        return self._play_notes(NoteForNote(clip=clip, count=len(z)), play)
+
+    def _play_notes(
+        self, request: NoteForNote, play: Callable[[Array], Tensor], *, only: tuple[int, ...] = ()
+    ) -> Played:
+        """The request's clip, its cells played: (step, 27) -> (batch, step, 27)."""
+        clip, drum_map = request.clip, self.drum_map
+        pitches = _pitches(clip)
+        if len(pitches) == 0:
+            return Played([clip] * request.count)
+        as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
+        cells = cut_cells(clip, drum_map, as_taps=as_taps)
+        clips = [
+            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=only)
+            for groove in play(cells.groove()).cpu().numpy()
+        ]
+        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+
+    def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
+        """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
+
+        z alone is a faint feel, and what was played before fades after some bars. So the groove is cut into
+        stretches of half a window, and before each the model is told, as played, the feel's stretch beside it;
+        the encoder hears a window from there. Of several draws each stretch takes the one whose feel is nearest.
+        """
+        half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
+        own = stretches(groove, bar, half)
+        lead = max(1, half // bar) * bar
+        heard, told = (beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead))
+        z = self.resident.encode(
+            self._rows(heard, 1)[0],
+            steps_per_bar=feel_bar,
+            hits_told=True,
+            temperature=0.0,
+            noise=self.noise.again(),
+        )
+        order = np.arange(len(own)) % len(told)
+        beside_own = told[order]
+        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1)
+        known = torch.zeros_like(given.played_known)
+        known[:, :lead] = 1
+        given = replace(given, hits_known=torch.ones_like(known), played_known=known)
+        draws = request.count * self._draws_of_feel(request, len(groove), given.groove.shape[1])
+        played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
+        played = played.reshape(len(own), request.count, -1, *own.shape[1:])
+        distance = feel_distance(played, beside_own[:, None, None], bar, feel_bar)
+        nearest = distance.argmin(axis=2)[:, :, None, None, None]
+        chosen = np.take_along_axis(played, nearest, axis=2).swapaxes(0, 1).reshape(request.count, -1, DEPTH)
+        return torch.from_numpy(chosen[:, : len(groove)])
+
+    def _draws_of_feel(self, request: Groove, steps: int, at_once: int) -> int:
+        """Of how many draws groove chooses: of few in very long clips or bars, of one where all are the same.
+
+        All draws of a row of `at_once` steps are decoded together.
+        """
+        if request.temperature == 0 or self.resident.model.shape.decoder == "groove":
+            return 1
+        longest = max(steps, 4 * at_once)
+        return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * longest)))
+
+    def _given(self, groove: Array, clip: Clip, count: int) -> Given:
+        return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+
+    def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
+        """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is told yet."""
+        rows = self._rows(groove, count).view(-1, *groove.shape[-2:])
+        return tasks.nothing_given(rows, rows.new_full((len(rows),), tempo_bpm), bar)
+
+    def _rows(self, groove: Array, count: int) -> Tensor:
+        return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
+
+    def _hear(self, clip: Clip, steps: int) -> Tensor:
+        """The mu of a clip, repeated to a length and heard as the model was trained to hear: (1, window, z)."""
+        groove = clip_to_groove(clip, self.drum_map)
+        repeated = np.resize(groove, (steps, groove.shape[1]))
+        given = self._nothing(repeated, 1, clip.tempo_bpm, _bar(clip))
+        trained = [task.removesuffix("_note_dropout") for task in self.resident.config.recipe.tasks]
+        task = tasks.TRAINING_TASKS[trained[0] if len(trained) == 1 else "autoencode"]
+        return self._encode(task(given.groove, given.groove, given, torch.Generator()), 0.0)
+
+    def _encode(self, example: Example, temperature: float) -> Tensor:
+        """One z for each window of the model's length: (batch, window, z)."""
+        return self.resident.encode(
+            example.heard,
+            steps_per_bar=example.given.steps_per_bar,
+            hits_told=bool(example.given.hits_known.all()),
+            temperature=temperature,
+            noise=self.noise,
+        )
+
+    def _prior(self, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
+        """A z a row, from where a style's clips lie or all clips: (batch, 1, z)."""
+        return self.resident.prior.draw(self.noise, count, style, temperature=temperature)[:, None]
+
+    def _decode(self, z: Tensor, given: Given, temperature: float, draws: int = 1) -> Tensor:
+        """(batch, window, z) -> grooves (batch·draws, step, 27)."""
+        at_once = max(1, STEPS_AT_ONCE // (given.groove.shape[1] * draws))
+        grooves = []
+        for first in range(0, len(z), at_once):
+            part = slice(first, first + at_once)
+            noise = self.noise.again() if self.noise.is_shared else self.noise
+            told = given.rows(part)
+            grooves.append(self.resident.decode(z[part], told, temperature=temperature, noise=noise, draws=draws))
+        return torch.cat(grooves)
+
+    def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
+        """A clip a row; tempos has one entry, or one a row."""
+        rows = grooves.cpu().numpy()
+        each = tempos * len(rows) if len(tempos) == 1 else tempos
+        return [
+            groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
+            for row, tempo in zip(rows, each, strict=True)
+        ]
+
+
+def _bar(clip: Clip) -> int:
+    return steps_per_bar(clip.beats_per_bar)
+
+
+def _pitches(clip: Clip) -> NDArray[np.int64]:
+    return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
+
+
+def _varies(values: Array) -> bool:
+    return bool(np.ptp(values) > 1e-3)
+
+
+def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
+    """A sentence a pitch that the drum map does not have."""
+    return tuple(
+        f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
+        for pitch in drum_map.outside(pitches)
+    )
+
+
+def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
+    """The map that writes each drum with the pitch that the clip uses most for it."""
+    return drum_map.written_as(_pitches(clip))

@@ -1,0 +1,131 @@
+"""A model in memory: its verified weights and its prior, on a device."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import WeightsError
+from engine.learning.prior import Prior, standard_prior
+from engine.model.musicvae import MusicVae, SequenceShape
+from engine.model.noise import Noise
+from engine.model.tasks import Given, positions
+from engine.model.vae import Vae
+from engine.registry import Config, configure
+from engine.weights import Card, Library
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A model in memory, ready to run; weights_bytes is how large it is in float32."""
+
+    card: Card
+    config: Config
+    model: nn.Module
+    device: torch.device
+    prior: Prior
+    weights_bytes: int
+
+    @property
+    def window_steps(self) -> int:
+        """How many steps share a z."""
+        return self.card.bars * self.card.steps_per_bar
+
+
+@dataclass(frozen=True, slots=True)
+class GrooveResident(Resident):
+    """A model of grooves."""
+
+    model: Vae
+
+    def encode(
+        self,
+        heard: Tensor,
+        *,
+        steps_per_bar: int = 16,
+        hits_told: bool = False,
+        temperature: float,
+        noise: Noise,
+    ) -> Tensor:
+        """(batch, step, 27) -> a z for each window: (batch, window, z), drawn with one noise for all windows.
+
+        hits_told: nothing but the feel is wanted, where z has one.
+        """
+        position = torch.split(positions(heard.shape[1], steps_per_bar).to(heard.device), self.window_steps)
+        windows = list(zip(torch.split(heard, self.window_steps, dim=1), position, strict=True))
+        posteriors = [self.model.encode(*window, hits_told=hits_told) for window in windows]
+        if temperature == 0:
+            pairs = zip(posteriors, windows, strict=True)
+            return torch.stack([self.model.expected_z(posterior, part) for posterior, (part, _) in pairs], dim=1)
+        mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
+        return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
+
+    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+        """z (batch, window, z), or (batch, 1, z) for all of it -> (batch·draws, step, 27); see Vae.decode."""
+        steps = given.groove.shape[1]
+        path = (
+            z.repeat_interleave(self.window_steps, dim=1)[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
+        )
+        return self.model.decode(path, given, temperature=temperature, noise=noise, draws=draws)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResident(Resident):
+    """A model of tokens."""
+
+    model: MusicVae
+
+
+def load_resident(library: Library, name: str, device: torch.device) -> GrooveResident | TokenResident:
+    """A verified model on a device; on the CPU where a GPU's memory is full."""
+    card = library.card(name)
+    config = configure(card)
+    tensors = {key: tensor.float() for key, tensor in library.tensors(name).items()}
+    stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
+    prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    resident: GrooveResident | TokenResident
+    if isinstance(config.shape, SequenceShape):
+        with torch.device("meta"):  # what is loaded need not be drawn first
+            tokens = MusicVae(config.shape, chained=card.chained)
+        _load(name, tokens, tensors)
+        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior, size)
+    else:
+        grooves = Vae(config.shape)
+        _load(name, grooves, tensors)
+        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior, size)
+    try:
+        resident.model.to(device)
+        resident = replace(resident, device=device, prior=prior.to(device))
+    except torch.OutOfMemoryError:
+        logger.warning("%s: the GPU is out of memory, loading it on the CPU", name)
+        resident.model.cpu()
+    if isinstance(resident, TokenResident):
+        tensors.clear()
+        resident.model.keep_for_decoding()
+    return resident
+
+
+def _load(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give a network its tensors.
+
+    WeightsError names the first tensor that is missing, superfluous, misshapen or not finite.
+    """
+    expected = model.state_dict()
+    for key in sorted(expected.keys() | tensors.keys()):
+        if key not in tensors:
+            raise WeightsError(f"the weights of {name} lack the tensor {key}")
+        if key not in expected:
+            raise WeightsError(f"the weights of {name} hold a tensor that their configuration has not: {key}")
+        if tensors[key].shape != expected[key].shape:
+            raise WeightsError(
+                f"the tensor {key} of {name} has the shape {tuple(tensors[key].shape)}, "
+                f"not {tuple(expected[key].shape)}"
+            )
+        if not bool(torch.isfinite(tensors[key]).all()):
+            raise WeightsError(f"the tensor {key} of {name} holds a number that is not finite")
+    model.load_state_dict(tensors, assign=True)
+    model.eval().requires_grad_(False)

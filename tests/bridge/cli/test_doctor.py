@@ -1,0 +1,114 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import doctor
+from bridge.config import Config
+from engine.requests import VERBS
+from engine.weights import Card, write_weights
+from tests.bridge.jack import Jack
+from tests.bridge.midi.ports import Turned
+
+
+def config(folder: Path, **settings: object) -> Config:
+    return Config(weights=(folder,), **settings)
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a test is the only one that holds weights."""
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path_factory.mktemp("shipped"))
+
+
+def model(folder: Path, verbs: tuple[str, ...]) -> Card:
+    torch = pytest.importorskip("torch")
+    card = Card(name="m", config="c", family="f", bars=2, steps_per_bar=16, verbs=verbs, sha256="")
+    return write_weights(folder, {"w": torch.zeros(4)}, card)
+
+
+def test_the_python_that_runs_is_new_enough() -> None:
+    assert doctor.find_python().state == "ok"
+
+
+def test_torch_is_found_with_its_device() -> None:
+    finding = doctor.find_torch()
+    assert finding.state == "ok"
+    assert "CPU" in finding.text or "cuda" in finding.text.lower() or "NVIDIA" in finding.text
+
+
+def test_a_model_whose_file_is_what_its_card_says_is_fine(tmp_path: Path) -> None:
+    model(tmp_path, tuple(VERBS))
+    assert [finding.state for finding in doctor.find_weights(config(tmp_path))] == ["ok"]
+
+
+def test_a_damaged_model_is_named_and_its_verbs_are_missing(tmp_path: Path) -> None:
+    model(tmp_path, tuple(VERBS))
+    (tmp_path / "m.safetensors").write_bytes(b"damaged")
+    findings = list(doctor.find_weights(config(tmp_path)))
+    assert [finding.state for finding in findings] == ["note", "broken"]
+    assert "m.safetensors is damaged" in findings[0].text
+    assert "no model for sample, humanize" in findings[1].text
+
+
+def test_without_weights_the_folders_are_named(tmp_path: Path) -> None:
+    (finding,) = doctor.find_weights(config(tmp_path))
+    assert finding.state == "broken"
+    assert str(tmp_path) in finding.advice
+
+
+def test_a_free_port_is_fine(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    finding = doctor.find_daemon(config(tmp_path, osc_port=port))
+    assert finding.state == "ok"
+    assert "is free" in finding.text
+
+
+def test_an_ipv6_address_is_shown_in_brackets(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+        taken = doctor.find_daemon(config(tmp_path, osc_host="::1", osc_port=port))
+    assert (taken.state, taken.text.startswith(f"[::1]:{port} cannot be used")) == ("broken", True)
+    free = doctor.find_daemon(config(tmp_path, osc_host="::1", osc_port=port))
+    assert (free.state, free.text.startswith(f"[::1]:{port} is free")) == ("ok", True)
+
+
+def test_a_host_that_is_not_there_is_broken(tmp_path: Path) -> None:
+    finding = doctor.find_daemon(config(tmp_path, osc_host="no.such.host.invalid"))
+    assert finding.state == "broken"
+    assert finding.text.startswith("no.such.host.invalid:8710 cannot be used")
+
+
+def test_a_port_on_which_another_program_listens_is_broken(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        finding = doctor.find_daemon(config(tmp_path, osc_port=other.getsockname()[1]))
+    assert finding.state == "broken"
+    assert "another --osc-port" in finding.advice
+
+
+def test_without_rtmidi_the_doctor_says_what_to_install() -> None:
+    def missing(name: str) -> object:
+        raise ImportError(name)
+
+    finding = doctor.find_midi(load=missing)
+    assert finding.state == "note"
+    assert "pip install python-rtmidi" in finding.text
+
+
+def test_without_a_jack_server_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "nobody")
+    finding = doctor.find_midi("jack")
+    assert finding.state == "note"
+    assert finding.text.startswith("no JACK server runs")
+
+
+@pytest.mark.jack
+def test_the_ports_of_a_daemon_are_listed(jack: Jack) -> None:
+    with Turned().until_settled():
+        finding = doctor.find_midi("jack")
+    assert finding.state == "ok"
+    assert finding.text == "jack; to listen to: vaebridge out:out; to play to: vaebridge in:in"

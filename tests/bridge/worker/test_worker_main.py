@@ -1,0 +1,115 @@
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from bridge.worker.main import answer, in_order, work
+from bridge.worker.messages import CannotStart, Finished, Load, Loaded, Ready, Recipe, Refused, Run
+from bridge.worker.pipe import Channel
+from engine.clip import Clip, Note
+from engine.errors import ClipError, ModelError, TooLongError, WeightsError
+from engine.requests import Humanize, Request, Results, Sample
+from engine.weights import Library
+
+RECIPE = Recipe(models=("a", "broken", "b"), weight_folders=(), generator=f"{__name__}:Fake")
+
+
+class Fake:
+    """Raises what its class says, else has no notes."""
+
+    error: Exception | None = None
+
+    def __init__(self, library: Library, *, device: str, drum_map: Path | None):
+        if device == "toaster":
+            raise ModelError("no such device")
+        self.device = device
+        self.loaded: tuple[str, ...] = ()
+        self.may_go_on = threading.Event()
+
+    def load(self, name: str, *, default: bool = True, warm: bool = False) -> None:
+        if name == "broken":
+            raise WeightsError("broken is damaged")
+        if name == "slow":
+            assert self.may_go_on.wait(10)
+        self.loaded = (name, *self.loaded) if default else (*self.loaded, name)
+
+    def warm_up(self) -> None:
+        pass
+
+    def run(self, request: Request) -> Results:
+        if self.error is not None:
+            raise self.error
+        self.may_go_on.set()
+        return Results((), self.loaded[0], 5, 1.0)
+
+
+def worked(recipe: Recipe, *jobs: object) -> list[object]:
+    """What comes out of the process for these jobs, each as it was answered; then the daemon goes."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    daemon, process = Channel(ours), threading.Thread(target=work, args=(recipe, Channel(theirs)))
+    process.start()
+    for job in jobs:
+        daemon.put(job)
+    reports: list[object] = []
+    while len(reports) < 1 + len(jobs):
+        reports += daemon.read()
+    ours.shutdown(socket.SHUT_WR)
+    process.join(10)
+    daemon.close()
+    theirs.close()
+    return reports
+
+
+def test_it_says_ready_then_answers_jobs_until_the_daemon_is_gone() -> None:
+    ready, finished = worked(RECIPE, Run(1, Sample()))
+    assert ready == Ready("auto", ("b", "a"), ("broken is damaged",))
+    assert isinstance(finished, Finished)
+    assert (finished.number, finished.about.model) == (1, "b")
+
+
+def test_a_model_is_loaded_as_the_default() -> None:
+    _, loaded = worked(RECIPE, Load(2, "c"))
+    assert isinstance(loaded, Loaded)
+    assert (loaded.number, loaded.loaded) == (2, ("c", "b", "a"))
+
+
+def test_a_model_that_requests_need_leaves_the_default() -> None:
+    _, loaded = worked(RECIPE, Load(2, "c", default=False))
+    assert isinstance(loaded, Loaded)
+    assert loaded.loaded == ("b", "a", "c")
+
+
+def test_requests_run_while_a_model_is_loaded() -> None:
+    _, finished, loaded = worked(RECIPE, Load(1, "slow"), Run(2, Sample()))
+    assert isinstance(finished, Finished)
+    assert isinstance(loaded, Loaded)
+
+
+def test_it_says_why_it_cannot_start() -> None:
+    recipe = Recipe(models=(), weight_folders=(), device="toaster", generator=RECIPE.generator)
+    assert worked(recipe) == [CannotStart("no such device")]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (ModelError("no model"), "no_model", "no model"),
+        (WeightsError("damaged"), "no_model", "damaged"),
+        (ClipError("too short"), "bad_request", "too short"),
+        (TooLongError("too long"), "too_big", "too long"),
+        (ZeroDivisionError("bug"), "internal", "ZeroDivisionError: bug"),
+    ],
+)
+def test_whatever_goes_wrong_is_a_refusal(error: Exception, code: str, text: str) -> None:
+    fake = Fake(Library([]), device="cpu", drum_map=None)
+    fake.error = error
+    assert answer(fake, Run(3, Sample())) == Refused(3, code, text)
+
+
+def test_results_are_sorted_unless_they_are_the_notes_of_the_request() -> None:
+    clip = Clip((Note(38, 1.0, 0.5, 9), Note(36, 1.0, 0.5, 9), Note(40, 0.0, 0.5, 9)), 4.0)
+    results = Results((clip,), "m", 5, 1.0)
+    assert [note.pitch for note in in_order(Sample(), results).clips[0].notes] == [40, 36, 38]
+    assert in_order(Humanize(clip=clip), results) == results

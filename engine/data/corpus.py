@@ -20,6 +20,7 @@ from engine.errors import DataError
 from engine.files import regular
 
 SPLITS = ("train", "validation", "test")
+NEEDED = "a zip or folder of .mid files is needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +68,18 @@ def read_corpus(path: Path) -> list[Performance]:
     read = (_read_performance(source) for source in list_sources(path))
     performances = [performance for performance in read if performance is not None]
     if not performances:
-        raise DataError(f"{path} holds no drum performance: a zip or folder of .mid files is needed")
+        raise DataError(f"{path} holds no drum performance: {NEEDED}")
     return performances
 
 
 def list_sources(path: Path) -> Iterator[Source]:
     """The MIDI files of a zip or folder: those that its info.csv lists, else all."""
     if not path.exists():
-        raise DataError(f"there is no data at {path}")
+        raise DataError(f"there is no data at {path}: {NEEDED}")
     try:
         files = _zip_files(path) if path.is_file() else _folder_files(path)
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is no zip file") from error
+        raise DataError(f"{path} is no zip file: {NEEDED}") from error
     tables = [name for name in files if PurePosixPath(name).name == "info.csv"]
     if tables:
         yield from _listed(files, tables[0])

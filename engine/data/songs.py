@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.corpus import Source, list_sources
+from engine.data.corpus import NEEDED, Source, list_sources
 from engine.errors import DataError, MidiFileError
 from engine.midi.events import parse_midi
 from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, stretches
@@ -71,7 +71,7 @@ def read_songs(path: Path) -> list[Song]:
     if len(songs) < len(read):
         _log.warning("%d of %d files could not be read", len(read) - len(songs), len(read))
     if not songs:
-        raise DataError(f"{path} holds no song that can be read: a zip or folder of .mid files is needed")
+        raise DataError(f"{path} holds no song that can be read: {NEEDED}")
     return songs
 
 

@@ -108,7 +108,9 @@ def read_drum_map(path: Path) -> DrumMap:
     """A map from a .toml of `instrument = [pitches]`; one that is left out keeps General MIDI's pitches."""
     try:
         content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ClipError(f"{path} is no readable drum map: {error.strerror}") from error
+    except ValueError as error:
         raise ClipError(f"{path} is no readable drum map: {error}") from error
     return drum_map_of(content)
 

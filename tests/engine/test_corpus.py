@@ -46,10 +46,12 @@ def test_a_zip_is_read_in_place(tmp_path):
     assert performance.start_beats.tolist() == list(range(16))
 
 
-@pytest.mark.parametrize("make", [lambda p: p / "nowhere", lambda p: p])
-def test_a_place_without_drums_is_refused(tmp_path, make):
-    with pytest.raises(DataError):
-        read_corpus(make(tmp_path))
+@pytest.mark.parametrize("name", ["nowhere", "empty", "text.mid"])
+def test_a_place_without_drums_is_refused_with_what_is_needed(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mid").write_text("no zip")
+    with pytest.raises(DataError, match=r"a zip or folder of \.mid files is needed"):
+        read_corpus(tmp_path / name)
 
 
 def test_a_file_that_is_no_midi_is_named(tmp_path):

@@ -69,6 +69,11 @@ def test_a_map_is_read_from_a_file(tmp_path):
         read_drum_map(path)
 
 
+def test_a_map_that_is_missing_is_told_in_plain_words(tmp_path):
+    with pytest.raises(ClipError, match=r"no readable drum map: No such file or directory$"):
+        read_drum_map(tmp_path / "none.toml")
+
+
 def test_a_map_that_is_no_file_is_one_sentence():
     with pytest.raises(ClipError, match="no regular file"):
         read_drum_map(Path("/dev/zero"))

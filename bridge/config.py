@@ -6,7 +6,7 @@ Knows no command line: the flags of `vaebridge serve` are read from the fields h
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import Field, ValidationError, field_validator
@@ -98,14 +98,17 @@ class Config(BaseSettings):
         """1:10,2:11; a channel alone is its own."""
         if not isinstance(value, str):
             return value
-        pairs = (each.partition(":") for each in value.split(",") if each.strip())
-        return {int(heard): int(answered or heard) for heard, _, answered in pairs}
+        pairs = [each.partition(":") for each in value.split(",") if each.strip()]
+        try:
+            return {int(heard): int(answered or heard) for heard, _, answered in pairs}
+        except ValueError:
+            raise ValueError(f"takes pairs of channels in 1..16 such as 1:3,10:10, not {value!r}") from None
 
     @field_validator("channel_map")
     @classmethod
     def _check_channels(cls, value: dict[int, int]) -> dict[int, int]:
         if not all(1 <= channel <= 16 for pair in value.items() for channel in pair):
-            raise ValueError("channels are in 1..16")
+            raise ValueError("takes channels in 1..16")
         return value
 
     @field_validator("models", "weights", "allow", "midi_in", "midi_out", "listen_to", "play_to", mode="before")
@@ -173,6 +176,26 @@ def _sentences(error: ValidationError) -> Iterable[str]:
         name = ".".join(map(str, each["loc"]))
         if each["type"] == "extra_forbidden":
             yield f"there is no setting {name!r}; the settings are: {known}"
+        elif each["type"] == "value_error":
+            yield f"{name}: {each['msg'].removeprefix('Value error, ')}"
         else:
-            said = each["msg"].removeprefix("Value error, ")
-            yield f"{name}: {said}" if said != each["msg"] else f"{name}: {said}, not {each['input']!r}"
+            yield f"{name} must be {_accepted(name)}, not {each['input']!r}"
+
+
+def _accepted(name: str) -> str:
+    """What a setting can be, in words."""
+    field = Config.model_fields[name.partition(".")[0]]
+    limits = {
+        key: getattr(each, key) for each in field.metadata for key in ("ge", "gt", "le") if hasattr(each, key)
+    }
+    low, high = limits.get("ge", limits.get("gt")), limits.get("le")
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(map(str, get_args(field.annotation)))
+    if high is not None:
+        return f"more than {low} and at most {high}" if "gt" in limits else f"in {low:g}..{high:g}"
+    if low is not None:
+        return f"{low:g} or more"
+    return KINDS.get(field.annotation, "as `vaebridge serve --help` says")
+
+
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "1 or 0", str: "a text"}

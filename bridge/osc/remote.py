@@ -154,7 +154,10 @@ class Remote:
         except UnicodeError as error:
             raise BridgeError("what is sent must be text, and a name with other bytes is none") from error
         except OSError as error:
-            raise BridgeError(f"no daemon on {self.address}; `vaebridge serve` starts one") from error
+            raise BridgeError(
+                f"no daemon on {self.address}; `vaebridge serve` starts one, and VAEBRIDGE_OSC_HOST and "
+                "VAEBRIDGE_OSC_PORT name one that is elsewhere"
+            ) from error
         raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
 
     def _replies(self, number: int) -> Iterator[Reply]:

@@ -1,5 +1,6 @@
 """The UDP edge: one non-blocking socket of our own. Knows nothing of OSC but that it comes in datagrams."""
 
+import errno
 import logging
 import socket
 import struct
@@ -16,6 +17,10 @@ LARGEST_DATAGRAM = 65_536
 BATCH = 64
 """Datagrams taken at a time, so that a flood leaves time for everything else."""
 
+ADDRESSES = (
+    "--osc-host takes an address of this machine, such as 127.0.0.1 or ::1, and 0.0.0.0 or :: for all of them"
+)
+
 SO_RXQ_OVFL = 40
 """Linux: each datagram tells how many the kernel has dropped so far."""
 
@@ -28,10 +33,7 @@ class OscSocket:
             family, address = resolved(host, port)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
         except OSError as error:
-            raise PortError(
-                f"there is no host {host!r} here ({error.strerror}): --osc-host takes an address of this machine, "
-                "such as 127.0.0.1 or ::1, and 0.0.0.0 or :: for all of them"
-            ) from error
+            raise PortError(f"there is no host {host!r} here ({error.strerror}): {ADDRESSES}") from error
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if family == socket.AF_INET6:
@@ -44,6 +46,8 @@ class OscSocket:
             self._socket.bind(address)
         except OSError as error:
             self._socket.close()
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise PortError(f"{host} is not here: {ADDRESSES}") from error
             raise PortError(
                 f"UDP port {port} of {host} cannot be had ({error.strerror}): "
                 f"is a daemon running already? --osc-port {port + 1} takes another"

@@ -45,9 +45,14 @@ class Knobs:
             self._values, self._since_begin = before
             raise
 
-    def applied(self, settings: LiveSettings, must: Collection[str] = ()) -> LiveSettings:
-        """The settings with those of the knobs that fit; RequestError where that leaves out one that must."""
-        turned = {name: value for name, value in self._values.items() if self._goes_before(name, settings)}
+    def applied(self, settings: LiveSettings, must: Collection[str] = (), *, begins: bool = False) -> LiveSettings:
+        """The settings with those of the knobs that fit; RequestError where that leaves out one that must.
+
+        begins: as they will be when a mode begins with these settings.
+        """
+        since_begin = set() if begins else self._since_begin
+        has = {name: value for name, value in self._values.items() if settings.has(name)}
+        turned = {name: value for name, value in has.items() if name in since_begin or name not in settings.said}
         of_model = {name: turned.pop(name) for name in OF_A_MODEL if name in turned}
         settings = settings.steered(turned)
         refusal: RequestError | None = None
@@ -79,9 +84,6 @@ class Knobs:
         if (running is None or not running.has("style")) and not turned.isdisjoint(OF_A_MODEL):
             cards = self.cards(self._values.get("model"))
             _check_style(self._values["style"] if "style" in turned else None, cards)
-
-    def _goes_before(self, name: str, settings: LiveSettings) -> bool:
-        return settings.has(name) and (name in self._since_begin or name not in settings.said)
 
 
 def _check_style(style: str | None, cards: Sequence[Card]) -> None:

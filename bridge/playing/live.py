@@ -104,7 +104,7 @@ class Live:
     def check(self, settings: LiveSettings) -> None:
         """RequestError if a mode cannot begin: a slot is empty, or nothing can be asked of the engine about it."""
         clips = tuple(self._slots[slot] for slot in settings.slots)
-        steered = self.knobs.applied(settings)
+        steered = self.knobs.applied(settings, begins=settings is not self.settings)
         self.knobs.check(steered)
         if not settings.about.listens:
             steered.build(clips)

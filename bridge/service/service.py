@@ -242,6 +242,7 @@ class Service:
         client = self._client_of(message, source, now)
         if client is not None:
             self.counts.failed += 1
+            logger.info("%s from %s failed: %s", message.address, shown_address(*source), error)
             self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
 
     def _tell_gone(self, name: str, owner: Address) -> None:

@@ -93,3 +93,22 @@ def test_an_address_that_is_none_is_named() -> None:
         Config(allow="10.0.0.0/8,home")
     with pytest.raises(ConfigError, match="rate"):
         Config(rate=0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("tempo", "0", "tempo must be in 3..600, not '0'"),
+        ("tempo", "fast", "tempo must be in 3..600, not 'fast'"),
+        ("osc_port", "80000", "osc_port must be in 0..65535, not '80000'"),
+        ("rate", "-1", "rate must be 1 or more, not '-1'"),
+        ("request_timeout_seconds", "0", "must be more than 0 and at most 3600, not '0'"),
+        ("clock", "sundial", "clock must be internal, midi, link, not 'sundial'"),
+        ("channel_map", "1-3", "channel_map: takes pairs of channels in 1..16 such as 1:3,10:10, not '1-3'"),
+        ("midi", "perhaps", "midi must be 1 or 0, not 'perhaps'"),
+    ],
+)
+def test_what_is_accepted_is_told_in_our_own_words(setting: str, value: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config(**{setting: value})
+    assert sentence in str(refused.value)

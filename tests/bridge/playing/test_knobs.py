@@ -186,3 +186,12 @@ def test_a_live_that_is_refused_leaves_the_mode_that_plays(
 def test_a_mode_that_cannot_begin_does_not_start_the_clock(studio: Studio) -> None:
     refusal(answer(studio, "live", *SAMPLE, "style", "polka"))
     assert not studio.musician.clock.playing
+
+
+@pytest.mark.parametrize(("knob", "turned", "said"), [("style", "funk", "disco"), ("model", "m", "tokens")])
+def test_a_knob_that_was_turned_hides_no_mistake_of_the_next_mode(
+    studio: Studio, knob: str, turned: str, said: str
+) -> None:
+    steer(studio, knob, turned)
+    assert refusal(answer(studio, "live", *HUMANIZE, knob, said, number=next(NUMBERS)))[0] == "bad_request"
+    assert not studio.musician.live.running

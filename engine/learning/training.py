@@ -4,6 +4,7 @@ A run is a folder: checkpoint.pt after each epoch (the whole state), and at the 
 On a CPU the same seed gives the same run, interrupted or not.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -64,7 +65,12 @@ def train(
     except OSError as error:
         raise TrainingError(f"{out} cannot be a run's folder: {error.strerror}") from error
     torch.manual_seed(seed)
-    course = open_course(config, data, torch.device(device), max_windows)
+    try:
+        course = open_course(config, data, torch.device(device), max_windows)
+    except DataError:
+        with contextlib.suppress(OSError):  # it holds a run
+            out.rmdir()
+        raise
     run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
     run.resume()
     run.train(on_progress)

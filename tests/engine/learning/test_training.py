@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.errors import ModelError, TrainingError
+from engine.errors import DataError, ModelError, TrainingError
 from engine.evaluation.report import evaluate
 from engine.learning import groove_tasks as groove_course
 from engine.learning.token_tasks import beta_at, cut_songs, sampling_at
@@ -243,3 +243,10 @@ def test_a_checkpoint_that_is_a_pipe_is_not_waited_for(corpus, tmp_path):
     os.mkfifo(tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="no regular file"):
         run_of("groovae_4bar", corpus, tmp_path, 4).resume()
+
+
+def test_a_run_without_data_leaves_no_folder_that_would_count_as_weights(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        train("drummer", data=[tmp_path / "empty"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -141,9 +141,3 @@ def in_order(request: Request, results: Results) -> Results:
     if isinstance(request, NoteForNote):
         return results
     return replace(results, clips=tuple(map(sorted_clip, results.clips)))
-
-
-if __name__ == "__main__":
-    from bridge import model_worker
-
-    model_worker.main()  # under its own name, as which the daemon has pickled the recipe

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from bridge.channel import Channel
-from bridge.child import inherited
+from bridge.child import die_with_daemon, die_within, inherited
 from bridge.errors import PortError
 from bridge.log import set_up_log
 from bridge.midi.jack import Room
@@ -36,6 +36,9 @@ OWED_SECONDS = 0.01
 ENDING_SECONDS = 0.5
 """How long that is tried when the daemon has gone."""
 
+CLOSING_SECONDS = 2
+"""How long the MIDI system may keep a port from closing."""
+
 Key = tuple[int, int]
 """A note as a port knows it: its channel from 0, and its pitch."""
 
@@ -57,11 +60,13 @@ def run(order: Open, channel: Channel, load: Load = importlib.import_module) -> 
         channel.put(NotOpened(str(error)))
         return
     channel.put(opened)
+    die_with_daemon(False)  # what sounds is to be ended first
     steady_interpreter()
     if order.hears:
         hear(Listener(handle), channel)
     else:
         Player(handle, system).play(channel)
+    die_within(CLOSING_SECONDS)
     handle.close_port()
     handle.delete()
     system.close()
@@ -186,7 +191,3 @@ class Player:
         except (self._error, ValueError):
             return False
         return True
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ from typing import Any
 class FakeRtMidi:
     """Stands where the module stands.
 
-    refusing: its outputs take nothing, and count in refused what they were given; vanishing: listing fails so often.
+    refusing: its outputs take nothing, and refused counts what they were given. vanishing: listing fails so often.
     """
 
     API_WINDOWS_MM = 4

@@ -8,6 +8,8 @@ import os
 INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C ended."""
 
+STDERR = 2
+
 try:
     import signal
     from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command line; where Ctrl-C is ignored, as a shell has it in the background, it stays ignored."""
+    fill_streams()
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, _interrupt)
@@ -34,6 +37,13 @@ def main() -> None:
     finally:
         if is_ours:
             signal.signal(signal.SIGINT, _leave)
+
+
+def fill_streams() -> None:
+    """Open to nothing what is closed of stdin, stdout and stderr: a socket would get its number, and the log."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def _interrupt(_: int, frame: "FrameType | None") -> None:

@@ -9,12 +9,26 @@ from collections.abc import Iterator
 DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2, 0xF1: 1, 0xF2: 2, 0xF3: 1}
 """How many follow a status byte; none follows those that are not here."""
 
+NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
+FIRST_CHANNEL_MODE = 120
+"""This controller and those after it are no controllers: they end notes, or all sound."""
+
 SYSEX, END_OF_SYSEX, FIRST_REAL_TIME = 0xF0, 0xF7, 0xF8
 
 
 def data_bytes(status: int) -> int:
     """How many bytes follow a status byte."""
     return DATA_BYTES.get(status if status >= SYSEX else status & 0xF0, 0)
+
+
+def ends_notes(message: bytes) -> bool:
+    """Whether a message ends a note, or all notes of its channel."""
+    if len(message) != 3:
+        return False
+    kind = message[0] & 0xF0
+    if kind == CONTROL:
+        return message[1] >= FIRST_CHANNEL_MODE
+    return kind == NOTE_OFF or (kind == NOTE_ON and not message[2])
 
 
 def _is_whole(content: bytes) -> bool:

@@ -16,10 +16,11 @@ from bridge.errors import PortError
 from bridge.log import set_up_log
 from bridge.midi.jack import Room
 from bridge.midi.listener import Listener
+from bridge.midi.messages import NOTE_OFF, ends_notes
 from bridge.midi.orders import Lost, NotOpened, Open, Opened
 from bridge.midi.system import Load, MidiSystem, Names, open_system
 from bridge.realtime import ask_for_realtime, steady_interpreter
-from bridge.worker.children import inherited
+from bridge.worker.children import die_with_daemon, die_within, inherited
 from bridge.worker.pipe import Channel
 
 SHORT_LOOK_SECONDS, LONG_LOOK_SECONDS = 0.001, 0.004
@@ -29,7 +30,17 @@ LIVELY_SECONDS = 5.0
 MAX_WAITING_BYTES = 4 << 20
 """What was heard and the daemon has not taken: more than that is lost, and counted."""
 
-NOTE_OFF, NOTE_ON = 0x80, 0x90
+OWED_SECONDS = 0.01
+"""How often it is tried to send the ends of notes for which there was no room."""
+
+ENDING_SECONDS = 0.5
+"""How long that is tried when the daemon has gone."""
+
+CLOSING_SECONDS = 2
+"""How long the MIDI system may keep a port from closing."""
+
+Key = tuple[int, int]
+"""A note as a port knows it: its channel from 0, and its pitch."""
 
 
 def main() -> None:
@@ -49,11 +60,13 @@ def run(order: Open, channel: Channel, load: Load = importlib.import_module) -> 
         channel.put(NotOpened(str(error)))
         return
     channel.put(opened)
+    die_with_daemon(False)  # what sounds is to be ended first
     steady_interpreter()
     if order.hears:
         hear(Listener(handle), channel)
     else:
         Player(handle, system).play(channel)
+    die_within(CLOSING_SECONDS)
     handle.close_port()
     handle.delete()
     system.close()
@@ -108,26 +121,66 @@ def hear(listener: Listener, channel: Channel) -> None:
 
 
 class Player:
-    """An output: sends what comes through the channel, and ends what sounds when that closes."""
+    """An output: sends what comes through the channel, and ends what sounds when that closes.
+
+    The end of a note that cannot be sent is owed: it is sent as soon as it can be, so that no note hangs.
+    """
 
     def __init__(self, handle: Any, system: MidiSystem):
         self._handle, self._error = handle, system.rtmidi.RtMidiError
         self._room = Room(system.server) if system.server else None
-        self._sounding: set[tuple[int, int]] = set()
+        self._sounding: set[Key] = set()
+        self._owed: set[Key] = set()
 
     def play(self, channel: Channel) -> None:
         """Send until the daemon has gone."""
         unsent = 0
         while True:
+            if self._owed and not select.select([channel], [], [], OWED_SECONDS)[0]:
+                self._end_owed()
+                continue
             try:
                 messages = channel.read()
             except EOFError:
                 break
-            if refused := sum(not self._send(message) for message in messages):
+            if refused := sum(not self._play(message) for message in messages):
                 unsent += refused
                 channel.put(Lost(unsent))
-        for note, pitch in sorted(self._sounding):
-            self._send(bytes((NOTE_OFF | note, pitch, 64)))
+        self._end_all()
+
+    def _play(self, message: bytes) -> bool:
+        """Whether a message could be sent, or is an end that will be."""
+        if len(message) != 3 or message[0] & 0xE0 != NOTE_OFF:
+            return self._send(message)
+        key, begins = (message[0] & 0x0F, message[1]), not ends_notes(message)
+        if (key in self._owed and not self._end(key)) or not self._send(message):
+            is_owed = not begins and key in self._sounding
+            self._owed |= {key} if is_owed else set()
+            return is_owed
+        (self._sounding.add if begins else self._sounding.discard)(key)
+        return True
+
+    def _end(self, key: Key) -> bool:
+        """Whether the end of a note could be sent."""
+        if is_sent := self._send(bytes((NOTE_OFF | key[0], key[1], 64))):
+            self._sounding.discard(key)
+            self._owed.discard(key)
+        return is_sent
+
+    def _end_owed(self) -> None:
+        """Send the ends that are owed, as far as there is room."""
+        for key in sorted(self._owed):
+            if not self._end(key):
+                return
+
+    def _end_all(self) -> None:
+        """End what sounds; where there is no room for that, there may soon be."""
+        self._owed |= self._sounding
+        self._end_owed()
+        deadline = time.monotonic() + ENDING_SECONDS
+        while self._owed and time.monotonic() < deadline:
+            time.sleep(OWED_SECONDS)
+            self._end_owed()
 
     def _send(self, message: bytes) -> bool:
         """Whether a message could be sent; without ever waiting."""
@@ -137,11 +190,4 @@ class Player:
             self._handle.send_message(message)
         except (self._error, ValueError):
             return False
-        if message[0] & 0xE0 == NOTE_OFF:
-            key = (message[0] & 0x0F, message[1])
-            (self._sounding.add if message[0] & 0x10 and message[2] else self._sounding.discard)(key)
         return True
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
+from bridge.midi.messages import ends_notes
 from bridge.midi.orders import Listing, Lost, NoSystem, NotOpened, Open, Opened, Watch
 from bridge.worker.children import Child
 from bridge.worker.pipe import Channel
@@ -27,7 +28,7 @@ STUCK_SECONDS = 2.0
 
 CLOSING_SECONDS = 1.0
 MAX_WAITING_BYTES = 1 << 18
-"""What one port has not taken yet: more than that is not sent, and counted."""
+"""What one port has not taken yet: of what comes then only ends of notes are sent, the rest is counted."""
 
 OFF = "MIDI is switched off (--no-midi)"
 NOT_YET = "the MIDI system has not answered yet; OSC works without"
@@ -147,7 +148,7 @@ class MidiPorts:
         """Play a message on every open output, without ever waiting; unsent counts what one could not take."""
         for port in self._ports:
             if port.is_open and not port.hears and port.child is not None:
-                if port.child.channel.waiting_bytes > MAX_WAITING_BYTES:
+                if port.child.channel.waiting_bytes > MAX_WAITING_BYTES and not ends_notes(message):
                     self.unsent += 1
                 else:
                     port.child.channel.put(message)

@@ -51,7 +51,3 @@ def _tell(system: MidiSystem, channel: Channel) -> None:
 def _has_gone(channel: Channel, seconds: float) -> bool:
     """Whether the daemon closes the channel within so many seconds; it says nothing else."""
     return bool(select.select([channel], [], [], seconds)[0])
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from bridge.addresses import Address
-from bridge.osc.packet import Message
+from bridge.osc.packet import Element
 
 MOST_OF_ONE = 4096
 MOST_IN_ALL = 32_768
@@ -14,8 +14,8 @@ MOST_IN_ALL = 32_768
 LOOKED_AT = 64
 """Sources of which the one with most makes room."""
 
-Item = bytes | Message
-"""A datagram, or a message of one whose other messages have been handled."""
+Item = bytes | Element
+"""A datagram, or one message of it: those before it have been handled."""
 
 
 @dataclass(slots=True)
@@ -54,11 +54,11 @@ class Inbox:
         self._count(queue, size)
         return losers
 
-    def put_back(self, messages: list[Message], source: Address) -> None:
+    def put_back(self, elements: list[Element], source: Address) -> None:
         """What was taken and is not handled yet: it is taken next when the source's turn comes."""
-        if messages:
+        if elements:
             queue = self._queues.setdefault(source, Queue())
-            queue.items.extendleft(reversed(messages))
+            queue.items.extendleft(reversed(elements))
 
     def take(self) -> tuple[Item, Address]:
         """The oldest of the source whose turn it is; there must be one."""

@@ -9,7 +9,7 @@ from bridge.addresses import Address
 from bridge.errors import PacketError
 from bridge.osc.access import Guests
 from bridge.osc.outbox import Outbox, Parcel
-from bridge.osc.packet import Message, read_packet
+from bridge.osc.packet import Element, Message, read_message, split_packet
 from bridge.osc.replies import format_fail
 from bridge.service.delayed import Delays
 from bridge.service.inbox import Inbox
@@ -47,9 +47,14 @@ class Reception:
         The messages of a bundle are handled in order, those of one dated ahead when they are due.
         """
         item, source = self._inbox.take()
-        messages = self._read(item, source, now) if isinstance(item, bytes) else [item]
-        self._inbox.put_back(messages[1:], source)
-        return [(each, source) for each in messages[:1] if not self._is_delayed(each, source, now, unix_now)]
+        try:
+            elements = [item] if isinstance(item, Element) else split_packet(item)
+            self._inbox.put_back(elements[1:], source)
+            messages = [read_message(each) for each in elements[:1]]
+        except PacketError as error:
+            self._refuse(source, str(error), now)
+            return []
+        return [(each, source) for each in messages if not self._is_delayed(each, source, now, unix_now)]
 
     def due(self, now: float) -> Iterator[tuple[Message, Address]]:
         """The messages dated ahead that are to be handled now, or the first of them."""
@@ -66,13 +71,6 @@ class Reception:
         if not self._delays.put(message, source, now, message.due - unix_now):
             self._counts.drop("a message dated ahead, as too many wait already", source)
         return True
-
-    def _read(self, datagram: bytes, source: Address, now: float) -> list[Message]:
-        try:
-            return read_packet(datagram)
-        except PacketError as error:
-            self._refuse(source, str(error), now)
-            return []
 
     def _refuse(self, source: Address, text: str, now: float) -> None:
         """Answer what is no OSC, at most 10 times a second to one address."""

@@ -4,9 +4,11 @@ Knows nothing of what they do.
 """
 
 import contextlib
+import ctypes
 import math
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +16,12 @@ import time
 from typing import Any
 
 from bridge.worker.pipe import Channel
+
+MAIN = "import sys; sys.path = [each for each in sys.path if each]; from {} import main; main()"
+"""How a process starts: `python -m` would let a file in the user's folder stand in for any module."""
+
+PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when the one that started it has died."""
 
 KILLED_SECONDS = 0.2
 LOOK_SECONDS = 0.05
@@ -29,7 +37,7 @@ class Child:
         self.channel = Channel(ours)
         windows = sys.platform == "win32"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *([] if windows else [str(theirs.fileno())])],
+            [sys.executable, "-c", MAIN.format(module), *([] if windows else [str(theirs.fileno())])],
             stdin=subprocess.PIPE,
             pass_fds=() if windows else (theirs.fileno(),),
             start_new_session=not windows,  # out of reach of the terminal's Ctrl-C
@@ -46,6 +54,7 @@ class Child:
 
 def inherited() -> tuple[Any, Channel]:
     """In the process itself: what it is to be, and its end of the channel, which blocks."""
+    die_with_daemon(True)
     recipe = pickle.load(sys.stdin.buffer)
     if sys.platform == "win32":
         end = socket.fromshare(pickle.load(sys.stdin.buffer))
@@ -53,6 +62,21 @@ def inherited() -> tuple[Any, Channel]:
         end = socket.socket(fileno=int(sys.argv[1]))
     end.setblocking(True)
     return recipe, Channel(end)
+
+
+def die_with_daemon(does: bool) -> None:
+    """In the process itself: whether it is killed when the daemon dies, whatever it does or waits for then.
+
+    Where that cannot be had, but on Linux, it ends when it comes to read the channel.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if does else 0)
+
+
+def die_within(seconds: int) -> None:
+    """In the process itself: it is killed then if it has not ended, also where it waits with Python's lock held."""
+    if sys.platform != "win32":
+        signal.alarm(seconds)
 
 
 class Children:

@@ -122,7 +122,3 @@ def in_order(request: Request, results: Results) -> Results:
     if isinstance(request, NoteForNote):
         return results
     return replace(results, clips=tuple(map(Clip.in_order, results.clips)))
-
-
-if __name__ == "__main__":
-    main()

@@ -43,11 +43,16 @@ class Daemon:
         """The process that holds the models."""
         return self.pid_of("bridge.worker.main")
 
+    @property
+    def pids(self) -> list[int]:
+        """The daemon's children."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
     def pid_of(self, module: str, number: int = 0) -> int:
         """The daemon's child that runs a module, or which of several."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-        return [pid for pid, line in sorted(lines.items()) if module.encode() in line.split(b"\0")][number]
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self.pids}
+        return [pid for pid, line in sorted(lines.items()) if f"from {module} import".encode() in line][number]
 
     def tell(self) -> str:
         """Whether it still runs, and the end of its log."""
@@ -66,6 +71,14 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs, and is no zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def launch(folder: Path, *arguments: str, **settings: object) -> Daemon:

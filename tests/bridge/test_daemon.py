@@ -38,7 +38,7 @@ def memory_kb(pid: int) -> int:
 
 def wait_until_ready(peer: Peer, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while peer.ask("ping").keys["ready"] == 0:
+    while peer.insist("ping").keys["ready"] == 0:
         assert time.monotonic() < deadline, "it did not become ready again"
 
 
@@ -268,6 +268,18 @@ def test_the_model_process_does_not_outlive_a_killed_daemon(running: Daemon) -> 
     deadline = time.monotonic() + 5
     while model.exists() and "State:\tZ" not in (model / "status").read_text():
         assert time.monotonic() < deadline, "the model process lives on"
+
+
+def test_it_serves_and_stops_where_its_standard_streams_are_closed(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"VAEBRIDGE_OSC_PORT": str(port), "VAEBRIDGE_MIDI": "0", "VAEBRIDGE_CONTROLS": str(tmp_path / "c")}
+    command = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "bridge.entry", "serve")
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
+    with Peer(port) as peer:
+        wait_until_ready(peer)
+        assert peer.ask("sample").is_done
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 # Floods and garbage

@@ -9,9 +9,9 @@ import pytest
 
 from bridge.playing.tempo_follower import WINDOW_TICKS
 from engine.clip import Clip, Note
-from tests.bridge.conftest import Daemon, Starts
+from tests.bridge.conftest import Daemon, Starts, runs
 from tests.bridge.jack import Jack
-from tests.bridge.peer import Peer
+from tests.bridge.peer import WAIT_SECONDS, Peer
 from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer, Wire
 
 pytestmark = pytest.mark.jack
@@ -261,6 +261,20 @@ def test_a_daemon_that_is_killed_leaves_nothing_sounding(
     sound(client, performer)
     daemon_on_jack.process.kill()
     silent_since(performer)
+
+
+def test_a_daemon_that_is_killed_while_the_server_hangs_leaves_no_process_behind(
+    jack: Jack, daemon_on_jack: Daemon
+) -> None:
+    started = daemon_on_jack.pids
+    assert len(started) == 4
+    jack.hang()
+    daemon_on_jack.process.kill()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while left := [pid for pid in started if runs(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+    jack.wake()
 
 
 def test_a_mode_to_begin_with_begins_when_the_ports_are_there(jack: Jack, start: Starts) -> None:

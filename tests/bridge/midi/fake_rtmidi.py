@@ -5,7 +5,10 @@ from typing import Any
 
 
 class FakeRtMidi:
-    """Stands where the module stands. refusing: its outputs take nothing; vanishing: listing fails so often."""
+    """Stands where the module stands.
+
+    refusing: its outputs take nothing, and refused counts what they were given. vanishing: listing fails so often.
+    """
 
     API_WINDOWS_MM = 4
 
@@ -17,7 +20,7 @@ class FakeRtMidi:
         self.opened: dict[str, Any] = {}
         self.closed: list[str] = []
         self.sent: list[tuple[str, bytes]] = []
-        self.refusing, self.vanishing = False, 0
+        self.refusing, self.refused, self.vanishing = False, 0, 0
 
     def get_compiled_api(self) -> list[int]:
         return [self.API_WINDOWS_MM]
@@ -45,6 +48,7 @@ class FakeRtMidi:
 
         def send_message(message: bytes) -> None:
             if self.refusing:
+                self.refused += 1
                 raise self.RtMidiError("unplugged")
             self.sent.append((port.name, bytes(message)))
 

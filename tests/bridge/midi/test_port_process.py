@@ -157,3 +157,41 @@ def test_where_there_is_no_system_one_is_looked_for_again(
         pass
     assert isinstance(report, Listing)
     watch.leave()
+
+
+def test_the_end_of_a_note_that_a_port_refuses_is_sent_when_it_takes_something_again(
+    windows: FakeRtMidi, synth: Process
+) -> None:
+    synth.channel.put(NOTE)
+    wait_until(lambda: windows.sent == [("Synth", NOTE)])
+    windows.refusing = True
+    for message in (b"\x89\x24\x40", OTHER):
+        synth.channel.put(message)
+    assert synth.hear() == Lost(1)
+    windows.refusing = False
+    wait_until(lambda: windows.sent == [("Synth", NOTE), ("Synth", b"\x89\x24\x40")])
+
+
+def test_a_note_whose_end_is_owed_is_ended_before_it_is_struck_again(windows: FakeRtMidi, synth: Process) -> None:
+    synth.channel.put(NOTE)
+    wait_until(lambda: bool(windows.sent))
+    windows.refusing = True
+    synth.channel.put(b"\x89\x24\x40")
+    synth.channel.put(OTHER)
+    assert synth.hear() == Lost(1)
+    windows.refusing = False
+    synth.channel.put(NOTE)
+    wait_until(lambda: len(windows.sent) == 3)
+    assert [message for _, message in windows.sent] == [NOTE, b"\x89\x24\x40", NOTE]
+
+
+def test_what_sounds_when_the_daemon_goes_is_ended_where_the_port_takes_nothing_at_that_moment(
+    windows: FakeRtMidi, synth: Process
+) -> None:
+    synth.channel.put(NOTE)
+    wait_until(lambda: bool(windows.sent))
+    windows.refusing = True
+    synth.channel.close()
+    wait_until(lambda: bool(windows.refused))
+    windows.refusing = False
+    wait_until(lambda: windows.sent[-1] == ("Synth", b"\x89\x24\x40"))

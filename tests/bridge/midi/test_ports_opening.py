@@ -154,6 +154,16 @@ def test_what_a_port_could_not_send_or_hear_is_counted_and_told(caplog: pytest.L
     assert caplog.messages.count("6 MIDI messages could not be sent or heard") == 1
 
 
+def test_the_ends_of_notes_go_to_a_port_that_has_not_taken_what_came_before() -> None:
+    studio = Studio(play_to=("Keys",))
+    studio.list(SOURCES, DESTINATIONS)
+    studio.output().waiting_bytes = MAX_WAITING_BYTES + 1
+    ends = [b"\x89\x24\x40", b"\x99\x24\x00", b"\xb9\x7b\x00"]
+    for message in (NOTE, *ends, b"\xb9\x07\x00"):
+        studio.ports.send(message)
+    assert (studio.output().told[1:], studio.ports.unsent) == (ends, 2)
+
+
 def test_a_port_that_takes_nothing_any_more_is_opened_anew() -> None:
     studio = Studio(play_to=("Keys",))
     studio.list(SOURCES, DESTINATIONS)

@@ -8,7 +8,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from bridge.errors import PacketError
-from bridge.osc.packet import MOST_NESTED, Message, read_packet, write_message
+from bridge.osc.packet import MOST_ARGUMENTS, MOST_NESTED, Message, read_packet, write_message
 
 addresses = st.from_regex(r"/[a-z/]{0,20}", fullmatch=True)
 texts = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=40)
@@ -90,6 +90,12 @@ def test_bundles_are_not_nested_without_end() -> None:
 def test_types_that_others_send_are_read(tags: str, content: bytes, meant: float) -> None:
     (message,) = read_packet(b"/a\0\0" + f",{tags}".encode().ljust(4, b"\0") + content)
     assert message.arguments == (meant,)
+
+
+def test_a_message_of_more_arguments_than_any_verb_takes_is_refused_and_not_read() -> None:
+    (message,) = read_packet(b"/vae/sample\0,i" + b"T" * MOST_ARGUMENTS + bytes(2) + struct.pack(">i", 7))
+    assert message.arguments == (7,)
+    assert message.refusal == "a message may have 1024 arguments, not 1025"
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

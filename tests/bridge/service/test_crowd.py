@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bridge.addresses import Address
+from bridge.osc import packet as osc_packet
 from bridge.osc.clients import MAX_REMEMBERED_BYTES
 from bridge.osc.outbox import MAX_MUSIC
 from bridge.osc.packet import Message, read_packet, write_message
@@ -299,6 +300,28 @@ def test_a_large_bundle_is_handled_message_by_message_in_turns(studio: Studio) -
     assert studio.service.counts.requests == 2
     assert studio.service.next_due(studio.now) <= studio.now
     assert ends(told(studio, B)) == [(7, "ping")]
+
+
+def test_of_a_large_bundle_no_message_is_read_before_its_turn(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+    reader = osc_packet.OscMessage
+    monkeypatch.setattr(osc_packet, "OscMessage", lambda content: read.append(content) or reader(content))
+    pings = [write_message("/vae/ping", number) for number in range(1, 2001)]
+    studio.service.admit(in_bundle(0.0, studio, *pings), A)
+    studio.service.handle_next(studio.now, UNIX + studio.now)
+    assert read == pings[:1]
+    while studio.service.handle_next(studio.now, UNIX + studio.now):
+        pass
+    assert read == pings
+
+
+def test_a_message_of_a_bundle_that_cannot_be_read_ends_no_other(studio: Studio) -> None:
+    ping = write_message("/vae/ping", 1)
+    content = in_bundle(0.0, studio, b"/\xff\0\0", ping)
+    studio.service.receive(content, A, studio.now, UNIX + studio.now)
+    assert [each.arguments[:2] for each in told(studio, A)] == [(0, "-"), (1, "ping")]
 
 
 def test_garbage_is_turned_away_one_by_one_too(studio: Studio) -> None:

@@ -1,4 +1,4 @@
-from bridge.osc.packet import Message
+from bridge.osc.packet import Element
 from bridge.service.inbox import MOST_IN_ALL, MOST_OF_ONE, Inbox
 
 A, B, C = (("127.0.0.1", port) for port in (1, 2, 3))
@@ -19,13 +19,13 @@ def test_sources_take_turns_and_each_keeps_its_order() -> None:
 
 
 def test_what_is_put_back_comes_first_when_its_sources_turn_has_come() -> None:
-    inbox, messages = Inbox(), [Message(f"/{index}", ()) for index in range(3)]
+    inbox, elements = Inbox(), [Element(b"/%d\0\0" % index) for index in range(3)]
     inbox.put(b"bundle", A)
     inbox.put(b"a", A)
     inbox.put(b"b", B)
     assert inbox.take() == (b"bundle", A)
-    inbox.put_back(messages[1:], A)
-    assert taken(inbox, 4) == [b"b", messages[1], messages[2], b"a"]
+    inbox.put_back(elements[1:], A)
+    assert taken(inbox, 4) == [b"b", elements[1], elements[2], b"a"]
 
 
 def test_one_source_may_have_so_many_and_loses_what_comes_then() -> None:

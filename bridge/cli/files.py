@@ -1,6 +1,7 @@
 """The verbs on MIDI files, without a daemon: read, ask the engine, write, show.
 
-What a verb's settings are stands in engine.requests. The engine is loaded when a command runs, not before.
+Which verbs there are, with what settings, stands in engine.requests. The engine is loaded when a command runs, not
+before.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from bridge.cli.options import Command, request_of, with_settings
+from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
-from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request, Results, Sample, verb_of
+from engine.requests import VERBS, Interpolate, NoteForNote, Request, Results, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -42,55 +43,57 @@ Track = Annotated[str | None, typer.Option(help="the notes of this track: a name
 Channel = Annotated[int | None, typer.Option(help="the notes of this channel; else 10, else all", metavar="1..16")]
 
 
-@with_settings(Sample)
-def sample(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
-    """Make new bars."""
-    request = request_of(Sample, settings)
-    results = generator_of(ctx, request).run(request)
-    write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
+HELP = {
+    "sample": "Make new bars.",
+    "humanize": (
+        "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
+    ),
+    "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
+}
+"""What a command says of itself where it is not what the request's docstring says."""
 
 
-@with_settings(Humanize)
-def humanize(
-    ctx: typer.Context,
-    source: Source,
-    output: Output = None,
-    force: Force = False,
-    track: Track = None,
-    channel: Channel = None,
-    **settings: Any,
-) -> None:
-    """Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."""
-    from engine.midi.song import load_song
-
-    song = load_song(source, track=track, channel=channel)
-    requests = [request_of(Humanize, settings, clip=clip) for clip in song.clips]
-    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "humanized"))
+def command_of(verb: str, kind: type[Request]) -> Command:
+    """The command of a verb: it plays the notes of a file, or makes new clips, from a file's clip or from none."""
+    shape = _edit if issubclass(kind, NoteForNote) else _on_clip if needs_clips(kind) else _new
+    command = shape(verb, kind)
+    command.__doc__ = HELP.get(verb, kind.__doc__)
+    return command
 
 
-@with_settings(Groove)
-def groove(
-    ctx: typer.Context,
-    source: Source,
-    feel: Annotated[Path, typer.Argument(help="the MIDI file whose feel it gets", show_default=False)],
-    output: Output = None,
-    force: Force = False,
-    track: Track = None,
-    channel: Channel = None,
-    **settings: Any,
-) -> None:
-    """Play a file's drums with the feel of another file's: the same notes; all else stays."""
-    from engine.midi.song import clip_from_midi, load_song
+def _new(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
+        request = request_of(kind, settings)
+        results = generator_of(ctx, request).run(request)
+        write_clips(results, verb, output, force, otherwise=Path(f"{verb}.{results.seed}.mid"))
 
-    song, heard = load_song(source, track=track, channel=channel), clip_from_midi(feel)
-    requests = [request_of(Groove, settings, clip=clip, feel=heard) for clip in song.clips]
-    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "groove"))
+    return command
 
 
-def on_clip(kind: type[Request]) -> Command:
-    """The command of a verb that makes new clips from the clip in a file; the request's docstring is its help."""
-    verb = kind.__name__.lower()
+def _edit(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        source: Source,
+        output: Output = None,
+        force: Force = False,
+        track: Track = None,
+        channel: Channel = None,
+        **settings: Any,
+    ) -> None:
+        from engine.midi.song import clip_from_midi, load_song
 
+        song = load_song(source, track=track, channel=channel)
+        settings |= {name: clip_from_midi(settings[name]) for name in other_files(kind)}
+        requests = [request_of(kind, settings, clip=clip) for clip in song.clips]
+        word = "humanized" if verb == "humanize" else verb
+        _edit_song(ctx, song, requests, output, force, otherwise=beside(source, word))
+
+    return command
+
+
+def _on_clip(verb: str, kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(
         ctx: typer.Context,
@@ -106,7 +109,6 @@ def on_clip(kind: type[Request]) -> Command:
         results = generator_of(ctx, request).run(request)
         write_clips(results, verb, output, force, otherwise=beside(source, verb))
 
-    command.__doc__ = kind.__doc__
     return command
 
 
@@ -161,7 +163,7 @@ def default_model(config: "Config", library: "Library", verb: str) -> str:
 
     One that cannot be had leaves its place to the others; WeightsError or ModelError if there are none.
     """
-    needed = {verb} if verb in ("sample", "decode") else {verb, "encode"}
+    needed = {verb, "encode"} if needs_clips(VERBS[verb]) else {verb}
     there = [name for name in config.models if name in library.cards]
     able = [name for name in there if needed <= {*library.cards[name].verbs}]
     if not able:

@@ -1,5 +1,6 @@
 """A verb stands once, in engine.requests: protocol, command line and what runs it follow."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.clip import Clip, Note
+from engine.midi.song import clip_to_midi
 from engine.registry import CONFIGS, Config
 from engine.requests import VERBS, Request
 from engine.verbs.groove_verbs import Player
@@ -28,6 +30,7 @@ class Backwards(requests.Request):
     """The notes of the clip from the last to the first."""
 
     clip: Clip
+    feel: Clip
     bars: int = requests.setting(4, 1, 9, "how many bars")
 
 requests.VERBS["backwards"] = Backwards
@@ -38,23 +41,44 @@ from bridge.cli.main import app
 from bridge.osc.packet import read_packet, write_message
 from bridge.osc.requests import engine_request, parse_request, slots_of
 
-message = write_message("/vae/backwards", 1, "slot", "a", "bars", 3, "to", "b")
+message = write_message("/vae/backwards", 1, "slot", "a", "from", "b", "bars", 3, "to", "c")
 call = parse_request(next(iter(read_packet(message))))
-clip = Clip((), 4.0)
-assert slots_of(call) == ["a"]
-assert engine_request(call, [clip]) == Backwards(clip=clip, bars=3)
+clip, feel = Clip((), 4.0), Clip((), 8.0)
+assert slots_of(call) == ["a", "b"]
+assert engine_request(call, [clip, feel]) == Backwards(clip=clip, feel=feel, bars=3)
 assert call.verb.text == Backwards.__doc__
 assert not {"torch", "numpy"} & set(sys.modules)
 print(CliRunner().invoke(app, ["backwards", "--help"]).output)
+
+class Backward:
+    def run(self, request):
+        assert (len(request.clip.notes), len(request.feel.notes), request.bars) == (1, 2, 3)
+        return requests.Results((request.clip,), "m", 7, 0.5)
+
+words = ["backwards", "in.mid", "feel.mid", "--bars", "3"]
+print(CliRunner().invoke(app, words, obj=lambda config, request: Backward()).output)
 '''
 
 
-def test_a_verb_that_is_put_into_the_table_is_in_the_protocol_and_on_the_command_line() -> None:
-    command = [sys.executable, "-c", A_NEW_VERB]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def test_a_verb_that_is_put_into_the_table_is_in_the_protocol_and_on_the_command_line(tmp_path: Path) -> None:
+    for name, count in (("in", 1), ("feel", 2)):
+        clip_to_midi(
+            Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100))[:count], 4.0), tmp_path / f"{name}.mid"
+        )
+    command, path = [sys.executable, "-c", A_NEW_VERB], {"PYTHONPATH": str(ROOT)}
+    finished = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
-    for shown in ("The notes of the clip from the last to the first.", "--bars", "1..9", "the MIDI file"):
+    for shown in (
+        "The notes of the clip from the last to the first.",
+        "--bars",
+        "1..9",
+        "whose feel",
+        "model m, seed 7",
+    ):
         assert shown in finished.stdout
+    assert (tmp_path / "in.backwards.mid").exists()
 
 
 def test_a_request_is_run_by_the_method_of_its_verbs_name() -> None:

@@ -13,7 +13,7 @@ import typer
 
 from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
-from engine.requests import VERBS, Interpolate, NoteForNote, Request, Results, needs_clips, verb_of
+from engine.requests import VERBS, NoteForNote, Request, Results, clip_fields, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -48,17 +48,27 @@ HELP = {
     "humanize": (
         "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
     ),
+    "interpolate": "Walk from one clip to another, or in the plane between four.",
     "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
 }
 """What a command says of itself where it is not what the request's docstring says."""
 
 
 def command_of(verb: str, kind: type[Request]) -> Command:
-    """The command of a verb: it plays the notes of a file, or makes new clips, from a file's clip or from none."""
-    shape = _edit if issubclass(kind, NoteForNote) else _on_clip if needs_clips(kind) else _new
-    command = shape(verb, kind)
+    """The command of a verb: its settings are flags, its clips are files."""
+    command = _shape_of(kind)(verb, kind)
     command.__doc__ = HELP.get(verb, kind.__doc__)
     return command
+
+
+def _shape_of(kind: type[Request]) -> Callable[[str, type[Request]], Command]:
+    """What makes the command: it plays the notes of a file, or writes new clips, from several, one or none."""
+    about = [each.name for each in clip_fields(kind)]
+    if issubclass(kind, NoteForNote):
+        return _edit
+    if "clips" in about:
+        return _between
+    return _on_clip if about else _new
 
 
 def _new(verb: str, kind: type[Request]) -> Command:
@@ -104,7 +114,9 @@ def _on_clip(verb: str, kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        clip = read_clip(source, verb, settings["model"], track=track, channel=channel)
+        model = settings["model"]
+        clip = read_clip(source, verb, model, track=track, channel=channel)
+        settings |= {name: read_clip(settings[name], verb, model) for name in other_files(kind)}
         request = request_of(kind, settings, clip=clip)
         results = generator_of(ctx, request).run(request)
         write_clips(results, verb, output, force, otherwise=beside(source, verb))
@@ -112,19 +124,23 @@ def _on_clip(verb: str, kind: type[Request]) -> Command:
     return command
 
 
-@with_settings(Interpolate)
-def interpolate(
-    ctx: typer.Context,
-    sources: Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)],
-    output: Output = None,
-    force: Force = False,
-    **settings: Any,
-) -> None:
-    """Walk from one clip to another, or in the plane between four."""
-    clips = tuple(read_clip(source, "interpolate", settings["model"]) for source in sources)
-    request = request_of(Interpolate, settings, clips=clips)
-    results = generator_of(ctx, request).run(request)
-    write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+def _between(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        sources: Annotated[
+            list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)
+        ],
+        output: Output = None,
+        force: Force = False,
+        **settings: Any,
+    ) -> None:
+        clips = tuple(read_clip(source, verb, settings["model"]) for source in sources)
+        request = request_of(kind, settings, clips=clips)
+        results = generator_of(ctx, request).run(request)
+        write_clips(results, verb, output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+
+    return command
 
 
 def open_generator(config: "Config", request: Request) -> Runs:

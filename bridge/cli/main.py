@@ -67,8 +67,8 @@ def root(
     """Human drums in milliseconds: MusicVAE and GrooVAE over OSC, MIDI and on files."""
 
 
-OWN_COMMANDS = {"interpolate": files.interpolate, "encode": latent.encode, "decode": latent.decode}
-"""The verbs that take or write several files, or points."""
+OWN_COMMANDS = {"encode": latent.encode, "decode": latent.decode}
+"""The verbs whose command is not that of others like them: they write a point to a file or read one."""
 
 DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
 

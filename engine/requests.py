@@ -203,11 +203,6 @@ def verb_of(request: Request) -> str:
     return type(request).__name__.lower()
 
 
-def help_of(kind: type[Request]) -> str:
-    """The line of help of a verb."""
-    return (kind.__doc__ or "").split("\n")[0]
-
-
 def settings_of(kind: type[Request]) -> list[Field[Any]]:
     """The fields that a client can set."""
     return [each for each in fields(kind) if "text" in each.metadata]

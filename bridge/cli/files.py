@@ -62,13 +62,9 @@ def command_of(verb: str, kind: type[Request]) -> Command:
 
 
 def _shape_of(kind: type[Request]) -> Callable[[str, type[Request]], Command]:
-    """What makes the command: it plays the notes of a file, or writes new clips, from several, one or none."""
+    """What makes the command: it takes several files, one, or none."""
     about = [each.name for each in clip_fields(kind)]
-    if issubclass(kind, NoteForNote):
-        return _edit
-    if "clips" in about:
-        return _between
-    return _on_clip if about else _new
+    return _between if "clips" in about else _on_file if about else _new
 
 
 def _new(verb: str, kind: type[Request]) -> Command:
@@ -81,7 +77,7 @@ def _new(verb: str, kind: type[Request]) -> Command:
     return command
 
 
-def _edit(verb: str, kind: type[Request]) -> Command:
+def _on_file(verb: str, kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(
         ctx: typer.Context,
@@ -92,34 +88,18 @@ def _edit(verb: str, kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        from engine.midi.song import clip_from_midi, load_song
+        from engine.midi.song import load_song
 
-        song = load_song(source, track=track, channel=channel)
-        settings |= {name: clip_from_midi(settings[name]) for name in other_files(kind)}
-        requests = [request_of(kind, settings, clip=clip) for clip in song.clips]
-        word = "humanized" if verb == "humanize" else verb
-        _edit_song(ctx, song, requests, output, force, otherwise=beside(source, word))
-
-    return command
-
-
-def _on_clip(verb: str, kind: type[Request]) -> Command:
-    @with_settings(kind)
-    def command(
-        ctx: typer.Context,
-        source: Source,
-        output: Output = None,
-        force: Force = False,
-        track: Track = None,
-        channel: Channel = None,
-        **settings: Any,
-    ) -> None:
-        model = settings["model"]
-        clip = read_clip(source, verb, model, track=track, channel=channel)
+        model, is_edit = settings["model"], issubclass(kind, NoteForNote)
+        song = load_song(source, track=track, channel=channel) if is_edit else None
+        clips = song.clips if song else [read_clip(source, verb, model, track=track, channel=channel)]
         settings |= {name: read_clip(settings[name], verb, model) for name in other_files(kind)}
-        request = request_of(kind, settings, clip=clip)
-        results = generator_of(ctx, request).run(request)
-        write_clips(results, verb, output, force, otherwise=beside(source, verb))
+        requests = [request_of(kind, settings, clip=clip) for clip in clips]
+        target = beside(source, "humanized" if verb == "humanize" else verb)
+        if song:
+            _edit_song(ctx, song, requests, output, force, otherwise=target)
+        else:
+            write_clips(generator_of(ctx, requests[0]).run(requests[0]), verb, output, force, otherwise=target)
 
     return command
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
-from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, help_of, settings_of
+from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, settings_of
 from engine.requests import VERBS as ENGINE_VERBS
 
 PREFIX = "/vae/"
@@ -95,7 +95,8 @@ def _music(name: str, request: type[Request]) -> Verb:
     kept = request.makes_clips and all(key.name != TO_SLOT.name for key in slots)
     keys = (*size, *slots, *settings, *((TO_SLOT,) if kept else ()), GROUP)
     needs_id = has_point(request) or not request.makes_clips
-    return Verb(name, help_of(request), keys=keys, request=request, needs_id=needs_id)
+    text = (request.__doc__ or "").split("\n")[0]
+    return Verb(name, text, keys=keys, request=request, needs_id=needs_id)
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:

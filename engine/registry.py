@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import ModelError, WeightsError
 from engine.model.musicvae import SequenceShape
 from engine.model.vae import GrooveShape
+from engine.requests import VERBS
 from engine.weights import Card
 
 
@@ -51,17 +52,23 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One named configuration. representation: what its clips become, groove or a name of engine.representation.
-
-    verbs: what weights of it can do.
-    """
+    """One named configuration. representation: what its clips become, groove or a name of engine.representation."""
 
     name: str
     family: str
     representation: str
     shape: GrooveShape | SequenceShape
     recipe: Recipe
-    verbs: tuple[str, ...]
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What weights of it can do, by what they have learnt; models of tokens learn to autoencode alone."""
+        learnt = self.recipe.tasks or {"autoencode": 1.0}
+        return tuple(
+            verb
+            for verb, kind in VERBS.items()
+            if not kind.learnt_by or any(task in learnt for task in kind.learnt_by)
+        )
 
 
 _GROOVE_SHAPE = GrooveShape(
@@ -69,15 +76,11 @@ _GROOVE_SHAPE = GrooveShape(
 )
 
 
-def _groovae(name: str, bars: int, task: str, verbs: tuple[str, ...], *, hits_control: bool = False) -> Config:
+def _groovae(name: str, bars: int, task: str, *, hits_control: bool = False) -> Config:
     shape = replace(_GROOVE_SHAPE, hits_control=hits_control)
     recipe = Recipe(bars=(bars,), tasks={task: 1.0})
-    verbs = (*verbs, "encode", "decode")
-    return Config(name=name, family="groovae", representation="groove", shape=shape, recipe=recipe, verbs=verbs)
+    return Config(name=name, family="groovae", representation="groove", shape=shape, recipe=recipe)
 
-
-TOKEN_VERBS = ("sample", "interpolate", "vary", "encode", "decode")
-"""What models of tokens can do."""
 
 MELODY, SUBSETS, DRUMS, KIT = 90, 512, 9, 61
 MULTITRACK, TRACKS, EVENTS = 490, 8, 64
@@ -88,10 +91,7 @@ BARS = (16, 16)
 
 
 def _musicvae(name: str, representation: str, shape: SequenceShape, **recipe: Any) -> Config:
-    settings = Recipe(**recipe)
-    return Config(
-        name=name, family="musicvae", representation=representation, shape=shape, recipe=settings, verbs=TOKEN_VERBS
-    )
+    return Config(name=name, family="musicvae", representation=representation, shape=shape, recipe=Recipe(**recipe))
 
 
 def _two_bars(
@@ -205,16 +205,13 @@ CONFIGS: dict[str, Config] = {
                     decay=0,
                 ),
             ),
-            verbs=("sample", "humanize", "drumify", "fill", "interpolate", "vary", "groove", "encode", "decode"),
         ),
-        _groovae("groovae_4bar", 4, "autoencode", ("sample", "interpolate", "vary")),
-        _groovae("groovae_2bar_humanize", 2, "humanize", ("humanize",)),
-        _groovae("groovae_2bar_hits_control", 2, "transfer", ("humanize",), hits_control=True),
-        _groovae("groovae_2bar_tap_fixed_velocity", 2, "tap_fixed_velocity", ("drumify",)),
-        _groovae(
-            "groovae_2bar_tap_fixed_velocity_note_dropout", 2, "tap_fixed_velocity_note_dropout", ("drumify",)
-        ),
-        _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat", ("fill",)),
+        _groovae("groovae_4bar", 4, "autoencode"),
+        _groovae("groovae_2bar_humanize", 2, "humanize"),
+        _groovae("groovae_2bar_hits_control", 2, "transfer", hits_control=True),
+        _groovae("groovae_2bar_tap_fixed_velocity", 2, "tap_fixed_velocity"),
+        _groovae("groovae_2bar_tap_fixed_velocity_note_dropout", 2, "tap_fixed_velocity_note_dropout"),
+        _groovae("groovae_2bar_add_closed_hh", 2, "add_closed_hat"),
         _melody_2bar("melody_2bar", 256, (256, 256), 128, **_MODEST | {"epochs": 10, "free_bits": 48}),
         _two_bars(
             "drums_2bar",
@@ -276,6 +273,6 @@ def configure(card: Card) -> Config:
             raise WeightsError(f"the size {name} of {card.name} must be whole numbers in 0..{LARGEST}, not {size}")
     try:
         shape: GrooveShape | SequenceShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
-        return replace(config, shape=shape, verbs=card.verbs)
+        return replace(config, shape=shape)
     except TypeError as error:
         raise WeightsError(f"the card of {card.name} has a size that {card.config} has not: {error}") from error

@@ -1,11 +1,14 @@
-"""What can be asked of the engine: one frozen dataclass a verb, and the results that come back.
+"""The one table of verbs: what can be asked of the engine, and the results that come back.
 
-The only place where a setting's range and default are written; the OSC table and the command line read them
-from the fields here. Knows no wire and no model.
+A verb is a frozen dataclass in VERBS. Its name is that of the class, its help the first line of the docstring; its
+fields are the settings, with their ranges, and the clips that it is about; learnt_by says which models can do it.
+The method of its name in engine.verbs does it. The OSC table, the command line, the warm-up and the registry read
+all of that here. Knows no wire and no model.
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from engine.clip import Clip
@@ -30,7 +33,14 @@ CHORDS = "a chord a bar, as C Am F G7, repeated to the end; for models that foll
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The settings that every verb has."""
+    """The settings that every verb has.
+
+    learnt_by: the tasks of a recipe of which a model must have learnt one, none if any model can do the verb.
+    makes_clips: whether clips come back.
+    """
+
+    learnt_by = tuple[str, ...]()
+    makes_clips = True
 
     model: str | None = choice(None, "which model; else the default of the verb")
     seed: int | None = setting(None, 0, MAX_SEED, "the same seed gives the same notes; else one is drawn")
@@ -51,6 +61,7 @@ class Request:
 class Sample(Request):
     """New bars from the prior."""
 
+    learnt_by = ("autoencode",)
     bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
     style: str | None = choice(None, "a style that the model knows")
     chords: str | None = choice(None, CHORDS)
@@ -72,6 +83,7 @@ class NoteForNote(Request):
 class Humanize(NoteForNote):
     """Exactly the notes of the clip, with played timing and velocity."""
 
+    learnt_by = ("humanize", "transfer")
     style: str | None = choice(None, "a style that the model knows")
     only: tuple[int, ...] = choice((), "change only these pitches")
 
@@ -83,6 +95,7 @@ class Groove(NoteForNote):
     That one, feel, plays on in a loop beside the clip: each stretch has the feel of the bars that sound with it.
     """
 
+    learnt_by = ("same_feel",)
     feel: Clip
 
 
@@ -90,6 +103,7 @@ class Groove(NoteForNote):
 class Drumify(Request):
     """Taps of any pitch become a full drum part."""
 
+    learnt_by = ("tap", "tap_fixed_velocity", "tap_fixed_velocity_note_dropout")
     clip: Clip
     bars: int | None = setting(None, 1, 64, "how many bars; else as many as the taps fill")
     style: str | None = choice(None, "a style that the model knows")
@@ -99,6 +113,7 @@ class Drumify(Request):
 class Fill(Request):
     """The clip with one instrument's part added."""
 
+    learnt_by = ("fill", "add_closed_hat")
     clip: Clip
     instrument: str = choice("closed_hat", "the instrument to add")
 
@@ -111,6 +126,7 @@ class Interpolate(Request):
     clips A B C D, position runs from A to B and from C to D, position2 between the two.
     """
 
+    learnt_by = ("autoencode",)
     clips: tuple[Clip, ...]
     steps: int | None = setting(None, 2, 32, "how many clips along the way")
     position: float | None = setting(None, 0, 1, "one clip at this point of the way")
@@ -141,6 +157,7 @@ class Interpolate(Request):
 class Vary(Request):
     """Variations of the clip."""
 
+    learnt_by = ("autoencode",)
     clip: Clip
     similarity: float = setting(0.5, 0, 1, "1 is the clip as the model sees it, 0 anything")
     chords: str | None = choice(None, CHORDS)
@@ -150,6 +167,7 @@ class Vary(Request):
 class Encode(Request):
     """Where the clip lies in the latent space: the mean of what the encoder makes of it, without chance."""
 
+    makes_clips = False
     clip: Clip
     seed: int | None = setting(None, 0, MAX_SEED, "changes nothing")
     temperature: float = setting(1.0, 0, 2, "changes nothing")
@@ -172,21 +190,54 @@ class Decode(Request):
 
 
 VERBS: dict[str, type[Request]] = {
-    "sample": Sample,
-    "humanize": Humanize,
-    "drumify": Drumify,
-    "fill": Fill,
-    "interpolate": Interpolate,
-    "vary": Vary,
-    "groove": Groove,
-    "encode": Encode,
-    "decode": Decode,
+    kind.__name__.lower(): kind
+    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Encode, Decode)
 }
+
+CLIP_FIELDS = {"clip": ("slot",), "feel": ("from",), "clips": ("from", "to", "from2", "to2")}
+"""The fields of requests that hold clips, and the keys by which a client names their slots."""
 
 
 def verb_of(request: Request) -> str:
     """The verb that a request asks for."""
-    return next(verb for verb, kind in VERBS.items() if isinstance(request, kind))
+    return type(request).__name__.lower()
+
+
+def settings_of(kind: type[Request]) -> list[Field[Any]]:
+    """The fields that a client can set."""
+    return [each for each in fields(kind) if "text" in each.metadata]
+
+
+def clip_fields(kind: type[Request]) -> list[Field[Any]]:
+    """The fields that hold clips."""
+    return [each for each in fields(kind) if each.name in CLIP_FIELDS]
+
+
+def clips_of(request: Request) -> tuple[Clip, ...]:
+    """The clips that a request is about, in the order of its fields."""
+    held = [getattr(request, each.name) for each in clip_fields(type(request))]
+    return tuple(clip for each in held if each for clip in (each if isinstance(each, tuple) else (each,)))
+
+
+def needs_clips(kind: type[Request]) -> bool:
+    """Whether a request cannot be without clips, which a model must then be able to hear."""
+    return any(each.default is MISSING for each in clip_fields(kind))
+
+
+def has_point(kind: type[Request]) -> bool:
+    """Whether a request is about a point z of the latent space."""
+    return any(each.name == "z" for each in fields(kind))
+
+
+def request_about(
+    kind: type[Request], clips: Sequence[Clip], *, z: tuple[float, ...] = (), **settings: Any
+) -> Request:
+    """The request about these clips, in the order of its fields, and, where it is about one, the point z."""
+    names = [each.name for each in clip_fields(kind)]
+    given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
+    if has_point(kind):
+        given["z"] = z
+    return kind(**settings, **given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The verbs on MIDI files, without a daemon: read, ask the engine, write, show.
 
-What a verb's settings are stands in engine.requests. The engine is loaded when a command runs, not before.
+Which verbs there are, with what settings, stands in engine.requests. The engine is loaded when a command runs, not
+before.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from bridge.cli.options import Command, request_of, with_settings
+from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
-from engine.requests import Groove, Humanize, Interpolate, NoteForNote, Request, Results, Sample, verb_of
+from engine.requests import VERBS, NoteForNote, Request, Results, clip_fields, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -42,55 +43,41 @@ Track = Annotated[str | None, typer.Option(help="the notes of this track: a name
 Channel = Annotated[int | None, typer.Option(help="the notes of this channel; else 10, else all", metavar="1..16")]
 
 
-@with_settings(Sample)
-def sample(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
-    """Make new bars."""
-    request = request_of(Sample, settings)
-    results = generator_of(ctx, request).run(request)
-    write_clips(results, "sample", output, force, otherwise=Path(f"sample.{results.seed}.mid"))
+HELP = {
+    "sample": "Make new bars.",
+    "humanize": (
+        "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
+    ),
+    "interpolate": "Walk from one clip to another, or in the plane between four.",
+    "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
+}
+"""What a command says of itself where it is not what the request's docstring says."""
 
 
-@with_settings(Humanize)
-def humanize(
-    ctx: typer.Context,
-    source: Source,
-    output: Output = None,
-    force: Force = False,
-    track: Track = None,
-    channel: Channel = None,
-    **settings: Any,
-) -> None:
-    """Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."""
-    from engine.midi.song import load_song
-
-    song = load_song(source, track=track, channel=channel)
-    requests = [request_of(Humanize, settings, clip=clip) for clip in song.clips]
-    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "humanized"))
+def command_of(verb: str, kind: type[Request]) -> Command:
+    """The command of a verb: its settings are flags, its clips are files."""
+    command = _shape_of(kind)(verb, kind)
+    command.__doc__ = HELP.get(verb, kind.__doc__)
+    return command
 
 
-@with_settings(Groove)
-def groove(
-    ctx: typer.Context,
-    source: Source,
-    feel: Annotated[Path, typer.Argument(help="the MIDI file whose feel it gets", show_default=False)],
-    output: Output = None,
-    force: Force = False,
-    track: Track = None,
-    channel: Channel = None,
-    **settings: Any,
-) -> None:
-    """Play a file's drums with the feel of another file's: the same notes; all else stays."""
-    from engine.midi.song import clip_from_midi, load_song
-
-    song, heard = load_song(source, track=track, channel=channel), clip_from_midi(feel)
-    requests = [request_of(Groove, settings, clip=clip, feel=heard) for clip in song.clips]
-    _edit_song(ctx, song, requests, output, force, otherwise=beside(source, "groove"))
+def _shape_of(kind: type[Request]) -> Callable[[str, type[Request]], Command]:
+    """What makes the command: it takes several files, one, or none."""
+    about = [each.name for each in clip_fields(kind)]
+    return _between if "clips" in about else _on_file if about else _new
 
 
-def on_clip(kind: type[Request]) -> Command:
-    """The command of a verb that makes new clips from the clip in a file; the request's docstring is its help."""
-    verb = kind.__name__.lower()
+def _new(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(ctx: typer.Context, output: Output = None, force: Force = False, **settings: Any) -> None:
+        request = request_of(kind, settings)
+        results = generator_of(ctx, request).run(request)
+        write_clips(results, verb, output, force, otherwise=Path(f"{verb}.{results.seed}.mid"))
 
+    return command
+
+
+def _on_file(verb: str, kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(
         ctx: typer.Context,
@@ -101,28 +88,39 @@ def on_clip(kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        clip = read_clip(source, verb, settings["model"], track=track, channel=channel)
-        request = request_of(kind, settings, clip=clip)
-        results = generator_of(ctx, request).run(request)
-        write_clips(results, verb, output, force, otherwise=beside(source, verb))
+        from engine.midi.song import load_song
 
-    command.__doc__ = kind.__doc__
+        model, is_edit = settings["model"], issubclass(kind, NoteForNote)
+        song = load_song(source, track=track, channel=channel) if is_edit else None
+        clips = song.clips if song else [read_clip(source, verb, model, track=track, channel=channel)]
+        settings |= {name: read_clip(settings[name], verb, model) for name in other_files(kind)}
+        requests = [request_of(kind, settings, clip=clip) for clip in clips]
+        target = beside(source, "humanized" if verb == "humanize" else verb)
+        if song:
+            _edit_song(ctx, song, requests, output, force, otherwise=target)
+        else:
+            write_clips(generator_of(ctx, requests[0]).run(requests[0]), verb, output, force, otherwise=target)
+
     return command
 
 
-@with_settings(Interpolate)
-def interpolate(
-    ctx: typer.Context,
-    sources: Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)],
-    output: Output = None,
-    force: Force = False,
-    **settings: Any,
-) -> None:
-    """Walk from one clip to another, or in the plane between four."""
-    clips = tuple(read_clip(source, "interpolate", settings["model"]) for source in sources)
-    request = request_of(Interpolate, settings, clips=clips)
-    results = generator_of(ctx, request).run(request)
-    write_clips(results, "interpolate", output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+def _between(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        sources: Annotated[
+            list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)
+        ],
+        output: Output = None,
+        force: Force = False,
+        **settings: Any,
+    ) -> None:
+        clips = tuple(read_clip(source, verb, settings["model"]) for source in sources)
+        request = request_of(kind, settings, clips=clips)
+        results = generator_of(ctx, request).run(request)
+        write_clips(results, verb, output, force, otherwise=beside(sources[0], f"to.{sources[1].stem}"))
+
+    return command
 
 
 def open_generator(config: "Config", request: Request) -> Runs:
@@ -161,7 +159,7 @@ def default_model(config: "Config", library: "Library", verb: str) -> str:
 
     One that cannot be had leaves its place to the others; WeightsError or ModelError if there are none.
     """
-    needed = {verb} if verb in ("sample", "decode") else {verb, "encode"}
+    needed = {verb, "encode"} if needs_clips(VERBS[verb]) else {verb}
     there = [name for name in config.models if name in library.cards]
     able = [name for name in there if needed <= {*library.cards[name].verbs}]
     if not able:

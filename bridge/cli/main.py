@@ -14,7 +14,7 @@ from bridge.cli import devices, evaluate, files, latent, models, ports, serve
 from bridge.entry import INTERRUPTED
 from bridge.escapes import shown
 from engine.errors import VaebridgeError
-from engine.requests import Drumify, Fill, Vary
+from engine.requests import VERBS
 
 
 class Commands(TyperGroup):
@@ -67,6 +67,9 @@ def root(
     """Human drums in milliseconds: MusicVAE and GrooVAE over OSC, MIDI and on files."""
 
 
+OWN_COMMANDS = {"encode": latent.encode, "decode": latent.decode}
+"""The verbs whose command is not that of others like them: they write a point to a file or read one."""
+
 DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
 
 app.command("serve", rich_help_panel=DAEMON)(serve.serve)
@@ -74,15 +77,9 @@ app.command("send", rich_help_panel=DAEMON, context_settings=serve.ANY_ARGUMENTS
 app.command("ports", rich_help_panel=DAEMON)(ports.ports)
 app.command("doctor", rich_help_panel=DAEMON)(serve.doctor)
 app.add_typer(devices.devices, name="devices", rich_help_panel=DAEMON)
-app.command("humanize", rich_help_panel=FILES)(files.humanize)
-app.command("sample", rich_help_panel=FILES)(files.sample)
-app.command("drumify", rich_help_panel=FILES)(files.on_clip(Drumify))
-app.command("fill", rich_help_panel=FILES)(files.on_clip(Fill))
-app.command("interpolate", rich_help_panel=FILES)(files.interpolate)
-app.command("vary", rich_help_panel=FILES)(files.on_clip(Vary))
-app.command("groove", rich_help_panel=FILES)(files.groove)
-app.command("encode", rich_help_panel=FILES)(latent.encode)
-app.command("decode", rich_help_panel=FILES)(latent.decode)
+for verb in dict.fromkeys(("humanize", *VERBS)):  # what people come for is named first
+    command = OWN_COMMANDS.get(verb) or files.command_of(verb, VERBS[verb])
+    app.command(verb, rich_help_panel=FILES)(command)
 app.command("train", rich_help_panel=MODELS)(models.train)
 app.command("evaluate", rich_help_panel=MODELS)(evaluate.evaluate)
 app.add_typer(models.weights, name="weights", rich_help_panel=MODELS)

@@ -5,13 +5,13 @@ Knows neither verbs nor files.
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import typer
 
 from engine.errors import ClipError
-from engine.requests import Request
+from engine.requests import Request, clip_fields, settings_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -20,13 +20,18 @@ Command = Callable[..., None]
 
 
 def with_settings(kind: type[Request]) -> Callable[[Command], Command]:
-    """Give a command a flag for each setting of a request, in place of its **settings.
+    """Give a command a flag for each setting of a request, in place of its **settings, and its other_files.
 
     Ranges are shown here and checked by the request itself.
     """
     hints = get_type_hints(kind)
-    settings = [each for each in fields(kind) if "text" in each.metadata]
-    return _with_flags(_flag(each.name, hints[each.name], each.default, each.metadata) for each in settings)
+    flags = [_flag(each.name, hints[each.name], each.default, each.metadata) for each in settings_of(kind)]
+    return _with_flags([*map(_file, other_files(kind)), *flags])
+
+
+def other_files(kind: type[Request]) -> list[str]:
+    """The clips of a request that are not the one, or the several, that it is about."""
+    return [each.name for each in clip_fields(kind) if each.name not in ("clip", "clips")]
 
 
 def with_config(config: "type[Config]") -> Callable[[Command], Command]:
@@ -81,6 +86,12 @@ def _flag(name: str, kind: Any, default: Any, metadata: Any) -> inspect.Paramete
     annotation = Annotated[(plain if written else kind) | None, option]  # type: ignore[valid-type]
     default = None if written else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _file(name: str) -> inspect.Parameter:
+    """The argument for a file beside the first."""
+    argument = typer.Argument(help=f"the MIDI file whose {name} it gets", show_default=False)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Path, argument])
 
 
 WRITTEN = {tuple: "A,B,…", dict: "A:B,…"}

@@ -10,7 +10,7 @@ import secrets
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from bridge.addresses import LOOPBACK, resolved, shown_address
@@ -22,12 +22,12 @@ from bridge.osc.table import (
     MAX_NAME_BYTES,
     NOTES_PER_MESSAGE,
     NUMBERS_PER_MESSAGE,
-    clips_of,
+    SIZE,
     slot_keys,
 )
 from bridge.playing.slots import check_notes
 from engine.clip import Clip, Note, Part
-from engine.requests import Decode, Encode, Request, Results, verb_of
+from engine.requests import Request, Results, clips_of, has_point, settings_of, verb_of
 
 ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
@@ -106,17 +106,15 @@ class Remote:
         clips = clips_of(request)
         keys = [key.name for key in slot_keys(type(request))][: len(clips)]  # a plane has more than a way
         slots = {key: f"{self._slots}-{key}" for key in keys}
-        asked: list[tuple[str, tuple[Atom, ...]]] = [
-            (verb_of(request), (*itertools.chain(*slots.items()), *_settings(request)))
-        ]
-        if isinstance(request, Decode):
-            asked = [("decode", ("size", len(request.z), *asked[0][1])), *_point(request.z)]
+        z: tuple[float, ...] = getattr(request, "z", ())
+        size = (SIZE.name, len(z)) if has_point(type(request)) else ()
+        asked = [(verb_of(request), (*size, *itertools.chain(*slots.items()), *_settings(request))), *_point(z)]
         try:
             for slot, clip in zip(slots.values(), clips, strict=True):
                 self.upload(slot, clip)
             *replies, done = self._answer(asked, whole=True)
         except RequestError as error:
-            if error.code != "too_big" or isinstance(request, Encode):  # which is short by itself
+            if error.code != "too_big" or not request.makes_clips:  # what is encoded is short by itself
                 raise
             way_out = f"`vaebridge {verb_of(request)}`, without send, plays files of any length"
             raise RequestError(error.code, f"{error}; {way_out}") from error
@@ -219,9 +217,9 @@ def _lost_notes(replies: Sequence[Reply]) -> bool:
 
 def _settings(request: Request) -> Iterator[Atom]:
     """The keys that are not at their default; a tuple is written with commas."""
-    for each in fields(request):
+    for each in settings_of(type(request)):
         value = getattr(request, each.name)
-        if "text" in each.metadata and value != each.default:
+        if value != each.default:
             yield each.name
             yield ",".join(map(str, value)) if isinstance(value, tuple) else value
 

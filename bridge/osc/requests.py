@@ -3,14 +3,13 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import RequestError
 from bridge.osc.packet import Atom, Message
 from bridge.osc.table import (
     ATOMS_PER_NOTE,
-    CLIP_FIELDS,
     NOTES_PER_MESSAGE,
     NUMBERS_PER_MESSAGE,
     PREFIX,
@@ -18,13 +17,11 @@ from bridge.osc.table import (
     TABLE,
     Argument,
     Verb,
-    has_point,
-    settings_of,
     slot_keys,
 )
 from engine.clip import Clip, Note
 from engine.errors import EngineError
-from engine.requests import Request
+from engine.requests import Request, request_about, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +184,8 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
     for key in call.verb.keys:
         if key.several and key.name in settings:
             settings[key.name] = _pitches(key.name, settings[key.name])
-    names = [each.name for each in fields(kind) if each.name in CLIP_FIELDS]
-    given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
-    if has_point(kind):
-        given["z"] = call.numbers
     try:
-        return kind(**settings, **given)
+        return request_about(kind, clips, z=call.numbers, **settings)
     except EngineError as error:
         raise RequestError("bad_request", str(error)) from error
 

@@ -1,16 +1,15 @@
-"""The ONE table of OSC addresses: what each request takes.
+"""The ONE table of OSC addresses: what each request takes. Those that make music come from engine.requests.
 
 requests.py reads requests by it, replies.py writes what goes back. The contract is version 1 of the protocol: what
 stands is never changed, only extended.
 """
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
-from engine.clip import Clip
+from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, settings_of
 from engine.requests import VERBS as ENGINE_VERBS
-from engine.requests import Request
 
 PREFIX = "/vae/"
 PROTOCOL_VERSION = 1
@@ -67,7 +66,6 @@ class Verb:
 
 REPLY_PORT = Argument("reply_port", "i", "where this client listens")
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
-FROM = Argument("from", "s", "a slot", required=True)
 METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
@@ -94,48 +92,25 @@ def _music(name: str, request: type[Request]) -> Verb:
     ]
     slots = slot_keys(request)
     size = (SIZE,) if has_point(request) else ()
-    keep = () if name == "encode" or any(key.name == TO_SLOT.name for key in slots) else (TO_SLOT,)
+    kept = request.makes_clips and all(key.name != TO_SLOT.name for key in slots)
+    keys = (*size, *slots, *settings, *((TO_SLOT,) if kept else ()), GROUP)
+    needs_id = has_point(request) or not request.makes_clips
     text = (request.__doc__ or "").split("\n")[0]
-    keys = (*size, *slots, *settings, *keep, GROUP)
-    return Verb(name, text, keys=keys, request=request, needs_id=name in ("encode", "decode"))
-
-
-CLIP_FIELDS = {
-    "clip": (SLOT,),
-    "feel": (FROM,),
-    "clips": (FROM, _need("to", "s", "a slot"), Argument("from2", "s", "a slot"), Argument("to2", "s", "a slot")),
-}
-"""The fields of requests that hold clips, and the keys that name their slots."""
+    return Verb(name, text, keys=keys, request=request, needs_id=needs_id)
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
-    """The keys for the slots of a request's clips, in the order of clips_of; required where the clip is."""
+    """The keys for the slots of a request's clips, in the order of clips_of; of several clips two are required."""
     return tuple(
-        replace(key, required=key.required and each.default is MISSING)
-        for each in fields(request)
-        for key in CLIP_FIELDS.get(each.name, ())
+        Argument(name, "s", SLOT.text if name == SLOT.name else "a slot", each.default is MISSING and place < 2)
+        for each in clip_fields(request)
+        for place, name in enumerate(CLIP_FIELDS[each.name])
     )
-
-
-def clips_of(request: Request) -> tuple[Clip, ...]:
-    """The clips that a request is about, in the order of its fields."""
-    held = [getattr(request, each.name) for each in fields(request) if each.name in CLIP_FIELDS]
-    return tuple(clip for each in held if each for clip in (each if isinstance(each, tuple) else (each,)))
-
-
-def has_point(request: type[Request]) -> bool:
-    """Whether a request is about a point of the latent space, whose numbers follow it."""
-    return any(each.name == "z" for each in fields(request))
 
 
 def _knobs() -> tuple[Argument, ...]:
     """What can be said of the live mode bar after bar."""
     return tuple(Argument(name, _kind(each.type), each.metadata["text"]) for name, each in KNOBS.items())
-
-
-def settings_of(request: type[Request]) -> list[Any]:
-    """The fields of a request that a client can set."""
-    return [each for each in fields(request) if "text" in each.metadata]
 
 
 def _kind(hint: Any) -> Kind:

@@ -16,21 +16,19 @@ from engine.model.noise import Noise
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,
+    VERBS,
     Decode,
-    Drumify,
-    Encode,
-    Fill,
-    Groove,
-    Humanize,
     Interpolate,
     Request,
     Results,
-    Sample,
-    Vary,
+    clips_of,
+    needs_clips,
+    request_about,
     verb_of,
 )
-from engine.verbs.groove_verbs import Played, Player
+from engine.verbs.groove_verbs import Player
 from engine.verbs.resident import GrooveResident, TokenResident, load_resident
+from engine.verbs.running import Played
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library
 
@@ -96,20 +94,11 @@ class Generator:
             Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
             return
         clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
-        requests = [
-            Sample(seed=0),
-            Humanize(clip=clip),
-            Drumify(clip=clip),
-            Fill(clip=clip),
-            Interpolate(clips=(clip, clip), steps=2),
-            Vary(clip=clip),
-            Groove(clip=clip, feel=clip),
-            Encode(clip=clip),
-            Decode(z=(0.0,) * resident.config.shape.z, clip=clip if resident.model.shape.hits_control else None),
-        ]
-        for request in requests:
-            if verb_of(request) in resident.card.verbs:
-                self._play(request, resident, 0)
+        shape = resident.model.shape
+        for verb, kind in VERBS.items():
+            if verb in resident.card.verbs:
+                clips = (clip, clip) if needs_clips(kind) or shape.hits_control else ()
+                self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
     def _keep(self, resident: Resident, *, default: bool) -> None:
         """Put a model among the residents, in a new dictionary: a request that runs sees the old one."""
@@ -152,7 +141,7 @@ class Generator:
         resident = self._residents[request.model]
         if verb not in resident.card.verbs:
             able_to = _listed(resident.card.verbs)
-            if isinstance(request, Encode) and not _has_encoder(resident):
+            if not (request.makes_clips or _has_encoder(resident)):
                 raise ModelError(f"{request.model} has no encoder: it can {able_to}")
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
         return _checked(request, resident)
@@ -189,15 +178,10 @@ def _checked(request: Request, resident: Resident) -> Resident:
 
 def _hears(resident: Resident, request: Request) -> bool:
     """Whether a model can tell the z of the clips that a request starts from."""
-    match request:
-        case Interpolate():
-            clips = request.clips
-        case Vary():
-            clips = (request.clip,)
-        case _:
-            return True
+    if not needs_clips(type(request)) or _has_encoder(resident):
+        return True
     own = resident.card.sha256
-    return _has_encoder(resident) or all(clip.origin and clip.origin.weights == own for clip in clips)
+    return all(clip.origin and clip.origin.weights == own for clip in clips_of(request))
 
 
 def _has_encoder(resident: Resident) -> bool:

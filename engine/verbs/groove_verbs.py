@@ -1,7 +1,7 @@
 """The verbs, on one model: what it hears, what it is told, and what becomes of the groove that it plays."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clip import Clip
-from engine.errors import ClipError, ModelError, TooLongError
+from engine.errors import ClipError, TooLongError
 from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
@@ -24,7 +24,6 @@ from engine.requests import (
     Humanize,
     Interpolate,
     NoteForNote,
-    Request,
     Sample,
     Vary,
 )
@@ -32,6 +31,7 @@ from engine.verbs.follow_feel import feel_distance
 from engine.verbs.latent import plane, slerp
 from engine.verbs.note_grid import cut_cells, play_clip
 from engine.verbs.resident import GrooveResident
+from engine.verbs.running import Played, RunsVerbs
 from engine.verbs.stretches import beside, stretches
 
 STEPS_AT_ONCE = 16 * 1024
@@ -44,44 +44,11 @@ SAMPLED_BARS = 2
 """What sample makes where nothing is said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What a verb made: its clips and what to say of them, or the point of the latent space that encode finds."""
-
-    clips: list[Clip]
-    as_taps: bool = False
-    remarks: tuple[str, ...] = ()
-    latent: tuple[float, ...] = ()
-
-
-class Player:
+class Player(RunsVerbs):
     """One request on one model of grooves, with the chance of one seed."""
 
     def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise):
         self.resident, self.noise, self.drum_map = resident, noise, drum_map
-
-    def play(self, request: Request) -> Played:
-        """Whatever is asked for."""
-        match request:
-            case Sample():
-                return self.sample(request)
-            case Humanize():
-                return self.humanize(request)
-            case Groove():
-                return self.groove(request)
-            case Drumify():
-                return self.drumify(request)
-            case Fill():
-                return self.fill(request)
-            case Interpolate():
-                return self.interpolate(request)
-            case Vary():
-                return self.vary(request)
-            case Encode():
-                return self.encode(request)
-            case Decode():
-                return self.decode(request)
-        raise ModelError(f"no model can {type(request).__name__.lower()}")
 
     def sample(self, request: Sample) -> Played:
         """New bars: z from the prior, or from where the style's clips lie."""

@@ -1,4 +1,4 @@
-"""The verbs on models of tokens: melody, drums, trio, several tracks. What player.py is for grooves.
+"""The verbs on models of tokens: melody, drums, trio, several tracks. What groove_verbs is for grooves.
 
 A clip is read in windows of the model's length, each with a z of its own. Where there is no encoder to read it, the
 clip itself must know its z, which is one for all windows.
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clip import Clip, Origin
-from engine.errors import ClipError, ModelError, TooLongError
+from engine.errors import ClipError, TooLongError
 from engine.model.noise import Noise
 from engine.representation.catalogue import find_representation
 from engine.representation.chords import read_chords
 from engine.representation.drum_map import DrumMap
-from engine.requests import Decode, Encode, Interpolate, Request, Sample, Vary
-from engine.verbs.groove_verbs import Played, own_pitches
+from engine.requests import Decode, Encode, Interpolate, Sample, Vary
+from engine.verbs.groove_verbs import own_pitches
 from engine.verbs.latent import plane, slerp
 from engine.verbs.resident import TokenResident
+from engine.verbs.running import Played, RunsVerbs
 
 Tokens = NDArray[np.int64]
 
@@ -32,7 +33,7 @@ STEPS_AT_ONCE = 4 * 1024
 BEATS_PER_BAR = 4.0
 
 
-class Composer:
+class Composer(RunsVerbs):
     """One request on one model of tokens, with the chance of one seed."""
 
     def __init__(self, resident: TokenResident, drum_map: DrumMap, noise: Noise):
@@ -40,21 +41,6 @@ class Composer:
         self.representation = find_representation(resident.config.representation)
         self.bar_steps = self.representation.steps_per_bar
         self.window_bars = resident.card.bars
-
-    def play(self, request: Request) -> Played:
-        """Whatever is asked for."""
-        match request:
-            case Sample():
-                return self.sample(request)
-            case Interpolate():
-                return self.interpolate(request)
-            case Vary():
-                return self.vary(request)
-            case Encode():
-                return self.encode(request)
-            case Decode():
-                return self.decode(request)
-        raise ModelError(f"no model can {type(request).__name__.lower()}")
 
     def warm_up(self) -> None:
         """Run all that runs, as briefly as it can be."""

@@ -13,11 +13,10 @@ from typer.testing import CliRunner, Result
 from bridge.cli import files as cli_files
 from bridge.cli import main as cli
 from bridge.config import Config
-from bridge.osc.table import clips_of
 from engine.clip import Clip, Note, Part
 from engine.errors import ModelError, WeightsError
 from engine.midi.song import clip_from_midi, clip_to_midi
-from engine.requests import VERBS, Decode, Encode, Groove, Humanize, Interpolate, Request, Results, Sample
+from engine.requests import VERBS, Decode, Encode, Groove, Humanize, Interpolate, Request, Results, Sample, clips_of
 from engine.weights import Card, Library
 
 BEAT = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100), Note(36, 2.0, 0.25, 100)), 4.0)

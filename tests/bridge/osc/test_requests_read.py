@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from bridge.errors import RequestError
 from bridge.osc.packet import read_packet, write_message
 from bridge.osc.requests import engine_request, parse_request, slots_of
-from bridge.osc.table import CLIP_FIELDS, PREFIX, TABLE, clips_of, slot_keys
+from bridge.osc.table import PREFIX, TABLE, slot_keys
 from engine.clip import Clip, Note
-from engine.requests import VERBS, Decode, Groove, Interpolate, Request
+from engine.requests import CLIP_FIELDS, VERBS, Decode, Groove, Interpolate, Request, clips_of
 from tests.bridge.peer import note_atoms
 
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)

@@ -10,7 +10,7 @@ from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
-from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary
+from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
 from engine.verbs.groove_verbs import STEPS_AT_ONCE, Player
 from engine.verbs.resident import GrooveResident
@@ -441,6 +441,19 @@ def test_a_model_that_is_loaded_beside_the_default_leaves_it(weights_folder):
 
 def test_warming_up_runs_every_verb(generator):
     generator.warm_up()
+
+
+def test_warming_up_runs_what_is_on_the_cards(generator, monkeypatch):
+    play, ran = Player.play, []
+
+    def seen(self, request):
+        ran.append((self.resident.card.name, verb_of(request)))
+        return play(self, request)
+
+    monkeypatch.setattr(Player, "play", seen)
+    generator.warm_up()
+    cards = (generator.resident(name).card for name in reversed(generator.loaded))
+    assert ran == [(card.name, verb) for card in cards for verb in card.verbs]
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -16,9 +17,11 @@ MODULES = {
 }
 
 
-def imports(module: str, *, when_run: bool = True) -> set[str]:
+@cache
+def imports(module: str, *, when_run: bool = True) -> frozenset[str]:
     """What a module imports; without those inside functions and for types only unless when_run."""
-    return {name for name, late in _imports(ast.parse(MODULES[module].read_text()), False) if when_run or not late}
+    found = _imports(ast.parse(MODULES[module].read_text()), False)
+    return frozenset(name for name, late in found if when_run or not late)
 
 
 def _imports(node: ast.AST, late: bool) -> Iterator[tuple[str, bool]]:

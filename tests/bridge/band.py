@@ -34,15 +34,12 @@ class Band:
         self.told: list[str] = []
         self.learned: list[tuple[str, Any]] = []
         self.slots = Slots()
-        self.musician = Musician(
-            Stage(
-                send=lambda message: self.sent.append((self.now, message)),
-                slots=self.slots,
-                on_playing=self.told.append,
-                on_learned=lambda target, control: self.learned.append((target, control)),
-                **stage,
-            )
-        )
+        told = {
+            "send": lambda message: self.sent.append((self.now, message)),
+            "on_playing": self.told.append,
+            "on_learned": lambda target, control: self.learned.append((target, control)),
+        }
+        self.musician = Musician(Stage(slots=self.slots, **{**told, **stage}))
         self.musician.models = ("drummer", "groovae")
         self.engine_seconds, self.requests = 0.01, list[Request]()
         self._working: tuple[float, Request] | None = None

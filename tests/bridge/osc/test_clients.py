@@ -1,3 +1,5 @@
+from itertools import takewhile
+
 from bridge.osc.clients import MAX_CLIENTS, MAX_REMEMBERED_BYTES, REMEMBERED_SECONDS, Client, Clients
 
 SOURCE = ("127.0.0.1", 5000)
@@ -53,18 +55,18 @@ def test_vanished_clients_are_forgotten_with_their_answers() -> None:
         client_of(clients, port)
     remember(clients, first, b"a", b"too late")
     assert client_of(clients, 1) is not first
-    assert clients._remembered_bytes == 0
+    assert first.size == 0
 
 
 def test_a_source_with_many_reply_ports_drives_out_no_other() -> None:
     clients = Clients()
     quiet = client_of(clients, 1)
     remember(clients, quiet, b"a", b"answer")
-    for port in range(2, 2000):
-        clients.find(SOURCE, port, 0.0)
+    loud = [clients.find(SOURCE, port, 0.0) for port in range(2, 2000)]
     assert clients.recall(quiet, b"a", 1.0) is not None
     assert client_of(clients, 1, 1.0) is quiet
-    assert len(clients._clients) == MAX_CLIENTS
+    kept = takewhile(lambda each: clients.find(SOURCE, each.address[1], 1.0) is each, reversed(loud))
+    assert len(list(kept)) == MAX_CLIENTS - 1
 
 
 def test_answers_are_bounded_in_bytes() -> None:
@@ -72,10 +74,10 @@ def test_answers_are_bounded_in_bytes() -> None:
     client = client_of(clients)
     for number in range(100):
         remember(clients, client, b"%d" % number, bytes(MAX_REMEMBERED_BYTES // 10))
-        assert clients._remembered_bytes <= MAX_REMEMBERED_BYTES
+        assert client.size <= MAX_REMEMBERED_BYTES
     assert clients.recall(client, b"99", 0.0) is not None
     clients.recall(client, b"99", 11.0)
-    assert clients._remembered_bytes == 0
+    assert client.size == 0
 
 
 def test_long_requests_count_as_much_as_long_answers() -> None:
@@ -83,7 +85,7 @@ def test_long_requests_count_as_much_as_long_answers() -> None:
     client = client_of(clients)
     for number in range(200):
         remember(clients, client, bytes(65_000) + b"%d" % number, b"x")
-        assert clients._remembered_bytes <= MAX_REMEMBERED_BYTES
+        assert client.size <= MAX_REMEMBERED_BYTES
     assert sum(map(len, client.ended)) <= MAX_REMEMBERED_BYTES
 
 
@@ -93,7 +95,7 @@ def test_answers_under_way_are_bounded_too_and_one_without_room_is_not_remembere
     for each in others:
         clients.begin(each, b"a")
     kept = [clients.keep(each, b"a", bytes(MAX_REMEMBERED_BYTES // 10)) for each in others]
-    assert clients._remembered_bytes <= MAX_REMEMBERED_BYTES
+    assert sum(each.size for each in others) <= MAX_REMEMBERED_BYTES
     assert kept == [True] * 9 + [False] * 11
     assert clients.recall(others[-1], b"a", 0.0) is None
 
@@ -116,4 +118,4 @@ def test_a_flood_of_requests_is_not_gone_through_each_time() -> None:
     for number in range(20_000):
         clients.recall(client, b"under way %d" % number, 0.0)
         clients.begin(client, b"under way %d" % number)
-    assert clients._remembered_bytes <= MAX_REMEMBERED_BYTES
+    assert client.size <= MAX_REMEMBERED_BYTES

@@ -169,14 +169,13 @@ def test_a_bug_in_one_planned_note_leaves_out_that_note(band: Band, caplog: pyte
 
 @pytest.mark.parametrize("told", ["on_playing", "on_learned", "send"])
 def test_whoever_is_told_may_fail_and_the_music_goes_on(told: str, caplog: pytest.LogCaptureFixture) -> None:
-    band = Band()
     calls = []
 
     def fails(*arguments: object) -> None:
         calls.append(arguments)
         raise OSError("no room")
 
-    object.__setattr__(band.musician._stage, told, fails)
+    band = Band(**{told: fails})
     band.slots.put("a", BEAT)
     band.musician.controls.learn("freeze")
     band.hear((0xB0, 9, 127))

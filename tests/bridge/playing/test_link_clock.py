@@ -89,18 +89,17 @@ def almost(beat: float) -> object:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> LinkClock:
-    """In a session alone, at beat 0 at second 0."""
-    monkeypatch.setitem(sys.modules, "link", SimpleNamespace(Link=FakeLink))
-    monkeypatch.setattr("bridge.playing.link_clock.seconds_ahead", lambda micros: AHEAD_SECONDS)
-    return LinkClock(120.0, 4, 0.0)
+def session() -> FakeLink:
+    """The session that the clock is in."""
+    return FakeLink(120.0)
 
 
 @pytest.fixture
-def session(clock: LinkClock) -> FakeLink:
-    """The session that the clock is in."""
-    link: FakeLink = clock._link
-    return link
+def clock(monkeypatch: pytest.MonkeyPatch, session: FakeLink) -> LinkClock:
+    """In a session alone, at beat 0 at second 0."""
+    monkeypatch.setitem(sys.modules, "link", SimpleNamespace(Link=lambda bpm: session))
+    monkeypatch.setattr("bridge.playing.link_clock.seconds_ahead", lambda micros: AHEAD_SECONDS)
+    return LinkClock(120.0, 4, 0.0)
 
 
 def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ class Band:
     def __init__(self, line: TempoLine = LINE, **about: Any) -> None:
         self.line, self.now = line, 0.0
         self.struck: list[tuple[float, int]] = []
-        self.scheduler, self.recorder, self.slots = Scheduler(self._send), Recorder(), Slots()
+        self.scheduler = Scheduler(self._send, latency_seconds=about.get("latency_seconds", 0.0))
+        self.recorder, self.slots = Recorder(), Slots()
         given = {"beats_per_bar": 4.0, "channel": 10, **about}
         self.live = Live(self.scheduler, self.recorder, self.slots, **given)
         self.requests: list[Request] = []
@@ -397,7 +398,6 @@ def test_any_tempo_is_answered_in_time(tempo_bpm: float) -> None:
 @pytest.mark.parametrize("latency_seconds", [0.03, 0.08, 0.5])
 def test_a_latency_is_made_up_for(latency_seconds: float) -> None:
     band = Band(latency_seconds=latency_seconds)
-    band.scheduler = band.live._scheduler = Scheduler(band._send, latency_seconds=latency_seconds)
     start(band, "answer", bars=1)
     band.strike(0.0)
     band.run(8)

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
+
 from bridge.addresses import Address
 from bridge.osc.clients import Client
 from bridge.service.queue import MAX_SERVED, MAX_WAITING, EngineQueue, Entry
@@ -15,23 +17,27 @@ JOB_SECONDS = 0.01
 
 @dataclass
 class Crowd:
-    """Clients by number. answers counts the jobs that ended, waits are their times in jobs of the engine."""
+    """Clients by number. answers counts the jobs that ended, took are their times in jobs of the engine."""
 
     queue: EngineQueue = field(default_factory=EngineQueue)
     now: float = 0.0
     numbers: int = 0
     answers: Counter[Address] = field(default_factory=Counter)
-    waits: dict[Address, list[float]] = field(default_factory=dict)
-    running: Entry | None = None
+    took: dict[Address, list[float]] = field(default_factory=dict)
+    waiting: list[Entry] = field(default_factory=list)
 
     def ask(self, client: Address, **request: str) -> Entry | None:
         """One more job of a client; whose had to leave for it."""
         self.numbers += 1
         ticket = Ticket(self.numbers, Client(client, client, 0.0), self.numbers, "sample", None, self.now)
-        return self.queue.put(Entry(ticket, Run(self.numbers, Sample(**request))))  # type: ignore[arg-type]
+        entry = Entry(ticket, Run(self.numbers, Sample(**request)))  # type: ignore[arg-type]
+        self.waiting.append(entry)
+        leaves = self.queue.put(entry)
+        self.waiting = [each for each in self.waiting if each is not leaves]
+        return leaves
 
-    def waiting(self, client: Address) -> int:
-        return sum(each.client == client for each in self.queue._waiting)
+    def waits(self, client: Address) -> bool:
+        return any(each.client == client for each in self.waiting)
 
     def work(self) -> Address | None:
         """Let the engine end one job and begin the next; whose ended."""
@@ -41,8 +47,9 @@ class Crowd:
             assert isinstance(begun, Entry)
             ended = begun.client
             self.answers[ended] += 1
-            self.waits.setdefault(ended, []).append((self.now - begun.ticket.received) / JOB_SECONDS)
-        self.queue.begin_next(self.now, ("m",))
+            self.took.setdefault(ended, []).append((self.now - begun.ticket.received) / JOB_SECONDS)
+        begun = self.queue.begin_next(self.now, ("m",))
+        self.waiting = [each for each in self.waiting if each.job is not begun]
         return ended
 
 
@@ -54,7 +61,7 @@ def test_128_clients_that_ask_again_as_soon_as_they_may_get_about_the_same() -> 
     crowd, clients = Crowd(), [client(number) for number in range(128)]
     for _ in range(128 * 8):
         for each in clients:
-            if not crowd.waiting(each):
+            if not crowd.waits(each):
                 crowd.ask(each)
         assert len(crowd.queue) <= MAX_WAITING
         crowd.work()
@@ -68,7 +75,7 @@ def test_clients_that_want_much_and_those_that_want_little_get_the_same() -> Non
         for each in greedy:
             for _ in range(MAX_WAITING // 2):
                 crowd.ask(each)
-        if not crowd.waiting(modest):
+        if not crowd.waits(modest):
             crowd.ask(modest)
         crowd.work()
     assert max(crowd.answers.values()) - min(crowd.answers.values()) <= 4
@@ -79,18 +86,18 @@ def test_one_that_keeps_64_waiting_makes_another_wait_for_the_job_that_runs_and_
     for turn in range(500):
         while crowd.ask(greedy) is None:
             pass
-        if turn % 5 == 4 and not crowd.waiting(modest):
+        if turn % 5 == 4 and not crowd.waits(modest):
             crowd.ask(modest)
         crowd.work()
-    assert len(crowd.waits[modest]) >= 90
-    assert max(crowd.waits[modest]) <= 2 + 1e-6
+    assert len(crowd.took[modest]) >= 90
+    assert max(crowd.took[modest]) <= 2 + 1e-6
 
 
 def test_the_newest_of_the_one_that_has_most_makes_room() -> None:
     crowd = Crowd()
     for _ in range(MAX_WAITING):
         assert crowd.ask(client(1)) is None
-    newest = crowd.queue._waiting[-1]
+    newest = crowd.waiting[-1]
     refused = crowd.ask(client(1))
     assert refused is not None
     assert refused.ticket.id == crowd.numbers, "it has no more room itself"
@@ -106,12 +113,17 @@ def test_the_jobs_of_one_client_stay_in_order() -> None:
     assert served == [None, client(1), client(2), client(1), client(2), client(1)]
 
 
-def test_who_was_served_is_known_of_a_bounded_number() -> None:
+@pytest.mark.parametrize(("asking", "first"), [((101, 100), 100), ((99, 98), 99)])
+def test_who_was_served_is_known_of_a_bounded_number(asking: tuple[int, int], first: int) -> None:
     crowd = Crowd()
     for number in range(MAX_SERVED + 100):
         crowd.ask(client(number))
         crowd.work()
-    assert len(crowd.queue._served) == MAX_SERVED
+    crowd.work()
+    for number in asking:
+        crowd.ask(client(number))
+    crowd.work()
+    assert crowd.work() == client(first), "of those that are known the one served longest ago, else who asked first"
 
 
 def test_a_load_takes_its_clients_turn() -> None:

@@ -343,7 +343,9 @@ class Daemon(RuleBasedStateMachine):
             for key in self.sent.keys() - self.alone:
                 assert key[1] == 0 or self.ended[key] >= 1, (key, "has not ended")
                 assert self.ended[key] <= self.again[key] + 1, (key, "has ended twice")
-            assert not self.service._tickets.all_open()
+            failed = self.service.counts.failed
+            self.service.shut_down(self.now)
+            assert self.service.counts.failed == failed, "a request has been left open"
             assert not self.errors.found
         finally:
             logging.getLogger().removeHandler(self.errors)

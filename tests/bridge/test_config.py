@@ -93,3 +93,9 @@ def test_an_address_that_is_none_is_named() -> None:
         Config(allow="10.0.0.0/8,home")
     with pytest.raises(ConfigError, match="rate"):
         Config(rate=0)
+
+
+def test_a_file_that_is_nested_without_end_is_told(folder: Path) -> None:
+    (folder / "vaebridge.toml").write_text("tempo = " + "[" * 100_000)
+    with pytest.raises(ConfigError, match=r"vaebridge\.toml cannot be read"):
+        Config()

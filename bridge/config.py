@@ -148,7 +148,7 @@ class Config(BaseSettings):
             return init_settings, env_settings
         try:
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{file} cannot be read: {error}") from error
 
 

@@ -5,8 +5,15 @@ import errno
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def regular(path: Path) -> Path:
@@ -14,6 +21,14 @@ def regular(path: Path) -> Path:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What is in a .toml file; OSError if it cannot be read, ValueError if it is no TOML."""
+    try:
+        return tomllib.loads(regular(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:

@@ -5,7 +5,6 @@ Importing this module imports no torch: a process that only lists models reads c
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,12 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import tomlkit
 
 from engine.errors import ModelError, WeightsError
-from engine.files import regular, replacing
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from engine.files import read_toml, regular, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,7 +126,7 @@ def sha256_of(file: BinaryIO) -> str:
 def read_card(path: Path) -> Card:
     """The card in a .toml file, or a WeightsError that names what is wrong with it."""
     try:
-        content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
+        content = read_toml(path)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} is no readable card: {error}") from error
     for key, value in content.items():

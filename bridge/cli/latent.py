@@ -72,5 +72,5 @@ def read_point(path: Path) -> tuple[str, tuple[float, ...]]:
         return str(content["model"]), tuple(map(float, content["z"]))
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ClipError(f'{path} must hold {{"model": NAME, "z": [number, …]}}, as encode writes it') from error

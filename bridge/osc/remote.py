@@ -8,13 +8,15 @@ import itertools
 import re
 import secrets
 import socket
+import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 from bridge.addresses import LOOPBACK, resolved, shown_address
-from bridge.errors import BridgeError, RequestError
+from bridge.errors import BridgeError, PacketError, RequestError
 from bridge.osc.packet import Atom, read_packet, write_message
 from bridge.osc.replies import cut, note_atoms
 from bridge.osc.table import (
@@ -31,7 +33,7 @@ from engine.requests import Request, Results, clips_of, has_point, settings_of, 
 
 ATTEMPTS = 4
 LARGEST_DATAGRAM = 65_536
-WHOLE, NUMBER = re.compile(r"-?\d+"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
+WHOLE, NUMBER = re.compile(r"-?\d{1,18}"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Remote:
         try:
             family, place = resolved(LOOPBACK.get(host, host), port)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
-            self._socket.settimeout(timeout_seconds / ATTEMPTS)
+            self._patience_seconds = timeout_seconds / ATTEMPTS
             self._socket.connect(place)
         except OSError as error:
             raise BridgeError(f"{self.address} cannot be reached: {error.strerror}") from error
@@ -122,17 +124,8 @@ class Remote:
             with contextlib.suppress(BridgeError):  # what went wrong before is what is told
                 for slot in slots.values():
                     self.ask("clip/clear", "slot", slot)
-        found = tuple(_clips(replies, clips[0] if clips else None))
-        about, remark = done.keys, done.keys.get("remark")
-        return Results(
-            clips=found,
-            model=str(about.get("model", "")),
-            seed=int(about.get("seed", 0)),
-            ms=float(about.get("ms", 0)),
-            as_taps="as" in about,
-            remarks=() if remark is None else (str(remark),),
-            latent=_latent(replies),
-        )
+        with self._understanding():
+            return _results(replies, done, clips[0] if clips else None)
 
     def _answer(self, messages: Sequence[tuple[str, tuple[Atom, ...]]], *, whole: bool = False) -> list[Reply]:
         """Send the messages of one request under one id, and collect what comes back.
@@ -141,16 +134,15 @@ class Remote:
         content from memory.
         """
         number = next(self._ids)
+        datagrams = [_written(verb, number, *arguments) for verb, arguments in messages]
         try:
             for _ in range(ATTEMPTS):
-                for verb, arguments in messages:
-                    self._socket.send(write_message(f"/vae/{verb}", number, *arguments))
-                with contextlib.suppress(TimeoutError):
+                for datagram in datagrams:
+                    self._socket.send(datagram)
+                with contextlib.suppress(TimeoutError), self._understanding():
                     replies = list(self._replies(number))
-                    if not (whole and (_lost_notes(replies) or _lost_numbers(replies))):
+                    if not (whole and _lacks_something(replies)):
                         return replies
-        except UnicodeError as error:
-            raise BridgeError("what is sent must be text, and a name with other bytes is none") from error
         except OSError as error:
             raise BridgeError(
                 f"no daemon on {self.address}; `vaebridge serve` starts one, and VAEBRIDGE_OSC_HOST and "
@@ -159,17 +151,33 @@ class Remote:
         raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
 
     def _replies(self, number: int) -> Iterator[Reply]:
+        """The replies to a request, the done last; TimeoutError where no further one comes."""
+        deadline = time.monotonic() + self._patience_seconds
         while True:
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             (message,) = read_packet(self._socket.recv(LARGEST_DATAGRAM))
             if message.arguments[:1] != (number,):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError
                 continue
+            deadline = time.monotonic() + self._patience_seconds
             reply = Reply(message.address, message.arguments[1:])
             if reply.address == "/vae/fail":
-                code, text = map(str, reply.arguments[-2:])
+                _, code, text = map(str, reply.arguments)
                 raise RequestError(code, f"{text} ({code})")
             yield reply
             if reply.address == "/vae/done":
                 return
+
+    @contextlib.contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """BridgeError where what has come is nothing that a daemon says."""
+        try:
+            yield
+        except (PacketError, IndexError, TypeError, ValueError) as error:
+            raise BridgeError(
+                f"what answers on {self.address} is no daemon, or one of another version: {error}"
+            ) from error
 
 
 def atom(text: str) -> Atom:
@@ -177,6 +185,16 @@ def atom(text: str) -> Atom:
     if WHOLE.fullmatch(text):
         return int(text)
     return float(text) if NUMBER.fullmatch(text) else text
+
+
+def _written(verb: str, *arguments: Atom) -> bytes:
+    """A message to the daemon; BridgeError where OSC cannot say it."""
+    try:
+        return write_message(f"/vae/{verb}", *arguments)
+    except UnicodeError as error:
+        raise BridgeError("what is sent must be text, and a name with other bytes is none") from error
+    except (OverflowError, struct.error) as error:
+        raise BridgeError("whole numbers are in -2147483648..2147483647, others in -3.4e38..3.4e38") from error
 
 
 def _chunk(notes: Sequence[Note], first: int) -> tuple[Atom, ...]:
@@ -199,20 +217,38 @@ def _latent(replies: Sequence[Reply]) -> tuple[float, ...]:
     return tuple(number for _, number in sorted(found.items()))
 
 
-def _lost_numbers(replies: Sequence[Reply]) -> bool:
-    """Whether fewer numbers of a z have come than the done says."""
-    return len(_latent(replies)) < int(replies[-1].keys.get("size", 0))
+def _results(replies: Sequence[Reply], done: Reply, asked: Clip | None) -> Results:
+    """What the replies say, in the meter and tempo of the clip that was asked about."""
+    about, remark = done.keys, done.keys.get("remark")
+    return Results(
+        clips=tuple(_clips(replies, asked)),
+        model=str(about.get("model", "")),
+        seed=int(about.get("seed", 0)),
+        ms=float(about.get("ms", 0)),
+        as_taps="as" in about,
+        remarks=() if remark is None else (str(remark),),
+        latent=_latent(replies),
+    )
 
 
-def _lost_notes(replies: Sequence[Reply]) -> bool:
-    """Whether fewer notes have come than the ends of the clips say."""
+def _lacks_something(replies: Sequence[Reply]) -> bool:
+    """Whether fewer clips, notes or numbers of a z have come than the done and the ends of the clips say."""
+    about = replies[-1].keys
+    clips = int(about.get("results", 1))
+    return len(_latent(replies)) < int(about.get("size", 0)) or _lost_notes(replies, clips)
+
+
+def _lost_notes(replies: Sequence[Reply], clips: int) -> bool:
+    """Whether of so many clips the begin, the end or a note has not come."""
+    begun = {reply.arguments[0] for reply in replies if reply.address == "/vae/notes/begin"}
     places: defaultdict[Atom, set[int]] = defaultdict(set)
     for reply in replies:
         if reply.address == "/vae/notes":
             result, first, count = reply.arguments[:3]
             places[result].update(range(int(first), int(first) + int(count)))
     ends = [reply.arguments for reply in replies if reply.address == "/vae/notes/end"]
-    return any(len(places[result]) < int(total) for result, total in ends)
+    whole = {result for result, total in ends if result in begun and len(places[result]) >= int(total)}
+    return len(whole) < clips
 
 
 def _settings(request: Request) -> Iterator[Atom]:

@@ -1,7 +1,6 @@
 """The learned controls on disk: a .toml of target = { kind, channel, number }."""
 
 import logging
-import sys
 from pathlib import Path
 
 import tomlkit
@@ -9,12 +8,7 @@ import typer
 
 from bridge.errors import ConfigError, RequestError
 from bridge.playing.controls import TARGETS, Control
-from engine.files import regular, replacing
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from engine.files import read_toml, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +24,7 @@ class ControlsFile:
     def read(self) -> dict[str, Control]:
         """The control of each target, none if there is no file; ConfigError if it cannot be understood."""
         try:
-            found = tomllib.loads(regular(self._path).read_text(encoding="utf-8"))
+            found = read_toml(self._path)
             controls = {target: Control(**each) for target, each in found.items()}
         except FileNotFoundError:
             return {}

@@ -3,7 +3,6 @@
 Source: Roberts et al. 2018 (arXiv 1803.05428) and Gillick et al. 2019 (arXiv 1905.06118), as released.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ClipError
-from engine.files import regular
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from engine.files import read_toml
 
 INSTRUMENTS = (
     "kick",
@@ -107,7 +101,7 @@ GENERAL_MIDI = drum_map(GENERAL_MIDI_PITCHES)
 def read_drum_map(path: Path) -> DrumMap:
     """A map from a .toml of `instrument = [pitches]`; one that is left out keeps General MIDI's pitches."""
     try:
-        content = tomllib.loads(regular(path).read_text(encoding="utf-8"))
+        content = read_toml(path)
     except OSError as error:
         raise ClipError(f"{path} is no readable drum map: {error.strerror}") from error
     except ValueError as error:

@@ -112,3 +112,9 @@ def test_what_is_accepted_is_told_in_our_own_words(setting: str, value: str, sen
     with pytest.raises(ConfigError) as refused:
         Config(**{setting: value})
     assert sentence in str(refused.value)
+
+
+def test_a_file_that_is_nested_without_end_is_told(folder: Path) -> None:
+    (folder / "vaebridge.toml").write_text("tempo = " + "[" * 100_000)
+    with pytest.raises(ConfigError, match=r"vaebridge\.toml cannot be read"):
+        Config()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import read_at_most, regular, replacing
+from engine.files import read_at_most, read_toml, regular, replacing
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -62,3 +62,12 @@ def test_a_pipe_a_device_or_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_what_has_no_end_is_not_read_to_it() -> None:
     with pytest.raises(OSError, match="it has more than 1000 bytes"):
         read_at_most(Path("/dev/zero"), 1000)
+
+
+def test_a_toml_that_is_nested_without_end_is_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("a = [1]")
+    assert read_toml(path) == {"a": [1]}
+    path.write_text("a = " + "[" * 100_000)
+    with pytest.raises(ValueError, match="it is nested too deep"):
+        read_toml(path)

@@ -260,7 +260,7 @@ def test_decode_plays_the_notes_of_a_file(generator: FakeGenerator) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"z": [1]}', '{"model": "m", "z": ["a"]}', '{"model": "m", "z": 1}']
+    "content", ["", "[]", "[" * 100_000, '{"z": [1]}', '{"model": "m", "z": ["a"]}', '{"model": "m", "z": 1}']
 )
 def test_what_is_no_point_is_one_line(generator: FakeGenerator, folder: Path, content: str) -> None:
     (folder / "point.json").write_text(content)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pythonosc.osc_message import OscMessage
@@ -219,6 +220,20 @@ def test_notes_that_never_arrive_are_told(daemon: FakeDaemon, remote: Remote) ->
         remote.run(Humanize(clip=CLIP))
 
 
+@pytest.mark.parametrize("lost", ["notes/begin", "notes", "notes/end"])
+def test_a_result_that_has_not_come_whole_is_asked_for_again(
+    daemon: FakeDaemon, remote: Remote, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    answer, times = daemon.answer, iter(range(100))
+
+    def lossy(*asked: Any) -> Iterator[tuple[object, ...]]:
+        first = next(times) == 0
+        yield from (each for each in answer(*asked) if not (first and each[0] == lost))
+
+    monkeypatch.setattr(daemon, "answer", lossy)
+    assert len(remote.run(Sample()).clips) == 1
+
+
 def test_a_refusal_is_the_daemons_sentence(remote: Remote) -> None:
     with pytest.raises(BridgeError, match=r"there is no verb dance \(unknown_verb\)"):
         remote.ask("dance")
@@ -247,6 +262,7 @@ def test_a_host_that_is_not_there_is_told() -> None:
         ("1e-3", 0.001),
         ("a", "a"),
         ("nan", "nan"),
+        ("9" * 5000, float("inf")),
         ("36,38", "36,38"),
     ],
 )

@@ -16,7 +16,7 @@ from engine.data.windows import STEPS_PER_BAR, Windows, cut_windows
 from engine.learning.curriculum import Lesson
 from engine.learning.prior import Prior, fit_prior
 from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.performer import known_of
+from engine.model.performer import step_features
 from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, Recipe
@@ -149,7 +149,9 @@ class GrooveCourse:
             groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
             tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
             hits, nothing = groove[..., HITS], groove.new_zeros(len(groove), 1, self.shape.feel)
-            mean = expectation.opinions(known_of(hits, nothing_given(groove, tempo_bpm)), nothing).mean(dim=0)
+            mean = expectation.predictions(step_features(hits, nothing_given(groove, tempo_bpm)), nothing).mean(
+                dim=0
+            )
             said.append(mean.transpose(2, 3)[hits > 0])
             true.append(torch.stack([groove[..., OFFSETS], groove[..., VELOCITIES]], dim=-1)[hits > 0])
         answers, truth = torch.cat(said), torch.cat(true)

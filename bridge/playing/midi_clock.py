@@ -22,8 +22,8 @@ GONE_SECONDS, OVERDUE_SECONDS = 0.047, 0.006
 """A sender is gone after so long without a tick, or when the next is overdue by this, whichever comes later."""
 
 PASSED_SECONDS, PASSED_TICKS = 0.5, 2.5
-"""After a shorter gap between ticks (than the longer of the two) the song is assumed to have gone on; after a longer
-one it resumes where it stopped."""
+"""After a gap shorter than the longer of these the song is assumed to have gone on; after a longer one it resumes
+where it stopped. The ticks count in intervals."""
 
 SILENT_SECONDS = 1.0
 """After so long without a message another port that sends is followed instead."""

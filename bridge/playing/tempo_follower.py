@@ -70,8 +70,8 @@ EDGE_SHARE = 0.03
 """The quantile of the residuals taken as the lower edge: the sender's own jitter makes some ticks earlier."""
 
 SHOWN_TICKS, SHOWN_SECONDS, SLOWED_TICKS = 6, 0.1, 4
-"""So many ticks set aside, over so long, decide what has happened; or the third number, if each is later than the one
-before: the tempo has dropped."""
+"""So many ticks set aside, over so long, decide what has happened; or the third number, if each is later than
+the one before: the tempo has dropped."""
 
 BURST_TICKS = 48
 """Fewer ticks than this, faster than the fastest tempo, are late ones delivered together and no tempo."""

@@ -329,10 +329,9 @@ def _given_prefix(played: Tensor) -> int:
 
 
 def _hit_noise(path: Walk, given: Given, temperature: float, noise: Noise) -> Tensor:
-    """The random numbers of each hit: (batch, hit, 67).
+    """The random numbers of each hit, those of its cell whatever the other hits: (batch, hit, 67).
 
-    Two in -0.5..0.5 place offset and velocity within their bins; 33 and 32 of Gumbel noise times the temperature
-    choose the bins. A hit's numbers belong to its cell, not to its index: others do not change them.
+    Two in -0.5..0.5 place offset and velocity within their bins; 33 and 32 of Gumbel noise choose the bins.
     """
     batch, cells = len(path.cell), given.groove.shape[1] * CLASSES
     jitter = path.rows_at(noise.uniform(batch, cells, 2)) - 0.5

@@ -1,4 +1,4 @@
-"""The MIDI ports and Link as the daemon has them: what is there, or why it is not; what comes later is taken."""
+"""The MIDI ports and Link for the daemon: those that are there, or why not; ports that appear later are opened."""
 
 from bridge.config import Config
 from bridge.midi.ports import MidiPorts, Ports, Starts

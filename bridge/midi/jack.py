@@ -21,7 +21,7 @@ FRAMES_WRAP = 2**32
 
 RTMIDI_BUFFER_BYTES = 16_383
 RTMIDI_HEADER_BYTES = 4
-"""RtMidi's buffer holds each message behind its length."""
+"""In RtMidi's buffer each message is preceded by its length."""
 
 
 class JackServer:
@@ -42,11 +42,11 @@ class JackServer:
         self._thread.start()
 
     def frames(self) -> int:
-        """The server's clock, modulo FRAMES_WRAP. It stands still when the server died or hangs."""
+        """The server's clock in frames, modulo FRAMES_WRAP. It stops when the server has died or hangs."""
         return int(self._library.jack_last_frame_time(self._client))
 
     def period_frames(self) -> int:
-        """What the server does at a time."""
+        """How many frames the server processes at a time."""
         return int(self._library.jack_get_buffer_size(self._client))
 
     def close(self) -> None:

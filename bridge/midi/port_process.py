@@ -28,7 +28,7 @@ LIVELY_SECONDS = 5.0
 """For so long after a message the looks are short, because more may come."""
 
 MAX_WAITING_BYTES = 4 << 20
-"""What was heard and the daemon has not taken: more than that is lost, and counted."""
+"""The limit of received messages that the daemon has not read; what exceeds it is lost, and counted."""
 
 OWED_SECONDS = 0.01
 """How often it is tried to send the ends of notes for which there was no room."""
@@ -73,7 +73,7 @@ def run(order: Open, channel: Channel, load: Load = importlib.import_module) -> 
 
 
 def _leave_at_once() -> None:
-    """The MIDI system has died: there is nothing to close, and closing would wait for it."""
+    """End the process without closing the port: the MIDI system has died, and closing would wait for it."""
     os._exit(0)
 
 

@@ -122,7 +122,7 @@ class MidiPorts:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known what there is: no system, or all ports that can be had at the moment."""
+        """Whether all wanted ports that exist have been tried, or there is no MIDI system."""
         if self._listing is None:
             return self.why_none != NOT_YET
         return all(port.is_open or (port.tried and not port.child) for port in self._ports)
@@ -249,7 +249,7 @@ class MidiPorts:
         if self._listing is None or any(port.child and not port.is_open for port in self._ports):
             return
         missing = [port for port in self._ports if not (port.is_open or port.tried)]
-        for port in sorted(missing, key=lambda port: port.since):  # one that hung goes behind the others
+        for port in sorted(missing, key=lambda port: port.since):  # a port that hung is tried after the others
             port.tried = True
             peer = "" if port.virtual else self._find(port, self._listing)
             if peer is not None:
@@ -305,7 +305,7 @@ class MidiPorts:
         self.unsent += 0 if port.hears else more
 
     def _close_if_stuck(self, port: Port, now: float) -> None:
-        """A port that is not opened in time, or takes nothing any more, gets a new process."""
+        """Restart the process of a port that is not opened in time or no longer takes messages."""
         if port.child is None:
             return
         if port.is_open and not port.child.channel.waiting_bytes:

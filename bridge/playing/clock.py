@@ -1,4 +1,4 @@
-"""One musical time, whoever keeps it: where in the song a moment lies, and when a beat of the song comes.
+"""Musical time, whichever clock is the source: from a moment to the beat of the song, and back.
 
 Beats are quarter notes from the start of the song; moments are seconds of time.monotonic(). The sources (internal,
 MIDI clock, Link) differ only in where a TempoLine comes from. Pure: time is a number that is passed in.
@@ -15,7 +15,7 @@ SLOWEST_BPM, FASTEST_BPM = 3.0, 600.0
 
 @dataclass(frozen=True, slots=True)
 class TempoLine:
-    """The song as a straight line: at_seconds is at_beat, and on it goes at tempo_bpm."""
+    """Beat as a linear function of time: at_beat at the moment at_seconds, then tempo_bpm. May be extrapolated."""
 
     at_seconds: float
     at_beat: float
@@ -33,20 +33,20 @@ class TempoLine:
 class Clock(Protocol):
     """What the sources have in common.
 
-    line holds while playing; jumps counts the starts and the changes of position, so that whoever plays along
-    sees that the song is elsewhere. gone tells that the sender fell silent while it played: nothing may sound,
-    though the song may go on at any moment.
+    line holds while playing; jumps counts the starts and the changes of song position, by which those that plan
+    notes see that they must plan anew. gone: the sender fell silent while it played; nothing may sound, though the
+    song may go on at any moment.
     """
 
     source: str
 
     @property
     def line(self) -> TempoLine:
-        """The present line; its tempo also holds while the song stands."""
+        """The present line; its tempo is valid while the song is stopped, too."""
 
     @property
     def playing(self) -> bool:
-        """Whether the song moves."""
+        """Whether the song is playing, not stopped."""
 
     @property
     def gone(self) -> bool:
@@ -54,22 +54,22 @@ class Clock(Protocol):
 
     @property
     def jumps(self) -> int:
-        """How often the song has started or changed its place."""
+        """How often the song has started or changed its position."""
 
     def advance(self, now: float) -> None:
-        """Take note of the time."""
+        """Update playing, gone and line to this moment."""
 
     def next_due(self) -> float:
-        """When advance must be called although nothing has come, inf if never."""
+        """When advance must be called even if no message has come, inf if never."""
 
     def start(self, now: float, beat: float = 0.0) -> None:
-        """Let the song run from a beat on; ClockError where only the other side can."""
+        """Start the song at a beat; ClockError where only the sender of the clock can."""
 
     def stop(self, now: float) -> None:
-        """Let the song stand; ClockError where only the other side can."""
+        """Stop the song; ClockError where only the sender of the clock can."""
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
-        """Change the tempo from now on; ClockError where only the other side can, or if it is out of range."""
+        """Change the tempo from now on; ClockError where only the sender can, or if it is out of range."""
 
     def set_meter(self, beats_per_bar: float) -> None:
         """Count bars of so many beats, where the source has bars."""
@@ -100,16 +100,16 @@ class InternalClock:
         return math.inf
 
     def start(self, now: float, beat: float = 0.0) -> None:
-        """Let the song run from a beat on."""
+        """Start the song at a beat."""
         self.line = TempoLine(now, beat, self.line.tempo_bpm)
         self.playing, self.jumps = True, self.jumps + 1
 
     def stop(self, now: float) -> None:
-        """Let the song stand."""
+        """Stop the song."""
         self.playing = False
 
     def set_meter(self, beats_per_bar: float) -> None:
-        """Beats alone count here."""
+        """Nothing to do: this clock has no bars."""
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Change the tempo; the song goes on from where it is."""

@@ -67,7 +67,7 @@ class Controls:
         self._on_learned(target, None)
 
     def forget_lesson(self) -> None:
-        """Learn nothing more."""
+        """Stop learning, whatever the target."""
         self._learning = ""
 
     def hear(self, message: bytes, now: float, *, running: bool) -> list[Action] | None:
@@ -111,7 +111,7 @@ class Controls:
             yield Action("stop" if target == "start" and running else target)
 
     def _switch(self, pressed: bool, now: float, running: bool) -> Iterator[Action]:
-        """Start at once; what ends at the release is a tap, unless it was held."""
+        """Start when pressed; while running, freeze when released, unless it was held: see run_due."""
         if pressed and not running:
             yield Action("start")
         elif pressed:

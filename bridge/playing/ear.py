@@ -1,4 +1,4 @@
-"""What comes in as notes: which channels are heard, what is an echo, and where in the song a note lies. Pure."""
+"""Incoming notes: which channels are recorded, which notes are echoes, and at which beat a note lies. Pure."""
 
 import logging
 from collections import deque
@@ -20,7 +20,7 @@ ECHO_SECONDS = 0.1
 """How late the daemon's own note may come back through a DAW that sends it on."""
 ECHOES_IN_A_ROW, ECHO_SHARE = 8, 0.75
 ECHO_SPREAD_SECONDS = 0.012
-"""Two periods of an audio driver: so much the delays of one loop differ."""
+"""Two periods of an audio driver: by so much the delays of echoes through one loop differ."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Sent:
 class EchoGuard:
     """Tells the daemon's own notes that come back from those that are played.
 
-    A loop of cables sends back all of them, and each as late as the others; somebody who plays along does neither.
+    A MIDI loop returns nearly all of them, with nearly the same delay; somebody who plays along does neither.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class EchoGuard:
         return self._most_return(found) and self._is_even
 
     def _most_return(self, found: Sent) -> bool:
-        """Whether of what was sent lately, up to this note, nearly all has come back."""
+        """Whether ECHO_SHARE of the notes sent lately, up to this one, have come back."""
         lately = [each for each in self._sent if each.at_seconds <= found.at_seconds][-ECHOES_IN_A_ROW:]
         return sum(each.returned for each in lately) >= ECHO_SHARE * len(lately)
 
@@ -70,7 +70,7 @@ class EchoGuard:
 
     @property
     def is_loop(self) -> bool:
-        """Whether so much has come back in a row that it is a loop of cables and no chance."""
+        """Whether so many have come back in a row that it is a MIDI loop and no coincidence."""
         return len(self._delays) == ECHOES_IN_A_ROW and self._is_even
 
 
@@ -88,7 +88,7 @@ class Ear:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the cables, empty if nothing is."""
+        """A sentence on a MIDI loop, empty if there is none."""
         if not self._guard.is_loop:
             return ""
         return f"what is sent comes back through {self._loops_through}: a loop of cables; it is not recorded"
@@ -98,7 +98,7 @@ class Ear:
         self._guard.sent(at_seconds, pitch, velocity)
 
     def hear(self, message: bytes, at_seconds: float, port: str, line: TempoLine | None) -> None:
-        """A note or a pedal, at a moment of the song; line is None while that stands."""
+        """Take a note or pedal message; line is None while the song is stopped."""
         if line is None:
             self._before.append((message, at_seconds, port))
             return
@@ -115,7 +115,7 @@ class Ear:
             self._recorder.pedal(beat, channel, down=value >= PEDAL_DOWN)
 
     def song_moved(self, line: TempoLine, now: float) -> None:
-        """The song has begun, or is elsewhere: forget what lies nowhere in it, and hear what came just before."""
+        """The song has started or jumped: drop what was recorded, but for notes of the last BEFORE_SECONDS."""
         self._recorder.forget()
         for message, at_seconds, port in self._before:
             if now - at_seconds <= BEFORE_SECONDS:

@@ -1,4 +1,4 @@
-"""What keeps a bug in one part of the music from ending the rest."""
+"""Keeps an exception in one part of the playing from ending the rest."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def guarded(part: str, give_way: Callable[[Exception], None] = lambda error: None) -> Iterator[None]:
-    """Log whatever a part of the music raises, and let that part give way; what follows goes on."""
+    """Log any exception of a part, call give_way with it, and go on after the block."""
     try:
         yield
     except Exception as error:

@@ -1,6 +1,6 @@
 """Ableton Link as a source of time: tempo, phase, start and stop are those of the session in the local network.
 
-The library keeps the session in threads of its own; here it is only asked, and told. Knows nothing of notes or OSC.
+The library runs the session in its own threads; here it is only read and set. Knows nothing of notes or OSC.
 """
 
 import importlib
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.02
 a thread of its own, which would wait for the interpreter; and a start is heard of 50 ms late anyway."""
 
 JUMP_SECONDS = 0.01
-"""A song that is elsewhere by more than this has jumped; by less, two computers' clocks have been compared anew."""
+"""A larger change of the song position is a jump; a smaller one is Link's own clock correction."""
 
 NEWS_SECONDS = 0.1
 """A change of tempo is known this late at the most: by then the song has gone on at the old one."""
@@ -64,7 +64,7 @@ class LinkClock:
             self.peers = peers
 
     def next_due(self) -> float:
-        """Soon: what the session does, nobody tells."""
+        """After POLL_SECONDS: the session has to be polled."""
         return self._asked_at + POLL_SECONDS
 
     def start(self, now: float, beat: float = 0.0) -> None:
@@ -84,7 +84,7 @@ class LinkClock:
         self._follow(state, now)
 
     def set_meter(self, beats_per_bar: float) -> None:
-        """Lie in phase with the others by bars of so many beats."""
+        """Set the quantum: the phase with the other peers is that of bars of so many beats."""
         self._bar = beats_per_bar
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
@@ -134,7 +134,7 @@ def seconds_ahead(micros: Callable[[], int], monotonic: Callable[[], float] = ti
 
 
 def _is_elsewhere(before: TempoLine, after: TempoLine, now: float) -> bool:
-    """Whether the song has moved by more than a change of tempo explains that is not known at once."""
+    """Whether the song position changed by more than a change of tempo explains that was read late."""
     seconds = abs(after.beat_at(now) - before.beat_at(now)) * 60 / after.tempo_bpm
     return seconds > JUMP_SECONDS + NEWS_SECONDS * abs(after.tempo_bpm / before.tempo_bpm - 1)
 

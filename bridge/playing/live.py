@@ -1,4 +1,4 @@
-"""The live modes: what the daemon plays along with whoever plays. Pure: it plans notes and asks for results.
+"""The live modes: the daemon plays along with a musician. Pure: it plans notes and asks for results.
 
 Everything happens bar by bar. Before each bar line the window that ends there is closed, or a new variation is
 asked for; then it is decided once what plays in the bar that begins there: a new result if there is one, else the
@@ -28,7 +28,7 @@ from engine.requests import Request, Results
 logger = logging.getLogger(__name__)
 
 VOICE = SLOT = "live"
-"""Whose notes they are in the scheduler, and where the last clip that was played in is kept."""
+"""The name of its voice in the scheduler, and of the slot that keeps the last clip recorded."""
 
 DECISION_BEATS = 0.25
 """How long before its line a bar is decided where nothing is waited for."""
@@ -36,10 +36,10 @@ DECISION_BEATS = 0.25
 LAST_MOMENT_SECONDS = 0.002
 SHORTEST_LEAD_SECONDS = 0.3
 CLOSING_GRID_BEATS = 1 / 32
-"""So that a tempo that wavers does not move where windows close."""
+"""Closing times are rounded to this, so that a fluctuating tempo estimate does not move them."""
 
 KEPT = 32
-MOST_DEATHS = 2  # in a row, of what is asked: the others need the model process as well
+MOST_DEATHS = 2  # of the model process in a row: after more the mode ends, for other clients need it too
 MOST_BARS_BEHIND = 16
 """Where the time has moved on by more (the computer slept), the bars between are left out."""
 

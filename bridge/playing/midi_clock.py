@@ -1,4 +1,4 @@
-"""MIDI clock as a source of time: tempo, place, start and stop are those of whoever sends it.
+"""MIDI clock as a source of time: tempo, song position, start and stop are the sender's.
 
 Messages come with the moment of their arrival. The next tick after a start, a continue or a song position is where
 the song then is. Only a stop stops: a sender that falls silent while it plays is gone, nothing sounds, and with its
@@ -22,23 +22,24 @@ GONE_SECONDS, OVERDUE_SECONDS = 0.047, 0.006
 """A sender is gone after so long without a tick, or when the next is overdue by this, whichever comes later."""
 
 PASSED_SECONDS, PASSED_TICKS = 0.5, 2.5
-"""In a silence no longer than either the song has gone on; in a longer one it has waited."""
+"""After a gap shorter than the longer of these the song is assumed to have gone on; after a longer one it resumes
+where it stopped. The ticks count in intervals."""
 
 SILENT_SECONDS = 1.0
-"""A port that has sent nothing for so long gives way to another."""
+"""After so long without a message another port that sends is followed instead."""
 
 ELSEWHERE_BEATS = 0.25
-"""A song has jumped if it turns out to be elsewhere by more: less is a tempo that was not yet known."""
+"""A larger change of the song position is a jump; a smaller one is a correction of the tempo estimate."""
 
 CERTAIN_TICKS, CERTAIN_SECONDS = 4, 0.2
-"""So many ticks beside the range of tempi, over so long, are no accident."""
+"""A tempo out of range is reported after so many ticks over so long."""
 
 
 class MidiClock:
     """The clock of one port at a time: the first that is heard, until it is silent or vanishes and another sends.
 
-    That one goes on with the song if it has been started as well. After a silence of up to half a second the song
-    is where it would be had all ticks come; after a longer one it goes on from where they broke off.
+    The new port goes on with the song if its sender has started too. After a gap of up to half a second the song is
+    where it would be had no tick been lost; after a longer one it resumes where the ticks stopped.
     """
 
     source = "midi"
@@ -53,9 +54,9 @@ class MidiClock:
         self._port: str | None = None
         self._now = self._heard_at = self._ticked_at = -math.inf
         self._gap = 0.0  # between the last two ticks
-        self._unfollowed = 0  # ticks in a row beside the range of tempi
+        self._unfollowed = 0  # ticks in a row with a tempo out of range
         self._warned = False
-        self._started: set[str] = set()  # ports whose sender plays, as far as it has said so
+        self._started: set[str] = set()  # ports whose sender has sent a start or continue and no stop
         self._ignored: set[str] = set()
 
     def advance(self, now: float) -> None:
@@ -78,7 +79,7 @@ class MidiClock:
         raise self._refusal("the song is stopped", "stop it there")
 
     def set_meter(self, beats_per_bar: float) -> None:
-        """Ticks know no bars."""
+        """Nothing to do: MIDI clock has no bars."""
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
         """Never: ClockError."""
@@ -161,7 +162,7 @@ class MidiClock:
             self._due_beat, self.playing, self.gone = None, False, False
 
     def _tick(self, now: float) -> None:
-        if self._has_waited(now):
+        if self._has_paused(now):
             if self.playing and self._due_beat is None:
                 self._due_beat = self._next_beat
             self._follower.reset()
@@ -172,17 +173,17 @@ class MidiClock:
         self._follower.tick(now)
         if self._due_beat is not None:
             self._begin(self._due_beat, now)
-        self._draw(now)
+        self._update_line(now)
         if self.gone:
             self.gone = False
             logger.info("MIDI clock: %s is back", self._port)
 
-    def _has_waited(self, now: float) -> bool:
-        """Whether ticks have been missing for so long that the song has not gone on."""
+    def _has_paused(self, now: float) -> bool:
+        """Whether ticks were missing for so long that the song resumes where it stopped."""
         return now - self._ticked_at > max(PASSED_SECONDS, PASSED_TICKS * max(self._follower.interval, self._gap))
 
     def _begin(self, beat: float, now: float) -> None:
-        """Play from a beat on, which is the present tick's."""
+        """Play from this beat, which is that of the present tick."""
         self._first_beat = beat - self._follower.index / TICKS_PER_BEAT
         self.line = TempoLine(now, beat, self.line.tempo_bpm)
         self._due_beat, self.playing, self.jumps = None, True, self.jumps + 1
@@ -195,8 +196,8 @@ class MidiClock:
             return self._due_beat
         return self._first_beat + (self._follower.index + 1) / TICKS_PER_BEAT
 
-    def _draw(self, now: float) -> None:
-        """Take over the follower's line, unless its tempo is none that a song can have."""
+    def _update_line(self, now: float) -> None:
+        """Take over the follower's line, unless its tempo is out of range."""
         if not self._follower.in_range:
             self._warn_of_tempo()
             return

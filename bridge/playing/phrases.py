@@ -1,4 +1,4 @@
-"""Where a phrase begins and ends: windows of whole bars, laid over what the recorder has captured. Pure."""
+"""Cuts what was recorded into phrases: windows of whole bars. Pure."""
 
 import math
 
@@ -10,10 +10,10 @@ CLOSING_BEATS = -EARLIEST_START_BEATS
 
 
 class Phrases:
-    """Windows of so many bars: the first begins with the bar in which somebody begins to play.
+    """Windows of a number of bars: the first begins with the bar of the first note after a silence.
 
-    A window follows the other until one stays empty. What is played in the last beat before the first window alone
-    is its pick-up.
+    Windows follow each other until one is empty. Notes in the last beat of a bar that is otherwise empty are the
+    pick-up of a first window in the next bar.
     """
 
     def __init__(self, recorder: Recorder, beats_per_bar: float):

@@ -15,14 +15,14 @@ LOOKAHEAD_BEATS = 1.0
 MISSED_BEATS = 0.05
 SHORTEST_LOOP_BEATS = 0.25
 MOST_PLANNED = 4096
-"""Notes, about: what is left is planned when everything else has had its turn."""
+"""About how many notes are planned in one call; the rest follows in the next, so that nothing else waits."""
 
 MISSED_SECONDS = 0.025
-"""A line that lies no further back than this is still the present one: what begins there is not too late."""
+"""A bar line (or other grid line) passed within 25 ms still counts as now."""
 
 
 def next_line(beat: float, grid_beats: float, tempo_bpm: float) -> float:
-    """The first line of a grid that has not gone by."""
+    """The first line of a grid, in beats, that is not more than MISSED_SECONDS in the past."""
     missed_beats = MISSED_SECONDS * tempo_bpm / 60
     return math.ceil((beat - missed_beats) / grid_beats) * grid_beats
 
@@ -38,10 +38,10 @@ def plan_clip(
     last: float = math.inf,
     not_before: float = -math.inf,
 ) -> None:
-    """Plan the notes of a clip from its beat first to its beat last; first lies on at_beat of the song.
+    """Plan the notes of a clip from its beat first to its beat last; first is at at_beat of the song.
 
-    An early hit belongs to the line that it is early for: where its own moment is before not_before, it sounds on
-    that line. Every other note whose moment is before not_before is left out.
+    Notes before the beat not_before of the song are left out, but for early hits: a hit played early for a line
+    that is not before not_before is moved onto that line.
     """
     for index, note in enumerate(clip.notes):
         if note.mute or not first <= note.start_beats - EARLIEST_START_BEATS < last:
@@ -62,7 +62,7 @@ def _channel(clip: Clip, index: int, default: int) -> int:
 
 @dataclass(slots=True)
 class Voice:
-    """A slot that plays on a channel. next_beat is where it is planned next, until is where it must have ended."""
+    """A slot that plays on a channel. In the beats of the song: next_beat is planned next, until must end it."""
 
     slot: str
     channel: int
@@ -74,12 +74,12 @@ class Voice:
 
     @property
     def name(self) -> str:
-        """By which the scheduler knows its notes."""
+        """The name of the voice of its notes in the scheduler."""
         return f"{self.channel}:{self.slot}"
 
 
 class Playback:
-    """The slots that play. A loop reads its slot anew each time round, so that a clip may change while it plays.
+    """The slots that play. A loop reads its slot again for each repeat, so that a clip may change while it plays.
 
     on_playing is called with the name of a slot when it begins, with an empty one when nothing plays any more.
     """
@@ -115,7 +115,7 @@ class Playback:
         self._forget(self._voices)
 
     def run_due(self, beat: float) -> None:
-        """Plan what begins within the next beat, forget what has ended."""
+        """Plan what begins within the next beat, remove what has ended."""
         planned = 0
         while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
             with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
@@ -145,7 +145,7 @@ class Playback:
         return min(due, key=lambda each: each.next_beat, default=None)
 
     def _plan(self, voice: Voice, beat: float) -> int:
-        """The next time round; of a loop, one that is not over yet. How many notes it has."""
+        """Plan the next repeat, of a loop the first that is not over yet; how many notes it has."""
         if voice.slot not in self._slots or (voice.began and not voice.loop):
             voice.until = min(voice.until, voice.next_beat)
             return 0
@@ -153,7 +153,7 @@ class Playback:
         length = max(clip.length_beats, SHORTEST_LOOP_BEATS)
         if voice.loop:
             voice.next_beat += max(0, math.floor((beat - voice.next_beat) / length)) * length
-        else:  # what stands beyond its end is played as well
+        else:  # notes beyond the end of the clip are played as well
             length = max([length, *(note.start_beats for note in clip.notes)])
         plan_clip(
             self._scheduler,

@@ -1,4 +1,4 @@
-"""What musicians play, as notes in the beats of the song, and the clips that are cut out of it. Pure.
+"""Records what is played as notes in beats of the song, and cuts clips out of it. Pure.
 
 Keeps the timing as it was played; knows no port and no mode.
 """
@@ -32,7 +32,7 @@ class Captured:
 
 @dataclass(slots=True)
 class Recorder:
-    """Captures without end; clips are cut out of what was captured last.
+    """Records all the time, keeping the last MAX_CAPTURED notes, out of which clips are cut.
 
     A clip has parts if any of it was played on another channel than the home one. lost counts what there was no
     room for.
@@ -70,14 +70,14 @@ class Recorder:
             note.end_beat = beat
 
     def let_go(self, beat: float) -> None:
-        """Every key and pedal is up: a port is gone, nobody will tell any more."""
+        """Release every key and pedal: a port is gone, and no note off will come."""
         for channel, pitch in list(self._held):
             self.note_off(beat, channel, pitch)
         for channel in list(self._pedalled):
             self.pedal(beat, channel, down=False)
 
     def forget(self) -> None:
-        """The song is elsewhere: what was captured lies nowhere in it."""
+        """Drop everything recorded: the song has jumped, so its beats no longer fit."""
         self._notes.clear()
         self._held.clear()
         for notes in self._pedalled.values():
@@ -101,10 +101,10 @@ class Recorder:
         pickup: bool = False,
         closing_beats: float = -EARLIEST_START_BEATS,
     ) -> Clip:
-        """The clip that begins on a line: from closing_beats before it to as long before its end.
+        """The clip from first_beat: notes from closing_beats before it to closing_beats before its end.
 
-        What is earlier than a clip's note may be is moved to there. A note held across the end is cut there. With
-        pickup, what was played in the beat before the clip stands at its end, where the pick-up of a loop stands.
+        A start earlier than EARLIEST_START_BEATS is moved there. A note held across the end is cut there. With
+        pickup, notes of the beat before the clip are put at its end, where the pick-up of a loop is.
         """
         begin = first_beat - closing_beats
         taken = [(note, first_beat) for note in self._between(begin, begin + length_beats)]

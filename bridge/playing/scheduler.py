@@ -25,12 +25,12 @@ TOO_LATE_SECONDS = 0.03
 
 MAX_PLANNED = 65_536
 ROUNDING_BEATS = 1e-6
-"""Between a beat and its moment and back."""
+"""The rounding error of a beat converted to seconds and back, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedNote:
-    """A note of the song. voice is whoever planned it, by whose name it is dropped; channel 1..16."""
+    """A note of the song. voice: the name of its planner, by which it can be dropped; channel 1..16."""
 
     voice: str
     channel: int
@@ -133,7 +133,7 @@ class Scheduler:
         ]
 
     def panic(self) -> None:
-        """Forget everything, end everything, and tell every channel so, whatever sounds there."""
+        """Drop all planned notes, end all that sound, and send all-sound-off to every channel."""
         self.drop()
         self.silence()
         for channel in range(16):
@@ -141,7 +141,7 @@ class Scheduler:
                 self._send(bytes((CONTROL | channel, control, 0)))
 
     def repeat_ends(self) -> None:
-        """Send again the end of every note of every channel that may hang behind a cable that was out."""
+        """Send the note offs of earlier notes again: their port was away, and they may hang there."""
         self.silence()
         for channel in range(16):
             self._send(bytes((CONTROL | channel, ALL_NOTES_OFF, 0)))
@@ -171,14 +171,14 @@ class Scheduler:
         self.punctuality.add(late_seconds * 1000)
 
     def _forget_ended(self) -> None:
-        """The ends of notes that were ended before may lie far off: they must not pile up."""
+        """Remove the planned ends of notes that have ended early, so that they do not pile up."""
         if len(self._ends) > 2 * len(self._sounding) + MOST_AT_ONCE:
             sounding = {order for order, _ in self._sounding.values()}
             self._ends = [each for each in self._ends if each[1] in sounding]
             heapq.heapify(self._ends)
 
     def _end(self, channel: int, pitch: int, order: int) -> None:
-        """End a note, unless it has ended and what sounds there is another."""
+        """End a note, unless it has ended and another sounds on its pitch."""
         if self._sounding.get((channel, pitch), (None, ""))[0] == order:
             del self._sounding[channel, pitch]
             self._send(bytes((NOTE_OFF | channel - 1, pitch, 64)))

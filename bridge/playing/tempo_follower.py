@@ -1,10 +1,19 @@
-"""The tempo and phase of a MIDI clock, from ticks that arrive late. Pure: knows no messages, ports or songs.
+"""The tempo and phase of a MIDI clock, estimated from the arrival times of its ticks. Knows no messages or songs.
 
-A driver hands over what it has heard once in a period of its own (5 ms under JACK), so that a tick is never early
-and up to a period late: intervals tell nothing, and the phase is the lower edge of the arrivals, not their middle.
-A line is laid through the last 8 beats, a parabola where the tempo changes, and through less than 8 beats where
-neither fits. Ticks that are far off are set aside until they show what has happened: some were lost or came twice,
-or the tempo is another.
+Input: the arrival time of each tick, in seconds. A driver delivers once a period (5 ms under JACK), so a tick is
+late by anything from 0 to a period and never early: single intervals tell nothing, and the true phase is the
+lower edge of the arrivals, not their middle.
+
+Method: a least-squares fit, all ticks with equal weight, of arrival time over tick index through the last 192
+arrivals (8 beats), in orthonormal polynomials. The slope at the last tick is the tick interval; the phase is the
+fit, moved down to the 3 % quantile of the residuals. It is a line, whose slope is averaged with the interval known
+before, each weighted by the inverse of its variance; or a parabola where the quadratic term is significant: the
+tempo is changing. While the cubic term is significant or the residuals spread over more than a period, the oldest
+quarter of the arrivals is dropped, down to 20.
+
+A tick far from its predicted time is set aside, and the prediction stands in for it, until several of
+them show what has happened: ticks were lost or doubled (the index is corrected), or the tempo changed (the ticks
+before the change are dropped).
 """
 
 import math
@@ -21,50 +30,54 @@ Array = NDArray[np.float64]
 TICKS_PER_BEAT = 24
 WINDOW_TICKS = 192
 FEWEST_TICKS = 20
-"""A fit is not shortened below this."""
+"""The window of a fit is not shortened below this."""
 
 NOISE_SECONDS = 0.0015
-"""The standard deviation of arrivals that are late by anything up to a driver's period."""
+"""The standard deviation of arrivals that are uniformly late by 0 to a period."""
 
 PERIOD_SECONDS = 0.006
-"""The longest period of a driver: until they have been spread so far, arrivals may be earlier than those before."""
+"""The longest period of a driver. Until the residuals have spread so far, the lower edge may still fall: a tick may
+be early by what is missing."""
 
 EARLY_SECONDS, LATE_SECONDS = 0.003, 0.008
-"""A tick that misses the lower edge by more is set aside."""
+"""A tick that is earlier or later than predicted by more is set aside."""
 
 STRIP_SECONDS, STRIP_NOISE_SECONDS = 0.0058, 0.009
-"""Arrivals along a parabola lie in a strip as wide as the first; the second, over the root of their number, is for
-the parabola's own error."""
+"""The residuals of n arrivals from a parabola may spread over the first, a period, plus the second / √n for the
+parabola's own error."""
 
 SAGITTA_SECONDS, CUBIC_SECONDS = 0.003, 0.0015
-"""A fit is bent if that moves its middle by more; it is shortened if a cubic would move its end by more."""
+"""The fit is a parabola if the quadratic term moves its middle by more; its window is shortened if the cubic term
+moves its end by more."""
 
 SIGNIFICANT = 4.0
-"""Standard deviations, at least, of whatever bends or shortens a fit."""
+"""Both terms must exceed so many standard deviations of noise as well."""
 
-UNSTEADIER, STEADIER, MOST_UNSTEADY = 1.04, 1 / 512, 4.0
-"""How unsteady a sender is taken to be: more with each fit that is shortened, less with each that is not."""
+JITTER_GROWTH, JITTER_DECAY, MOST_JITTER = 1.04, 1 / 512, 4.0
+"""Jitter estimate of the sender, a factor on the allowed spread: grows by the first factor with a tick at which the
+window had to shrink, else decays towards 1 by the second share; at most the third."""
 
 BENT_KNOWN = 0.003
-"""A parabola is laid only if it tells the tempo as well as this: standard deviation, relative."""
+"""A parabola is fitted only if its tempo has at most this relative standard deviation."""
 
 GUESSED, KEPT = 0.1, 0.0005
-"""How far off a tempo may be that was never heard, and one from before a break: standard deviations, relative."""
+"""Relative standard deviation of the tempo known before: of the initial one; the least after a break."""
 
 KNOWN = 0.02
-"""A tempo known as well as this can tell that a tick is far off."""
+"""Ticks are set aside only while the interval has a smaller relative standard deviation than this."""
 
 EDGE_SHARE = 0.03
-"""The share of arrivals below the lower edge, for a sender that is itself unsteady."""
+"""The quantile of the residuals taken as the lower edge: the sender's own jitter makes some ticks earlier."""
 
 SHOWN_TICKS, SHOWN_SECONDS, SLOWED_TICKS = 6, 0.1, 4
-"""So many ticks, over so long, show what has happened; fewer if each is later than the one before."""
+"""So many ticks set aside, over so long, decide what has happened; or the third number, if each is later than
+the one before: the tempo has dropped."""
 
 BURST_TICKS = 48
-"""So many ticks that come faster than any tempo are a tempo, fewer were held up."""
+"""Fewer ticks than this, faster than the fastest tempo, are late ones delivered together and no tempo."""
 
 SLACK = 0.01
-"""A tempo beside the range by no more than this is taken for its limit."""
+"""A tempo outside the range by no more than this share counts as its limit."""
 
 
 def tick_seconds(tempo_bpm: float) -> float:
@@ -78,10 +91,10 @@ LONGEST_TICK = tick_seconds(SLOWEST_BPM) * (1 + SLACK)
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """What is known at the last tick, in seconds.
+    """The fit at the last tick, in seconds.
 
-    edge is its earliest arrival; interval lasts from it to the next, growth more each time, uncertain by a standard
-    deviation; lift is how much later than the edge arrivals are in the mean.
+    edge: its time on the lower edge. interval: to the next tick, with growth, its change from tick to tick, and
+    uncertain, its standard deviation. lift: how much later than the edge arrivals are on average.
     """
 
     edge: float
@@ -92,15 +105,15 @@ class _Fit:
 
     @property
     def expected(self) -> float:
-        """The earliest arrival of the next tick."""
+        """The time of the next tick on the lower edge."""
         return self.edge + self.interval + self.growth / 2
 
 
 class TempoFollower:
-    """The line along which ticks come: its beats are index / 24, and index counts from 0 at the first tick.
+    """Follows the ticks of one clock: line is beat = index / 24 over time; index is 0 at the first tick.
 
-    A tick that was lost is counted as soon as that is certain, so index may skip. in_range tells whether ticks come
-    at a tempo that a song can have: where they do not, line stays as it was.
+    A lost tick is counted as soon as it is certain, so index may skip. in_range: whether the ticks come at a tempo
+    in SLOWEST_BPM..FASTEST_BPM; where they do not, line keeps its last value.
     """
 
     def __init__(self, tempo_bpm: float = 120.0):
@@ -110,28 +123,28 @@ class TempoFollower:
         self._fit = _Fit(0.0, interval, 0.0, 0.0, GUESSED * interval)
         self._prior = (interval, self._fit.uncertain)
         self._arrivals: Array = np.empty(0)
-        self._odd: list[tuple[float, float]] = []  # the moments of ticks set aside, and how late each was
-        self._unsteady = 1.0
-        for ticks in range(1, WINDOW_TICKS + 1):  # now, for while ticks come there is no time
+        self._odd: list[tuple[float, float]] = []  # ticks set aside: time, and how late
+        self._jitter = 1.0
+        for ticks in range(1, WINDOW_TICKS + 1):  # cached now: too slow while ticks come
             _basis(ticks)
 
     @property
     def interval(self) -> float:
-        """Seconds from one tick to the next, whether a song can have that tempo or not."""
+        """Seconds from one tick to the next, also outside the range of tempi."""
         return self._fit.interval
 
     def reset(self) -> None:
-        """Begin anew with the next tick, its index 0; the tempo is kept until that is seen to be wrong."""
+        """Start again with the next tick as index 0; the tempo is kept as the one known before."""
         self.index = -1
         self._arrivals, self._odd = np.empty(0), []
         self._keep_tempo()
 
     def expects(self, at_seconds: float) -> bool:
-        """Whether a tick at this moment would be just the next one."""
+        """Whether a tick at this moment would be as predicted, so the next one."""
         return bool(self._arrivals.size) and not self._odd and not self._is_odd(at_seconds - self._fit.expected)
 
     def tick(self, at_seconds: float) -> None:
-        """Take one tick; moments do not decrease."""
+        """Take the arrival time of one tick; times do not decrease."""
         self.index += 1
         late = at_seconds - self._fit.expected
         known = self._arrivals.size and self._fit.uncertain < KNOWN * self._fit.interval
@@ -143,7 +156,7 @@ class TempoFollower:
         else:
             self._odd = []
             self._append(at_seconds)
-        self._lay()
+        self._fit_arrivals()
 
     def _append(self, at_seconds: float) -> None:
         self._arrivals = np.append(self._arrivals[1 - WINDOW_TICKS :], at_seconds)
@@ -153,10 +166,10 @@ class TempoFollower:
         early = max(EARLY_SECONDS, PERIOD_SECONDS - 2 * lift, lift)
         return not -early <= late <= max(LATE_SECONDS, 3 * lift)
 
-    # What has happened where ticks are far off
+    # Ticks that were set aside: lost, doubled, or of another tempo
 
     def _is_shown(self) -> bool:
-        """Whether enough ticks are far off; not while those that were held up come all at once."""
+        """Whether enough ticks were set aside to decide; not while late ones are delivered together."""
         count, interval, grown = len(self._odd), self._fit.interval, self._odd[-1][1] - self._odd[0][1]
         if (count - 1) * interval + grown < (count - 1) * SHORTEST_TICK:
             return count >= BURST_TICKS
@@ -165,7 +178,7 @@ class TempoFollower:
         return count >= max(SHOWN_TICKS, math.ceil(SHOWN_SECONDS / interval))
 
     def _decide(self) -> None:
-        """Count the ticks that were lost or came twice, or forget those before the change of tempo."""
+        """Correct the index by the ticks that were lost or doubled, or drop those before a change of tempo."""
         arrivals, late = np.array(self._odd).T
         count, interval, lift = len(late), self._fit.interval, self._fit.lift
         before = self._arrivals[:-count]
@@ -180,8 +193,8 @@ class TempoFollower:
             self._arrivals = _latest_along_parabola(np.append(before, arrivals), count)
             self._prior = (interval, min(GUESSED * interval, max(KEPT * interval, 2 * abs(change))))
         elif abs(shift - lost * interval) <= EARLY_SECONDS and abs(lost) < WINDOW_TICKS and len(before):
-            places = np.arange(count) + lost + (whole - whole[-1]).astype(int)
-            self._arrivals = _placed(before, arrivals, places, interval)[-WINDOW_TICKS:]
+            ticks_after = np.arange(count) + lost + (whole - whole[-1]).astype(int)
+            self._arrivals = _at_ticks(before, arrivals, ticks_after, interval)[-WINDOW_TICKS:]
         else:
             self._arrivals = arrivals
             self._keep_tempo()
@@ -191,49 +204,52 @@ class TempoFollower:
 
     # The fit
 
-    def _lay(self) -> None:
-        """Lay a line or parabola through the arrivals, as many of them as it fits, and take its tangent."""
+    def _fit_arrivals(self) -> None:
+        """Fit a line or parabola to the latest arrivals, as many as it fits, and take its tangent at the last."""
         self._shorten()
         last, ticks = self._arrivals[-1], len(self._arrivals)
         basis, offsets = _basis(ticks), self._arrivals - last
         parts = basis.rows @ offsets
         if self._is_bent(basis, parts):
-            laid = parts[:3] @ basis.rows[:3]
+            fitted = parts[:3] @ basis.rows[:3]
             interval, growth = float(parts[:3] @ basis.slopes[:3]), float(parts[2] * basis.bend)
             uncertain = NOISE_SECONDS * basis.steepness
         else:
             interval, uncertain = self._blended(float(parts[1] * basis.slopes[1]) if ticks > 1 else 0.0, ticks)
-            laid, growth = offsets.mean() + interval * basis.centred, 0.0
-        above = offsets - laid
-        place = int(EDGE_SHARE * ticks)
-        edge = float(np.partition(above, place)[place])
+            fitted, growth = offsets.mean() + interval * basis.centred, 0.0
+        above = offsets - fitted
+        rank = int(EDGE_SHARE * ticks)
+        edge = float(np.partition(above, rank)[rank])
         interval = min(max(interval, SHORTEST_TICK / 2), LONGEST_TICK * 2)
-        self._fit = _Fit(float(last + laid[-1] + edge), interval, growth, float(above.mean()) - edge, uncertain)
-        self._draw()
+        self._fit = _Fit(float(last + fitted[-1] + edge), interval, growth, float(above.mean()) - edge, uncertain)
+        self._update_line()
 
     def _shorten(self) -> None:
-        """Forget the oldest arrivals until a parabola fits the others, as well as with this sender it ever does."""
+        """Drop the oldest arrivals until a parabola fits the others, up to the jitter estimate; update that."""
         before = len(self._arrivals)
         while (ticks := len(self._arrivals)) > FEWEST_TICKS:
             basis, offsets = _basis(ticks), self._arrivals - self._arrivals[-1]
             parts = basis.rows @ offsets
-            bent = parts[3] * basis.ends[3] / self._unsteady
-            if _is_small(bent, CUBIC_SECONDS, 7 / ticks) and _is_strip(offsets, parts, basis, self._unsteady):
+            bent = parts[3] * basis.ends[3] / self._jitter
+            if _is_small(bent, CUBIC_SECONDS, 7 / ticks) and _is_strip(offsets, parts, basis, self._jitter):
                 break
             self._arrivals = self._arrivals[-max(FEWEST_TICKS, ticks * 3 // 4) :]
         if len(self._arrivals) < before:
-            self._unsteady = min(self._unsteady * UNSTEADIER, MOST_UNSTEADY)
+            self._jitter = min(self._jitter * JITTER_GROWTH, MOST_JITTER)
         else:
-            self._unsteady += (1 - self._unsteady) * STEADIER
+            self._jitter += (1 - self._jitter) * JITTER_DECAY
 
     def _is_bent(self, basis: "_Basis", parts: Array) -> bool:
         ticks = len(basis.centred)
         return NOISE_SECONDS * basis.steepness < BENT_KNOWN * self._fit.interval and not _is_small(
-            1.5 * parts[2] * basis.ends[2] / self._unsteady, SAGITTA_SECONDS, 11.25 / ticks
+            1.5 * parts[2] * basis.ends[2] / self._jitter, SAGITTA_SECONDS, 11.25 / ticks
         )
 
     def _blended(self, interval: float, ticks: int) -> tuple[float, float]:
-        """The interval that was measured and the one that was known before, each as far as it is certain."""
+        """The mean of fitted interval and the one known before, weighted by inverse variance, and its deviation.
+
+        Where the two differ significantly, the fitted one alone.
+        """
         prior, uncertain = self._prior
         if ticks < 2:
             return prior, uncertain
@@ -243,7 +259,7 @@ class TempoFollower:
         share = noise**2 / (noise**2 + uncertain**2)
         return interval + share * (prior - interval), noise * math.sqrt(1 - share)
 
-    def _draw(self) -> None:
+    def _update_line(self) -> None:
         fit = self._fit
         self.in_range = SHORTEST_TICK <= fit.interval <= LONGEST_TICK
         if self.in_range:
@@ -252,18 +268,22 @@ class TempoFollower:
 
 
 def _is_small(seconds: float, floor: float, variance: float) -> bool:
-    """Whether what would bend a fit is no more than noise may; variance is that of its part of the noise."""
+    """Whether a term of the fit is insignificant; variance is its own, for noise of variance 1."""
     return abs(seconds) <= max(floor, SIGNIFICANT * NOISE_SECONDS * math.sqrt(variance))
 
 
-def _is_strip(offsets: Array, parts: Array, basis: "_Basis", unsteady: float = 1.0) -> bool:
-    """Whether arrivals are no further apart, across their parabola, than a driver's period explains."""
+def _is_strip(offsets: Array, parts: Array, basis: "_Basis", jitter: float = 1.0) -> bool:
+    """Whether the residuals from a parabola spread no further than a driver's period explains."""
     spread = float(np.ptp(offsets - parts[:3] @ basis.rows[:3]))
-    return spread <= unsteady * (STRIP_SECONDS + STRIP_NOISE_SECONDS / math.sqrt(len(offsets)))
+    return spread <= jitter * (STRIP_SECONDS + STRIP_NOISE_SECONDS / math.sqrt(len(offsets)))
 
 
 def _are_shifted(whole: Array, beside_whole: float, beside_line: float) -> bool:
-    """Whether late ticks are whole ticks off rather than along a line; ticks that come twice do not do so often."""
+    """Whether lateness is better explained by whole ticks than by a line, that is, another tempo.
+
+    whole (tick,) is the lateness in whole ticks; the others are the deviations that each explanation leaves. The
+    lateness may change in at most half of the ticks, or once where it falls: doubled ticks are rare.
+    """
     steps = np.diff(whole)
     count = np.count_nonzero(steps)
     if not count:
@@ -273,7 +293,7 @@ def _are_shifted(whole: Array, beside_whole: float, beside_line: float) -> bool:
 
 
 def _line_through(late: Array, lift: float) -> tuple[float, float]:
-    """The slope of a line through late ticks and the last that was not late, and how far they are from it."""
+    """A line through the lateness of ticks and of the last normal one: its slope, and the residuals' deviation."""
     basis = _basis(len(late) + 1)
     late = np.insert(late, 0, lift)
     parts = basis.rows[:2] @ late
@@ -281,7 +301,7 @@ def _line_through(late: Array, lift: float) -> tuple[float, float]:
 
 
 def _latest_along_parabola(arrivals: Array, count: int) -> Array:
-    """As many of the latest arrivals, count at least, as lie along a line or, if they are many, a parabola."""
+    """The latest arrivals, at least count, as far back as a line fits, or with enough of them a parabola."""
     while (more := max(count + 1, count * 4 // 3)) <= len(arrivals):
         basis, offsets = _basis(more), arrivals[-more:] - arrivals[-1]
         parts = basis.rows @ offsets
@@ -293,25 +313,26 @@ def _latest_along_parabola(arrivals: Array, count: int) -> Array:
     return arrivals[-count:]
 
 
-def _placed(before: Array, arrivals: Array, places: NDArray[np.int_], interval: float) -> Array:
-    """Arrivals at their places after those before, the gaps filled; what came twice has a place that is taken."""
-    more = int(places[-1]) + 1
+def _at_ticks(before: Array, arrivals: Array, ticks_after: NDArray[np.int_], interval: float) -> Array:
+    """Arrivals put at their ticks after those before, gaps filled by the interval; a doubled tick overwrites."""
+    more = int(ticks_after[-1]) + 1
     if more > 0:
-        placed = np.append(before, before[-1] + interval * np.arange(1, more + 1))
+        filled = np.append(before, before[-1] + interval * np.arange(1, more + 1))
     else:
-        placed = before[: len(before) + more].copy()
-    places = places + len(before)
-    inside = (places >= 0) & (places < len(placed))
-    placed[places[inside]] = arrivals[inside]
-    return placed if len(placed) else arrivals[-1:]
+        filled = before[: len(before) + more].copy()
+    ticks_after = ticks_after + len(before)
+    inside = (ticks_after >= 0) & (ticks_after < len(filled))
+    filled[ticks_after[inside]] = arrivals[inside]
+    return filled if len(filled) else arrivals[-1:]
 
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """Orthonormal polynomials of degree 0..3 over so many ticks: rows (degree, tick).
+    """Orthonormal polynomials of degree 0..3 over a number of ticks: rows (degree, tick).
 
-    ends and slopes (degree,) are their values and slopes at the last tick, bend the second derivative of the one of
-    degree 2, steepness the norm of the first three slopes, centred the ticks counted from their middle.
+    ends and slopes (degree,) are their values and slopes at the last tick, bend the second derivative of degree 2,
+    steepness the norm of the first three slopes: the deviation of a parabola's slope for noise of deviation 1.
+    centred (tick,) are the tick indices less their mean.
     """
 
     rows: Array

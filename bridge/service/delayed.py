@@ -1,4 +1,4 @@
-"""Messages of bundles that are dated ahead, until they are due. Pure: time is a number that is passed in."""
+"""Messages of bundles with a timetag in the future, until they are due. Pure: time is passed in."""
 
 import heapq
 import itertools
@@ -9,7 +9,7 @@ from bridge.addresses import Address
 from bridge.osc.packet import Message
 
 LONGEST_DELAY_SECONDS = 10.0
-"""A message dated further ahead is handled then: a clock that is wrong delays, it does not refuse."""
+"""A message with a later timetag is handled after this: a client's wrong clock delays it, and does not lose it."""
 
 MAX_OF_ONE, MAX_IN_ALL = 1024, 4096
 """Messages that wait. Where so many wait in all, each source may have its share of them."""

@@ -55,7 +55,7 @@ class EngineVerbs:
         return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
 
     def running_too_long(self, now: float) -> bool:
-        """End what has run out of time with a timeout; the engine must then be started anew."""
+        """Fail the jobs past their timeout; whether there were any: then the engine must be restarted."""
         late = self._queue.take_late(now, self._timeout)
         for begun in late:
             what = "it ran for" if isinstance(begun.job, Run) else f"loading {begun.job.name} took"
@@ -72,7 +72,7 @@ class EngineVerbs:
             for problem in report.problems:
                 logger.warning("%s", problem)
             return
-        if isinstance(report, Loaded):  # whoever asked for it, it is there
+        if isinstance(report, Loaded):  # loaded now, whichever request asked for it
             self._engine.loaded = report.loaded
             self._musician.models = tuple(sorted(report.loaded))
         entry = self._queue.take_ended(report.number)
@@ -104,7 +104,7 @@ class EngineVerbs:
         return self._queue.deadline(self._timeout)
 
     def _asked_for(self, entries: Sequence[Begun]) -> list[Entry]:
-        """Whose requests these jobs are, or wait for these models."""
+        """The requests of these jobs, and those that wait for the models these jobs load."""
         asked = [each for each in entries if isinstance(each, Entry)]
         needed = [each.job.name for each in entries if isinstance(each, NeededEntry)]
         return asked + [waiting for name in needed for waiting in self._queue.take_waiting_for(name)]
@@ -129,7 +129,7 @@ class EngineVerbs:
         self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
 
     def forget(self, ticket: Ticket) -> None:
-        """A request has been cancelled: what waits for it waits no more."""
+        """A request has been cancelled: remove its job from the queue."""
         self._queue.remove(ticket)
 
     def _enqueue(self, entry: Entry, now: float) -> None:

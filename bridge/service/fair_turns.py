@@ -1,4 +1,4 @@
-"""Who makes room where all places are taken, so that no client has them all. Pure."""
+"""Which client loses a place where all are taken, so that no client holds them all. Pure."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What has come and has not been handled: a bounded queue for each source, which take turns. Pure."""
+"""Datagrams that wait to be handled: a bounded queue for each source address, served in turn. Pure."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MOST_IN_ALL = 32_768
 """Datagrams; a large one counts as one for each KiB."""
 
 LOOKED_AT = 64
-"""Sources of which the one with most makes room."""
+"""So many sources are compared to find the one with the longest queue, which makes room."""
 
 Item = bytes | Element
 """A datagram, or one message of it: those before it have been handled."""
@@ -37,7 +37,7 @@ class Inbox:
         return bool(self._queues)
 
     def put(self, datagram: bytes, source: Address) -> list[Address]:
-        """Keep a datagram. The source of each that there was no room for: this one, or one that has sent more."""
+        """Queue a datagram. Returns the source of each one dropped for it: this one, or one that has sent more."""
         size, held = _size(datagram), self._queues[source].size if source in self._queues else 0
         if held + size > MOST_OF_ONE:
             return [source]

@@ -59,7 +59,7 @@ class Latents:
         return True
 
     def fail(self, client: Client, number: int, verb: str, error: RequestError, now: float) -> bool:
-        """End the decode that a message belongs to which could not be read; False if there is none."""
+        """Fail the decode to which an unreadable message belongs; False if there is none."""
         key = (client.address, number)
         if key in self._open:
             self._fail(key, error, now)
@@ -103,7 +103,7 @@ class Latents:
             self._fail(leaves, RequestError("busy", f"{MAX_OPEN} decodes wait for their numbers"), now)
 
     def _go_on(self, key: Key, call: Call, now: float) -> None:
-        """Put some numbers in their places; with the last of them the decode begins."""
+        """Store a chunk of numbers; with the last one missing the decode begins."""
         point, first, last = self._open[key], call.values["first"], call.values["first"] + len(call.numbers)
         if first < 0 or last > len(point.numbers):
             text = f"the numbers {first}..{last - 1} are not among the {len(point.numbers)}"
@@ -115,7 +115,7 @@ class Latents:
             self._end(key, now)
 
     def _end(self, key: Key, now: float) -> None:
-        """Ask for what is at the point, unless the same has been asked for under the same id."""
+        """Decode the whole point, unless it repeats a decode with the same id."""
         point = self._open[key]
         whole = replace(point.call, numbers=tuple(number for number in point.numbers if number is not None))
         if not self._tickets.recognise(point.ticket, _content(whole), now):
@@ -138,6 +138,6 @@ class Latents:
 
 
 def _content(whole: Call) -> bytes:
-    """What two decodes have in common only if they ask for the same, id included."""
+    """The deduplication key of a whole decode: its arguments and all of its numbers, id included."""
     asked = f"{whole.verb.name} {whole.id} {sorted(whole.values.items())!r}".encode()
     return asked + struct.pack(f">{len(whole.numbers)}d", *whole.numbers)

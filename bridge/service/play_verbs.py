@@ -91,7 +91,7 @@ class PlayVerbs:
         return facts | ({"problem": problem} if problem else {})
 
     def learned(self, target: str, control: Control, now: float) -> None:
-        """A control has moved: whoever wanted to teach it is told which."""
+        """A control was learned: answer the learn request of its target."""
         for ticket in [ticket for each, ticket in self._learning if each == target]:
             told: dict[str, Atom] = {"target": target, control.kind: control.number, "channel": control.channel}
             self._tickets.done(ticket, now, told)
@@ -117,7 +117,7 @@ class PlayVerbs:
         self._begins = None
 
     def run_due(self, now: float) -> None:
-        """Tell whoever wants to know, and end lessons that nobody takes."""
+        """Notify subscribers, and time out learn requests for which no control moved."""
         self.subscriptions.run_due(now)
         for target, ticket in self._learning:
             if now >= ticket.received + LESSON_SECONDS:
@@ -187,7 +187,7 @@ class PlayVerbs:
         self._learning = [(target, ticket)]
 
     def _end_lessons(self, code: str, why: str, now: float, of: str = "") -> None:
-        """Let nobody wait any longer for a control of this target, or of any."""
+        """Fail the learn requests of a target, or of all."""
         for ticket in [ticket for target, ticket in self._learning if of in ("", target)]:
             self._tickets.fail(ticket, code, why, now)
         self._learning = [each for each in self._learning if not each[1].ended]
@@ -248,7 +248,7 @@ def _choice(name: str, value: str, accepted: tuple[str, ...]) -> Any:
 
 
 def _with_clock_errors(handler: Handler) -> Handler:
-    """What a clock cannot do is a bad request."""
+    """A handler whose ClockError becomes bad_request."""
 
     def answer(call: Call, ticket: Ticket, now: float) -> None:
         try:

@@ -21,7 +21,7 @@ MAX_SERVED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job, whose it is, and where its first result is to be kept. group may be empty."""
+    """A job, the ticket of its request, and the slot for its first result. group and to_slot may be empty."""
 
     ticket: Ticket
     job: Job
@@ -36,14 +36,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LiveEntry:
-    """What the live mode asks for the next bar: nobody's request, and before all others."""
+    """A request of the live mode for the next bar: of no client, and before all others."""
 
     job: Run
 
 
 @dataclass(frozen=True, slots=True)
 class NeededEntry:
-    """A model that is loaded because requests name it, which wait for it."""
+    """The loading of a model that waiting requests name."""
 
     job: Load
 
@@ -51,13 +51,13 @@ class NeededEntry:
 Begun = Entry | LiveEntry | NeededEntry
 
 TIMES: dict[type[Job], int] = {Run: 1, Load: 5}
-"""A load gives way to the requests, so it may take so many times as long."""
+"""The factor on the timeout of each kind of job: a load runs at lower priority than requests, so takes longer."""
 
 
 class EngineQueue:
     """At most 64 jobs wait; one request runs, one model loads. The clients take turns: the one served longest ago.
 
-    own_numbers are for the jobs that no request is: what the live mode asks, and models that requests wait for.
+    own_numbers: ids for jobs that are no client's request, those of LiveEntry and NeededEntry.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class EngineQueue:
         return min(limits, default=math.inf)
 
     def put(self, entry: Entry) -> Entry | None:
-        """Add a job. If 64 wait already, the one that leaves for it: this one itself if nobody makes room."""
+        """Add a job. Returns the one that is dropped where 64 wait already: another, or this one; else None."""
         leaves = None
         if len(self._waiting) >= MAX_WAITING:
             held = Counter(each.client for each in self._waiting)
@@ -99,7 +99,7 @@ class EngineQueue:
         return leaves
 
     def remove(self, ticket: Ticket) -> None:
-        """Forget a waiting job; one that is under way goes on to its end, unheard."""
+        """Remove a waiting job; one that is running goes on, and its result is ignored."""
         self._waiting = [entry for entry in self._waiting if entry.ticket is not ticket]
 
     def older_of_group(self, entry: Entry) -> list[Entry]:

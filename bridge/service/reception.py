@@ -1,4 +1,4 @@
-"""From datagrams to messages: who may ask, whose turn it is, what is no OSC, and what is dated ahead. Pure.
+"""From datagrams to messages: access, turns of the sources, what is no OSC, and timetags. Pure.
 
 Knows no verb.
 """

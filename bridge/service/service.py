@@ -33,10 +33,10 @@ from bridge.service.uploads import Uploads
 logger = logging.getLogger(__name__)
 
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
-SHORT_OF_A_CONTENT = frozenset(
+ALWAYS_RERUN = frozenset(
     {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
 )
-"""Verbs that a repeat simply asks again: their answer may have changed, and costs nothing."""
+"""Verbs of which a repeat is run again, not answered from memory: cheap, and the answer may have changed."""
 
 
 class Service:
@@ -94,7 +94,7 @@ class Service:
             pass
 
     def run_due(self, now: float) -> None:
-        """Handle the delayed messages that are due, and end uploads that have stopped."""
+        """Handle the delayed messages that are due, and time out uploads and decodes that are not continued."""
         for message, source in self._reception.due(now):
             self._handle(message, source, now)
         for collector in self._collectors.values():
@@ -155,7 +155,7 @@ class Service:
         if collector is not None:
             self._collect(collector, call, client, source, now)
             return
-        content = None if verb in SHORT_OF_A_CONTENT else message.content
+        content = None if verb in ALWAYS_RERUN else message.content
         ticket = self._tickets.open(client, number, call.verb.answer, content, now)
         if ticket is not None:
             self._answer(call, ticket, now)
@@ -172,13 +172,13 @@ class Service:
             self._tickets.fail(ticket, error.code, str(error), now)
 
     def _collector_of(self, verb: Verb) -> Uploads | Latents | None:
-        """Who puts together what comes in several messages, of which this is one."""
+        """What assembles the requests of several messages that this verb belongs to; None for a request of one."""
         return self._collectors.get(verb.answer) if verb.needs_id else None
 
     def _collect(
         self, collector: Uploads | Latents, call: Call, client: Client, source: Address, now: float
     ) -> None:
-        """A message of several; while the models warm up the first of them fails."""
+        """One message of a request of several; while the models warm up the first fails with busy."""
         try:
             self._check_warm(now)
         except RequestError as error:
@@ -193,14 +193,14 @@ class Service:
             self.counts.drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
 
     def _check_warm(self, now: float) -> None:
-        """Before the models have been ready once there is nothing to be had."""
+        """RequestError with busy until the models have been ready once."""
         if self.engine.down:
             raise RequestError("engine_down", self.engine.down)
         if not self.engine.ever_ready:
             raise RequestError("busy", f"warming up, {math.ceil(now - self.engine.started)} s")
 
     def _client_of(self, message: Message, source: Address, now: float) -> Client | None:
-        """Who asks; None for a request whose reply would come to ourselves."""
+        """The client of a message; None where its reply port is the daemon's own."""
         port = _reply_port(message)
         if port == self.about.own_port and source[1] != port:
             self._refuse_own_port(message, source)
@@ -214,7 +214,7 @@ class Service:
         return client
 
     def _refuse_own_port(self, message: Message, source: Address) -> None:
-        """Tell whoever has given our own port as theirs, at the port from which they ask."""
+        """Answer a client that named the daemon's own port as its reply port, at its source port."""
         self.counts.failed += 1
         text = f"reply_port must be where this client listens, not {self.about.own_port}, where the daemon does"
         try:

@@ -18,7 +18,7 @@ MAX_SUBSCRIBERS = 64
 
 
 class Subscriptions:
-    """Who wants to know what. place and next_beat_at are the song's; state is what topic status tells."""
+    """The subscribers of each topic. place and next_beat_at are the song's; state: the keys of topic status."""
 
     def __init__(
         self,

@@ -22,12 +22,15 @@ logger = logging.getLogger(__name__)
 MAX_SYNCS = 64
 
 PASSING_CODES = frozenset({"busy", "engine_down", "timeout", "cancelled", "stale", "internal"})
-"""Failures that say nothing of the request itself: the same request again is run again."""
+"""Failures that do not depend on the request: after one a repeat of it is run again."""
 
 
 @dataclass(slots=True)
 class Ticket:
-    """One request under way. verb is the one that its answer names; received is when its datagram came."""
+    """One request under way. verb: as its done or fail names it; received: when its datagram came, in seconds.
+
+    content: the deduplication key, its address and arguments; None where a repeat is run again.
+    """
 
     number: int
     client: Client
@@ -40,7 +43,7 @@ class Ticket:
 
 @dataclass(slots=True)
 class OpenRequests:
-    """What one client has open, the oldest first, and by id; syncs are those of them that wait for the others."""
+    """The open requests of one client, the oldest first, and by id; syncs: the numbers of those that are a sync."""
 
     open: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
     by_id: dict[int, dict[int, Ticket]] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class OpenRequests:
         self.syncs.discard(ticket.number)
 
     def take_sync(self) -> Ticket | None:
-        """A sync that has nothing before it any more, and waits no longer."""
+        """Take out the sync that is now the oldest request, so that it can be answered; None if there is none."""
         first = next(iter(self.open), 0)
         if first not in self.syncs:
             return None
@@ -101,7 +104,7 @@ class Tickets:
     def open(self, client: Client, number: int, verb: str, content: bytes | None, now: float) -> Ticket | None:
         """A ticket for a request, or None for a repeat: answered from memory, or still to be answered.
 
-        content is what makes two requests the same; None for one that is simply answered afresh.
+        content: the deduplication key (address and arguments); None for a verb that is always run again.
         """
         if content is not None and number:
             if self._is_repeat(client, content, now):
@@ -113,9 +116,9 @@ class Tickets:
         return ticket
 
     def recognise(self, ticket: Ticket, content: bytes, now: float) -> bool:
-        """Say what makes an open ticket's request the same as another; False for a repeat, which ends here.
+        """Set the deduplication key of an open ticket; False if its request is a repeat: then the ticket ends here.
 
-        That one is answered from memory, or still to be answered.
+        A repeat is answered from memory, or will be with the request that it repeats.
         """
         if self._is_repeat(ticket.client, content, now):
             self._close(ticket, now)
@@ -135,7 +138,7 @@ class Tickets:
         return sorted(tickets, key=lambda ticket: ticket.number)
 
     def send(self, ticket: Ticket, datagrams: Iterable[bytes], count: int) -> None:
-        """All of an answer but its done: so many datagrams, which are not written before they are sent.
+        """Send an answer but for its done: count datagrams, each made only when it is sent.
 
         RequestError where too many wait for the client already.
         """
@@ -160,7 +163,7 @@ class Tickets:
         timed: bool = False,
         on_sent: Callable[[bytes], None] | None = None,
     ) -> None:
-        """End a request well. timed adds total_ms, known when the done is sent, and counts it for the status."""
+        """End a request with done. timed adds total_ms, known when it is sent, and counts it for the status."""
         if ticket.ended:
             return
         if not ticket.id:
@@ -171,7 +174,7 @@ class Tickets:
             next(ending, None)  # it has ended all the same: a repeat is told
 
     def fail(self, ticket: Ticket, code: str, text: str, now: float) -> None:
-        """End a request badly: what has not been sent of its answer is taken back."""
+        """Fail a request: what has not been sent of its answer is dropped."""
         if ticket.ended:
             return
         self.counts.failed += 1
@@ -189,7 +192,7 @@ class Tickets:
         self._close(ticket, now)
 
     def fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
-        """End a request that has met a bug."""
+        """Fail a request with internal after an unexpected exception."""
         self.fail(ticket, "internal", f"{type(error).__name__}: {error}", now)
 
     def when_all_earlier_ended(self, ticket: Ticket, now: float) -> None:
@@ -208,7 +211,7 @@ class Tickets:
             on_cancel(ticket)
 
     def _is_repeat(self, client: Client, content: bytes, now: float) -> bool:
-        """Whether the same was asked before; then it is answered from memory, or still to be answered."""
+        """Whether the same content was asked before; then it is answered from memory, or will be with the first."""
         answer = self.clients.recall(client, content, now)
         if answer is not None and answer.ended is not None:
             self._repeat(answer, client)
@@ -227,7 +230,7 @@ class Tickets:
     def _ending(
         self, ticket: Ticket, keys: Mapping[str, Atom], timed: bool, on_sent: Callable[[bytes], None] | None
     ) -> Iterator[bytes]:
-        """The done, written when it is sent: that is when the request ends."""
+        """The done, made when it is sent: that is when the request ends."""
         now = self.outbox.now
         if ticket.ended:
             return
@@ -245,7 +248,7 @@ class Tickets:
         yield datagram
 
     def _written(self, ticket: Ticket, datagrams: Iterator[bytes]) -> Iterator[bytes]:
-        """Datagrams as they are sent; a bug in what writes them fails the request, and nothing else."""
+        """The datagrams; an exception while they are made fails this request alone."""
         try:
             yield from datagrams
         except Exception as error:
@@ -253,7 +256,7 @@ class Tickets:
             self.fail_of_bug(ticket, error, self.outbox.now)
 
     def _close(self, ticket: Ticket, now: float) -> None:
-        """A request has ended; one that has no answer to be remembered is to run again."""
+        """End a request; without an answer to remember, a repeat of it is run again."""
         ticket.ended = True
         if ticket.content is not None:
             self.clients.abandon(ticket.client, ticket.content)

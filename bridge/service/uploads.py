@@ -105,7 +105,7 @@ class Uploads:
         return True
 
     def fail(self, client: Client, number: int, verb: str, error: RequestError, now: float) -> bool:
-        """End the upload that a message belongs to which could not be read; False if there is none."""
+        """Fail the upload to which an unreadable message belongs; False if there is none."""
         key = (client.address, number)
         if key in self._open:
             self._fail(key, error, now)
@@ -152,7 +152,7 @@ class Uploads:
         return Upload(ticket, values["slot"], values["beats"], values, [None] * total, now + UPLOAD_SECONDS)
 
     def _make_room(self, newcomer: Address, now: float) -> None:
-        """See to it that an upload can begin: where 64 are under way, a client that has most ends its newest."""
+        """Make room for a new upload: where 64 are under way, the newest of a client that has most is ended."""
         if len(self._open) < MAX_UPLOADS:
             return
         busy = RequestError("busy", f"{MAX_UPLOADS} uploads are under way; end one first")
@@ -205,9 +205,9 @@ class Uploads:
         ended.end_came = True
 
     def _fail(self, key: Key, error: RequestError, now: float) -> None:
-        """End an upload badly. One that has been told which notes are missing ends in silence."""
+        """Fail an upload; without another answer if it was already answered with which notes are missing."""
         upload = self._open.pop(key)
-        told = upload.ticket.ended  # then this is not answered: a later end must be
+        told = upload.ticket.ended  # then there was an answer: a later end gets one, this failure none
         answer = [format_fail(key[1], "clip", error.code, str(error))]
         self._ended.put(key, _Ended(answer, end_came=told), now)
         if told:

@@ -1,6 +1,7 @@
-"""More performances than there are: changes that leave a feel what it is.
+"""Data augmentation: changes of a window that keep its feel.
 
-A drummer plays the same a little faster, without a drum that is not there, and after another bar of the same piece.
+Assumes that a drummer plays with the same feel at a slightly other tempo, without one of the drums, and after
+another bar of the same piece.
 """
 
 import torch
@@ -10,19 +11,19 @@ from engine.representation.drum_map import CLASSES
 
 
 def without_some_drums(groove: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """(batch, step, 27) in which each drum of each window is silent with a probability."""
+    """(batch, step, 27) -> the same with each drum of each window removed with probability share."""
     kept = (torch.rand(len(groove), 1, 1, CLASSES, generator=generator) >= share).to(groove)
     return (torch.unflatten(groove, -1, (3, CLASSES)) * kept).flatten(2)
 
 
 def with_other_last_bars(groove: Tensor, other: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """(batch, step, 27), a share of them with the second half of another window of the same performance."""
+    """(batch, step, 27), a share of them with their second half replaced by that of other."""
     joined = torch.cat(torch.chunk(groove, 2, dim=1)[:1] + torch.chunk(other, 2, dim=1)[1:], dim=1)
-    chance = torch.rand(len(groove), 1, 1, generator=generator).to(groove)
-    return torch.where(chance < share, joined, groove)
+    uniform = torch.rand(len(groove), 1, 1, generator=generator).to(groove)
+    return torch.where(uniform < share, joined, groove)
 
 
 def a_little_faster(tempo_bpm: Tensor, spread: float, generator: torch.Generator) -> Tensor:
-    """(batch,) bpm, each by up to a share faster or slower."""
-    chance = torch.rand(len(tempo_bpm), generator=generator).to(tempo_bpm)
-    return tempo_bpm * (1 + spread * (2 * chance - 1))
+    """(batch,) bpm, each multiplied by a random factor in 1 − spread..1 + spread."""
+    uniform = torch.rand(len(tempo_bpm), generator=generator).to(tempo_bpm)
+    return tempo_bpm * (1 + spread * (2 * uniform - 1))

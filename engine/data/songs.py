@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.data.corpus import NEEDED, Source, list_sources
 from engine.errors import DataError, MidiFileError
 from engine.midi.events import parse_midi
-from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, stretches
+from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, sections
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """A stretch of a song in one meter: bars are counted from its start."""
+    """A section of a song in one meter: bars are counted from its start."""
 
     start_beats: float
     end_beats: float
@@ -89,7 +89,7 @@ def _read_song(source: Source) -> Song:
     if not notes:
         raise MidiFileError("it holds no notes")
     per_beat = midi.ticks_per_beat
-    found = stretches(midi, max(note.end_tick for note in notes) + 1)
+    found = sections(midi, max(note.end_tick for note in notes) + 1)
     meters = (Meter(each.tick / per_beat, each.end_tick / per_beat, each.beats_per_bar) for each in found)
     tempo_bpm = source.tempo_bpm or found[0].tempo_bpm
     tracks = tuple(_track(each, per_beat) for each in instruments(midi, notes))

@@ -1,4 +1,4 @@
-"""What is known of some corpora: where they come from, under which licence, and on which drums they were played."""
+"""Facts about known corpora, by file name: origin, licence, and the drum map of their pitches."""
 
 from pathlib import Path
 
@@ -21,5 +21,5 @@ def credit_of(corpus: Path) -> str:
 
 
 def drum_map_of(corpus: Path) -> DrumMap:
-    """What its drum pitches mean: those of the Groove MIDI Dataset are a Roland TD-11's."""
+    """The drum map of a corpus: the Groove MIDI Dataset has a Roland TD-11's pitches, others General MIDI's."""
     return TD11 if corpus.name == GROOVE else GENERAL_MIDI

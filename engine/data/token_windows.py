@@ -17,7 +17,7 @@ from engine.data.tracks import (
     GAP_BARS,
     TRIO_GAP_BARS,
     Bars,
-    Stretch,
+    Section,
     all_playing,
     bars_of,
     over_bars,
@@ -119,47 +119,47 @@ class _Cutter:
 
     def _in_meter(self, song: Song, meter: Meter) -> Iterator[Tokens]:
         bars = bars_of(meter)
-        stretch = Stretch(song, meter, bars)
+        section = Section(song, meter, bars)
         if meter.beats_per_bar != BEATS_PER_BAR:
             self._leave_out("not in 4/4", max(1, bars - self.bars + 1))
         elif bars < self.bars:
             self._leave_out("shorter than a window", 1)
         elif self.representation.name == "multitrack":
-            yield from self._multitrack(stretch)
+            yield from self._multitrack(section)
         elif self.representation.name == "trio":
-            yield from self._trio(stretch)
+            yield from self._trio(section)
         else:
-            yield from self._single(stretch)
+            yield from self._single(section)
 
-    def _single(self, stretch: Stretch) -> Iterator[Tokens]:
+    def _single(self, section: Section) -> Iterator[Tokens]:
         """The windows of each melody, or of the drums, that lie in one passage."""
         if isinstance(self.representation, Drums):
-            lines, kind = stretch.drums(self.representation, self.drum_map), "drums (channel 10)"
+            lines, kind = section.drums(self.representation, self.drum_map), "drums (channel 10)"
         else:
-            lines, kind = stretch.voices(MELODY_PROGRAMS), "a melody (programs 0..31)"
+            lines, kind = section.voices(MELODY_PROGRAMS), "a melody (programs 0..31)"
         if not lines:
-            self._leave_out(f"without {kind}", stretch.bars - self.bars + 1)
+            self._leave_out(f"without {kind}", section.bars - self.bars + 1)
         for line in lines:
-            passage = over_bars(passages(line.notes, stretch.bars), self.bars)
+            passage = over_bars(passages(line.notes, section.bars), self.bars)
             whole: Bars = (passage[:, 0] >= 0) & np.all(passage == passage[:, :1], axis=1)
             yield from self._taken(line.tokens[:, None], whole, f"with a rest of {GAP_BARS} bar or more")
 
-    def _trio(self, stretch: Stretch) -> Iterator[Tokens]:
+    def _trio(self, section: Section) -> Iterator[Tokens]:
         """The windows of each melody with each bass and the drums, in which all three play throughout."""
-        melodies, basses = stretch.voices(MELODY_PROGRAMS), stretch.voices(BASS_PROGRAMS)
-        drums = stretch.drums(Drums(), self.drum_map)
+        melodies, basses = section.voices(MELODY_PROGRAMS), section.voices(BASS_PROGRAMS)
+        drums = section.drums(Drums(), self.drum_map)
         if not (melodies and basses and drums):
             missing = "without a melody (programs 0..31), a bass (32..39) or drums (channel 10)"
-            self._leave_out(missing, stretch.bars - self.bars + 1)
+            self._leave_out(missing, section.bars - self.bars + 1)
         for lines in product(melodies, basses, drums):
-            playing: Bars = np.all(over_bars(all_playing(lines, stretch.bars), self.bars), axis=1)
+            playing: Bars = np.all(over_bars(all_playing(lines, section.bars), self.bars), axis=1)
             tokens = np.stack([line.tokens for line in lines], axis=1)
             yield from self._taken(tokens, playing, f"with a part that rests for more than {TRIO_GAP_BARS} bars")
 
-    def _multitrack(self, stretch: Stretch) -> Iterator[Tokens]:
+    def _multitrack(self, section: Section) -> Iterator[Tokens]:
         """The windows of bars that are neither too thin nor too full."""
-        band = stretch.band()
-        for first in range(stretch.bars - self.bars + 1):
+        band = section.band()
+        for first in range(section.bars - self.bars + 1):
             window = band[first : first + self.bars]
             whole = [bar for bar in window if not isinstance(bar, str)]
             if len(whole) == self.bars:

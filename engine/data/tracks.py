@@ -1,4 +1,4 @@
-"""The tracks of a song through one of its meters: their tokens, and the bars in which they play.
+"""The tracks of a section of a song in one meter: their tokens, and the bars in which they play.
 
 Source of the rules: MusicVAE, Roberts et al. 2018, arXiv 1803.05428, and its released data pipeline.
 """
@@ -34,22 +34,22 @@ TRIO_GAP_BARS = 2
 """A part of a trio may be silent in bars that are as near as this to a bar in which it sounds."""
 
 FEWEST_EVENTS = 8
-"""Of a band's bar."""
+"""A bar of a band with fewer events is left out."""
 
 Bars = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One track: its notes, one after the other, and its tokens [step]."""
+    """One track of one voice or of drums: its notes in order, and its tokens [step]."""
 
     notes: GridNotes
     tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A song through one of its meters, which is 4/4; bars counts those that hold it."""
+class Section:
+    """A section of a song in one meter, 4/4; bars: how many bars it spans, the last one rounded up."""
 
     song: Song
     meter: Meter
@@ -84,7 +84,7 @@ class Stretch:
         return [_band_bar(tracks, bar) for bar in range(self.bars)]
 
     def _notes(self, track: Track, steps_per_beat: int = STEPS_PER_BEAT) -> GridNotes:
-        """The notes of a track that start in the stretch, counted from there, none longer than it."""
+        """The notes of a track that start in the section, counted from there, none longer than it."""
         start, end = track.start_beats - self.meter.start_beats, track.end_beats - self.meter.start_beats
         notes = on_grid(start, end, track.pitch, track.velocity, steps_per_beat)
         steps = self.bars * BEATS_PER_BAR * steps_per_beat
@@ -93,13 +93,13 @@ class Stretch:
 
 
 def bars_of(meter: Meter) -> int:
-    """The bars that hold a meter's stretch, an overhang of less than half a step aside."""
+    """How many bars the section of a meter spans, rounded up; less than half a step more is ignored."""
     steps = np.floor((meter.end_beats - meter.start_beats) * STEPS_PER_BEAT + 0.5)
     return int(np.ceil(steps / (meter.beats_per_bar * STEPS_PER_BEAT)))
 
 
 def over_bars(each: NDArray[np.generic], bars: int) -> NDArray[Any]:
-    """What is known of each bar [bar] as windows [window, bar]."""
+    """A value of each bar [bar], as sliding windows of bars [window, bar]."""
     return np.lib.stride_tricks.sliding_window_view(each, bars)
 
 

@@ -19,8 +19,8 @@ class Windows:
     """Windows of one length.
 
     grooves [window, step, 27]; tempo_bpm [window]; style [window] indexes style_names and drummer [window]
-    drummer_names, -1 where unnamed; performance [window] says which windows were played in one go: they follow
-    each other.
+    drummer_names, -1 where unnamed; performance [window]: the number of the performance it was cut from; windows
+    of a performance are adjacent.
     """
 
     grooves: Array
@@ -50,13 +50,13 @@ class Windows:
         """The same windows with other grooves on them."""
         return replace(self, grooves=grooves)
 
-    def companions(self, chosen: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
-        """For each of some windows any window of the same performance."""
+    def companions(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """For each of the chosen windows [window] a random one of the same performance, possibly itself."""
         order = np.argsort(self.performance, kind="stable")
         first, last = (
             np.searchsorted(self.performance, self.performance[chosen], side, order) for side in ("left", "right")
         )
-        companions: NDArray[np.int64] = order[chance.integers(first, last)]
+        companions: NDArray[np.int64] = order[rng.integers(first, last)]
         return companions
 
 

@@ -1,6 +1,6 @@
-"""How sure a figure is: what it would be had other performances been played.
+"""Bootstrap intervals of figures: resamples whole performances, with replacement.
 
-The windows of a performance are alike, so whole performances are drawn anew, not windows.
+The windows of a performance are correlated, so windows must not be resampled one by one.
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 8.
 """
 
@@ -18,7 +18,7 @@ RESAMPLES = 500
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and where it lies in 95 of 100 resamples."""
+    """A figure and its 95 % interval over the resamples."""
 
     value: float
     low: float

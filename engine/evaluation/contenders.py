@@ -1,4 +1,4 @@
-"""What answers a task on windows: models, and the baselines that humanizing must beat."""
+"""What is compared on a task: models, and the baselines that humanizing must beat."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from engine.verbs.resident import GrooveResident, load_resident
 from engine.weights import Library
 
 Task = Callable[[Tensor, Given], Example]
-"""Which part of a groove is heard and told."""
+"""Which part of a groove the encoder reads and the decoder is given."""
 
 AT_ONCE = 256
 """Windows that are played together."""
@@ -31,7 +31,7 @@ AT_ONCE = 256
 class Contender:
     """mean: windows -> its answer at temperature 0; draw: at temperature 1, with a seed.
 
-    Both give grooves [window, step, 27]. What they are not told of the windows they must not look at.
+    Both give grooves [window, step, 27], and must not use what the task does not give of the windows.
     """
 
     name: str
@@ -51,7 +51,7 @@ def models_of_grooves(library: Library, names: Iterable[str]) -> list[GrooveResi
 
 
 def of_model(resident: GrooveResident, task: Task) -> Contender:
-    """A model at a task; z is what it makes of what it hears."""
+    """A model at a task; z is encoded from the task's encoder input."""
     return Contender(
         resident.card.name,
         lambda windows: answer(resident, windows, task, temperature=0.0),
@@ -71,10 +71,10 @@ def answer(
     prior: bool = False,
     style: str | None = None,
 ) -> Array:
-    """What a model makes of windows of which a task tells it a part: grooves [window, step, 27].
+    """What a model decodes from the part of windows that a task gives: grooves [window, step, 27].
 
-    z is what it makes of what the task lets it hear, or of other grooves [window, step, 27], or of nothing: a draw
-    from the prior, of a style if one is named.
+    z is encoded from the task's encoder input, or from heard [window, step, 27]; with prior it is sampled from the
+    prior, of a style if one is named.
     """
     rows = []
     for first in range(0, len(windows), AT_ONCE):
@@ -87,8 +87,8 @@ def answer(
         if prior:
             z = resident.prior.draw(noise, len(groove), style, temperature=temperature)[:, None]
         else:
-            told = bool(example.given.hits_known.all())
-            z = resident.encode(source, hits_told=told, temperature=temperature, noise=noise)
+            hits_told = bool(example.given.hits_known.all())
+            z = resident.encode(source, hits_told=hits_told, temperature=temperature, noise=noise)
         rows.append(resident.decode(z, example.given, temperature=temperature, noise=noise).cpu().numpy())
     return np.concatenate(rows)
 
@@ -107,7 +107,7 @@ def in_their_styles(resident: GrooveResident, windows: Windows, seed: int) -> Ar
 
 
 def baselines(train: Windows) -> list[Contender]:
-    """What plays hits without a network, learnt from the train split."""
+    """Baselines without a network, fitted to the train split."""
     pool = hits_of(train)
     histograms = partial(_histogram_means, pool), partial(_histogram_draws, pool)
     loudness = float(pool.velocity.mean())
@@ -125,7 +125,7 @@ def baselines(train: Windows) -> list[Contender]:
 
 
 def _same(name: str, play: Callable[[Windows], Array]) -> Contender:
-    """One that knows no chance."""
+    """A contender that is deterministic: draw is mean."""
     return Contender(name, play, lambda windows, _: play(windows))
 
 
@@ -136,10 +136,10 @@ def quantised(windows: Windows, loudness: float) -> Array:
 
 
 def _jitter(windows: Windows, seed: int, loudness: float) -> Array:
-    """What a DAW's randomise does: normal, 10 ms in time, 10 of 127 in velocity about the mean."""
-    hits, chance = hits_of(windows), np.random.default_rng(seed)
-    offset = chance.normal(0, 10, len(hits.offset)) * hits.tempo_bpm / 7500
-    velocity = chance.normal(loudness, 10 / 127, len(hits.offset))
+    """A DAW's randomise: normal noise, 10 ms in time, 10 of 127 in velocity about the mean."""
+    hits, rng = hits_of(windows), np.random.default_rng(seed)
+    offset = rng.normal(0, 10, len(hits.offset)) * hits.tempo_bpm / 7500
+    velocity = rng.normal(loudness, 10 / 127, len(hits.offset))
     return played(windows, hits, np.clip(offset, -1, 1), np.clip(velocity, 0, 1))
 
 
@@ -154,11 +154,11 @@ def _histogram_means(pool: Hits, windows: Windows) -> Array:
 
 def _histogram_draws(pool: Hits, windows: Windows, seed: int) -> Array:
     """A random one of the drum's train hits."""
-    hits, chance = hits_of(windows), np.random.default_rng(seed)
+    hits, rng = hits_of(windows), np.random.default_rng(seed)
     pick = np.zeros(len(hits.drum), np.int64)
     for drum in range(CLASSES):
         here = hits.drum == drum
-        pick[here] = chance.choice(_own(pool, drum), int(here.sum()))
+        pick[here] = rng.choice(_own(pool, drum), int(here.sum()))
     return played(windows, hits, pool.offset[pick], pool.velocity[pick])
 
 

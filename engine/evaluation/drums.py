@@ -1,6 +1,6 @@
 """Which drums are hit: taps turned into a kit, and the closed hat added to the rest, against what was played.
 
-Hit F1 is over all cells of drum and sixteenth that were not told; judges see whole patterns, as they are played.
+Hit F1 is over all cells, drum and sixteenth, that were not given; judges see whole patterns, as they are played.
 Source of the tasks: Gillick et al. 2019, arXiv 1905.06118, sections 4.2 and 4.3.
 """
 
@@ -22,7 +22,7 @@ CLOSED_HAT = INSTRUMENTS.index("closed_hat")
 
 
 def fixed_velocity_taps(groove: torch.Tensor, given: Given) -> Example:
-    """Each step's loudest hit, with its timing and without its velocity: what a finger on a table gives."""
+    """Each step's loudest hit, with its timing and without its velocity: as tapped with a finger on a table."""
     return tasks.tap(groove, given, velocity_known=False)
 
 
@@ -56,31 +56,33 @@ def histograms(train: Windows, task: Task) -> Contender:
 
 
 class _Pool:
-    """What was played on each sixteenth of the bar, by whether it was tapped; the task tells the rest."""
+    """The train split's rows [step, 27] by position in the bar and whether it was tapped; given cells are kept."""
 
     def __init__(self, train: Windows, task: Task):
         self._task = task
         self._rows = train.grooves.reshape(-1, DEPTH)
-        self._places = _places(train, self._told(train))
-        self._by_place = {place: np.flatnonzero(self._places == place) for place in np.unique(self._places)}
-        self._commonest = {place: self._mode(rows) for place, rows in self._by_place.items()}
+        self._positions = _positions(train, self._given(train))
+        self._by_position = {
+            position: np.flatnonzero(self._positions == position) for position in np.unique(self._positions)
+        }
+        self._commonest = {position: self._mode(rows) for position, rows in self._by_position.items()}
 
     def play(self, windows: Windows, seed: int | None) -> Array:
-        """A random row of the place, or with no seed one with its commonest hits."""
-        chance, given = np.random.default_rng(seed), self._told(windows)
-        places = _places(windows, given)
-        rows = np.zeros(len(places), np.int64)
-        for place in np.unique(places):
-            here = places == place
+        """For each step a random row of its position and tap; without a seed the one with the commonest hits."""
+        rng, given = np.random.default_rng(seed), self._given(windows)
+        positions = _positions(windows, given)
+        rows = np.zeros(len(positions), np.int64)
+        for position in np.unique(positions):
+            here = positions == position
             if seed is None:
-                rows[here] = self._commonest.get(place, 0)
+                rows[here] = self._commonest.get(position, 0)
             else:
-                rows[here] = chance.choice(self._by_place.get(place, np.arange(1)), int(here.sum()))
+                rows[here] = rng.choice(self._by_position.get(position, np.arange(1)), int(here.sum()))
         drawn = self._rows[rows].reshape(windows.grooves.shape)
         known = np.tile(given.hits_known.numpy(), 3)
         return np.where(known > 0, windows.grooves, drawn).astype(np.float32)
 
-    def _told(self, windows: Windows) -> Given:
+    def _given(self, windows: Windows) -> Given:
         groove = torch.from_numpy(windows.grooves)
         return self._task(groove, tasks.nothing_given(groove, torch.from_numpy(windows.tempo_bpm))).given
 
@@ -90,7 +92,7 @@ class _Pool:
         return int(rows[np.abs(self._rows[rows][:, HITS] - often).sum(axis=1).argmin()])
 
 
-def _places(windows: Windows, given: Given) -> NDArray[np.int64]:
+def _positions(windows: Windows, given: Given) -> NDArray[np.int64]:
     """The sixteenth in the bar of every step, and whether it is tapped: [window·step]."""
     position = np.tile(np.arange(windows.grooves.shape[1]) % STEPS_PER_BAR, len(windows))
     return position + STEPS_PER_BAR * given.taps[..., 0].numpy().astype(np.int64).reshape(-1)
@@ -108,7 +110,7 @@ def completion_of(
 
 
 def _f1(windows: Windows, grooves: Array, unknown: Values) -> Interval:
-    """2·hits that are right / (hits played + hits guessed), over the drums that were not told."""
+    """2·hits that are right / (hits played + hits guessed), over the drums that were not given."""
     true, guess = windows.grooves[..., HITS] * unknown, grooves[..., HITS] * unknown
     right, all_hits = ((true * guess).sum(axis=(1, 2)), (true + guess).sum(axis=(1, 2)))
 

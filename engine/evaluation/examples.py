@@ -94,12 +94,12 @@ def page(excerpts: Iterable[Excerpt], model: str, seed: int) -> str:
     return template.replace("{{test}}", text)
 
 
-def _excerpts(windows: Windows, ours: Array, chance: np.random.Generator) -> Iterable[Excerpt]:
+def _excerpts(windows: Windows, ours: Array, rng: np.random.Generator) -> Iterable[Excerpt]:
     names = (*windows.style_names, "")
     for index, groove in enumerate(windows.grooves):
         tempo_bpm = float(windows.tempo_bpm[index])
         stiff, played, model = (_clip(each, tempo_bpm) for each in (_stiff(groove), groove, ours[index]))
-        drummer = "ab"[chance.integers(2)]
+        drummer = "ab"[rng.integers(2)]
         a, b = (played, model) if drummer == "a" else (model, played)
         yield Excerpt(f"{index + 1:02}", names[windows.style[index]], tempo_bpm, stiff, a, b, drummer)
 
@@ -143,7 +143,7 @@ def _key(excerpts: Iterable[Excerpt], model: str, seed: int) -> str:
 
 
 def _turn(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each value has been there before."""
+    """How often each value has occurred before, [value]."""
     seen: dict[int, int] = {}
     turns = []
     for value in values.tolist():

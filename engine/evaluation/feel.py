@@ -1,7 +1,7 @@
-"""What z does: whether a clip's z holds its feel, and whether the verbs that move z do what they say.
+"""Measures of z: whether a clip's z holds its feel, and whether the verbs that move z do what they promise.
 
 Four numbers stand for the feel of a window: how late it lies, how loud it is, how much later (swing) and how much
-softer (accent) the off-beats are. The verbs are run as a user runs them.
+softer (accent) the off-beats are. The verbs are run through Player, as for a user.
 """
 
 from collections.abc import Callable
@@ -140,7 +140,7 @@ def in_the_feel_of_others(resident: GrooveResident, windows: Windows, seed: int)
 
 
 def _groove(resident: GrooveResident, windows: Windows, source: Windows, seed: int = 0) -> Array:
-    """The clips are stiff: of a played one a late hit may be taken for a triplet, and keep its place."""
+    """On quantised clips: in a played one a late hit may be read as a triplet, and stay where it is."""
     stiff = windows.played_by(quantised(windows, STIFF_VELOCITY))
     requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(stiff), _clips(source), strict=True)]
     return np.concatenate([_asked(resident, each, seed * 100_003 + i) for i, each in enumerate(requests)])

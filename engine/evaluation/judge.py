@@ -1,8 +1,8 @@
-"""The two-sample test: a judge learns to tell played windows from generated ones; .5 means that it cannot.
+"""A classifier two-sample test: a judge is trained to tell played windows from generated ones; AUC .5: it cannot.
 
 Marginals can be right where the joint is wrong; a listener hears that, a histogram does not. A judge is a
 bidirectional GRU over hits, velocities, offsets and tempo. It learns from played train windows against windows
-generated on the hits of other train windows, and is asked on a split that it has not seen.
+generated on the hits of other train windows, and is evaluated on a split that it was not trained on.
 Source of the idea: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
 """
 
@@ -29,8 +29,8 @@ SAMPLES = 4000
 
 EPOCHS, BATCH, RATE = 12, 64, 2e-3
 
-SURE = 0.99
-"""A judge whose AUC at the exam is above this has nothing more to learn."""
+EARLY_STOP_AUC = 0.99
+"""Training stops early once the validation AUC is above this."""
 
 Play = Callable[[Windows, int], Array]
 """(windows, seed) -> other grooves on the windows, [window, step, 27]."""
@@ -54,7 +54,7 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Played and generated windows in one row: grooves (window, step, 27), tempo_bpm and played (window,)."""
+    """Played and generated windows in one batch: grooves (window, step, 27), tempo_bpm and played (window,)."""
 
     groove: Tensor
     tempo_bpm: Tensor
@@ -66,9 +66,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What judges said of the windows of a split, played and generated: logits [judge, window] and [judge, window].
+    """The logits of judges on the windows of a split, of_played and of_generated, each [judge, window].
 
-    The performances of the windows say how sure the figure is.
+    performance [window]: for the bootstrap interval.
     """
 
     of_played: Values
@@ -76,7 +76,7 @@ class Verdicts:
     performance: NDArray[np.int64]
 
     def auc(self) -> Interval:
-        """The mean of the judges."""
+        """The mean AUC over the judges."""
         return Bootstrap(self.performance).of_weights(
             lambda weight: float(
                 np.mean([auc(*pair, weight) for pair in zip(self.of_played, self.of_generated, strict=True)])
@@ -87,22 +87,22 @@ class Verdicts:
 def judged(
     play: Play, train: Windows, choose: Windows, ask: Windows, *, judges: int = 5, size: int = SIZE
 ) -> Verdicts:
-    """What judges with the seeds 0, 1, … say of the windows `ask`; `choose` chooses the epoch of each.
+    """Train judges with the seeds 0, 1, … on `train`, the best epoch chosen on `choose`; their logits on `ask`.
 
-    They learn at the same time, each on a core of its own.
+    They are trained in parallel, each on one core.
     """
     played, other = _halves(train)
-    lesson = _samples(train[played], train[other], play, seed=1)
-    exam, question = (_samples(windows, windows, play, seed=seed) for seed, windows in ((2, choose), (3, ask)))
+    training = _samples(train[played], train[other], play, seed=1)
+    validation, test = (_samples(windows, windows, play, seed=seed) for seed, windows in ((2, choose), (3, ask)))
 
     def verdict(seed: int) -> Values:
-        return _asked(_taught(lesson, exam, size, seed), question)
+        return _logits(_trained(training, validation, size, seed), test)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(min(judges, os.cpu_count() or 1)) as courts:
-            logits = np.stack(list(courts.map(verdict, range(judges))))
+        with ThreadPoolExecutor(min(judges, os.cpu_count() or 1)) as executor:
+            logits = np.stack(list(executor.map(verdict, range(judges))))
     finally:
         torch.set_num_threads(threads)
     return Verdicts(logits[:, : len(ask)], logits[:, len(ask) :], ask.performance)
@@ -132,35 +132,35 @@ def _samples(real: Windows, other: Windows, play: Play, seed: int) -> Samples:
     return Samples(torch.from_numpy(grooves), torch.from_numpy(tempos), played)
 
 
-def _taught(lesson: Samples, exam: Samples, size: int, seed: int) -> Judge:
-    """A judge after the epoch in which it did best at the exam."""
-    chance = torch.Generator().manual_seed(seed)
+def _trained(training: Samples, validation: Samples, size: int, seed: int) -> Judge:
+    """A judge after the epoch with its best AUC on validation."""
+    rng = torch.Generator().manual_seed(seed)
     judge = Judge(size)
     for weights in judge.parameters():
-        nn.init.uniform_(weights, -(size**-0.5), size**-0.5, generator=chance)
+        nn.init.uniform_(weights, -(size**-0.5), size**-0.5, generator=rng)
     optimizer = torch.optim.Adam(judge.parameters(), RATE)
     best, state = -1.0, judge.state_dict()
     for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(lesson), generator=chance), BATCH):
+        for rows in torch.split(torch.randperm(len(training), generator=rng), BATCH):
             loss = F.binary_cross_entropy_with_logits(
-                judge(lesson.groove[rows], lesson.tempo_bpm[rows]), lesson.played[rows]
+                judge(training.groove[rows], training.tempo_bpm[rows]), training.played[rows]
             )
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
             optimizer.step()
-        logits = _asked(judge, exam)
-        mark = auc(logits[exam.played.numpy() > 0], logits[exam.played.numpy() == 0])
-        if mark > best:
-            best, state = mark, {key: value.clone() for key, value in judge.state_dict().items()}
-        if mark > SURE:
+        logits = _logits(judge, validation)
+        score = auc(logits[validation.played.numpy() > 0], logits[validation.played.numpy() == 0])
+        if score > best:
+            best, state = score, {key: value.clone() for key, value in judge.state_dict().items()}
+        if score > EARLY_STOP_AUC:
             break
     judge.load_state_dict(state)
     return judge
 
 
 @torch.no_grad()
-def _asked(judge: Judge, samples: Samples) -> Values:
+def _logits(judge: Judge, samples: Samples) -> Values:
     """The logit of each sample: [window]."""
     parts = [
         judge(groove, tempo_bpm)

@@ -1,7 +1,7 @@
-"""How probable a model finds what was played: nats a hit, of the bins in which it draws offsets and velocities.
+"""The negative log likelihood of played offsets and velocities under a model, in nats a hit, over its bins.
 
-p(played | hits) = E[p(played | hits, z)] over the z that humanize draws; the mean over a few draws is a bound: the
-true figure is no higher. The same without what was played before tells what the joint is worth.
+p(played | hits) = E[p(played | hits, z)] over the z that humanize samples; the mean over a few samples gives an
+upper bound of the nats. The same with all earlier hits hidden shows what modelling them jointly gains.
 """
 
 import math

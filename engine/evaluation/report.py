@@ -1,6 +1,6 @@
 """Weights on a split of a corpus: every figure that the model cards hold.
 
-Learns its baselines and judges from the train split; a judge's epoch is chosen on the validation split.
+Baselines and judges are trained on the train split; a judge's epoch is chosen on the validation split.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,15 +24,15 @@ from engine.weights import Library
 
 BARS = 2
 LONG_BARS = 8
-"""Windows with the lines between a model's windows in them."""
+"""Windows of this length contain the boundaries between the windows that a model decodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found, on the windows of a split.
+    """The figures of models and baselines on the windows of a split.
 
     humanize and completion have the baselines' rows first; likelihood and steering an entry for each model; judges
-    what those say who hear each model in another way, or who hear more.
+    the AUC of each model under four more conditions: style-conditioned, 8-bar windows, larger judge, feel transfer.
     """
 
     split: str
@@ -59,10 +59,10 @@ def evaluate(
 
     It takes long, so each part of the report comes as soon as it is there, the others empty.
 
-    judges: how many are asked of each row; with 0 none, which leaves out most of the time that it takes.
+    judges: how many are trained for each AUC; with 0 there are no AUCs, which saves most of the time.
     """
     performances = read_corpus(data)
-    short, long = _Court(performances, split, BARS, judges), _Court(performances, split, LONG_BARS, judges)
+    short, long = _Jury(performances, split, BARS, judges), _Jury(performances, split, LONG_BARS, judges)
     residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
     nothing = Report(split, len(short.ask), int(short.ask.grooves[..., HITS].sum()))
@@ -88,7 +88,7 @@ def evaluate(
             completions.append(completion_of(contender, task_name, short.ask, seed, auc))
     yield replace(nothing, completion=completions)
     for resident, contender in zip(humanizing, ours, strict=True) if judges else ():
-        for heard, court, play, size in (
+        for heard, jury, play, size in (
             ("in the style of each window", short, partial(in_their_styles, resident), SIZE),
             (f"windows of {LONG_BARS} bars", long, contender.draw, SIZE),
             ("judges of 4 times the size", short, contender.draw, 4 * SIZE),
@@ -100,11 +100,11 @@ def evaluate(
             ),
         ):
             on_progress(f"{contender.name}: {heard}")
-            yield replace(nothing, judges={contender.name: {heard: court.auc_of(play, size=size)}})
+            yield replace(nothing, judges={contender.name: {heard: jury.auc_of(play, size=size)}})
 
 
-class _Court:
-    """Windows of one length, and judges of them."""
+class _Jury:
+    """Windows of one length, on which judges are trained and asked."""
 
     def __init__(self, performances: list[Performance], split: str, bars: int, judges: int):
         self.train, self.choose, self.ask = (
@@ -114,7 +114,7 @@ class _Court:
         self._judges = judges
 
     def auc_of(self, play: Play, *, size: int = SIZE) -> Interval | None:
-        """The mean of the judges, or None where none are asked."""
+        """The mean AUC of the judges against how play plays the hits, or None where there are to be none."""
         if not self._judges:
             return None
         return judged(play, self.train, self.choose, self.ask, judges=self._judges, size=size).auc()

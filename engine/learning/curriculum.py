@@ -1,4 +1,4 @@
-"""What a training run needs of what it learns: lessons, an exam, and what is measured at the end."""
+"""What a training run needs of a model and its data: batches, validation, and what is fitted at the end."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -9,33 +9,33 @@ from torch import Tensor, nn
 from engine.learning.prior import Prior
 from engine.registry import Recipe
 
-Lesson = Callable[[int], dict[str, Tensor]]
-"""The step -> the losses of one batch, each a mean in nats a sequence; "total" is what is trained."""
+BatchLosses = Callable[[int], dict[str, Tensor]]
+"""One batch as a function: training step -> its losses, each a mean over sequences in nats; "total" is trained."""
 
 
 class Course(Protocol):
-    """A model, and the data it learns from.
+    """A model, its data, and the tasks it is trained on.
 
-    size is how many windows make an epoch; facts how many there are of each length in bars, and how many were left
-    out and why.
+    size: how many windows make an epoch. facts, for the card: the number of windows of each length in bars, and of
+    those left out, by reason.
     """
 
     @property
     def model(self) -> nn.Module:
-        """The network that learns."""
+        """The network that is trained."""
 
     steps_per_bar: int
     size: int
     facts: Mapping[str, int]
 
-    def lessons(self, recipe: Recipe, count: int, chance: np.random.Generator) -> Iterator[Lesson]:
-        """An epoch's lessons, the same for the same chance."""
+    def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
+        """The count training batches of an epoch, determined by the state of rng."""
 
-    def exam(self, recipe: Recipe) -> Iterator[tuple[str, float, Lesson]]:
-        """Lessons on the validation windows with fixed chance: what each asks, its share of the mark, and it."""
+    def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
+        """The validation batches, with fixed seeds: (task, weight in the mean, batch); the weights sum to 1."""
 
-    def settle(self) -> None:
-        """Measure on the validation windows what the network cannot learn."""
+    def calibrate(self) -> None:
+        """After training, fit on the validation windows what gradient descent does not: Expectation's shrinkage."""
 
     def prior(self) -> Prior:
-        """Where the train windows lie in z."""
+        """The distribution of the training windows in z, fitted to their posteriors."""

@@ -1,4 +1,4 @@
-"""How grooves are learnt: the windows of drum performances, and the tasks that a recipe sets on them."""
+"""Training on grooves: windows of drum performances, and the tasks of a recipe on them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from torch import Tensor
 from engine.data.augmentation import a_little_faster, with_other_last_bars, without_some_drums
 from engine.data.corpus import read_corpus
 from engine.data.windows import STEPS_PER_BAR, Windows, cut_windows
-from engine.learning.curriculum import Lesson
+from engine.learning.curriculum import BatchLosses
 from engine.learning.prior import Prior, fit_prior
 from engine.model.drummer_decoder import DrummerDecoder
-from engine.model.performer import known_of
+from engine.model.performer import step_features
 from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, Recipe
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 
 FEWEST_HITS = 1000
-"""With fewer validation hits a drummer trusts its expectations as they are."""
+"""Below this many validation hits, skip calibrating the shrinkage of Expectation."""
 
 BUCKET = 16
-"""How many batches are sorted by their hits at once."""
+"""How many shuffled batches are sorted together by the number of hits, so that a batch needs little padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Datasets:
-    """The windows to train on, by their length in bars, and those that choose the epoch."""
+    """The training windows, by their length in bars, and the validation windows, which choose the best epoch."""
 
     train: dict[int, Windows]
     validation: Windows
 
 
 def load_datasets(config: Config, data: Path, max_windows: int | None = None) -> Datasets:
-    """The official train and validation windows of a corpus."""
+    """The windows of a corpus's train and validation splits."""
     performances = read_corpus(data)
     shortest, longest = min(config.recipe.bars), max(config.recipe.bars)
     windows = {
@@ -51,7 +51,10 @@ def load_datasets(config: Config, data: Path, max_windows: int | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Some windows, for each two others of the same performance, and what is done with them."""
+    """A task on some windows [window]; companions and joined: another of the same performance for each.
+
+    companions: the encoder's input of the task same_feel. joined: whose second half replaces the window's.
+    """
 
     task: str
     windows: Windows
@@ -74,41 +77,41 @@ class GrooveCourse:
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
 
-    def lessons(self, recipe: Recipe, count: int, chance: np.random.Generator) -> Iterator[Lesson]:
+    def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
-        orders = {bars: self._order(self.datasets.train[bars], recipe.batch, chance) for bars in recipe.bars}
+        orders = {bars: self._order(self.datasets.train[bars], recipe.batch, rng) for bars in recipe.bars}
         tasks, shares = list(recipe.tasks), np.array(list(recipe.tasks.values()))
         for _ in range(count):
-            bars = int(chance.choice(list(orders)))
-            task = str(chance.choice(tasks, p=shares / shares.sum()))
+            bars = int(rng.choice(list(orders)))
+            task = str(rng.choice(tasks, p=shares / shares.sum()))
             chosen = next(orders[bars])
-            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
+            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
             windows = self.datasets.train[bars]
-            companions = windows.companions(chosen, chance)
-            joined = windows.companions(chosen, chance) if recipe.joined_bars else chosen
+            companions = windows.companions(chosen, rng)
+            joined = windows.companions(chosen, rng) if recipe.joined_bars else chosen
             batch = _Batch(task, windows, chosen, companions, joined, generator)
             yield partial(self._losses, batch, recipe)
 
-    def exam(self, recipe: Recipe) -> Iterator[tuple[str, float, Lesson]]:
+    def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
         """See Course."""
         windows, shares = self.datasets.validation, sum(recipe.tasks.values())
         for task, share in recipe.tasks.items():
-            generator, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
+            generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
             for first in range(0, len(windows), 256):
                 chosen = np.arange(first, min(first + 256, len(windows)))
-                batch = _Batch(task, windows, chosen, windows.companions(chosen, chance), chosen, generator)
+                batch = _Batch(task, windows, chosen, windows.companions(chosen, rng), chosen, generator)
                 yield task, share / shares * len(chosen) / len(windows), partial(self._losses, batch, recipe)
 
-    def _order(self, windows: Windows, batch: int, chance: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """The windows of each batch in turn, all with about as many hits, so that few wait for many."""
+    def _order(self, windows: Windows, batch: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The windows of each batch [batch], shuffled; those of a batch have about the same number of hits."""
         hits = windows.grooves[..., HITS].sum(axis=(1, 2))
         while True:
-            shuffled = np.resize(chance.permutation(len(windows)), -(-len(windows) // batch) * batch)
+            shuffled = np.resize(rng.permutation(len(windows)), -(-len(windows) // batch) * batch)
             rows = []
             for first in range(0, len(shuffled), BUCKET * batch):
                 bucket = shuffled[first : first + BUCKET * batch]
                 rows.append(bucket[np.argsort(hits[bucket], kind="stable")].reshape(-1, batch))
-            yield from chance.permutation(np.concatenate(rows))
+            yield from rng.permutation(np.concatenate(rows))
 
     def _losses(self, batch: _Batch, recipe: Recipe, step: int) -> dict[str, Tensor]:
         """The parts of the loss of one batch."""
@@ -136,30 +139,32 @@ class GrooveCourse:
             noise=noise,
         )
 
-    def settle(self) -> None:
-        """How far to trust what is expected where no feel is told: least squares on the validation windows.
+    def calibrate(self) -> None:
+        """Fit Expectation's shrinkage where no feel is given: least squares over the hits of validation windows.
 
-        Of offset and of velocity alike the slope of the truth on the expectation, about the mean expectation.
+        For offset and for velocity: centre is the mean prediction, trust the slope of the truth on the prediction.
         """
         decoder, windows = self.model.decoder, self.datasets.validation
         if not isinstance(decoder, DrummerDecoder) or windows.grooves[..., HITS].sum() < FEWEST_HITS:
             return
-        expectation, said, true = decoder.performer.expectation, [], []
+        expectation, predicted, true = decoder.performer.expectation, [], []
         for first in range(0, len(windows), 64):
             groove = torch.from_numpy(windows.grooves[first : first + 64]).to(self.device)
             tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 64]).to(self.device)
             hits, nothing = groove[..., HITS], groove.new_zeros(len(groove), 1, self.shape.feel)
-            mean = expectation.opinions(known_of(hits, nothing_given(groove, tempo_bpm)), nothing).mean(dim=0)
-            said.append(mean.transpose(2, 3)[hits > 0])
+            mean = expectation.predictions(step_features(hits, nothing_given(groove, tempo_bpm)), nothing).mean(
+                dim=0
+            )
+            predicted.append(mean.transpose(2, 3)[hits > 0])
             true.append(torch.stack([groove[..., OFFSETS], groove[..., VELOCITIES]], dim=-1)[hits > 0])
-        answers, truth = torch.cat(said), torch.cat(true)
+        answers, truth = torch.cat(predicted), torch.cat(true)
         centre = answers.mean(dim=0)
         away = answers - centre
         expectation.centre[:] = centre
         expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
 
     def prior(self) -> Prior:
-        """Where the train windows of each style lie."""
+        """The prior, one normal for each style of the training windows."""
         posteriors, styles = [], []
         names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
         for windows in self.datasets.train.values():

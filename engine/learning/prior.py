@@ -1,8 +1,8 @@
-"""Where the clips of each style lie in the latent space: what `sample` draws from.
+"""The prior that `sample` draws from: a mixture of one normal distribution for each style.
 
-With free bits the posteriors do not fill the standard normal, and most of its draws decode to noise. So after
-training a normal distribution is fitted to the posteriors of each style's clips; together, weighted by their
-number, they are the prior. Source of the idea: Ghosh et al. 2020, arXiv 1903.12436, section 4.
+With free bits the posteriors do not fill the standard normal, and most samples of it decode to noise. So after
+training a normal distribution is fitted to the posteriors of each style's clips; weighted by the number of clips,
+they are the mixture. Source of the idea: Ghosh et al. 2020, arXiv 1903.12436, section 4.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,18 @@ from engine.errors import ClipError
 from engine.model.noise import Noise
 
 FEWEST_CLIPS = 8
+"""A style with fewer clips has no component of its own."""
+
 SHRINKAGE_CLIPS = 128
-"""The covariance of a style is mixed with that of all clips as if it had so many more of them."""
+"""The covariance of a style is shrunk to that of all clips, which counts as this many more clips of the style."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A mixture of normal distributions over z, one a style.
+    """A mixture of normal distributions over z, one for each style.
 
-    mean (style, z); scale (style, z, z), lower triangular; share (style,), which sums to 1. names is empty where
-    nothing is known of styles: then there is one nameless style.
+    mean (style, z); scale (style, z, z), lower triangular, a factor of the covariance; share (style,), which sums
+    to 1. names is empty where the data has no styles: then there is one component.
     """
 
     names: tuple[str, ...]
@@ -45,7 +47,7 @@ class Prior:
         return self.mean[index] + temperature * spread[..., 0]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored beside the weights."""
+        """The tensors that are stored with the weights, by name."""
         return {"prior.mean": self.mean, "prior.scale": self.scale, "prior.share": self.share}
 
     def to(self, device: torch.device) -> "Prior":

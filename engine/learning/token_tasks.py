@@ -1,4 +1,4 @@
-"""How tokens are learnt: the windows of songs, transposed, and MusicVAE's schedules."""
+"""Training on tokens: windows of songs, transposed at random, and MusicVAE's schedules."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.data.songs import Song, read_songs
 from engine.data.sources import drum_map_of
 from engine.data.token_windows import TokenWindows, cut_token_windows, transposed
-from engine.learning.curriculum import Lesson
+from engine.learning.curriculum import BatchLosses
 from engine.learning.prior import Prior, fit_prior
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.token_decoder import TRUTH, Feeding
@@ -22,13 +22,13 @@ from engine.registry import Config, Recipe
 from engine.representation.catalogue import find_representation
 from engine.representation.tokens import Tokens
 
-EXAM_WINDOWS, PRIOR_WINDOWS = 2048, 16_384
-"""How many windows choose the epoch, and the prior, spread over all there are."""
+VALIDATION_WINDOWS, PRIOR_WINDOWS = 2048, 16_384
+"""The most windows used for validation, and for fitting the prior, evenly spread over all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Datasets:
-    """Windows to train on and to choose the epoch by, [window, step, part]; why train windows were left out."""
+    """Training and validation windows [window, step, part]; left_out: training windows left out, by reason."""
 
     train: Tokens
     validation: Tokens
@@ -42,7 +42,7 @@ def cut_songs(config: Config, data: Sequence[Path], max_windows: int | None = No
     for path in data:
         songs = read_songs(path)
         if config.representation == "melody":
-            songs = [_told_melody(song) for song in songs]
+            songs = [_named_melody(song) for song in songs]
         for split, windows in cut.items():
             drum_map = drum_map_of(path)
             windows.append(cut_token_windows(songs, representation, split=split, bars=bars, drum_map=drum_map))
@@ -52,8 +52,8 @@ def cut_songs(config: Config, data: Sequence[Path], max_windows: int | None = No
     return Datasets(train, validation, sum((each.left_out for each in cut["train"]), Counter()))
 
 
-def _told_melody(song: Song) -> Song:
-    """A song that names a track its melody has no other."""
+def _named_melody(song: Song) -> Song:
+    """The song with only its track named melody, if there is one; else the song as it is."""
     named = song.only("melody")
     return named if named.tracks else song
 
@@ -66,24 +66,24 @@ class TokenCourse:
         self.shape, self.device = config.shape, device
         self.model = MusicVae(config.shape).to(device)
         self._representation = find_representation(config.representation)
-        self._train, self._validation = datasets.train, _spread(datasets.validation, EXAM_WINDOWS)
+        self._train, self._validation = datasets.train, _spread(datasets.validation, VALIDATION_WINDOWS)
         self.steps_per_bar = self._representation.steps_per_bar
         self.size = len(datasets.train)
         left_out = {f"left out, {reason}": count for reason, count in datasets.left_out.most_common()}
         self.facts: Mapping[str, int] = {str(config.recipe.bars[0]): self.size} | left_out
 
-    def lessons(self, recipe: Recipe, count: int, chance: np.random.Generator) -> Iterator[Lesson]:
+    def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
-        order = np.resize(chance.permutation(len(self._train)), (count, recipe.batch))
+        order = np.resize(rng.permutation(len(self._train)), (count, recipe.batch))
         for chosen in order:
             tokens = self._train[chosen]
             if recipe.transpose:
-                by = chance.integers(-recipe.transpose, recipe.transpose + 1, len(tokens))
+                by = rng.integers(-recipe.transpose, recipe.transpose + 1, len(tokens))
                 tokens = transposed(tokens, by, self._representation)
-            generator = torch.Generator().manual_seed(int(chance.integers(2**31)))
+            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
             yield partial(self._losses, tokens, recipe, generator)
 
-    def exam(self, recipe: Recipe) -> Iterator[tuple[str, float, Lesson]]:
+    def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
         """See Course."""
         generator = torch.Generator().manual_seed(0)
         for first in range(0, len(self._validation), 256):
@@ -104,11 +104,11 @@ class TokenCourse:
             feeding=Feeding(sampling_at(recipe, step), recipe.hidden_past) if learning else TRUTH,
         )
 
-    def settle(self) -> None:
-        """Nothing is left to measure."""
+    def calibrate(self) -> None:
+        """Nothing to fit."""
 
     def prior(self) -> Prior:
-        """Where the train windows lie."""
+        """The prior, one normal without style."""
         tokens = torch.from_numpy(_spread(self._train, PRIOR_WINDOWS)).to(self.device)
         posteriors = [self.model.encode(batch) for batch in torch.split(tokens, 256)]
         mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
@@ -116,16 +116,16 @@ class TokenCourse:
 
 
 def beta_at(recipe: Recipe, step: int) -> float:
-    """(1 − rate^step)·max, as MusicVAE's configurations grow it."""
+    """The KL weight at a training step: (1 − rate^step)·beta, as in MusicVAE's configurations."""
     return recipe.beta * (1 - recipe.beta_rate**step)
 
 
 def sampling_at(recipe: Recipe, step: int) -> float:
-    """The inverse sigmoid 1 − k / (k + e^(step/k)) of Bengio et al. 2015, arXiv 1506.03099."""
+    """The share of steps that are fed samples: 1 − k / (k + e^(step/k)), Bengio et al. 2015, arXiv 1506.03099."""
     k = recipe.sampling_steps
     return 1 / (1 + k * math.exp(-step / k)) if k else 0.0
 
 
 def _spread(tokens: Tokens, most: int) -> Tokens:
-    """No more than so many windows, evenly chosen."""
+    """At most this many windows, evenly spread."""
     return tokens[:: -(-len(tokens) // most)]

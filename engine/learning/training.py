@@ -22,7 +22,7 @@ from engine.data.corpus import find_corpus
 from engine.data.sources import credit_of
 from engine.errors import DataError, TrainingError
 from engine.files import regular, replacing
-from engine.learning.curriculum import Course, Lesson
+from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
 from engine.learning.token_tasks import TokenCourse, cut_songs
 from engine.model.lstm import has_bf16
@@ -55,9 +55,9 @@ def train(
     device: str = "cpu",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Card:
-    """Train a configuration on corpora, going on where the run in `out` stopped, and write its weights there.
+    """Train a configuration on corpora, resuming the run in `out` if there is one, and write its weights there.
 
-    max_windows cuts the data, to try a run. TrainingError if `out` holds a run with other settings.
+    max_windows limits the data, for a trial run. TrainingError if `out` holds a run with other settings.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
     try:
@@ -80,7 +80,7 @@ def train(
 def open_course(
     config: Config, data: Sequence[Path], device: torch.device, max_windows: int | None = None
 ) -> Course:
-    """A new model of a configuration, and the windows of corpora to teach it."""
+    """A new model of a configuration, and the windows of the corpora."""
     if config.representation != "groove":
         return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:
@@ -109,17 +109,17 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """That of the stage: first everything is trained, then, where there are any, the expectations alone."""
+        """The recipe of the current stage: first all but Expectation is trained, then it alone, if there is one."""
         return self.recipes[self.stage]
 
     @property
     def steps(self) -> int:
-        """Of all stages."""
+        """How many training steps all stages have."""
         return int(np.dot(self.epochs, self.steps_per_epoch))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What must be equal for a run to go on."""
+        """The settings that must be equal for a run to be resumed."""
         return {"config": self.config.name, "seed": self.seed, "epochs": self.epochs, "steps": self.steps_per_epoch}
 
     def resume(self) -> None:
@@ -165,7 +165,7 @@ class Run:
             raise TrainingError(f"{path} cannot be written: {why}; the run goes on from the one before") from error
 
     def train(self, on_progress: Callable[[Progress], None]) -> None:
-        """All epochs that are left."""
+        """Train all epochs that are left."""
         validation = math.nan
         while True:
             if self.epoch == self.epochs[self.stage]:
@@ -184,38 +184,38 @@ class Run:
     def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
         per_epoch = self.steps_per_epoch[self.stage]
         before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
-        chance = np.random.default_rng((self.seed, self.stage, self.epoch))
-        for index, lesson in enumerate(self.course.lessons(self.recipe, per_epoch, chance)):
+        rng = np.random.default_rng((self.seed, self.stage, self.epoch))
+        for index, batch_losses in enumerate(self.course.training_batches(self.recipe, per_epoch, rng)):
             began, step = time.perf_counter(), self.epoch * per_epoch + index
-            loss = self._step(lesson, step=step)
+            loss = self._step(batch_losses, step=step)
             self.seconds += time.perf_counter() - began
             epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
             done = before + step + 1
             on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, self.seconds))
 
-    def _step(self, lesson: Lesson, *, step: int) -> float:
+    def _step(self, batch_losses: BatchLosses, *, step: int) -> float:
         recipe = self.recipe
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
-        loss = self._losses(lesson, step)["total"]
+        loss = self._losses(batch_losses, step)["total"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
         self.optimizer.step()
         return float(loss.detach())
 
-    def _losses(self, lesson: Lesson, step: int) -> dict[str, Tensor]:
+    def _losses(self, batch_losses: BatchLosses, step: int) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            return lesson(step)
+            return batch_losses(step)
 
     @torch.no_grad()
     def validate(self) -> float:
-        """The mean total loss on the validation windows over what the exam asks, with fixed chance."""
+        """The weighted mean total loss over the validation batches, with fixed seeds."""
         self.model.eval()
         self.validation, total = {}, 0.0
-        for task, share, lesson in self.course.exam(self.recipe):
-            losses = self._losses(lesson, 0)
+        for task, share, batch_losses in self.course.validation_batches(self.recipe):
+            losses = self._losses(batch_losses, 0)
             for name, value in losses.items():
                 self.validation[f"{task}.{name}"] = self.validation.get(f"{task}.{name}", 0) + share * float(value)
             total += share * float(losses["total"])
@@ -226,7 +226,7 @@ class Run:
         """The best epoch's weights in bf16, the prior of their z, and the card, with what the data is."""
         self.model.load_state_dict(self.best_state)
         self.model.eval()
-        self.course.settle()
+        self.course.calibrate()
         prior = self.course.prior()
         tensors = {key: value.to(torch.bfloat16).contiguous() for key, value in self.model.state_dict().items()}
         tensors |= {key: value.to(torch.bfloat16).contiguous() for key, value in prior.tensors().items()}

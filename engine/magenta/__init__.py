@@ -1,1 +1,1 @@
-"""Published MusicVAE and GrooVAE checkpoints: read in both of their formats, written as weights of ours."""
+"""Published MusicVAE and GrooVAE checkpoints: read in both of their formats, written in our weights format."""

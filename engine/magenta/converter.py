@@ -1,4 +1,4 @@
-"""What a config.json says of the music that its model hears and plays, and whether a model of ours can hold it.
+"""The data converter in a config.json: the model's representation of music, and whether we have the same.
 
 Source: the data converters of @magenta/music 1.23.1. Knows no tensors.
 """
@@ -38,10 +38,11 @@ _FOREIGN = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What is known of a model's music before its tensors are looked at.
+class ConverterFacts:
+    """What config.json states about a model's representation, to be checked against its tensors.
 
-    segments is 0 where it is flat; configs are those it can be, where the converter says more than the tensors.
+    segments: of a hierarchical model, 0 for a flat one. configs: the names of the configurations it can be, where
+    the converter distinguishes more than the tensors do.
     """
 
     representation: str
@@ -51,8 +52,8 @@ class Told:
     configs: tuple[str, ...] = ()
 
 
-def read_converter(facts: Mapping[str, Any]) -> Told | None:
-    """What a config.json says, nothing where there is none, or a WeightsError that says what cannot be held."""
+def read_converter(facts: Mapping[str, Any]) -> ConverterFacts | None:
+    """The converter of a config.json, None without one; WeightsError where we have no such representation."""
     if not facts:
         return None
     if facts.get("type", "MusicVAE") != "MusicVAE":
@@ -64,20 +65,20 @@ def read_converter(facts: Mapping[str, Any]) -> Told | None:
         raise WeightsError(f"config.json: chordEncoder must be TriadChordEncoder, not {facts['chordEncoder']!r}")
     match facts.get("dataConverter"):
         case {"type": str(kind), "args": dict(args)} if kind in _CONVERTERS:
-            return _told(kind, args, CHORDS if facts.get("chordEncoder") else 0)
+            return _converter_facts(kind, args, CHORDS if facts.get("chordEncoder") else 0)
     raise WeightsError(
         f"config.json: dataConverter must be one of {', '.join(_CONVERTERS)} with its args, "
         f"not {str(facts.get('dataConverter'))[:80]}"
     )
 
 
-def _told(kind: str, args: Mapping[str, Any], control: int) -> Told:
+def _converter_facts(kind: str, args: Mapping[str, Any], control: int) -> ConverterFacts:
     steps, segments = args.get("numSteps"), args.get("numSegments") or 0
     if type(steps) is not int or not 0 < steps <= 16 * MOST_BARS or steps % 16:
         raise WeightsError(f"config.json: numSteps must be 1..{MOST_BARS} bars of 16 steps, not {steps!r}")
     if type(segments) is not int or segments < 0 or (segments and steps % segments):
         raise WeightsError(f"config.json: numSegments must divide the {steps} steps, not {segments!r}")
-    return Told(
+    return ConverterFacts(
         representation=_representation(kind, args),
         steps=steps,
         segments=segments,
@@ -87,7 +88,7 @@ def _told(kind: str, args: Mapping[str, Any], control: int) -> Told:
 
 
 def _representation(kind: str, args: Mapping[str, Any]) -> str:
-    """The name of ours that holds what a converter makes."""
+    """The name of our representation that equals a converter's."""
     match kind:
         case "MelodyConverter":
             _check(kind, args, _MELODY)
@@ -111,24 +112,24 @@ def _check(what: str, args: Any, needed: Mapping[str, Any]) -> None:
     """WeightsError names the first argument that is not what a representation of ours needs."""
     for key, value in needed.items():
         if not isinstance(args, Mapping) or args.get(key) != value:
-            told = args.get(key) if isinstance(args, Mapping) else None
-            raise WeightsError(f"config.json: {key} of the {what} must be {value}, not {told!r}")
+            listed = args.get(key) if isinstance(args, Mapping) else None
+            raise WeightsError(f"config.json: {key} of the {what} must be {value}, not {listed!r}")
 
 
 def _check_classes(args: Any, known: Sequence[Sequence[Sequence[int]]]) -> int:
-    """Which of the known lists of drum classes the converter has: those that it leads each class with are in it."""
+    """The index of the known list of drum classes that has the first pitch of each of the converter's classes."""
     if not isinstance(args, Mapping):
         raise WeightsError("config.json: a converter of drums needs args")
-    told = args.get("pitchClasses") or known[0]
+    listed = args.get("pitchClasses") or known[0]
     for index, classes in enumerate(known):
-        if isinstance(told, Sequence) and len(told) == len(classes) and all(map(_leads, told, classes)):
+        if isinstance(listed, Sequence) and len(listed) == len(classes) and all(map(_leads, listed, classes)):
             return index
     numbers = " or ".join(str(len(classes)) for classes in known)
     raise WeightsError(f"config.json: pitchClasses must be the {numbers} published classes of drums")
 
 
-def _leads(told: Any, pitches: Sequence[int]) -> bool:
-    return isinstance(told, Sequence) and len(told) > 0 and told[0] in pitches
+def _leads(listed: Any, pitches: Sequence[int]) -> bool:
+    return isinstance(listed, Sequence) and len(listed) > 0 and listed[0] in pitches
 
 
 def _groove_configs(args: Mapping[str, Any]) -> tuple[str, ...]:

@@ -155,9 +155,9 @@ def _parse_weight(manifest: Path, weight: Any) -> _Weight:
     )
 
 
-def _brief(told: Any) -> str:
-    """What a message says of what a manifest says."""
-    return repr(told)[:80] if not isinstance(told, int) or abs(told) < 1 << 64 else "a huge number"
+def _brief(value: Any) -> str:
+    """A value of a manifest, shortened for an error message."""
+    return repr(value)[:80] if not isinstance(value, int) or abs(value) < 1 << 64 else "a huge number"
 
 
 def _is_size(size: Any) -> bool:

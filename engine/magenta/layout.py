@@ -1,4 +1,4 @@
-"""Where each tensor of a published network is in ours, and what network it is.
+"""Which network published tensors are of, and the name and layout of each in ours.
 
 A published LSTM has one kernel [input and own state, 4·hidden], its gates in the order i, g, f, o, and adds 1 to
 the forget gate when it runs; PyTorch's has two, transposed, in the order i, f, g, o. Names: Magenta 2.1.4.
@@ -40,8 +40,8 @@ HITS = 9
 class Network:
     """A published network's sizes; most fields are those of a SequenceShape.
 
-    parts are the beginnings of its decoders' names. hierarchical is its encoder, which is empty if there is none;
-    read is what it reads at a step.
+    parts are the beginnings of its decoders' names. hierarchical: whether its encoder is, whose sizes are empty if
+    there is none; read: how many numbers it reads at a step.
     """
 
     representation: str

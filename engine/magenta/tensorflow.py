@@ -224,7 +224,7 @@ def _opened(archive: Path) -> BinaryIO:
 
 
 class _Sips:
-    """A file that gives a mebibyte at most: tarfile reads the headers that extend others whole, of any size."""
+    """A file whose reads return at most a mebibyte: tarfile reads extended headers whole, of whatever size."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.seek, self.tell = file, file.seek, file.tell

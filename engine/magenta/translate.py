@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import WeightsError
 from engine.magenta.checkpoint import Checkpoint
-from engine.magenta.converter import Told, read_converter
+from engine.magenta.converter import ConverterFacts, read_converter
 from engine.magenta.layout import DECODER_CELL, Network, read_network, take_tensors
 from engine.magenta.published import Array, Published
 from engine.registry import CONFIGS, Config
@@ -18,14 +18,14 @@ from engine.representation.catalogue import find_representation
 STEPS_PER_BAR = 16
 
 OURS = ("drummer", "melody_2bar", "drums_2bar")
-"""The configurations that nobody else has."""
+"""Our own configurations, which no published checkpoint has."""
 
 NO_SIGMA = "it has no sigma, so that what it encodes is mu and all are as sure"
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A checkpoint in our words: what its card needs, and its tensors in our names.
+    """A checkpoint translated: what its card needs, and its tensors in our names.
 
     sizes are those that differ from the configuration's; remarks are sentences on what is not as usual.
     """
@@ -45,12 +45,12 @@ def translate(checkpoint: Checkpoint, *, named: str = "") -> Translation:
 
     WeightsError names a tensor that is missing, superfluous, misshapen or not finite, or says what cannot be held.
     """
-    told, published = read_converter(checkpoint.facts), Published(checkpoint.tensors)
+    facts, published = read_converter(checkpoint.facts), Published(checkpoint.tensors)
     network = read_network(published)
-    _check_told(network, told)
-    levels = _levels(network, told)
-    config = _choose(network.representation, network.shape | levels, told.configs if told else (), named)
-    if not told:
+    _check_converter(network, facts)
+    levels = _levels(network, facts)
+    config = _choose(network.representation, network.shape | levels, facts.configs if facts else (), named)
+    if not facts:
         levels = {key: getattr(config.shape, key) for key in levels}
     if () in levels.values():
         raise WeightsError(f"a config.json must say into how many segments a {network.representation} is cut")
@@ -62,7 +62,7 @@ def translate(checkpoint: Checkpoint, *, named: str = "") -> Translation:
         config=config,
         sizes=_sizes(config, network.shape | levels),
         chained=bool(levels.get("levels")),
-        bars=told.steps // steps_per_bar if told else config.recipe.bars[0],
+        bars=facts.steps // steps_per_bar if facts else config.recipe.bars[0],
         steps_per_bar=steps_per_bar,
         verbs=tuple(verb for verb in config.verbs if network.encoder or verb != "encode"),
         tensors=tensors,
@@ -70,25 +70,25 @@ def translate(checkpoint: Checkpoint, *, named: str = "") -> Translation:
     )
 
 
-def _check_told(network: Network, told: Told | None) -> None:
-    """The tensors must be those of the music that config.json speaks of."""
-    if told and told.representation != network.representation:
+def _check_converter(network: Network, facts: ConverterFacts | None) -> None:
+    """WeightsError unless the tensors fit the representation that config.json states."""
+    if facts and facts.representation != network.representation:
         raise WeightsError(
-            f"config.json speaks of {told.representation}, but the tensor {network.parts[0]}output_projection/bias "
-            f"writes {network.representation}"
+            f"config.json speaks of {facts.representation}, but the tensor "
+            f"{network.parts[0]}output_projection/bias writes {network.representation}"
         )
-    if told and told.control != network.control:
+    if facts and facts.control != network.control:
         raise WeightsError(
-            f"config.json speaks of a control of {told.control} numbers, but the tensor "
+            f"config.json speaks of a control of {facts.control} numbers, but the tensor "
             f"{network.parts[0]}{DECODER_CELL.format(0)}kernel is for {network.control}"
         )
 
 
-def _levels(network: Network, told: Told | None) -> dict[str, tuple[int, ...]]:
+def _levels(network: Network, facts: ConverterFacts | None) -> dict[str, tuple[int, ...]]:
     """The levels of encoder and decoder, where they are hierarchical; zeros where they are not known yet."""
-    steps, segments = (told.steps, told.segments) if told else (0, 0)
+    steps, segments = (facts.steps, facts.segments) if facts else (0, 0)
     hierarchical = network.conductor or network.hierarchical
-    if told and bool(segments) != bool(hierarchical):
+    if facts and bool(segments) != bool(hierarchical):
         sentence = "is hierarchical and needs" if hierarchical else "is flat and has no"
         raise WeightsError(f"config.json: the network {sentence} numSegments, which is {segments}")
     of_segment = steps // segments if segments else 0

@@ -36,8 +36,8 @@ class FileNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of the song in one meter: bars are counted from its tick. tempo_bpm is what lasts longest in it."""
+class Section:
+    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks."""
 
     tick: int
     end_tick: int
@@ -182,13 +182,13 @@ def decoded(text: bytes) -> str:
         return text.decode("latin-1").strip("\0 ")
 
 
-def stretches(midi: MidiBytes, end_tick: int) -> tuple[Stretch, ...]:
+def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
     """The song up to end_tick, cut where the meter changes."""
     changes = _meter_changes(midi, end_tick)
     tempos = _tempos(midi)
     cuts = [*changes, (end_tick, 0.0)]
     return tuple(
-        Stretch(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
+        Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
         for (tick, beats_per_bar), (end, _) in pairwise(cuts)
     )
 
@@ -229,7 +229,7 @@ def _tempos(midi: MidiBytes) -> list[tuple[int, float]]:
 
 
 def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int) -> float:
-    """The tempo that holds for the most ticks of a stretch."""
+    """The tempo that holds for the most ticks of a section."""
     lasting: Counter[float] = Counter()
     for (start, bpm), (end, _) in pairwise([*tempos, (end_tick, 0.0)]):
         lasting[bpm] += max(0, min(end, end_tick) - max(start, tick))

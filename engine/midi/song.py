@@ -1,4 +1,4 @@
-"""Clips and MIDI files: a song is edited in place, a clip for each stretch of one meter; a clip is written anew.
+"""Clips and MIDI files: a song is edited in place, a clip for each section of one meter; a clip is written anew.
 
 Knows nothing of models. midi_events.py knows the bytes, midi_notes.py what is music in them.
 """
@@ -29,7 +29,7 @@ from engine.midi.events import (
     meta,
     parse_midi,
 )
-from engine.midi.notes import DRUM_CHANNEL, FileNote, Stretch, chosen_notes, instruments, stretches
+from engine.midi.notes import DRUM_CHANNEL, FileNote, Section, chosen_notes, instruments, sections
 
 TICKS_PER_BEAT = 480
 """The resolution of files that are written anew."""
@@ -40,9 +40,9 @@ MOST_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The notes of one stretch, and the clip they are; note i of the clip is notes[i]."""
+    """The notes of one section, and the clip they are; note i of the clip is notes[i]."""
 
-    stretch: Stretch
+    section: Section
     notes: tuple[FileNote, ...]
     clip: Clip
 
@@ -56,14 +56,14 @@ class MidiSong:
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """The chosen notes as clips, one for each stretch of one meter that has any."""
+        """The chosen notes as clips, one for each section of one meter that has any."""
         return tuple(passage.clip for passage in self.passages)
 
     @property
     def clip(self) -> Clip:
         """The chosen notes as one clip from the file's start, in the meter that has the most of them."""
         longest = max(self.passages, key=lambda passage: len(passage.notes))
-        return _clip(self.midi, replace(longest.stretch, tick=0), _in_file_order(self.passages))
+        return _clip(self.midi, replace(longest.section, tick=0), _in_file_order(self.passages))
 
     @property
     def clip_in_parts(self) -> Clip:
@@ -76,7 +76,7 @@ class MidiSong:
             Part(each.name, each.channel, each.program, first, len(each.notes))
             for each, first in zip(found, firsts, strict=False)
         )
-        return replace(_clip(self.midi, replace(longest.stretch, tick=0), notes), parts=parts)
+        return replace(_clip(self.midi, replace(longest.section, tick=0), notes), parts=parts)
 
     def with_clips(self, clips: Sequence[Clip], *, remark: str = "") -> MidiBytes:
         """The file with those notes' starts and velocities, and a text that says how they came about.
@@ -86,7 +86,7 @@ class MidiSong:
         edits: defaultdict[int, dict[int, _Edit]] = defaultdict(dict)
         for passage, clip in zip(self.passages, clips, strict=True):
             for place, note in zip(passage.notes, clip.notes, strict=True):
-                tick = max(0, passage.stretch.tick + round(note.start_beats * self.midi.ticks_per_beat))
+                tick = max(0, passage.section.tick + round(note.start_beats * self.midi.ticks_per_beat))
                 edits[place.chunk].update(_edits(place, tick, note.velocity))
         chunks = [_edited(chunk, edits[index]) for index, chunk in enumerate(self.midi.chunks)]
         return _remarked(replace(self.midi, chunks=tuple(chunks)), remark)
@@ -134,7 +134,7 @@ def parse_song(
     if midi.kind == 2:
         raise MidiFileError("it holds independent patterns (type 2); only songs (type 0 and 1) can be played")
     notes = chosen_notes(midi, track, channel, drums=drums)
-    parts = stretches(midi, max(note.tick for note in notes) + _early_ticks(midi) + 1)
+    parts = sections(midi, max(note.tick for note in notes) + _early_ticks(midi) + 1)
     return MidiSong(midi, tuple(_passages(midi, parts, notes)))
 
 
@@ -170,8 +170,8 @@ def save_midi(midi: MidiBytes, path: Path) -> None:
         raise MidiFileError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _passages(midi: MidiBytes, parts: Sequence[Stretch], notes: Iterable[FileNote]) -> Iterable[Passage]:
-    """The notes by stretch; a hit up to half a step early belongs to the bar line it leads to."""
+def _passages(midi: MidiBytes, parts: Sequence[Section], notes: Iterable[FileNote]) -> Iterable[Passage]:
+    """The notes by section; a hit up to half a step early belongs to the bar line it leads to."""
     ticks = [part.tick for part in parts]
     found: defaultdict[int, list[FileNote]] = defaultdict(list)
     for note in notes:
@@ -190,21 +190,21 @@ def _in_file_order(passages: Sequence[Passage]) -> list[FileNote]:
     return sorted(notes, key=lambda note: (note.chunk, note.on))
 
 
-def _clip(midi: MidiBytes, stretch: Stretch, notes: Sequence[FileNote]) -> Clip:
-    """The notes counted from the stretch's first bar, in whole bars up to the last that starts."""
+def _clip(midi: MidiBytes, section: Section, notes: Sequence[FileNote]) -> Clip:
+    """The notes counted from the section's first bar, in whole bars up to the last that starts."""
     per_beat = midi.ticks_per_beat
     heard = tuple(
         Note(
             pitch=note.pitch,
-            start_beats=(note.tick - stretch.tick) / per_beat,
+            start_beats=(note.tick - section.tick) / per_beat,
             duration_beats=max(1, note.end_tick - note.tick) / per_beat,
             velocity=note.velocity,
         )
         for note in notes
     )
     last_beats = max(note.start_beats for note in heard)
-    bars = math.floor(max(0.0, last_beats) / stretch.beats_per_bar) + 1
-    return Clip(heard, bars * stretch.beats_per_bar, stretch.beats_per_bar, stretch.tempo_bpm)
+    bars = math.floor(max(0.0, last_beats) / section.beats_per_bar) + 1
+    return Clip(heard, bars * section.beats_per_bar, section.beats_per_bar, section.tempo_bpm)
 
 
 def _edits(place: FileNote, tick: int, velocity: int) -> dict[int, _Edit]:

@@ -1,4 +1,4 @@
-"""A decoder in two movements: first which drums are hit, then how.
+"""A decoder in two stages: first which drums are hit on each step, then the offset and velocity of each hit.
 
 z is in two parts, pattern and feel: p(hits | pattern) · p(offset, velocity | hits, feel).
 """
@@ -14,7 +14,7 @@ from engine.representation.groove import HITS
 
 
 class DrummerDecoder(nn.Module):
-    """Pattern and performer, each on its part of z. Where all hits are given, only the performer runs."""
+    """PatternDecoder and Performer, each on its part of z. Where all hits are given, only the performer runs."""
 
     def __init__(self, z: int, feel: int, hidden: int, performer_hidden: int, context: int, *, dropout: float):
         super().__init__()
@@ -25,9 +25,10 @@ class DrummerDecoder(nn.Module):
     def loss(
         self, z: Tensor, target: Tensor, given: Given, *, hidden_share: float | None = None
     ) -> dict[str, Tensor]:
-        """z (batch, z), target (batch, step, 27) -> nats of hits, offsets and velocities, each (batch,).
+        """z (batch, z), target (batch, step, 27) -> the losses of hits, offsets and velocities, each (batch,).
 
-        hidden_share is how many hits do not know how those before them were played; else as it is in training.
+        "hits", "offset" and "velocity" are nats; "planned" and "mean" are those of the auxiliary heads.
+        hidden_share: see Performer.loss.
         """
         pattern, feel = torch.split(z, self._parts, dim=-1)
         played = self.performer.loss(feel, target, given, hidden_share=hidden_share)

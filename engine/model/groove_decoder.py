@@ -11,10 +11,10 @@ from engine.representation.groove import DEPTH, HITS, OFFSETS, VELOCITIES
 
 
 class GrooveDecoder(nn.Module):
-    """Step input = [previous 27, z, the hits where they are a control] -> 9 hits, 9 velocities, 9 offsets.
+    """Step input = [previous 27, z, with hits_control the given hits] -> 9 hits, 9 velocities, 9 offsets.
 
     Hits are Bernoulli(logit / temperature); velocity = sigmoid and offset = tanh, deterministic. dropout: the share
-    of each layer's input that is left out in training.
+    of each layer's input that is zeroed in training.
     """
 
     def __init__(self, z: int, hidden: int, layers: int, *, hits_control: bool = False, dropout: float = 0.0):
@@ -42,24 +42,24 @@ class GrooveDecoder(nn.Module):
         }
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
-        """See Vae.decode; nothing but hits is drawn, so where they are given all draws are the same."""
+        """See Vae.decode; only hits are sampled, so where they are given all draws are the same."""
         batch, steps, _ = z.shape
         cell = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
-        chance = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)
-        told = given.groove.cpu()
+        threshold = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)
+        groove = given.groove.cpu()
         hits_known, played_known = given.hits_known.cpu() > 0, given.played_known.cpu()[:, :, None] > 0
         rows = []
         for step, gates in enumerate(cell.project(*self._static(z, given.groove))):
             logits = torch.addmm(bias, cell.step(gates), weights)
-            hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > chance[:, step]).float()
-            hits = torch.where(hits_known[:, step], told[:, step, HITS], hits)
+            hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > threshold[:, step]).float()
+            hits = torch.where(hits_known[:, step], groove[:, step, HITS], hits)
             played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
-            played = torch.where(played_known[:, step], told[:, step, 9:].view(batch, 2, 9), played)
+            played = torch.where(played_known[:, step], groove[:, step, 9:].view(batch, 2, 9), played)
             rows.append(torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1))
-            cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also how no hit is played, as published
+            cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also where there is no hit, as published
         return torch.stack(rows, dim=1).to(z.device).repeat_interleave(draws, dim=0)
 
     def _static(self, z: Tensor, groove: Tensor) -> tuple[Tensor, ...]:
-        """What a step's input has besides the step before."""
+        """The inputs of a step that do not depend on the step before."""
         return (z, groove[..., HITS]) if self.hits_control else (z,)

@@ -13,7 +13,7 @@ State = list[tuple[Tensor, Tensor]]
 
 
 class Lstm(nn.LSTM):
-    """An LSTM of equal layers that can also be stepped.
+    """An LSTM whose layers have one size, and that a Stepper can run step by step.
 
     The forget gate's bias starts at 1, where published checkpoints add it at run time.
     """
@@ -40,28 +40,31 @@ class Lstm(nn.LSTM):
         return outputs, list(zip(c, h, strict=True))
 
     def prepared(self, fed: int, *, half: bool = False) -> "Prepared":
-        """The weights as a Stepper wants them, made once for as long as they do not change; half: in bf16."""
+        """The weights as a Stepper needs them; cached, rebuilt when the weights' version or device changes.
+
+        fed: see Stepper; half: in bf16.
+        """
         key = (fed, half, self.weight_hh_l0._version, self.weight_hh_l0.device)
         if self._prepared is None or self._prepared[0] not in (key, KEPT):
             from_below = [self.weight_ih_l0[:, :fed]]
             from_below += [getattr(self, f"weight_ih_l{k}") for k in range(1, self.num_layers)]
             own = [getattr(self, f"weight_hh_l{k}") for k in range(self.num_layers)]
             biases = [
-                _stepped(getattr(self, f"bias_ih_l{k}") + getattr(self, f"bias_hh_l{k}"))
+                _reordered(getattr(self, f"bias_ih_l{k}") + getattr(self, f"bias_hh_l{k}"))
                 for k in range(self.num_layers)
             ]
-            stepped = [_stepped(torch.cat(pair, dim=1).t()).cpu() for pair in zip(from_below, own, strict=True)]
-            if half:  # a product in bf16 is fastest with the inputs of a gate side by side
+            stepped = [_reordered(torch.cat(pair, dim=1).t()).cpu() for pair in zip(from_below, own, strict=True)]
+            if half:  # bf16 products are fastest with the weights of a gate contiguous
                 weights = [weight.t().to(torch.bfloat16).contiguous().t() for weight in stepped]
             else:
                 weights = [weight.contiguous() for weight in stepped]
-            known = _stepped(self.weight_ih_l0[:, fed:].t()).t().contiguous()
+            static = _reordered(self.weight_ih_l0[:, fed:].t()).t().contiguous()
             layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
-            self._prepared = key, (known, biases[0], layers)
+            self._prepared = key, (static, biases[0], layers)
         return self._prepared[1]
 
     def keep_for_steps(self, fed: int, *, half: bool) -> None:
-        """Keep the weights as a Stepper wants them and no longer as they came: it learns no more."""
+        """Keep the weights only as a Stepper needs them, which saves memory; it can be trained no more."""
         self._prepared = KEPT, self.prepared(fed, half=half)
         for name, weight in self.named_parameters():
             setattr(self, name, nn.Parameter(weight.new_empty(0), requires_grad=False))
@@ -71,24 +74,25 @@ HALF = np.array(0.5, np.float32)
 """numpy takes longer to make an array of a number than to multiply by it."""
 
 KEPT = "for steps"
-"""The weights are there as a Stepper wants them and in no other way."""
+"""The cache key of weights of which only the prepared form is kept: it is never rebuilt."""
 
 Prepared = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
-"""What is known of the first layer's gates: weights and bias; and of each layer the stepped weights and bias."""
+"""The first layer's weights and bias for its static inputs, and each layer's weights and bias for what changes from
+step to step: its fed inputs, or the h of the layer below, and its own h."""
 
 
 class Stepper:
-    """One step of a stack at a time, in static buffers, on the CPU: a step is too small for a GPU.
+    """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
 
     torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's. Of the first
-    layer's input only the first `fed` columns depend on the past: the caller writes them to `fed` before each step.
-    The rest is known for all steps at once, and comes multiplied with its weights (`project`).
-    half: products in bf16, where the processor has them; with many rows several times as fast, and no longer exact.
+    layer's input only the first `fed` columns depend on earlier steps: the caller writes them to `fed` before each
+    step. The others, the static inputs, are multiplied by their weights for all steps at unexpanded (`project`).
+    half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
     """
 
     def __init__(self, lstm: Lstm, fed: int, state: State, *, half: bool = False):
         prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")))
-        self._hidden, (self._known, self._bias, layers) = lstm.hidden_size, prepared
+        self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
         self._cells = [
             _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
         ]
@@ -96,18 +100,18 @@ class Stepper:
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
 
     def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """What all but the fed columns give to the first layer's gates, a tensor a step.
+        """The static inputs' share of the first layer's gates: a tensor (batch, 4·hidden) for each step.
 
-        The parts are those columns in order, each (batch, step, n), or (batch, 1, n) if it stays the same.
+        parts are the static columns in order, each (batch, step, n), or (batch, 1, n) if all steps have the same.
         """
         steps = max(part.shape[1] for part in parts)
-        told = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
-        return F.linear(told, self._known, self._bias).cpu().unbind(1)
+        inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
+        return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
 
     def step(self, gates: Tensor) -> Tensor:
-        """Advance by one step; gates (batch, 4·hidden) as projected -> the top h (batch, hidden).
+        """Advance by one step; gates (batch, 4·hidden) from project -> the top layer's h (batch, hidden).
 
-        The next step overwrites it.
+        The next step overwrites the result.
         """
         top = self._cells[0].step(gates)
         for below, cell in zip(self._below, self._cells[1:], strict=True):
@@ -116,17 +120,18 @@ class Stepper:
         return self._cells[-1].top
 
 
-def _stepped(gates: Tensor) -> Tensor:
-    """The last axis i, f, g, o as i, f, o, g with all but g halved.
+def _reordered(gates: Tensor) -> Tensor:
+    """The last axis, gates i, f, g, o, reordered to i, f, o, g, with all but g halved.
 
-    sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: one tanh serves all, and one product and sum the three side by side.
+    Since sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, one tanh over all gates does, and the three sigmoids lie side by
+    side.
     """
     i, f, g, o = gates.chunk(4, dim=-1)
     return torch.cat([i / 2, f / 2, o / 2, g], dim=-1)
 
 
 class _Cell:
-    """One layer: inputs (batch, fed or below + hidden), whose last columns are its own h."""
+    """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h."""
 
     def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor):
         batch, n = h.shape
@@ -139,7 +144,7 @@ class _Cell:
         self._h[...] = h.numpy()
 
     def step(self, gates: Tensor) -> Array:
-        """The gates' known share -> h (batch, hidden)."""
+        """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
         if self._weights.dtype == torch.bfloat16:
             torch.add(gates, self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
         else:
@@ -170,8 +175,8 @@ class InitialState(nn.Module):
         return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def once(z: Tensor) -> Tensor:
-    """(batch, step, z) -> (batch, 1, z) where it is one z that was expanded over the steps."""
+def unexpanded(z: Tensor) -> Tensor:
+    """(batch, step, z) -> (batch, 1, z) if all steps share one z (it was expanded, stride 0); else unchanged."""
     return z[:, :1] if z.stride(1) == 0 else z
 
 

@@ -1,4 +1,4 @@
-"""A variational autoencoder over tokens: encoder → z → decoder, composed as a shape says.
+"""A variational autoencoder over tokens: encoder → z → decoder, built from a shape.
 
 Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428.
 """
@@ -18,13 +18,13 @@ from engine.model.token_decoder import TRUTH, Conductor, Feeding, LstmDecoder, S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceShape:
-    """The sizes that fix a network; sizes of LSTMs are one a layer, all equal, but one a level in encoder_levels.
+    """The sizes that define a network. LSTM sizes: one for each layer, all equal; with encoder_levels one a level.
 
     alphabet: how many tokens each part has at a step; with nade, the NADE's hidden size, the bits of a token.
     encoder_levels: the steps of each level of a hierarchical encoder, from the bottom; else it is flat. encoder is
-    empty where there is none. conductor and levels (bars, steps of a bar): of a hierarchical decoder.
-    split: a decoder for each part. roll: the encoder reads the bits of a token, and one for none, not one-hots.
-    control: how many classes the control of each step has, such as its chord. plan: see LstmDecoder.
+    empty where there is none. conductor and levels (bars, steps of a bar): of a hierarchical decoder. split: a
+    decoder for each part. roll: the encoder reads a token as its bits and one more for the empty set, not as a
+    one-hot. control: how many classes the control of each step has, such as its chord. plan: see LstmDecoder.
     """
 
     alphabet: tuple[int, ...]
@@ -42,17 +42,17 @@ class SequenceShape:
 
     @property
     def bits(self) -> int:
-        """How many drums a token of the roll holds."""
+        """How many drums a token holds, one bit each, where roll or nade is set."""
         return self.alphabet[0] if self.nade else (self.alphabet[0] - 1).bit_length()
 
     @property
     def heard(self) -> int:
-        """How many numbers the encoder reads at a step."""
+        """The encoder's input size: how many numbers it reads at a step."""
         return (self.bits + 1 if self.roll else sum(self.alphabet)) + self.control
 
 
 class MusicVae(nn.Module):
-    """Encoder and decoder of one shape; chained, see Conductor."""
+    """Encoder and decoder of one shape; chained: see Conductor."""
 
     def __init__(self, shape: SequenceShape, *, chained: bool = False):
         super().__init__()
@@ -83,17 +83,17 @@ class MusicVae(nn.Module):
         """z (batch, z) -> tokens (batch, step, part); at temperature 0 the likeliest at each step."""
         choices = self.decoder.choices
         if temperature == 0:
-            chance = z.new_zeros(1, 1, 1).expand(len(z), steps, choices)
+            logit_noise = z.new_zeros(1, 1, 1).expand(len(z), steps, choices)
         else:
-            chance = temperature * noise.gumbel(len(z), steps, choices)
-            if self.shape.nade:  # the difference of two is what a bit needs
-                chance = chance - temperature * noise.gumbel(len(z), steps, choices)
+            logit_noise = temperature * noise.gumbel(len(z), steps, choices)
+            if self.shape.nade:  # two Gumbels' difference is logistic, what a Bernoulli needs
+                logit_noise = logit_noise - temperature * noise.gumbel(len(z), steps, choices)
         parts = 1 if self.shape.nade else len(self.shape.alphabet)
         first = torch.full((len(z), parts), -1, device=z.device)
-        return self.decoder.decode(z, first, self._control(chance, control), chance)
+        return self.decoder.decode(z, first, self._control(logit_noise, control), logit_noise)
 
     def keep_for_decoding(self) -> None:
-        """Keep the decoder's weights as decoding wants them and no longer as they came: it learns no more."""
+        """Keep the decoder's weights only as decoding needs them, which saves memory; it can be trained no more."""
         for module in self.decoder.modules():
             if isinstance(module, LstmDecoder):
                 module.lstm.keep_for_steps(module.choices, half=module.in_half)
@@ -108,9 +108,9 @@ class MusicVae(nn.Module):
         noise: Tensor,
         feeding: Feeding = TRUTH,
     ) -> dict[str, Tensor]:
-        """The negative evidence bound of a batch in its parts, each a mean in nats a sequence; "total" is trained.
+        """The negative ELBO of a batch in its parts, each the mean over sequences in nats; "total" is trained.
 
-        tokens (batch, step, part), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) on a sequence's total.
+        tokens (batch, step, part), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) for each sequence.
         """
         posterior = self.encode(tokens, control)
         first = torch.full_like(tokens[:, 0], -1)
@@ -120,14 +120,14 @@ class MusicVae(nn.Module):
         return {"tokens": nats.mean(), "kl": kl.mean(), "total": total.mean()}
 
     def _heard(self, tokens: Tensor) -> Tensor:
-        """(batch, step, part) -> what the encoder reads of them."""
+        """(batch, step, part) -> the encoder's input without the control: (batch, step, n)."""
         if not self.shape.roll:
             return one_hot(tokens, self.shape.alphabet)
         bits = to_bits(tokens[..., 0].clamp(min=0), self.shape.bits)
         return torch.cat([bits, (tokens == 0).to(bits)], dim=-1)
 
     def _control(self, steps: Tensor, control: Tensor | None) -> Tensor:
-        """Each step's class of control (batch, step) -> (batch, step, control); zeros where it is -1 or unsaid."""
+        """Each step's class of control (batch, step) -> one-hot (batch, step, control); zeros for -1 or None."""
         batch, count, _ = steps.shape
         if control is None:
             return torch.zeros(batch, count, self.shape.control, device=steps.device)
@@ -135,9 +135,9 @@ class MusicVae(nn.Module):
 
 
 def _decoder(shape: SequenceShape, chained: bool) -> LstmDecoder | SplitDecoder | Conductor:
-    """The decoder of a shape; under a conductor the core's z is the conductor's h.
+    """The decoder of a shape; under a conductor the z of the decoder of a bar is the conductor's h.
 
-    Bars that are decoded at once are many rows, and of weights of our own: they run in half the precision.
+    Bars decoded in parallel are many rows, of weights trained here, not published ones: they run in bf16.
     """
     z = shape.conductor[-1] if shape.conductor else shape.z
     in_half = bool(shape.conductor) and not chained

@@ -1,4 +1,4 @@
-"""The bits of a set, one after the other: each knows those before it.
+"""A distribution over sets as bits, one bit after the other, each given those before it.
 
 Source: Larochelle and Murray 2011, The Neural Autoregressive Distribution Estimator; as MusicVAE's NADE decoders.
 """
@@ -28,14 +28,14 @@ class Nade(nn.Module):
             hidden = hidden + bits[..., index : index + 1] * self.encode[index]
         return F.binary_cross_entropy_with_logits(torch.stack(logits, dim=-1), bits, reduction="none").sum(dim=-1)
 
-    def draw(self, biases: Tensor, luck: Tensor) -> Tensor:
-        """biases (batch, hidden + bits), luck (batch, bits), added to the logits -> bits (batch, bits)."""
+    def draw(self, biases: Tensor, logit_noise: Tensor) -> Tensor:
+        """biases (batch, hidden + bits), logit_noise (batch, bits) added to the logits -> bits (batch, bits)."""
         hidden, bias = self._split(biases)
         encode, decode = self.encode.to(biases.device), self.decode.t().to(biases.device)
         bits = torch.empty_like(bias)
         for index in range(bias.shape[-1]):
             logit = torch.sigmoid(hidden) @ decode[:, index] + bias[:, index]
-            bits[:, index] = logit + luck[:, index] > 0
+            bits[:, index] = logit + logit_noise[:, index] > 0
             hidden = hidden + bits[:, index : index + 1] * encode[index]
         return bits
 
@@ -46,10 +46,10 @@ class Nade(nn.Module):
 
 
 def to_bits(sets: Tensor, count: int) -> Tensor:
-    """(…) sets as whole numbers -> (…, count), bit k of the number first at k."""
+    """Sets as integers (…) -> (…, count); bit k of the integer, from the lowest, is at k."""
     return ((sets[..., None] >> torch.arange(count, device=sets.device)) & 1).float()
 
 
 def to_sets(bits: Tensor) -> Tensor:
-    """(…, count) -> (…)."""
+    """The inverse of to_bits: (…, count) -> (…)."""
     return (bits.long() << torch.arange(bits.shape[-1], device=bits.device)).sum(dim=-1)

@@ -1,4 +1,4 @@
-"""Where chance enters: random numbers laid out by step and drum, so that a seed means the same notes."""
+"""The random source: numbers laid out by step and drum, so that a seed gives the same notes on every device."""
 
 import copy
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 class Noise:
-    """A seeded source. shared: every row of a batch gets the same numbers (the steps of an interpolation).
+    """A seeded random source. shared: every row of a batch gets the same numbers (the points of an interpolation).
 
-    Numbers are drawn by numpy on the CPU: four times as fast as torch, and a seed means the same on every device.
+    numpy generates them on the CPU: four times as fast as torch, and a seed gives the same on every device.
     """
 
     def __init__(self, seed: int, *, shared: bool = False, device: torch.device | str = "cpu"):
@@ -20,7 +20,7 @@ class Noise:
         self._device = device
 
     def uniform(self, batch: int, *shape: int) -> Tensor:
-        """(batch, *shape) in 0..1."""
+        """(batch, *shape), uniform in 0..1."""
         return self._spread(self._random.random(self._rows(batch, shape), dtype=np.float32), batch)
 
     def normal(self, batch: int, *shape: int) -> Tensor:
@@ -28,15 +28,15 @@ class Noise:
         return self._spread(self._random.standard_normal(self._rows(batch, shape), dtype=np.float32), batch)
 
     def gumbel(self, batch: int, *shape: int, wanted: Callable[[Tensor], Tensor] = lambda each: each) -> Tensor:
-        """(batch, *shape): argmax(logits + temperature·gumbel) is a draw from softmax(logits / temperature).
+        """(batch, *shape): argmax(logits + temperature·gumbel) is a sample of softmax(logits / temperature).
 
-        Near logits give the same answer to the same numbers, which keeps an interpolation smooth. wanted takes from
-        all numbers those that are needed.
+        With the same numbers similar logits mostly give the same sample, which keeps an interpolation smooth.
+        wanted selects the numbers that are needed, before the logarithms are taken.
         """
         return -torch.log(-torch.log(wanted(self.uniform(batch, *shape)).clamp(min=1e-30)))
 
     def again(self) -> "Noise":
-        """A source that gives the same numbers from here on."""
+        """A copy that gives the same numbers from here on as this one."""
         return copy.deepcopy(self)
 
     @property

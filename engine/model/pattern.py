@@ -1,11 +1,11 @@
-"""Which drum is hit when: a categorical over the 512 subsets of the nine drums at each step."""
+"""Which drums are hit on each step: a categorical over the 512 subsets of the nine drums."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper, once
+from engine.model.lstm import InitialState, Lstm, Stepper, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.tasks import Given
@@ -16,20 +16,21 @@ SUBSETS = 2**CLASSES
 GIVEN_DEPTH = 2 * CLASSES + 6 + 16 + 1
 IMPOSSIBLE = -1e9
 PLAN_STEPS = 64
-"""Four bars: the longest window that is trained; a longer clip has a z for each four bars."""
+"""Four bars: the longest window in training; a longer clip has a z for every four bars."""
 
 PLAN_DEPTH = 24
 
 HIDDEN_SHARE = 0.5
-"""The share of steps whose past is hidden in training."""
+"""In training, the share of steps whose inputs from earlier steps are zeroed."""
 
 
 class PatternDecoder(nn.Module):
-    """p(hits | z, what is given): subsets that contradict a given hit, or a tap, have no probability.
+    """p(hits | z, given hits and taps): subsets that contradict a given hit, or a tap, have probability 0.
 
-    A bidirectional LSTM reads what is given; an LSTM then writes the steps. Step input = [hits of the step before,
-    hits a bar before, z, plan, context]. The categorical over subsets is MusicVAE's (arXiv 1803.05428). In training
-    half of the past is hidden, and the plan alone must say the hits as well: so z holds the pattern.
+    A bidirectional LSTM reads what is given, the context; another LSTM generates the steps. Step input = [hits of
+    the step before, hits a bar before, z, plan, context]. The categorical over subsets is MusicVAE's (arXiv
+    1803.05428). So that the decoder cannot ignore z, half of the earlier hits are hidden in training, and the plan,
+    linear in z, is trained to predict the hits by itself as well.
     """
 
     bits: Tensor
@@ -45,7 +46,7 @@ class PatternDecoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
         self.register_buffer("bits", bits.float(), persistent=False)
-        self._nothing_read: tuple[object, Tensor] | None = None
+        self._empty_context: tuple[object, Tensor] | None = None
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """z (batch, z), target (batch, step, 27) -> nats of the hits that are not given: (batch,)."""
@@ -60,7 +61,7 @@ class PatternDecoder(nn.Module):
         return F.cross_entropy(logits.transpose(1, 2), subset, reduction="none").sum(dim=1)
 
     def planned_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
-        """The log loss of the hits that are not given, as the plan alone says them: (batch,)."""
+        """The log loss of the hits that are not given, predicted from the plan alone, nats: (batch,)."""
         hits = target[..., HITS]
         logits = self.planned_hits(self._planned(z[:, None].expand(-1, hits.shape[1], -1)))
         nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
@@ -70,8 +71,8 @@ class PatternDecoder(nn.Module):
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
         cell, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
-        chance = temperature * noise.gumbel(batch, steps, SUBSETS)
-        known = (self._impossible(given) + self.output.bias + chance).cpu().unbind(1)
+        gumbel = temperature * noise.gumbel(batch, steps, SUBSETS)
+        biases = (self._impossible(given) + self.output.bias + gumbel).cpu().unbind(1)
         weights, bits, logits = (
             self.output.weight.t().cpu().contiguous(),
             self.bits.cpu().numpy(),
@@ -80,39 +81,39 @@ class PatternDecoder(nn.Module):
         options = logits.numpy()
         rows = [np.zeros((batch, CLASSES), np.float32)] * bar  # a bar of rests comes before the first
         z, rest = self.static(z, given)
-        for gates, bias in zip(cell.project(once(z), rest), known, strict=True):
+        for gates, bias in zip(cell.project(unexpanded(z), rest), biases, strict=True):
             torch.addmm(bias, cell.step(gates), weights, out=logits)
             rows.append(bits.take(options.argmax(axis=1), axis=0))
             cell.fed[:, :CLASSES], cell.fed[:, CLASSES:] = rows[-1], rows[-bar]
         return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(given.groove.device)
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
-        """What a step's input has besides the past: z, and the rest (batch, step, 24 + 2·context)."""
+        """The inputs that do not depend on earlier steps: z, and plan and context (batch, step, 24 + 2·context)."""
         return z, torch.cat([self._planned(z), self._context(given)], dim=-1)
 
     def _planned(self, z: Tensor) -> Tensor:
-        """(batch, step, z) -> (batch, step, 24)."""
+        """The plan of each step: (batch, step, z) -> (batch, step, 24)."""
         return self.plan(z, torch.arange(z.shape[1], device=z.device) % PLAN_STEPS)  # type: ignore[no-any-return]
 
     def _context(self, given: Given) -> Tensor:
-        """What is given, as the bidirectional LSTM reads it. Where nothing is, that is kept for the next time."""
+        """What is given, as the bidirectional LSTM encodes it; cached where nothing is given."""
         if self.training or bool(given.hits_known.any()) or bool(given.taps.any()):
-            return self._read(given)
+            return self._encoded(given)
         key = (given.position.shape[1], given.steps_per_bar, given.tempo_bpm.tolist(), self.output.weight._version)
-        if self._nothing_read is None or self._nothing_read[0] != key:
-            self._nothing_read = key, self._read(given)
-        return self._nothing_read[1]
+        if self._empty_context is None or self._empty_context[0] != key:
+            self._empty_context = key, self._encoded(given)
+        return self._empty_context[1]
 
-    def _read(self, given: Given) -> Tensor:
+    def _encoded(self, given: Given) -> Tensor:
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-        told = given.groove[..., HITS] * given.hits_known
-        context, _ = self.context(torch.cat([told, given.hits_known, given.taps, position, tempo], dim=-1))
+        given_hits = given.groove[..., HITS] * given.hits_known
+        context, _ = self.context(torch.cat([given_hits, given.hits_known, given.taps, position, tempo], dim=-1))
         return context  # type: ignore[no-any-return]
 
     def _impossible(self, given: Given) -> Tensor:
-        """(batch, step, 512): a large negative number on each subset that contradicts what is given."""
-        told = given.groove[..., HITS] * given.hits_known
-        wrong = told @ (1 - self.bits.t()) + (given.hits_known - told) @ self.bits.t()
+        """(batch, step, 512): a large negative logit for each subset that contradicts what is given."""
+        given_hits = given.groove[..., HITS] * given.hits_known
+        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_known - given_hits) @ self.bits.t()
         wrong[..., 0] += given.taps[..., 0]  # a tapped step is not empty
         return (wrong > 0).to(wrong) * IMPOSSIBLE

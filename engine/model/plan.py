@@ -1,4 +1,4 @@
-"""What z says of each step, without a detour through an LSTM's state."""
+"""A direct, linear path from z to each step of a decoder, beside the one through the LSTM's initial state."""
 
 import torch
 from torch import Tensor, nn
@@ -6,25 +6,25 @@ from torch.nn import functional as F
 
 
 class Plan(nn.Module):
-    """A matrix of its own for each place. Without it a decoder that sees its past learns to ignore z."""
+    """One matrix (z, depth) for each position. Without it a decoder that sees earlier steps learns to ignore z."""
 
-    def __init__(self, z: int, places: int, depth: int):
+    def __init__(self, z: int, positions: int, depth: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(places, z, depth) / z**0.5)
+        self.weight = nn.Parameter(torch.randn(positions, z, depth) / z**0.5)
 
-    def forward(self, z: Tensor, place: Tensor) -> Tensor:
-        """z (batch, step, z), the place of each step (step,) -> (batch, step, depth)."""
-        return torch.bmm(z.transpose(0, 1), self.weight[place]).transpose(0, 1)
+    def forward(self, z: Tensor, position: Tensor) -> Tensor:
+        """z (batch, step, z), position of each step (step,) in 0..positions - 1 -> (batch, step, depth)."""
+        return torch.bmm(z.transpose(0, 1), self.weight[position]).transpose(0, 1)
 
 
 def later(grid: Tensor, by: int) -> Tensor:
-    """(batch, step, n) moved to later steps, zeros before."""
+    """(batch, step, n) shifted to later steps by `by`, with zeros in front."""
     steps = grid.shape[1]
     return F.pad(grid, (0, 0, by, 0))[:, :steps]
 
 
 def keep_some(past: Tensor, hidden_share: float) -> Tensor:
-    """(batch, place, n) with whole places zeroed, so that what they said must come from z."""
+    """(batch, step, n) with a random share of the steps zeroed, so that their information must come from z."""
     if hidden_share == 0:
         return past
     return past * (torch.rand(past.shape[:2], device=past.device) >= hidden_share)[..., None]

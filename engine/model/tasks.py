@@ -1,4 +1,4 @@
-"""What each task lets the model hear and be told: the input transforms of GrooVAE, targets untouched.
+"""What the encoder reads and the decoder is given in each task: GrooVAE's input transforms, targets untouched.
 
 Training draws its examples with them; the generator prepares a user's clip with the same functions.
 Source: Gillick et al. 2019, arXiv 1905.06118, sections 3 and 4, and the released configurations.
@@ -14,16 +14,17 @@ from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 
 TAP_CLASS = INSTRUMENTS.index("open_hat")
-"""The class on which taps are heard."""
+"""The drum class that taps are written to for the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a decoder is told of the groove it must produce.
+    """What a decoder is given of the groove it must produce, and must keep.
 
-    groove (batch, step, 27), of which hits_known (batch, step, 9) says whose hit bit is fixed, played_known whose
-    velocity and offset are; taps (batch, step, 6) = hit | velocity | offset | taps, velocity, offset are known;
-    position (batch, step) the sixteenth in the bar, below 16; tempo_bpm (batch,); steps_per_bar.
+    groove (batch, step, 27), and two masks (batch, step, 9) of 0 and 1: hits_known, whose hit bit is given (hit or
+    no hit), and played_known, whose velocity and offset are; the rest of groove must not be read. taps (batch,
+    step, 6) = hit | velocity | offset, then whether taps | velocities | offsets are given. position (batch, step):
+    the sixteenth in the bar, 0..15. tempo_bpm (batch,).
     """
 
     groove: Tensor
@@ -49,20 +50,20 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """heard (batch, step, 27) goes into the encoder, given into the decoder."""
+    """heard (batch, step, 27) is the encoder's input, given the decoder's."""
 
     heard: Tensor
     given: Given
 
 
 def positions(steps: int, steps_per_bar: int = 16) -> Tensor:
-    """The sixteenth in the bar of each step (step,); in a bar of more than 16 steps some share one."""
+    """The position 0..15 in the bar of each step (step,); in a bar of more than 16 steps some share one."""
     position = torch.arange(steps) % steps_per_bar
     return position * 16 // steps_per_bar if steps_per_bar > 16 else position
 
 
 def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) -> Given:
-    """A groove of which nothing but its length, meter and tempo is known."""
+    """A Given with only length, meter and tempo; groove is the target of the task, and hidden by the masks."""
     batch, steps, _ = groove.shape
     unknown = torch.zeros_like(groove[..., HITS])
     position = positions(steps, steps_per_bar).to(groove.device)
@@ -71,23 +72,23 @@ def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) ->
 
 
 def autoencode(groove: Tensor, given: Given) -> Example:
-    """Everything is heard, nothing is told: z must hold it all."""
+    """The encoder reads everything, the decoder is given nothing: z must hold all."""
     return Example(groove, given)
 
 
 def humanize(groove: Tensor, given: Given) -> Example:
-    """Which drum is hit when is heard and told, how it is played is not."""
+    """The encoder reads the hits alone and the decoder is given them; velocities and offsets are to be found."""
     return Example(_hits_alone(groove), replace(given, hits_known=torch.ones_like(given.hits_known)))
 
 
 def transfer(groove: Tensor, given: Given, *, heard: Tensor | None = None) -> Example:
-    """Everything is heard, of this groove or of another, and the hits are told: z is left the feel."""
-    told = replace(given, hits_known=torch.ones_like(given.hits_known))
-    return Example(groove if heard is None else heard, told)
+    """The encoder reads everything, of this groove or of another; the hits are given, so z only needs the feel."""
+    hits_given = replace(given, hits_known=torch.ones_like(given.hits_known))
+    return Example(groove if heard is None else heard, hits_given)
 
 
 def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example:
-    """The hits are heard and told, and how some of them are played: whole drums, or any hits."""
+    """Both get the hits, and the velocities and offsets of some of them: of whole drums, or of any hits."""
     batch, steps, _ = groove.shape
 
     def some(drums: int, steps: int) -> Tensor:
@@ -101,7 +102,7 @@ def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example
 
 
 def fill(groove: Tensor, given: Given, instrument: int) -> Example:
-    """All instruments but one are heard and told as they are played."""
+    """Both get all instruments but one, with velocities and offsets."""
     heard, known = groove.clone(), torch.ones_like(given.hits_known)
     heard[..., instrument::CLASSES] = 0
     known[..., instrument] = 0
@@ -116,9 +117,9 @@ def tap(
     velocity_known: Tensor | bool = True,
     offset_known: Tensor | bool = True,
 ) -> Example:
-    """The loudest hit of each step, its instrument forgotten.
+    """Both get the loudest hit of each step, without its instrument.
 
-    keep (batch, step), velocity_known and offset_known (batch, 1) hide taps, velocities and offsets.
+    keep (batch, step), velocity_known and offset_known (batch, 1): 0 leaves out taps, velocities and offsets.
     """
     hits, velocities, offsets = groove[..., HITS], groove[..., VELOCITIES], groove[..., OFFSETS]
     loudest = torch.where(hits > 0, velocities, -1.0).argmax(dim=-1, keepdim=True)
@@ -138,7 +139,7 @@ def tap(
 
 
 def note_dropout(groove: Tensor, generator: torch.Generator) -> Tensor:
-    """Which steps of a tapped groove survive: a tap is dropped with p ~ U(0, .8)·max(.2, 1 − velocity)."""
+    """Which taps are kept, 0 or 1 (batch, step): one is dropped with probability U(0, .8)·max(.2, 1 − velocity)."""
     batch, steps, _ = groove.shape
     loudest = groove[..., VELOCITIES].amax(dim=-1)
     rate = 0.8 * torch.rand(batch, 1, generator=generator).to(groove)
@@ -174,7 +175,7 @@ def _random_taps(groove: Tensor, given: Given, generator: torch.Generator) -> Ex
 
 
 TrainingTask = Callable[[Tensor, Tensor, Given, torch.Generator], Example]
-"""(groove, another window of the same performance, given, chance) -> the example."""
+"""(groove, another window of the same performance, given, random source) -> the example."""
 
 TRAINING_TASKS: dict[str, TrainingTask] = {
     "autoencode": lambda groove, _, given, __: autoencode(groove, given),

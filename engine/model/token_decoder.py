@@ -1,6 +1,6 @@
-"""z → tokens: an LSTM that writes a step at a time, or one a part where they are split, under a conductor or not.
+"""z → tokens: an LSTM that generates step by step, or one for each part, with a conductor above it or without.
 
-All have the same two methods. Tokens are (batch, step, part); -1 is no token, which is read as zeros.
+All are a TokenDecoder. Tokens are (batch, step, part); -1 is no token, which is read as zeros.
 Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428, section 3.2, and the released configurations.
 """
 
@@ -19,10 +19,10 @@ from engine.model.plan import Plan, keep_some
 
 @dataclass(frozen=True, slots=True)
 class Feeding:
-    """What a decoder is fed in training in place of the true token before, each for a share of the steps.
+    """What replaces the true previous token as a decoder's input in training, each for a share 0..1 of the steps.
 
-    sampling: what was drawn; scheduled sampling, Bengio et al. 2015, arXiv 1506.03099. hidden: nothing, so that
-    what it would have said must come from z; Bowman et al. 2016, arXiv 1511.06349.
+    sampling: the token that was sampled; scheduled sampling, Bengio et al. 2015, arXiv 1506.03099. hidden: zeros,
+    so that its information must come from z; word dropout, Bowman et al. 2016, arXiv 1511.06349.
     """
 
     sampling: float = 0.0
@@ -33,25 +33,26 @@ TRUTH = Feeding()
 
 
 class TokenDecoder(Protocol):
-    """What a decoder of tokens does. choices: the numbers a step's chance has."""
+    """What a decoder of tokens does. choices: how many logits, and random numbers added to them, a step has."""
 
     choices: int
 
     def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
         """z (batch, z), tokens (batch, step, part), control (batch, step, n) -> nats: (batch,).
 
-        first (batch, part) are the tokens before.
+        first (batch, part) are the tokens of the step before the first.
         """
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
-        """z (batch, z), chance (batch, step, choices), added to the logits -> tokens (batch, step, part)."""
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, logit_noise: Tensor) -> Tensor:
+        """z (batch, z), logit_noise (batch, step, choices), added to the logits -> tokens (batch, step, part)."""
 
 
 class LstmDecoder(nn.Module):
-    """Step input = [tokens before, z, control, plan]; all parts of a step are drawn from one h.
+    """Step input = [tokens before, z, control, plan]; all parts of a step are sampled from one h.
 
-    The tokens are one-hot, drawn from a softmax a part; with a NADE a token is a set of bits. plan (places, depth):
-    how many steps have a plan of their own, and its size; published models have none. in_half: see Stepper.
+    Tokens are one-hot, sampled from a softmax for each part; with a NADE a token is a set of bits. plan (positions,
+    depth): after how many steps the plan repeats, and its size; published models have none. in_half: see half in
+    Stepper.
     """
 
     def __init__(
@@ -76,30 +77,30 @@ class LstmDecoder(nn.Module):
     def loss(self, z: Tensor, tokens: Tensor, first: Tensor, control: Tensor, feeding: Feeding) -> Tensor:
         """See TokenDecoder."""
         before = keep_some(self.vectors(torch.cat([first[:, None], tokens[:, :-1]], dim=1)), feeding.hidden)
-        static = torch.cat([z[:, None].expand(-1, tokens.shape[1], -1), self._told(z, control)], dim=-1)
+        static = torch.cat([z[:, None].expand(-1, tokens.shape[1], -1), self._static(z, control)], dim=-1)
         state = self.initial_state(z)
         if feeding.sampling:
-            said = self._sampled(before, static, state, feeding.sampling)
+            logits = self._sampled(before, static, state, feeding.sampling)
         else:
-            said = self.output(self.lstm.run(torch.cat([before, static], dim=-1), state)[0])
+            logits = self.output(self.lstm.run(torch.cat([before, static], dim=-1), state)[0])
         if self.nade:
-            return self.nade.nats(said, to_bits(tokens[..., 0], self.choices)).sum(dim=1)
-        parts = zip(torch.split(said, list(self.sizes), dim=-1), tokens.unbind(-1), strict=True)
+            return self.nade.nats(logits, to_bits(tokens[..., 0], self.choices)).sum(dim=1)
+        parts = zip(torch.split(logits, list(self.sizes), dim=-1), tokens.unbind(-1), strict=True)
         nats = [
             F.cross_entropy(part.transpose(1, 2), true, ignore_index=-1, reduction="none") for part, true in parts
         ]
         return torch.stack(nats).sum(dim=(0, 2))
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, logit_noise: Tensor) -> Tensor:
         """See TokenDecoder."""
         cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
         cell.fed[...] = self.vectors(first).cpu().numpy()
-        rows, told = [], self._told(z, control)
-        gates = cell.project(z[:, None], told) if told.shape[-1] else cell.project(z[:, None])
-        for step, luck in enumerate(chance.cpu().unbind(1)):
-            said = torch.addmm(bias, cell.step(gates[step % len(gates)]), weights)
-            rows.append(self._draw(said, luck))
+        rows, static_inputs = [], self._static(z, control)
+        gates = cell.project(z[:, None], static_inputs) if static_inputs.shape[-1] else cell.project(z[:, None])
+        for step, step_noise in enumerate(logit_noise.cpu().unbind(1)):
+            logits = torch.addmm(bias, cell.step(gates[step % len(gates)]), weights)
+            rows.append(self._draw(logits, step_noise))
             cell.fed[...] = self.vectors(rows[-1]).numpy()
         return torch.stack(rows, dim=1).to(z.device)
 
@@ -109,36 +110,36 @@ class LstmDecoder(nn.Module):
             return to_bits(tokens[..., 0].clamp(min=0), self.choices)
         return one_hot(tokens, self.sizes)
 
-    def _told(self, z: Tensor, control: Tensor) -> Tensor:
-        """What a step knows besides z and the tokens before: its control and its plan (batch, step, n)."""
+    def _static(self, z: Tensor, control: Tensor) -> Tensor:
+        """The inputs of a step besides z and the tokens before: its control and its plan (batch, step, n)."""
         if self.plan is None:
             return control
         steps = control.shape[1]
-        place = torch.arange(steps, device=z.device) % len(self.plan.weight)
-        return torch.cat([control, self.plan(z[:, None].expand(-1, steps, -1), place)], dim=-1)
+        position = torch.arange(steps, device=z.device) % len(self.plan.weight)
+        return torch.cat([control, self.plan(z[:, None].expand(-1, steps, -1), position)], dim=-1)
 
-    def _draw(self, said: Tensor, luck: Tensor) -> Tensor:
-        """What the output layer says, and the luck of each choice (batch, choices) -> tokens (batch, part)."""
+    def _draw(self, logits: Tensor, step_noise: Tensor) -> Tensor:
+        """The output layer's logits and the noise added to them, both (batch, choices) -> tokens (batch, part)."""
         if self.nade:
-            return to_sets(self.nade.draw(said, luck))[:, None]
-        parts = torch.split(said + luck, list(self.sizes), dim=-1)
+            return to_sets(self.nade.draw(logits, step_noise))[:, None]
+        parts = torch.split(logits + step_noise, list(self.sizes), dim=-1)
         return torch.stack([part.argmax(dim=-1) for part in parts], dim=-1)
 
     def _sampled(
         self, before: Tensor, static: Tensor, state: list[tuple[Tensor, Tensor]], sampling: float
     ) -> Tensor:
-        """What the output layer says at each step, where some are fed what was drawn at the step before."""
+        """The logits of each step, where a share of the steps is fed the token sampled at the step before."""
         c, h = (torch.stack(part) for part in zip(*state, strict=True))
-        said: list[Tensor] = []
+        logits: list[Tensor] = []
         for step in range(before.shape[1]):
             fed = before[:, step]
-            if said:
-                luck = logistic_or_gumbel(fed.shape, bits=self.nade is not None, device=fed.device)
-                drawn = self.vectors(self._draw(said[-1].detach(), luck))
+            if logits:
+                step_noise = logistic_or_gumbel(fed.shape, bits=self.nade is not None, device=fed.device)
+                drawn = self.vectors(self._draw(logits[-1].detach(), step_noise))
                 fed = torch.where(torch.rand(len(fed), 1, device=fed.device) < sampling, drawn, fed)
             top, (h, c) = self.lstm(torch.cat([fed, static[:, step]], dim=-1)[:, None], (h, c))
-            said.append(self.output(top[:, 0]))
-        return torch.stack(said, dim=1)
+            logits.append(self.output(top[:, 0]))
+        return torch.stack(logits, dim=1)
 
 
 class SplitDecoder(nn.Module):
@@ -155,19 +156,19 @@ class SplitDecoder(nn.Module):
         each = zip(self.parts, torch.split(tokens, 1, dim=-1), torch.split(first, 1, dim=-1), strict=True)
         return torch.stack([part.loss(z, own, before, control, feeding) for part, own, before in each]).sum(dim=0)  # type: ignore[operator]
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, logit_noise: Tensor) -> Tensor:
         """See TokenDecoder."""
         each = zip(
-            self.parts, torch.split(first, 1, dim=-1), torch.split(chance, self._choices, dim=-1), strict=True
+            self.parts, torch.split(first, 1, dim=-1), torch.split(logit_noise, self._choices, dim=-1), strict=True
         )
-        return torch.cat([part.decode(z, before, control, luck) for part, before, luck in each], dim=-1)  # type: ignore[operator]
+        return torch.cat([part.decode(z, before, control, noise) for part, before, noise in each], dim=-1)  # type: ignore[operator]
 
 
 class Conductor(nn.Module):
-    """An LSTM that takes a step a bar and hears nothing; its h is the z of that bar's decoder, the core.
+    """An LSTM without input that takes one step a bar; its h is the z with which the core decodes that bar.
 
-    chained: a bar's first token is told the last of the bar before, as published weights need. Else each bar starts
-    from the conductor alone, and all are decoded at once.
+    chained: a bar starts with the last token of the bar before as input, as published weights need. Else each bar
+    starts from the conductor alone, and all bars are decoded in parallel.
     """
 
     def __init__(
@@ -191,22 +192,22 @@ class Conductor(nn.Module):
         )
         return self.core.loss(plans, bars, before, controls, feeding).view(len(z), -1).sum(dim=1)
 
-    def decode(self, z: Tensor, first: Tensor, control: Tensor, chance: Tensor) -> Tensor:
+    def decode(self, z: Tensor, first: Tensor, control: Tensor, logit_noise: Tensor) -> Tensor:
         """See TokenDecoder."""
-        plans, controls, chances = self.plans(z), self._bars(control), self._bars(chance)
+        plans, controls, noises = self.plans(z), self._bars(control), self._bars(logit_noise)
         if not self.chained:
             before = first.new_full((plans[..., 0].numel(), first.shape[-1]), -1)
-            told, luck = controls.flatten(0, 1), chances.flatten(0, 1)
-            bars = self.core.decode(plans.flatten(0, 1), before, told, luck)
+            bar_control, noise = controls.flatten(0, 1), noises.flatten(0, 1)
+            bars = self.core.decode(plans.flatten(0, 1), before, bar_control, noise)
             return torch.unflatten(bars, 0, (len(z), -1)).flatten(1, 2)
         decoded = []
-        for plan, told, luck in zip(plans.unbind(1), controls.unbind(1), chances.unbind(1), strict=True):
-            decoded.append(self.core.decode(plan, first, told, luck))
+        for plan, bar_control, noise in zip(plans.unbind(1), controls.unbind(1), noises.unbind(1), strict=True):
+            decoded.append(self.core.decode(plan, first, bar_control, noise))
             first = decoded[-1][:, -1]
         return torch.cat(decoded, dim=1)
 
     def plans(self, z: Tensor) -> Tensor:
-        """(batch, z) -> the z of each bar: (batch, bar, hidden)."""
+        """The conductor's h, which is the z of each bar: (batch, z) -> (batch, bar, hidden)."""
         return self.lstm.run(z.new_zeros(len(z), self.bars, 1), self.initial_state(z))[0]
 
     def _bars(self, steps: Tensor) -> Tensor:
@@ -224,7 +225,7 @@ def one_hot(tokens: Tensor, sizes: tuple[int, ...]) -> Tensor:
 
 
 def logistic_or_gumbel(shape: torch.Size, *, bits: bool, device: torch.device) -> Tensor:
-    """The chance by which an argmax over logits is a draw from a softmax, or the sign of a logit one of a bit."""
+    """Noise for logits: Gumbel, with which argmax samples a softmax; or logistic, whose sign samples a bit."""
     gumbel = -torch.log(torch.empty(shape, device=device).exponential_().clamp(min=1e-30))
     if not bits:
         return gumbel

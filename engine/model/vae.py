@@ -20,10 +20,10 @@ from engine.representation.groove import DEPTH
 
 @dataclass(frozen=True, slots=True)
 class GrooveShape:
-    """The sizes that fix a network. decoder is "groove" (the published one) or "drummer" (pattern, performer).
+    """The sizes that define a network. decoder is "groove" (the published one) or "drummer" (pattern, performer).
 
-    feel is how many of the dimensions of z, the last ones, are the feel; the others are the pattern. Of a drummer
-    decoder_hidden is the pattern's, performer_hidden the performer's.
+    Only for "drummer": feel, how many of the dimensions of z, the last ones, are the feel (the others are the
+    pattern), performer_hidden and context; decoder_hidden is then the size of the pattern decoder.
     """
 
     encoder_hidden: int
@@ -77,10 +77,10 @@ class Vae(nn.Module):
         feel_bits: float = 0.0,
         noise: Tensor,
     ) -> dict[str, Tensor]:
-        """The negative evidence bound of a batch in its parts, each a mean in nats a sequence; "total" is trained.
+        """The negative ELBO of a batch in its parts, each the mean over sequences in nats; "total" is trained.
 
-        target (batch, step, 27), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) on a sequence's total;
-        the feel has β and bits of its own, and a pattern that is given costs nothing.
+        target (batch, step, 27), noise (batch, z). KL term = β·max(KL − free_bits·ln 2, 0) for each sequence; the
+        feel has its own, with feel_beta and feel_bits. Where all hits are given, a drummer's pattern has a KL of 0.
         """
         given = example.given
         posterior = self.encode(example.heard, given.position[0], hits_told=bool(given.hits_known.all()))
@@ -93,37 +93,38 @@ class Vae(nn.Module):
         return {name: value.mean() for name, value in parts.items()}
 
     def expectation_loss(self, example: Example, target: Tensor) -> Tensor:
-        """How wrong a drummer's expectations are of a batch, a mean a sequence; nothing else learns from it."""
-        given, told = example.given, bool(example.given.hits_known.all())
+        """The squared error of a drummer's Expectation, a mean over sequences; the encoder gets no gradient."""
+        given, hits_told = example.given, bool(example.given.hits_known.all())
         with torch.no_grad():
-            z = self.expected_z(self.encode(example.heard, given.position[0], hits_told=told), example.heard)
+            z = self.expected_z(self.encode(example.heard, given.position[0], hits_told=hits_told), example.heard)
         performer = cast(DrummerDecoder, self.decoder).performer
         return performer.expectation_loss(z[:, -self.shape.feel :], target, given).mean()
 
     def expected_z(self, posterior: Posterior, heard: Tensor) -> Tensor:
-        """What temperature 0 takes for z, of what was heard (batch, step, 27): (batch, z).
+        """z at temperature 0, from the encoder's input heard (batch, step, 27) and its posterior: (batch, z).
 
-        That is mu; but hits alone tell no feel. What the encoder makes of those of its train windows is what it has
-        learnt by heart, and who trusts it there trusts it anywhere.
+        It is mu, except that with hits alone the feel part of z is 0: the encoder memorises training hits, so the
+        feel that it reads from hits alone does not generalise.
         """
         if not self.shape.feel:
             return posterior.mu
-        told = torch.ones_like(posterior.mu)
-        told[:, -self.shape.feel :] = is_played(heard)[:, None]
-        return posterior.mu * told
+        kept = torch.ones_like(posterior.mu)
+        kept[:, -self.shape.feel :] = is_played(heard)[:, None]
+        return posterior.mu * kept
 
     def encode(self, heard: Tensor, position: Tensor, *, hits_told: bool = False) -> Posterior:
         """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).
 
-        hits_told: nothing but the feel is wanted, where z has one.
+        hits_told: all hits are given to the decoder, so only the feel part is encoded, where z has one.
         """
         if isinstance(self.encoder, DrummerEncoder):
             return self.encoder(heard, position, hits_told=hits_told)  # type: ignore[no-any-return]
         return self.encoder(heard)  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
-        """z (batch, step, z) -> (batch·draws, step, 27), those of a row side by side; what is given is kept.
+        """z (batch, step, z) -> (batch·draws, step, 27), the draws of a row next to each other.
 
-        More than one draw of each row is for where all hits are given: what is known before is computed once.
+        What is given is kept. draws: samples of each row, more than one only where all hits are given; they share
+        what is computed before sampling.
         """
         return self.decoder.decode(z, given, temperature=temperature, noise=noise, draws=draws)

@@ -1,1 +1,1 @@
-"""Clip ↔ array: what the models hear of a clip. numpy alone, no torch."""
+"""Clip ↔ array: the inputs and outputs of the models. numpy alone, no torch."""

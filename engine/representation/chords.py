@@ -1,7 +1,7 @@
 """Chord symbols as classes: 0 no chord, then major, minor, augmented and diminished triads, each on C, C#, … B.
 
-What a chord adds to its triad is not heard. Source: the triad encoding of @magenta/music 1.23.1
-(TriadChordEncoder), which the released chord-conditioned models use.
+What a chord adds to its triad (sevenths, ninths, a bass) is ignored. Source: the triad encoding of @magenta/music
+1.23.1 (TriadChordEncoder), which the released chord-conditioned models use.
 """
 
 import re
@@ -23,7 +23,7 @@ _QUALITIES = {
     _DIMINISHED: ("dim", "°", "o", "ø"),
 }
 _FIFTHS = {(_MAJOR, "#5"): _AUGMENTED, (_MINOR, "b5"): _DIMINISHED}
-"""Triads that a change of the fifth makes of others."""
+"""The triad that results where the symbol alters the fifth."""
 
 _ROOTS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SYMBOL = re.compile(
@@ -35,10 +35,11 @@ _SYMBOL = re.compile(
 
 
 def read_chords(text: str, steps: int, steps_per_bar: int = STEPS_PER_BAR) -> Tokens:
-    """Symbols parted by blanks, commas or bar lines as the class of each step [step].
+    """Symbols separated by blanks, commas or bar lines -> the class of each step [step].
 
-    One symbol a bar; fewer than bars start over, more share the bars evenly. In a band's bar, of 512 steps, the
-    program that opens each track goes without, and a bar has one chord. ClipError names what cannot be read.
+    One symbol a bar; if there are fewer than bars they repeat, if more they divide the steps evenly. In a
+    multitrack bar, of 512 steps, the program token of each track gets class 0, and a bar has one chord. ClipError
+    names what cannot be read.
     """
     classes = np.array([chord_class(symbol) for symbol in re.split(r"[\s,|]+", text) if symbol], np.int64)
     if not len(classes):

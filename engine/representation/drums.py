@@ -1,4 +1,4 @@
-"""Drums: a token a step, the set of what is hit on it, one bit each; 0 is nothing.
+"""Drums: one token a step, the set of drums hit on it as bits; 0 is no hit.
 
 Nine classes (512 tokens), or the 61 pitches of the full kit, in the order of the released drum classes' pitches.
 Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428.
@@ -43,7 +43,7 @@ tom, 52 a ride, and 22 and 26 do not yet occur (magenta/music/drums_encoder_deco
 @magenta/music 1.23.1)."""
 
 VELOCITY = 100
-"""Of a decoded hit: tokens know none."""
+"""The velocity of a decoded hit: tokens hold none."""
 
 
 class Drums:
@@ -62,7 +62,7 @@ class Drums:
         return Reading(column[:, None], remarks)
 
     def tokens_to_clip(self, tokens: Tokens, drum_map: DrumMap, *, tempo_bpm: float = 120.0) -> Clip:
-        """Hits of a step, no parts: as groove clips."""
+        """A clip without parts, each hit a step long, as groove clips are."""
         return Clip(self.notes(tokens[:, 0], drum_map), tokens_beats(tokens), BEATS_PER_BAR, tempo_bpm)
 
     def read(self, notes: Sequence[Note], steps: int, drum_map: DrumMap) -> tuple[Tokens, tuple[str, ...]]:
@@ -102,7 +102,7 @@ class Kit(Drums):
         return np.array([bit_of.get(pitch, bit_of[stand_in[pitch]]) for pitch in range(128)], np.int64)
 
     def pitches(self, drum_map: DrumMap) -> NDArray[np.int64]:
-        """Its own."""
+        """The pitch that each bit is written with: KIT_PITCHES, whatever the drum map."""
         return np.array(KIT_PITCHES, np.int64)
 
 

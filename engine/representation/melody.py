@@ -1,7 +1,7 @@
 """The melody, one of 90 tokens a step.
 
 0: nothing happens, a note or a rest goes on; 1: the note ends; 2..89: a note of pitch 21..108 starts. Of notes
-that start together the highest is heard, and a note that starts ends the one before.
+that start together the highest is read, and a note that starts ends the one before.
 Source: MusicVAE, Roberts et al. 2018, arXiv 1803.05428, and its released models.
 """
 
@@ -34,7 +34,7 @@ NOTHING, NOTE_OFF, FIRST_NOTE_ON = range(3)
 LOWEST, HIGHEST = 21, 108
 MELODY_SIZE = FIRST_NOTE_ON + HIGHEST - LOWEST + 1
 VELOCITY = 80
-"""Of a decoded note: tokens know none."""
+"""The velocity of a decoded note: tokens hold none."""
 
 
 class Melody:
@@ -84,14 +84,14 @@ def read_melody(notes: Sequence[Note], steps: int) -> tuple[Tokens, tuple[str, .
 
 
 def octaves_into_range(pitch: Tokens) -> Tokens:
-    """Pitches 0..127 as the nearest of their name in 21..108."""
+    """Pitches 0..127 moved by octaves to the nearest in 21..108."""
     up, down = -(-np.maximum(LOWEST - pitch, 0) // 12), -(-np.maximum(pitch - HIGHEST, 0) // 12)
     moved: Tokens = pitch + 12 * (up - down)
     return moved
 
 
 def one_voice(notes: GridNotes) -> GridNotes:
-    """In order of their starts the highest note of each (of equal ones the longest), ended by the next."""
+    """One note for each start, the highest (of equal ones the longest), in order, each ended by the next."""
     voice = notes[np.lexsort((-notes.end, -notes.pitch, notes.first))]
     voice = voice[np.diff(voice.first, prepend=-1) > 0]
     voice.end[:-1] = np.minimum(voice.end[:-1], voice.first[1:])

@@ -1,8 +1,8 @@
-"""A band's bar as up to eight performances: 64 tokens a track, of a vocabulary of 490.
+"""A bar of a band as up to eight tracks of 64 tokens each, from a vocabulary of 490.
 
-A track is its program, then what is played, then the end; what follows is ABSENT, a track that is not there is an
-end alone. Tracks are sorted by program, drums last. 24 steps a quarter note; a note that crosses the bar line ends
-there. Source: Simon et al. 2018, arXiv 1806.00195; MultitrackConverter of @magenta/music 1.23.1.
+A track is a program token, then events, then END, padded with ABSENT; an unused track is END and padding. Tracks
+are sorted by program, drums last. 24 steps a quarter note; a note that crosses the bar line ends there. Source:
+Simon et al. 2018, arXiv 1806.00195; MultitrackConverter of @magenta/music 1.23.1.
 """
 
 from collections import defaultdict, deque
@@ -34,7 +34,7 @@ GRID_STEPS_PER_BEAT = 24
 BAR = BEATS_PER_BAR * GRID_STEPS_PER_BEAT
 TRACKS, EVENTS = 8, 64
 MOST_NOTES = (EVENTS - 2) // 2
-"""Of a track in a bar: each has a start and an end."""
+"""The most notes of a track in a bar: each takes at least a note on and a note off."""
 
 NOTE_ON = 0
 NOTE_OFF = 128
@@ -86,7 +86,7 @@ class Multitrack:
         return Reading(np.concatenate([tokens for tokens, _ in bars])[:, None], remarks)
 
     def tokens_to_clip(self, tokens: Tokens, drum_map: DrumMap, *, tempo_bpm: float = 120.0) -> Clip:
-        """A part for each track; tracks of one program and place among its like are one part through all bars."""
+        """A part for each track; the n-th track of a program is the same part in every bar."""
         found: defaultdict[tuple[bool, int, int], list[Note]] = defaultdict(list)
         bars = tokens[:, 0].reshape(-1, TRACKS, EVENTS)
         for bar, tracks in enumerate(bars.tolist()):
@@ -120,7 +120,10 @@ def band_order(tracks: Iterable[BandTrack]) -> list[BandTrack]:
 
 
 def apart(notes: GridNotes) -> GridNotes:
-    """In order of start and pitch, each ended by the next of its pitch, of equal ones the longest."""
+    """Notes without overlap on a pitch: each ends at the next of its pitch; of equal starts the longest is kept.
+
+    Sorted by start and pitch.
+    """
     ordered = notes[np.lexsort((-notes.end, notes.first, notes.pitch))]
     same = np.diff(ordered.pitch, append=-1) == 0
     ordered.end[same] = np.minimum(ordered.end[same], np.roll(ordered.first, -1)[same])
@@ -172,7 +175,7 @@ def track_events(notes: GridNotes) -> list[int]:
 
 
 def track_notes(events: Sequence[int], bar: int) -> tuple[bool, int, list[Note]]:
-    """A track's tokens as whether it is drums, its program and its notes; any tokens are read."""
+    """A track's tokens -> whether it is drums, its program, its notes. Any tokens are accepted."""
     heard = list(takewhile(lambda event: event not in (END, ABSENT), events))
     program = next((event - PROGRAM for event in heard if event >= PROGRAM), 0)
     sounding: defaultdict[int, deque[tuple[int, int]]] = defaultdict(deque)

@@ -1,4 +1,4 @@
-"""What the token representations share: what reading a clip gives, and notes on a grid. numpy alone, no torch."""
+"""What the token representations share: the interface, and notes quantised to a grid. numpy alone, no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ BASS_PROGRAMS = range(32, 40)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A clip as tokens [step, part], whole bars; remarks are sentences on what was changed to fit."""
+    """A clip as tokens [step, part], whole bars; remarks: sentences on what was changed or left out to fit."""
 
     tokens: Tokens
     remarks: tuple[str, ...] = ()
@@ -47,10 +47,10 @@ class Representation(Protocol):
         """How many tokens of each part a bar takes."""
 
     def clip_to_tokens(self, clip: Clip, drum_map: DrumMap) -> Reading:
-        """ClipError where the clip cannot be held at all."""
+        """ClipError where the clip cannot be represented at all."""
 
     def tokens_to_clip(self, tokens: Tokens, drum_map: DrumMap, *, tempo_bpm: float = 120.0) -> Clip:
-        """Any tokens of the right sizes are a clip, also what no clip is read as."""
+        """Accepts any tokens within sizes, also those that no clip is read as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def inside(notes: GridNotes, steps: int) -> tuple[GridNotes, tuple[str, ...]]:
 
 
 def remark(what: str, count: int) -> tuple[str, ...]:
-    """What was done to how many notes; nothing where it was done to none."""
+    """A remark with the number of notes it is about, none where that is 0."""
     return (f"{what}: {count}",) if count else ()
 
 

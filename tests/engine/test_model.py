@@ -11,12 +11,12 @@ from engine.model.groove_decoder import GrooveDecoder
 from engine.model.noise import Noise
 from engine.model.performer import (
     CONTEXT_DEPTH,
-    FORGIVEN,
     MEAN_WEIGHTS,
     OFFSET_BINS,
+    SHARED_ERROR_DISCOUNT,
     _inputs,
     _whole,
-    known_of,
+    step_features,
     walk,
 )
 from engine.model.plan import later
@@ -154,7 +154,7 @@ def test_temperature_0_is_what_is_expected_and_what_is_told_is_as_told(drummer, 
     known = torch.zeros_like(groove[..., :9])
     known[..., 2] = 1
     given = replace(tasks.humanize(groove, nothing).given, played_known=known)
-    expected = performer.expectation(known_of(groove[..., :9], given), path)
+    expected = performer.expectation(step_features(groove[..., :9], given), path)
     played = performer.decode(path, groove[..., :9], given, temperature=0.0, noise=Noise(1))
     own = (groove[..., :9] > 0) & (known == 0)
     torch.testing.assert_close(played[..., 18:][own], expected[..., 0, :].clamp(-1, 1)[own])
@@ -168,9 +168,9 @@ def test_what_is_expected_is_the_mean_of_all_members(drummer):
         torch.randn(2, 32, CONTEXT_DEPTH),
         torch.randn(2, 1, 32),
     )
-    opinions = expectation.opinions(steps, z)
-    assert not torch.allclose(opinions[0], opinions[1])
-    torch.testing.assert_close(expectation(steps, z), opinions.mean(dim=0))
+    predictions = expectation.predictions(steps, z)
+    assert not torch.allclose(predictions[0], predictions[1])
+    torch.testing.assert_close(expectation(steps, z), predictions.mean(dim=0))
 
 
 @pytest.mark.parametrize("block", [0, 1])
@@ -179,10 +179,10 @@ def test_training_counts_less_of_what_a_whole_window_is_off_by(groove, nothing, 
     performer, z = Vae(CONFIGS["drummer"].shape).decoder.performer, torch.zeros(BATCH, 32)
     given, hits = tasks.humanize(groove, nothing).given, torch.zeros(BATCH, STEPS, 9)
     hits[:, ::2] = 1
-    performer.expectation.opinions = lambda steps, z: torch.zeros(1, BATCH, STEPS, 2, 9)
+    performer.expectation.predictions = lambda steps, z: torch.zeros(1, BATCH, STEPS, 2, 9)
     turns = torch.where(torch.arange(STEPS) % 4 == 0, 1.0, -1.0)[None, :, None]
     none, squares = torch.zeros_like(hits), MEAN_WEIGHTS[block] * 0.01 * hits.sum(dim=(1, 2))
-    for training, sign, counted in ((False, 1, 1), (True, 1, 1 - FORGIVEN), (True, turns, 1)):
+    for training, sign, counted in ((False, 1, 1), (True, 1, 1 - SHARED_ERROR_DISCOUNT), (True, turns, 1)):
         off = 0.1 * sign * hits
         target = torch.cat([hits, none, off] if block == 0 else [hits, off, none], dim=-1)
         loss = performer.train(training).expectation_loss(z, target, given)
@@ -194,7 +194,7 @@ def test_what_no_feel_is_told_of_is_drawn_towards_the_centre(drummer):
     expectation.centre[:], expectation.trust[:] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.0])
     steps, z = torch.randn(2, 32, CONTEXT_DEPTH), torch.zeros(2, 1, 32)
     z[1] = 1
-    mean, answer = expectation.opinions(steps, z).mean(dim=0), expectation(steps, z)
+    mean, answer = expectation.predictions(steps, z).mean(dim=0), expectation(steps, z)
     torch.testing.assert_close(answer[0, :, 0], 0.1 + 0.5 * (mean[0, :, 0] - 0.1))
     torch.testing.assert_close(answer[0, :, 1], torch.full_like(mean[0, :, 1], 0.5))
     torch.testing.assert_close(answer[1], mean[1])
@@ -275,7 +275,7 @@ def test_what_is_read_of_nothing_is_kept_for_its_length_meter_and_tempo(drummer,
     for steps, tempo, bar in ((32, 100.0, 16), (32, 140.0, 16), (32, 140.0, 14), (16, 140.0, 14), (32, 100.0, 16)):
         given = tasks.nothing_given(groove[:, :steps], torch.full((BATCH,), tempo), bar)
         for _ in range(2):
-            torch.testing.assert_close(pattern._context(given), pattern._read(given))
+            torch.testing.assert_close(pattern._context(given), pattern._encoded(given))
 
 
 def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):

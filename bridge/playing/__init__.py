@@ -1,1 +1,1 @@
-"""The daemon as a musician: clocks, recorder, live modes, scheduler. Pure: time is passed in, messages leave."""
+"""Playing in time: clocks, recorder, live modes, scheduler. Pure: time is passed in, messages leave by callback."""

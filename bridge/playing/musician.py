@@ -1,7 +1,7 @@
-"""The daemon as a musician: hears MIDI, keeps the time, plays. Pure: messages leave through send.
+"""Everything that plays, as one object: takes MIDI messages, follows the clock, plays. Pure: sends through send.
 
-Brings together the clock, the recorder, the live modes, the clips that play and the scheduler; knows no OSC. A bug
-that one of them meets is logged; that one gives way, and the music goes on with the others.
+Connects the clock, the recorder, the live modes, the clips that play and the scheduler; knows no OSC. An unexpected
+exception in one of them is logged and stops that one alone; the others play on.
 """
 
 import logging
@@ -37,11 +37,11 @@ At = Literal["bar", "beat", "now"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the musician is given.
+    """What a Musician is constructed from.
 
-    channels: those that are heard, each with the one that its answers go to; all are heard if there are none.
-    on_playing is told the name of a slot that begins, an empty one when nothing plays any more; on_learned a target
-    and the control that it has learned, or None.
+    channels: the MIDI channels that are recorded, each with the channel of its answers; all if empty. on_playing is
+    called with the slot that begins, or "" when nothing plays any more; on_learned with a target and its new
+    control, or None. send takes one MIDI message.
     """
 
     send: Callable[[bytes], None]
@@ -57,7 +57,7 @@ class Stage:
 
 
 class Musician:
-    """One song at a time, in one clock's time. models are those that a knob or program change selects from."""
+    """Plays one song at a time, on one clock. models: those that a knob or program change selects from."""
 
     def __init__(self, stage: Stage):
         self._stage = stage
@@ -113,7 +113,7 @@ class Musician:
             self._ear.hear(message, at_seconds, port, self.clock.line if self.clock.playing else None)
 
     def ports_changed(self, vanished: list[str], returned: list[str], now: float) -> None:
-        """Ports are gone: what was held on them is let go. Ports are back: what may hang behind them is ended."""
+        """Release the notes held on ports that vanished; send note offs again to ports that returned."""
         if vanished:
             self.scheduler.silence()
         if returned:
@@ -154,7 +154,7 @@ class Musician:
         return self.clock.playing and not self.clock.gone
 
     def place(self, now: float) -> tuple[int, float] | None:
-        """The bar and the beat in it, both from 1, None while the song stands."""
+        """The bar and the beat in it, both from 1, None while the song is stopped."""
         if not self._moves:
             return None
         beat = self.clock.line.beat_at(now)
@@ -162,7 +162,7 @@ class Musician:
         return bar + 1, beat - bar * self.beats_per_bar + 1
 
     def next_beat_at(self, now: float) -> float:
-        """When the next beat begins, or the next bar, inf while the song stands."""
+        """When the next beat begins, or the next bar, inf while the song is stopped."""
         place = self.place(now)
         if place is None:
             return math.inf
@@ -171,7 +171,7 @@ class Musician:
         return self.clock.line.time_at(following)
 
     def _follow_clock(self, now: float) -> None:
-        """See what the clock has done, and follow."""
+        """Update the clock, and react where it started, stopped, jumped or its sender is gone."""
         with guarded("the clock", lambda error: self._go_on_alone(now)):
             self.clock.advance(now)
         clock = self.clock
@@ -185,7 +185,7 @@ class Musician:
             self._song_moved(now)
 
     def _go_on_alone(self, now: float) -> None:
-        """Whoever keeps the time cannot: the song goes on from where it is, in our own."""
+        """The clock raised an exception: the song goes on at the same beat and tempo on the internal clock."""
         given, self.clock, self._jumps = self.clock, self._own_clock, -1
         self._own_clock.stop(now)
         self._own_clock.set_tempo(min(max(given.line.tempo_bpm, SLOWEST_BPM), FASTEST_BPM), now)
@@ -219,7 +219,7 @@ class Musician:
         self.playback.play(slot, line, loop=loop, channel=channel or self._stage.channel)
 
     def stop(self, *, at: At, now: float) -> None:
-        """End what plays, clips and live mode; a clock of our own stops as well where it is to be at once."""
+        """End what plays, clips and live mode; with at "now" the internal clock stops as well."""
         if at == "now" or not self._moves:
             self.live.stop()
             self.playback.stop_now()
@@ -240,16 +240,16 @@ class Musician:
         self.scheduler.panic()
 
     def start_live(self, settings: LiveSettings, now: float) -> None:
-        """Begin a live mode on the next bar line; our own clock is started, with the count-in before beat 0.
+        """Begin a live mode on the next bar line; the internal clock is started, with the count-in before beat 0.
 
-        RequestError if it cannot begin: then all goes on as it was.
+        RequestError if it cannot begin: then nothing has changed.
         """
         self.live.check(settings)
         self._start_clock(now, -settings.count_in * self.beats_per_bar)
         self.live.start(settings, self._beat(now), now, tempo_bpm=self._tempo)
 
     def set_tempo(self, tempo_bpm: float, now: float) -> None:
-        """Change the tempo; ClockError where another keeps the time, or if it is out of range."""
+        """Change the tempo; ClockError where the clock is another sender's, or if it is out of range."""
         self.clock.set_tempo(tempo_bpm, now)
 
     def set_meter(self, beats_per_bar: float, now: float) -> None:
@@ -259,7 +259,7 @@ class Musician:
         self.live.set_meter(beats_per_bar, self._beat(now), now, tempo_bpm=self._tempo)
 
     def use_clock(self, clock: Clock, now: float) -> None:
-        """Keep another's time from now on."""
+        """Follow another clock from now on."""
         if clock is self.clock:
             return
         self._fall_silent(now)
@@ -295,7 +295,7 @@ class Musician:
         return self.clock.line.tempo_bpm
 
     def _beat(self, now: float) -> float:
-        """Where the song is; before it has begun, its beginning."""
+        """The beat of the song at this moment, 0 while it is stopped."""
         return self.clock.line.beat_at(now) if self.clock.playing else 0.0
 
     def _start_clock(self, now: float, beat: float = 0.0) -> None:

@@ -10,7 +10,7 @@ from engine.clip import STEPS_PER_BEAT
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES, Array
 
 SPREAD = 0.4, 0.25
-"""What an offset and a velocity differ by between any two hits, about: both weigh the same."""
+"""Typical differences of offset and of velocity between two hits; they normalise the two terms of a distance."""
 
 
 def feel_distance(groove: Array, wanted: Array, bar: int, wanted_bar: int) -> NDArray[np.floating]:

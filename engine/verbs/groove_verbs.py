@@ -45,7 +45,7 @@ SAMPLED_BARS = 2
 
 
 class Player(RunsVerbs):
-    """One request on one model of grooves, with the chance of one seed."""
+    """One request on one model of grooves, using one seeded random source."""
 
     def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise):
         self.resident, self.noise, self.drum_map = resident, noise, drum_map
@@ -198,7 +198,7 @@ class Player(RunsVerbs):
     def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
         """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
 
-        z alone is a faint feel, and what was played before fades after some bars. So the groove is cut into
+        z alone carries too little timing, and what was played before fades after some bars. So the groove is cut into
         stretches of half a window, and before each the model is told, as played, the feel's stretch beside it;
         the encoder hears a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """

@@ -14,7 +14,7 @@ from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
 
 EXACT_BEATS = 1 / 240
-"""How near a note must be to a place to lie there for sure: what rounding to 120 ticks a quarter takes."""
+"""A note this close to a grid position counts as on it: half a tick at 120 ticks a quarter."""
 
 BESIDE_REACH_BEATS = 1 / 24
 """How far a note that lies beside the sixteenths may move: half of the way from a triplet to its neighbour."""

@@ -34,7 +34,7 @@ BEATS_PER_BAR = 4.0
 
 
 class Composer(RunsVerbs):
-    """One request on one model of tokens, with the chance of one seed."""
+    """One request on one model of tokens, using one seeded random source."""
 
     def __init__(self, resident: TokenResident, drum_map: DrumMap, noise: Noise):
         self.resident, self.noise, self.drum_map = resident, noise, drum_map

@@ -198,7 +198,7 @@ class Player(RunsVerbs):
     def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
         """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
 
-        z alone carries too little timing, and what was played before fades after some bars. So the groove is cut into
+        z alone carries too little timing, and what was played before fades after some bars: the groove is cut into
         stretches of half a window, and before each the model is told, as played, the feel's stretch beside it;
         the encoder hears a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """

@@ -41,6 +41,9 @@ OnReady = Callable[[str, tuple[str, ...], float], None]
 """Called once, with the address as it is shown, the resident models, the default first, and the seconds it took."""
 
 LARGEST_BOOT = 2**24
+ANY_NUMBER = 4096
+"""Of signals that came at once."""
+
 DEATHS_BEFORE_GIVING_UP = 3
 """Deaths in a row, none of them ready in between, after which nobody is kept waiting; starts go on."""
 
@@ -156,7 +159,15 @@ class Daemon:
         self._try(self._handle_some)
         if model in readable:
             self._try(self._hear_model)
-        return interrupted in readable
+        return interrupted in readable and self._ends(interrupted)
+
+    def _ends(self, interrupted: socket.socket) -> bool:
+        """Whether the signals that came end the daemon; Ctrl-Z suspends it, but never while a note sounds."""
+        if set(interrupted.recv(ANY_NUMBER)) - {*suspensions()}:
+            return True
+        self._try(self._musician.scheduler.silence)
+        signal.raise_signal(signal.SIGSTOP)
+        return False
 
     def _do_what_is_due(self, now: float) -> float:
         """Notes first, then timers, the next job, and what is to be sent; when to come back."""
@@ -314,12 +325,12 @@ class Daemon:
 
 @contextmanager
 def interrupts() -> Iterator[socket.socket]:
-    """A socket that becomes readable on SIGTERM, Ctrl-C or the end of the terminal, instead of what they did."""
+    """A socket that tells of SIGTERM, Ctrl-C, Ctrl-Z or the end of the terminal, instead of what they did."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = {each: signal.signal(each, lambda *_: None) for each in endings()}
+    handlers = {each: signal.signal(each, lambda *_: None) for each in (*endings(), *suspensions())}
     try:
         yield ours
     finally:
@@ -337,3 +348,9 @@ def endings() -> Iterator[signal.Signals]:
         yield signal.SIGBREAK
     elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         yield signal.SIGHUP
+
+
+def suspensions() -> Iterator[signal.Signals]:
+    """The signal that suspends a daemon, Ctrl-Z, unless whoever started it has it ignored."""
+    if sys.platform != "win32" and signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        yield signal.SIGTSTP

@@ -133,6 +133,8 @@ def read_card(path: Path) -> Card:
         kind = KINDS.get(key, object)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise WeightsError(f"{path} is no card of weights: {key} must be {KIND_NAMES[kind]}, not {value!r:.80}")
+        if isinstance(value, int) and kind is int and not 1 <= value <= MOST_STEPS:
+            raise WeightsError(f"{path} is no card of weights: {key} must be in 1..{MOST_STEPS}, not {value}")
     for key in ("verbs", "styles"):
         content[key] = tuple(map(str, content.get(key, ())))
     try:
@@ -140,6 +142,9 @@ def read_card(path: Path) -> Card:
     except TypeError as error:
         raise WeightsError(f"{path} is no card of weights: {error}") from error
 
+
+MOST_STEPS = 1024
+"""Of a bar, and bars of a model: more than any has."""
 
 KIND_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}
 KINDS = {

@@ -93,9 +93,15 @@ class OscSocket:
     def _receive_one(self) -> tuple[bytes, Address]:
         if sys.platform != "linux":
             datagram, source = self._socket.recvfrom(LARGEST_DATAGRAM)
-            return datagram, source[:2]
+            return datagram, _address(source)
         datagram, notices, _, source = self._socket.recvmsg(LARGEST_DATAGRAM, socket.CMSG_SPACE(4))
         for level, kind, content in notices:
             if (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL):
                 self.lost = struct.unpack("=I", content)[0]
-        return datagram, source[:2]
+        return datagram, _address(source)
+
+
+def _address(source: tuple[str, int] | tuple[str, int, int, int]) -> Address:
+    """Where a datagram came from; of a link-local IPv6 address the link too, without which no reply finds it."""
+    host, port, *rest = source
+    return (f"{host}%{rest[1]}" if any(rest[1:]) else host, port)

@@ -87,6 +87,19 @@ def test_a_signal_leaves_nothing_sounding(
     silent_since(performer)
 
 
+def test_a_daemon_that_is_suspended_leaves_nothing_sounding_and_plays_on(
+    client: Peer, performer: Performer, daemon_on_jack: Daemon
+) -> None:
+    sound(client, performer)
+    daemon_on_jack.process.send_signal(signal.SIGTSTP)
+    os.waitid(os.P_PID, daemon_on_jack.process.pid, os.WSTOPPED)
+    silent_since(performer)
+    count = len(performer.struck)
+    daemon_on_jack.process.send_signal(signal.SIGCONT)
+    performer.wait_until(lambda: len(performer.struck) > count)
+    assert client.ask("stop").is_done
+
+
 def test_stop_and_panic_are_heard_soon(client: Peer, performer: Performer) -> None:
     for verb in ("stop", "panic"):
         sound(client, performer)

@@ -2,10 +2,12 @@ import select
 import socket
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from bridge.errors import PortError
+from bridge.osc.access import PRIVATE, Guests
 from bridge.osc.socket import BATCH, OscSocket
 
 
@@ -49,6 +51,24 @@ def test_a_datagram_is_answered_over_ipv6_as_over_ipv4(listens: str, host: str) 
         assert content == b"question"
         assert wire.send(b"answer", source)
         assert client.recv(100) == b"answer"
+
+
+def test_the_address_of_a_link_local_client_keeps_its_link(
+    wire: OscSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ("fe80::1", 9000, 0, 1)
+    came = [(b"question", [], 0, source)]
+
+    def recvmsg(*_: int) -> object:
+        if not came:
+            raise BlockingIOError
+        return came.pop()
+
+    linked = SimpleNamespace(recvmsg=recvmsg, recvfrom=lambda _: (recvmsg()[0], source))  # type: ignore[index]
+    monkeypatch.setattr(wire, "_socket", linked)
+    ((_, (host, port)),) = wire.receive()
+    assert socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4] == source, "where a reply would go"
+    assert Guests(PRIVATE).admits(host)
 
 
 def test_an_address_that_is_not_ours_is_named() -> None:

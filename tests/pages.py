@@ -92,6 +92,7 @@ LIMITS: tuple[tuple[str, object], ...] = (
     ("bytes of answers that are remembered, of all clients", clients.MAX_REMEMBERED_BYTES),
     ("clients that are remembered", clients.MAX_CLIENTS),
     ("bundles inside one another", packet.MOST_NESTED),
+    ("arguments of a message", packet.MOST_ARGUMENTS),
     ("seconds that a timetag delays at most", f"{delayed.LONGEST_DELAY_SECONDS:g}"),
     ("messages dated ahead that wait, of one source", delayed.MAX_OF_ONE),
     ("messages dated ahead that wait, of all sources", delayed.MAX_IN_ALL),

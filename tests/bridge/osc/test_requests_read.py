@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import RequestError
 from bridge.osc.packet import read_packet, write_message
-from bridge.osc.requests import engine_request, parse_request, slots_of
+from bridge.osc.requests import engine_request, read_request, slots_of
 from bridge.osc.table import PREFIX, TABLE, slot_keys
 from engine.clip import Clip, Note
 from engine.requests import CLIP_FIELDS, VERBS, Decode, Groove, Interpolate, Request, clips_of
@@ -19,7 +19,10 @@ MUSIC = [verb for verb in TABLE.values() if verb.request is not None]
 
 def parse(verb: str, *arguments: object) -> Any:
     (message,) = read_packet(write_message(PREFIX + verb, *arguments))  # type: ignore[arg-type]
-    return parse_request(message)
+    call = read_request(message)
+    if call.error:
+        raise call.error
+    return call
 
 
 @st.composite

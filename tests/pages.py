@@ -15,7 +15,7 @@ from bridge.osc.packet import write_message
 from bridge.osc.table import REPLY_PORT, TABLE, Argument, Verb
 from bridge.playing import live_settings, slots
 from bridge.playing.live_settings import KNOBS, MODES, LiveSettings
-from bridge.service import delayed, inbox, latents, queue, reception, subscriptions, tickets, uploads
+from bridge.service import delayed, inbox, multipart, queue, reception, subscriptions, tickets, uploads
 from engine import requests
 from tests.bridge.service.test_service import Studio
 
@@ -83,11 +83,11 @@ LIMITS: tuple[tuple[str, object], ...] = (
     ("slots", slots.MAX_SLOTS),
     ("the largest seed", requests.MAX_SEED),
     ("requests that wait for the models", queue.MAX_WAITING),
-    ("uploads under way, of all clients", uploads.MAX_UPLOADS),
-    ("decodes that wait for their numbers, of all clients", latents.MAX_OPEN),
+    ("uploads under way, of all clients", multipart.MAX_OPEN),
+    ("decodes that wait for their numbers, of all clients", multipart.MAX_OPEN),
     ("syncs that wait, of one client", tickets.MAX_SYNCS),
-    ("seconds without a chunk after which an upload ends", f"{uploads.UPLOAD_SECONDS:g}"),
-    ("seconds without a chunk after which a decode ends", f"{latents.CHUNK_SECONDS:g}"),
+    ("seconds without a chunk after which an upload ends", f"{multipart.CHUNK_SECONDS:g}"),
+    ("seconds without a chunk after which a decode ends", f"{multipart.CHUNK_SECONDS:g}"),
     ("seconds in which a repeat is answered from memory", f"{clients.REMEMBERED_SECONDS:g}"),
     ("bytes of answers that are remembered, of all clients", clients.MAX_REMEMBERED_BYTES),
     ("clients that are remembered", clients.MAX_CLIENTS),

@@ -15,18 +15,19 @@ from bridge.osc.clients import Client, Clients
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.replies import cut, format_push
 from bridge.osc.requests import Call
-from bridge.osc.table import MAX_NAME_BYTES, Verb
+from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
 from bridge.playing.musician import Musician
 from bridge.playing.slots import Slots
 from bridge.service.engine_verbs import EngineVerbs
-from bridge.service.latents import Latents
+from bridge.service.latents import points
+from bridge.service.multipart import Multipart
 from bridge.service.play_verbs import PlayVerbs, Ports
 from bridge.service.queue import EngineQueue
 from bridge.service.reception import Reception
 from bridge.service.session_verbs import About, Engine, Handler, Session
 from bridge.service.slot_verbs import SlotVerbs
 from bridge.service.tickets import Counts, Ticket, Tickets
-from bridge.service.uploads import Uploads
+from bridge.service.uploads import uploads
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,10 @@ class Service:
             card=self._session.card,
             timeout_seconds=about.timeout_seconds,
         )
-        uploads, latents = Uploads(self._tickets, slots), Latents(self._tickets, self.engine_verbs.make_music)
-        self._collectors: dict[str, Uploads | Latents] = {"clip": uploads, "decode": latents}
+        self._multiparts = {
+            CLIP: Multipart(uploads(slots, self._tickets), self._tickets),
+            POINT: Multipart(points(self._tickets, self.engine_verbs.make_music), self._tickets),
+        }
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
             **SlotVerbs(self.slots, self._tickets).handlers(),
@@ -92,17 +95,17 @@ class Service:
             pass
 
     def run_due(self, now: float) -> None:
-        """Handle the delayed messages that are due, and time out uploads and decodes that are not continued."""
+        """Handle the delayed messages that are due, and time out requests of several that are not continued."""
         for call, client in self._reception.due(now):
             self._handle(call, client, now)
-        for collector in self._collectors.values():
-            collector.expire(now)
+        for each in self._multiparts.values():
+            each.expire(now)
         self.playing.run_due(now)
 
     def next_due(self, now: float) -> float:
         """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
         dues = [self._reception.next_due(now), self.playing.next_due(now)]
-        dues += [collector.next_expiry() for collector in self._collectors.values()]
+        dues += [each.next_expiry() for each in self._multiparts.values()]
         return min(*dues, self.outbox.next_due(), self.engine_verbs.deadline())
 
     def shut_down(self, now: float, has_time: Callable[[], bool] = lambda: True) -> None:
@@ -123,11 +126,10 @@ class Service:
     def _handle(self, call: Call, client: Client, now: float) -> None:
         """One request; a bug that it meets fails what it asked for, and nothing else."""
         try:
-            collector = self._collector_of(call.verb)
-            if collector is None:
-                self._answer(call, client, now)
+            if call.verb.begun_by:
+                self._collect(call, client, now)
             else:
-                self._collect(collector, call, client, now)
+                self._answer(call, client, now)
         except Exception as error:
             logger.exception("%s from %s met a bug", call.verb.name, shown_address(*client.address))
             for ticket in self._tickets.find(client, call.id):
@@ -154,27 +156,21 @@ class Service:
         else:
             self._handlers[call.verb.name](call, ticket, now)
 
-    def _collector_of(self, verb: Verb) -> Uploads | Latents | None:
-        """What assembles the requests of several messages that this verb belongs to; None for a request of one."""
-        return self._collectors.get(verb.answer) if verb.needs_id else None
-
-    def _collect(self, collector: Uploads | Latents, call: Call, client: Client, now: float) -> None:
-        """One message of a request of several; while the models warm up the first fails with busy."""
-        if call.error:
-            if not collector.fail(client, call.id, call.verb.name, call.error, now):
-                self._answer(call, client, now)
-            return
+    def _collect(self, call: Call, client: Client, now: float) -> None:
+        """One message of a request of several; one that belongs to none fails if it begins or cannot be read."""
+        begin = call.verb.begun_by
+        why = f"its {begin} is missing or has ended"
         try:
-            self._check_warm(now)
+            if not call.error:
+                self._check_warm(now)
+            if self._multiparts[begin].handle(call, client, now):
+                return
         except RequestError as error:
-            if call.verb.name == collector.begins:
-                self._answer(call, client, now)
-            else:
-                self.counts.drop(f"{call.verb.name} {call.id}: {error}", client.address)
-            return
-        if not collector.handle(call, client, now):
-            text = f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended"
-            self.counts.drop(text, client.address)
+            why = str(error)
+        if call.error or call.verb.name == begin:
+            self._answer(call, client, now)
+        else:
+            self.counts.drop(f"{call.verb.name} {call.id}: {why}", client.address)
 
     def _check_warm(self, now: float) -> None:
         """RequestError with busy until the models have been ready once."""
@@ -195,8 +191,8 @@ class Service:
     def _cancel(self, call: Call, ticket: Ticket, now: float) -> None:
         def forget(cancelled: Ticket) -> None:
             self.engine_verbs.forget(cancelled)
-            for collector in self._collectors.values():
-                collector.forget(cancelled)
+            for each in self._multiparts.values():
+                each.forget(cancelled)
 
         self._tickets.cancel(ticket.client, call.values["target"], now, forget)
         self._tickets.done(ticket, now, {})

@@ -17,7 +17,6 @@ from bridge.osc.table import (
     TABLE,
     Argument,
     Verb,
-    slot_keys,
 )
 from engine.clip import Clip, Note
 from engine.errors import EngineError
@@ -226,8 +225,7 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
 
 def slots_of(call: Call) -> list[str]:
     """The slots whose clips a call is about, in the order of the request's clips."""
-    keys = slot_keys(call.verb.request) if call.verb.request else ()
-    return [call.values[key.name] for key in keys if key.name in call.values]
+    return [call.values[name] for name in call.verb.slots if name in call.values]
 
 
 def _pitches(name: str, text: str) -> tuple[int, ...]:

@@ -45,7 +45,8 @@ class Verb:
 
     numbers: whether count floats do. answers_as is the verb in its done or fail; needs_id: whether id 0 is refused;
     begun_by: the verb that begins the request of several messages to which this one belongs, empty for one alone;
-    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine.
+    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine;
+    slots: those of its keys that name the clips of that, in their order.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Verb:
     begun_by: str = ""
     while_warming_up: bool = False
     request: type[Request] | None = None
+    slots: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -102,7 +104,8 @@ def _music(name: str, request: type[Request]) -> Verb:
     needs_id = has_point(request) or not request.makes_clips
     begun_by = name if has_point(request) else ""
     text = (request.__doc__ or "").split("\n")[0]
-    return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by)
+    names = tuple(key.name for key in slots)
+    return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, slots=names)
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from bridge.errors import RequestError
 from bridge.osc.requests import Call
 from bridge.osc.table import MAX_LATENT
-from bridge.service.multipart import MAX_OPEN, Collected, Kind, OnSent, put_in_place
+from bridge.service import busy
+from bridge.service.multipart import Collected, Kind, OnSent, put_in_place
 from bridge.service.tickets import Ticket, Tickets
 
 OnWhole = Callable[[Call, Ticket, float], None]
@@ -25,7 +26,7 @@ def points(tickets: Tickets, on_whole: OnWhole) -> Kind:
             raise RequestError("bad_request", f"size must be in 1..{MAX_LATENT}, not {size}")
         return Point(call, [None] * size, tickets, on_whole)
 
-    return Kind("point", begin, f"{MAX_OPEN} decodes wait for their numbers")
+    return Kind("point", begin, busy.POINTS)
 
 
 @dataclass(slots=True)

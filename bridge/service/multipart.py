@@ -4,7 +4,6 @@ What they bring is collected by uploads.py and latents.py. Pure: time is a numbe
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -15,13 +14,12 @@ from bridge.osc.clients import Client
 from bridge.osc.outbox import Parcel
 from bridge.osc.replies import format_fail
 from bridge.osc.requests import Call
-from bridge.service.fair_turns import gives_way
+from bridge.service.busy import MAX_OPEN, BusyError, gives_way
 from bridge.service.recent import Recent
 from bridge.service.tickets import Ticket, Tickets
 
 logger = logging.getLogger(__name__)
 
-MAX_OPEN = 64
 CHUNK_SECONDS = 5.0
 
 Item = TypeVar("Item")
@@ -128,11 +126,11 @@ class Multipart:
             self._fail(key, ticket, error, now)
 
     def _make_room(self, newcomer: Address, now: float) -> None:
-        """Where 64 are open the newest of a client that has most is ended, else RequestError with busy."""
+        """Where 64 are open the newest of a client that has most is ended, else BusyError."""
         if len(self._open) < MAX_OPEN:
             return
-        busy = RequestError("busy", self._kind.busy)
-        loser = gives_way(Counter(client for client, _ in self._open), newcomer)
+        busy = BusyError(self._kind.busy)
+        loser = gives_way((client for client, _ in self._open), newcomer)
         if loser is None:
             raise busy
         key = next(key for key in reversed(self._open) if key[0] == loser)

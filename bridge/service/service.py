@@ -18,6 +18,7 @@ from bridge.osc.requests import Call
 from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
 from bridge.playing.musician import Musician
 from bridge.playing.slots import Slots
+from bridge.service.busy import WARMING_UP, BusyError
 from bridge.service.engine_verbs import EngineVerbs
 from bridge.service.latents import points
 from bridge.service.multipart import Multipart
@@ -173,11 +174,11 @@ class Service:
             self.counts.drop(f"{call.verb.name} {call.id}: {why}", client.address)
 
     def _check_warm(self, now: float) -> None:
-        """RequestError with busy until the models have been ready once."""
+        """BusyError until the models have been ready once."""
         if self.engine.down:
             raise RequestError("engine_down", self.engine.down)
         if not self.engine.ever_ready:
-            raise RequestError("busy", f"warming up, {math.ceil(now - self.engine.started)} s")
+            raise BusyError(WARMING_UP.format(math.ceil(now - self.engine.started)))
 
     def _tell_gone(self, name: str, owner: Address) -> None:
         """A client's slot has made room for another."""

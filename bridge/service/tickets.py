@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.addresses import Address, shown_address
-from bridge.errors import RequestError
 from bridge.osc.clients import Answer, Client, Clients
-from bridge.osc.outbox import MAX_MUSIC, Outbox, Parcel
+from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_done, format_fail
 from bridge.percentiles import percentile
+from bridge.service.busy import MAX_SYNCS, SYNCS, UNSENT, BusyError
 
 logger = logging.getLogger(__name__)
-
-MAX_SYNCS = 64
 
 PASSING_CODES = frozenset({"busy", "engine_down", "timeout", "cancelled", "stale", "internal"})
 """Failures that do not depend on the request: after one a repeat of it is run again."""
@@ -140,7 +138,7 @@ class Tickets:
     def send(self, ticket: Ticket, datagrams: Iterable[bytes], count: int) -> None:
         """Send an answer but for its done: count datagrams, each made only when it is sent.
 
-        RequestError where too many wait for the client already.
+        BusyError where too many wait for the client already.
         """
         if not ticket.id or ticket.ended or not count:
             return
@@ -149,10 +147,9 @@ class Tickets:
         self.outbox.put(Parcel(written, ticket.client.address, ticket.number, count))
 
     def check_room(self, ticket: Ticket) -> None:
-        """RequestError where too many datagrams wait for the client already for it to get more than a done."""
+        """BusyError where too many datagrams wait for the client already for it to get more than a done."""
         if ticket.id and not self.outbox.takes_music(ticket.client.address):
-            text = f"up to {MAX_MUSIC} datagrams may wait for a client; ask again when some have come"
-            raise RequestError("busy", text)
+            raise BusyError(UNSENT)
 
     def done(
         self,
@@ -200,7 +197,7 @@ class Tickets:
         """Done for a sync, as soon as every earlier request of its client has ended."""
         requests = self._requests[ticket.client.address]
         if len(requests.syncs) >= MAX_SYNCS:
-            self.fail(ticket, "busy", f"{MAX_SYNCS} syncs are waiting already", now)
+            self.fail(ticket, "busy", SYNCS, now)
             return
         requests.syncs.add(ticket.number)
         self._end_sync(requests, now)

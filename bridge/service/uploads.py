@@ -6,7 +6,8 @@ from typing import Any
 from bridge.errors import RequestError
 from bridge.osc.requests import Call
 from bridge.playing.slots import MAX_NOTES, Slots, check_notes, checked_clip
-from bridge.service.multipart import MAX_OPEN, Kind, OnSent, UnfinishedError, put_in_place
+from bridge.service import busy
+from bridge.service.multipart import Kind, OnSent, UnfinishedError, put_in_place
 from bridge.service.tickets import Ticket, Tickets
 from engine.clip import Note, Part
 from engine.errors import EngineError
@@ -26,7 +27,7 @@ def uploads(slots: Slots, tickets: Tickets) -> Kind:
         checked_clip((), call.values["beats"], call.values)
         return Upload(call, [None] * total, slots, tickets)
 
-    return Kind("upload", begin, f"{MAX_OPEN} uploads are under way; end one first", END)
+    return Kind("upload", begin, busy.UPLOADS, END)
 
 
 @dataclass(slots=True)

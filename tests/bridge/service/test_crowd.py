@@ -12,7 +12,7 @@ from bridge.osc import packet as osc_packet
 from bridge.osc.outbox import MAX_MUSIC
 from bridge.osc.packet import Message, read_packet, write_message
 from bridge.playing.slots import MAX_SLOTS
-from bridge.service.tickets import MAX_SYNCS
+from bridge.service.busy import MAX_SYNCS
 from bridge.worker.messages import Finished, Loaded
 from engine.clip import Clip, Note
 from engine.requests import Results

@@ -156,6 +156,11 @@ class Scheduler:
         """How many notes are to come."""
         return len(self._starts)
 
+    @property
+    def ends(self) -> int:
+        """How many ends are to come, those of notes that have ended early among them."""
+        return len(self._ends)
+
     def _start(self, note: PlannedNote, order: int, late_seconds: float) -> None:
         if late_seconds > TOO_LATE_SECONDS:
             self.punctuality.skipped += 1

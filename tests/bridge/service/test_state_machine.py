@@ -318,7 +318,7 @@ class Daemon(RuleBasedStateMachine):
         scheduler = self.musician.scheduler
         assert scheduler.sounding == len(self.sounding)
         assert scheduler.planned <= MAX_PLANNED
-        assert len(scheduler._ends) <= 2 * len(self.sounding) + MAX_PLANNED
+        assert scheduler.ends <= 2 * len(self.sounding) + MAX_PLANNED
         assert len(self.musician.playback._voices) <= 64
         assert len(self.service.outbox) <= MOST_WAITING
 

@@ -1,7 +1,7 @@
 """Requests in, answers out: what each verb of the protocol does.
 
-Pure: no socket, thread or sleep. Time is a number that is passed in; datagrams leave through the outbox, jobs for
-the engine through take_job. Every datagram is answered, or counted and logged.
+Pure: no socket, thread or sleep. Time is a number that is passed in; requests come from the reception, answers leave
+through the outbox, jobs for the engine through engine_verbs. Every request is answered, or counted and logged.
 """
 
 import logging
@@ -46,7 +46,7 @@ class Service:
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
         clients, queue = Clients(), EngineQueue()
-        self._reception = Reception(Guests(about.allow), about.own_port, clients, self.counts, self.outbox)
+        self.reception = Reception(Guests(about.allow), about.own_port, clients, self.counts, self.outbox)
         self._tickets = Tickets(clients, self.outbox, self.counts)
         slots.on_gone = self._tell_gone
         self.playing = PlayVerbs(
@@ -77,27 +77,17 @@ class Service:
 
     # What the daemon calls
 
-    def admit(self, datagram: bytes, source: Address) -> None:
-        """Take in a datagram. handle_next handles it when it is its source's turn."""
-        self._reception.admit(datagram, source)
-
     def handle_next(self, now: float, unix_now: float) -> bool:
-        """Handle the next message; False if none waits."""
-        if not self._reception:
+        """Handle the next request that has come; False if none waits."""
+        if not self.reception:
             return False
-        if request := self._reception.take(now, unix_now):
+        if request := self.reception.take(now, unix_now):
             self._handle(*request, now)
         return True
 
-    def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
-        """Take in a datagram, and handle all that waits at once."""
-        self.admit(datagram, source)
-        while self.handle_next(now, unix_now):
-            pass
-
     def run_due(self, now: float) -> None:
         """Handle the delayed messages that are due, and time out requests of several that are not continued."""
-        for call, client in self._reception.due(now):
+        for call, client in self.reception.due(now):
             self._handle(call, client, now)
         for each in self._multiparts.values():
             each.expire(now)
@@ -105,7 +95,7 @@ class Service:
 
     def next_due(self, now: float) -> float:
         """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
-        dues = [self._reception.next_due(now), self.playing.next_due(now)]
+        dues = [self.reception.next_due(now), self.playing.next_due(now)]
         dues += [each.next_expiry() for each in self._multiparts.values()]
         return min(*dues, self.outbox.next_due(), self.engine_verbs.deadline())
 

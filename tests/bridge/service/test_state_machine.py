@@ -219,7 +219,9 @@ class Daemon(RuleBasedStateMachine):
 
     def receive(self, key: tuple[int, int], datagram: bytes) -> None:
         self.sent[key] += 1
-        self.service.receive(datagram, CLIENTS[key[0]], self.now, UNIX + self.now)
+        self.service.reception.admit(datagram, CLIENTS[key[0]])
+        while self.service.handle_next(self.now, UNIX + self.now):
+            pass
         self.submit()
         self.musician.run_due(self.now)
 

@@ -1,7 +1,7 @@
 """Requests in, answers out: what each verb of the protocol does.
 
-Pure: no socket, thread or sleep. Time is a number that is passed in; requests come from the reception, answers
-leave through the outbox, jobs for the engine through engine_verbs. Every request is answered, or counted and logged.
+Pure: no socket, thread or sleep; time is a number that is passed in. Requests come from the reception, answers
+leave through the outbox, jobs for the engine through engine_verbs. Each request is answered, or counted and logged.
 """
 
 import logging

@@ -3,7 +3,7 @@
 Everything happens bar by bar. Before each bar line the window that ends there is closed, or a new variation is
 asked for; then it is decided once what plays in the bar that begins there: a new result if there is one, else the
 next bar of what plays, else nothing. A result that is not there at the last moment, or that cannot be had, is
-missed: what was played last is repeated, and it is counted.
+missed: it is counted, and what was played last is repeated (see Variations).
 """
 
 import logging

@@ -123,6 +123,7 @@ class Transport:
     def use(self, clock: Clock) -> None:
         """Follow another clock from now on; a song that plays on it has moved."""
         self.clock = clock
+        clock.set_meter(self.beats_per_bar)
         self._jumps, self._played = -1, False
 
     def start(self, now: float, beat: float = 0.0) -> bool:

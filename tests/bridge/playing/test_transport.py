@@ -3,6 +3,7 @@ import math
 import pytest
 
 from bridge.errors import ClockError
+from bridge.playing.clock import InternalClock
 from bridge.playing.transport import START_SECONDS, At, Transport
 from tests.bridge.song import song
 
@@ -67,6 +68,22 @@ def test_a_song_on_the_clock_of_a_sender_is_neither_started_nor_stopped_and_told
     assert not transport.stop(23 / 48)
     assert [transport.follow(1.0), transport.follow(1.1)] == ["gone", None]
     assert not transport.moves
+
+
+class BarClock(InternalClock):
+    """One whose source has bars, as Link has."""
+
+    def set_meter(self, beats_per_bar: float) -> None:
+        self.beats_per_bar = beats_per_bar
+
+
+def test_a_clock_that_has_bars_has_those_of_the_song_also_where_they_changed_while_another_was_followed() -> None:
+    transport, clock = Transport(), BarClock()
+    transport.use(clock)
+    transport.use(transport.midi_clock)
+    transport.set_meter(3.0)
+    transport.use(clock)
+    assert clock.beats_per_bar == 3.0
 
 
 def test_a_song_goes_on_where_another_clock_has_it() -> None:

@@ -86,7 +86,7 @@ def test_only_the_daemon_composes_the_service() -> None:
 
 ROOMS = {
     "bridge": (
-        *("entry", "errors", "escapes", "log", "realtime", "percentiles", "addresses"),
+        *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses"),
         *("playing", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
     ),
     "engine": (

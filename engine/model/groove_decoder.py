@@ -48,14 +48,14 @@ class GrooveDecoder(nn.Module):
         weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
         threshold = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)
         groove = given.groove.cpu()
-        hits_known, played_known = given.hits_known.cpu() > 0, given.played_known.cpu()[:, :, None] > 0
+        hits_given, timing_given = given.hits_given.cpu() > 0, given.timing_given.cpu()[:, :, None] > 0
         rows = []
         for step, gates in enumerate(cell.project(*self._static(z, given.groove))):
             logits = torch.addmm(bias, cell.step(gates), weights)
             hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > threshold[:, step]).float()
-            hits = torch.where(hits_known[:, step], groove[:, step, HITS], hits)
+            hits = torch.where(hits_given[:, step], groove[:, step, HITS], hits)
             played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
-            played = torch.where(played_known[:, step], groove[:, step, 9:].view(batch, 2, 9), played)
+            played = torch.where(timing_given[:, step], groove[:, step, 9:].view(batch, 2, 9), played)
             rows.append(torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1))
             cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also where there is no hit, as published
         return torch.stack(rows, dim=1).to(z.device).repeat_interleave(draws, dim=0)

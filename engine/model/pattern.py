@@ -65,7 +65,7 @@ class PatternDecoder(nn.Module):
         hits = target[..., HITS]
         logits = self.planned_hits(self._planned(z[:, None].expand(-1, hits.shape[1], -1)))
         nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
-        return (nats * (1 - given.hits_known)).sum(dim=(1, 2))
+        return (nats * (1 - given.hits_given)).sum(dim=(1, 2))
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
@@ -97,7 +97,7 @@ class PatternDecoder(nn.Module):
 
     def _context(self, given: Given) -> Tensor:
         """What is given, as the bidirectional LSTM encodes it; cached where nothing is given."""
-        if self.training or bool(given.hits_known.any()) or bool(given.taps.any()):
+        if self.training or bool(given.hits_given.any()) or bool(given.taps.any()):
             return self._encoded(given)
         key = (given.position.shape[1], given.steps_per_bar, given.tempo_bpm.tolist(), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
@@ -107,13 +107,13 @@ class PatternDecoder(nn.Module):
     def _encoded(self, given: Given) -> Tensor:
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-        given_hits = given.groove[..., HITS] * given.hits_known
-        context, _ = self.context(torch.cat([given_hits, given.hits_known, given.taps, position, tempo], dim=-1))
+        given_hits = given.groove[..., HITS] * given.hits_given
+        context, _ = self.context(torch.cat([given_hits, given.hits_given, given.taps, position, tempo], dim=-1))
         return context  # type: ignore[no-any-return]
 
     def _impossible(self, given: Given) -> Tensor:
         """(batch, step, 512): a large negative logit for each subset that contradicts what is given."""
-        given_hits = given.groove[..., HITS] * given.hits_known
-        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_known - given_hits) @ self.bits.t()
+        given_hits = given.groove[..., HITS] * given.hits_given
+        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_given - given_hits) @ self.bits.t()
         wrong[..., 0] += given.taps[..., 0]  # a tapped step is not empty
         return (wrong > 0).to(wrong) * IMPOSSIBLE

@@ -154,7 +154,7 @@ class Performer(nn.Module):
         seen = self._seen(path, hidden_share)
         inputs = _inputs(path, (error * seen[..., None]).detach(), mean, static, given.steps_per_bar)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z))[0])
-        not_given = path.real * (1 - path.at(given.played_known))
+        not_given = path.real * (1 - path.at(given.timing_given))
         offset_bin = _offset_bin(offset)
         logits = self._logits(hidden, offset_bin)
         offset_nats, velocity_nats = (
@@ -174,7 +174,7 @@ class Performer(nn.Module):
         if temperature == 0:
             expected = self.expectation(step_features(hits, given), unexpanded(z))
             played = torch.stack([path.at(expected[..., 0, :]), path.at(expected[..., 1, :])], dim=-1)
-            played = torch.where(path.at(given.played_known)[..., None] > 0, _given_timing(path, given), played)
+            played = torch.where(path.at(given.timing_given)[..., None] > 0, _given_timing(path, given), played)
             played = played.repeat_interleave(draws, dim=0)
         else:
             static = self._static(path, unexpanded(z), hits, given)
@@ -191,7 +191,7 @@ class Performer(nn.Module):
         hits = target[..., HITS]
         predictions = self.expectation.predictions(step_features(hits, given), z[:, None])
         truth = torch.stack([target[..., OFFSETS], target[..., VELOCITIES]], dim=2)
-        own = (hits * (1 - given.played_known))[:, :, None]
+        own = (hits * (1 - given.timing_given))[:, :, None]
         errors = (predictions - truth) * own
         squares, of_drum, hits_of_drum = (errors**2).sum(dim=(2, 4)), errors.sum(dim=2), own.sum(dim=1).clamp(min=1)
         of_window = of_drum[:, :, 0].sum(dim=2) ** 2 / own.sum(dim=(1, 2, 3)).clamp(min=1)
@@ -216,7 +216,7 @@ class Performer(nn.Module):
         def many(row: Tensor) -> Tensor:
             return row if draws == 1 else row.repeat_interleave(draws, dim=0)
 
-        played = torch.where(path.at(given.played_known)[..., None] > 0, _given_timing(path, given), torch.nan)
+        played = torch.where(path.at(given.timing_given)[..., None] > 0, _given_timing(path, given), torch.nan)
         before = _before(path, given.steps_per_bar)
         ahead: tuple[Tensor, ...] = (mean, _gap(path, before), *static)
         state, errors = self.initial_state(z), F.pad(torch.nan_to_num(played - mean), (0, 0, 1, 0))
@@ -311,13 +311,13 @@ def step_features(hits: Tensor, given: Given) -> Tensor:
     """Inputs of each step: hits; which are given as played, how; taps; position; tempo: (batch, step, 59)."""
     position = F.one_hot(given.position, 16).to(hits)
     tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-    is_given = given.played_known * hits
+    is_given = given.timing_given * hits
     values = [given.groove[..., VELOCITIES] * is_given, given.groove[..., OFFSETS] * is_given]
     return torch.cat([hits, is_given, *values, given.taps, position, tempo], dim=-1)
 
 
 def _given_timing(path: Walk, given: Given) -> Tensor:
-    """Offset and velocity of each hit in the given groove: (batch, hit, 2); valid where played_known is 1."""
+    """Offset and velocity of each hit in the given groove: (batch, hit, 2); valid where timing_given is 1."""
     return torch.stack([path.at(given.groove[..., block]) for block in (OFFSETS, VELOCITIES)], dim=-1)
 
 

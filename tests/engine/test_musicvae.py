@@ -186,8 +186,8 @@ def test_sampling_what_it_says_itself_costs_about_as_much_and_still_learns():
     loss = model.loss(tokens, **given, feeding=Feeding(sampling=0.5))
     torch.autograd.backward(loss["total"])
     assert all(parameter.grad is not None for parameter in model.parameters())
-    told = model.loss(tokens, **given)
-    assert float(loss["tokens"].detach()) != float(told["tokens"].detach())
+    true = model.loss(tokens, **given)
+    assert float(loss["tokens"].detach()) != float(true["tokens"].detach())
 
 
 @pytest.mark.parametrize("name", TOKENS)

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper, unexpanded
+from engine.model.lstm import InitialState, Lstm, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
+from engine.model.stepping import Array, Head, State, Stepper, run
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
@@ -70,22 +71,13 @@ class PatternDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        cell, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
-        gumbel = temperature * noise.gumbel(batch, steps, SUBSETS)
-        biases = (self._impossible(given) + self.output.bias + gumbel).cpu().unbind(1)
-        weights, bits, logits = (
-            self.output.weight.t().cpu().contiguous(),
-            self.bits.cpu().numpy(),
-            torch.empty(batch, SUBSETS),
-        )
-        options = logits.numpy()
-        rows = [np.zeros((batch, CLASSES), np.float32)] * bar  # a bar of rests comes before the first
+        lstm, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
+        past = np.zeros((batch, bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
+        biases = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
         z, rest = self.static(z, given)
-        for gates, bias in zip(cell.project(unexpanded(z), rest), biases, strict=True):
-            torch.addmm(bias, cell.step(gates), weights, out=logits)
-            rows.append(bits.take(options.argmax(axis=1), axis=0))
-            cell.fed[:, :CLASSES], cell.fed[:, CLASSES:] = rows[-1], rows[-bar]
-        return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(given.groove.device)
+        gates = lstm.project(unexpanded(z), rest)
+        hits = run(_Subset(self, batch, bar), State(lstm, past, bar), gates, biases.cpu().unbind(1))
+        return torch.from_numpy(np.stack(hits, axis=1)).to(given.groove.device)
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The inputs that do not depend on earlier steps: z, and plan and context (batch, step, 24 + 2·context)."""
@@ -117,3 +109,21 @@ class PatternDecoder(nn.Module):
         wrong = given_hits @ (1 - self.bits.t()) + (given.hits_given - given_hits) @ self.bits.t()
         wrong[..., 0] += given.taps[..., 0]  # a tapped step is not empty
         return (wrong > 0).to(wrong) * IMPOSSIBLE
+
+
+class _Subset:
+    """A Step that chooses the hits of all drums: (batch, 9).
+
+    known: the gates (batch, 4·hidden). chance: Gumbel noise and the biases of the subsets, together (batch, 512).
+    """
+
+    def __init__(self, decoder: PatternDecoder, rows: int, steps_per_bar: int):
+        self._logits, self._bar = Head(decoder.output.weight.t().cpu().contiguous(), rows), steps_per_bar
+        self._bits = decoder.bits.cpu().numpy()
+
+    def __call__(self, state: State, gates: Tensor, bias: Tensor) -> Array:
+        subset = self._logits(state.lstm.step(gates), bias).argmax(axis=1)
+        hits: Array = self._bits.take(subset, axis=0)
+        state.remember(hits)
+        state.lstm.fed[:, :CLASSES], state.lstm.fed[:, CLASSES:] = hits, state.before(self._bar)
+        return hits

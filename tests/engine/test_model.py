@@ -14,13 +14,11 @@ from engine.model.performer import (
     MEAN_WEIGHTS,
     OFFSET_BINS,
     SHARED_ERROR_DISCOUNT,
-    _inputs,
-    _whole,
     step_features,
-    walk,
 )
 from engine.model.plan import later
 from engine.model.vae import Vae
+from engine.model.walk import walk
 from engine.registry import CONFIGS
 
 BATCH, STEPS = 5, 32
@@ -129,11 +127,7 @@ def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove,
     performer, given = drummer.decoder.performer, first_given(groove, nothing, given_steps)
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
-    static = performer._static(order, path.contiguous(), groove[..., :9], given)
-    mean = performer._mean(static, _whole(static, order))
-    error = torch.stack([order.at(played[..., 18:]), order.at(played[..., 9:18])], dim=-1) - mean
-    inputs = _inputs(order, error, mean, _whole(static, order), 16)
-    bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))[0]).argmax(dim=-1)
+    bins = performer.predictions(order, z, played, given)[1].argmax(dim=-1)
     middle, drawn = torch.linspace(-1, 1, OFFSET_BINS)[bins], order.real & (order.step >= given_steps)
     assert ((order.at(played[..., 18:]) - middle).abs() * drawn).max() <= 1 / 32 + 1e-5
 
@@ -271,11 +265,13 @@ def test_a_pattern_never_contradicts_what_it_was_given(drummer, groove, nothing)
 
 
 def test_what_is_read_of_nothing_is_kept_for_its_length_meter_and_tempo(drummer, groove):
-    pattern = drummer.decoder.pattern
+    pattern, path = drummer.decoder.pattern, latent(drummer)[1][..., :PATTERN]
+    new = copy.deepcopy(pattern).train()  # in training nothing is kept
     for steps, tempo, bar in ((32, 100.0, 16), (32, 140.0, 16), (32, 140.0, 14), (16, 140.0, 14), (32, 100.0, 16)):
         given = tasks.nothing_given(groove[:, :steps], torch.full((BATCH,), tempo), bar)
         for _ in range(2):
-            torch.testing.assert_close(pattern._context(given), pattern._encoded(given))
+            kept, read = (each.static(path[:, :steps], given)[1] for each in (pattern, new))
+            torch.testing.assert_close(kept, read)
 
 
 def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):

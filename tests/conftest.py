@@ -1,14 +1,19 @@
 import os
+import re
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import hypothesis
 import pytest
 
 GROOVE_ZIP = "groove-v1.0.0-midionly.zip"
 
-NETWORKS = ("torch", "engine.model", "engine.learning", "engine.verbs", "engine.evaluation", "engine.magenta")
-"""What runs or trains a network, or works for one."""
+ROOT = Path(__file__).parents[1]
+
+NETWORKS = re.compile(
+    r"^(?:from|import) (?:torch|engine(?:\.| import )(?:model|learning|verbs|evaluation|magenta))\b", re.MULTILINE
+)
+"""The import of what runs or trains a network, or works for one."""
 
 STARTERS = frozenset(
     {"fake_daemon", "daemon", "jack", "needs", "opens", "start", "weights_folder", "groove_zip", "real_songs"}
@@ -27,6 +32,9 @@ SLOW = tuple(
 )
 """Tests that start processes without such a fixture, act a crowd or hours of ticks, or read what is long."""
 
+PLAYING = frozenset({"jack", "ardour", "link"})
+"""Marks of tests that play in real time."""
+
 EXAMPLES = 10
 """How many examples the fast tests try of a property, unless a test says otherwise."""
 
@@ -38,27 +46,41 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("fast")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where fast tests are asked for, leave unread the files that have none."""
+    return True if config.option.markexpr == "fast" and _is_slow(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark as fast each test that needs no program or data, starts no process and runs no network."""
     markers = (each.partition(": ") for each in config.getini("markers"))
     needing = {name for name, _, text in markers if text.startswith("needs")}
-    networks = {module for module in {_module_of(item) for item in items} if _has_networks(module)}
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         fixtures = STARTERS.intersection(getattr(item, "fixturenames", ()))
-        is_slow = item.nodeid.startswith(SLOW) or _module_of(item) in networks
-        if not (is_slow or fixtures or marks & needing):
+        if not (item.nodeid.startswith(SLOW) or _is_slow(item.path) or fixtures or marks & needing):
             item.add_marker("fast")
+    if hasattr(config, "workerinput"):
+        _share_out(items)
 
 
-def _module_of(item: pytest.Item) -> ModuleType | None:
-    return getattr(item, "module", None)
+def _share_out(items: list[pytest.Item]) -> None:
+    """Let files be tested side by side, but never two that play in real time; these begin, for they wait most."""
+    items.sort(key=lambda item: not _plays(item))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("real time" if _plays(item) else item.path.stem))
 
 
-def _has_networks(module: ModuleType | None) -> bool:
-    """Whether a test module has imported what runs networks."""
-    homes = (getattr(each, "__module__", None) or getattr(each, "__name__", "") for each in vars(module).values())
-    return any(str(home).startswith(NETWORKS) for home in homes)
+def _plays(item: pytest.Item) -> bool:
+    return any(mark.name in PLAYING for mark in item.iter_markers())
+
+
+@cache
+def _is_slow(path: Path) -> bool:
+    """Whether no test in a file, or in a folder, is fast."""
+    named = path.relative_to(ROOT).as_posix().startswith(SLOW)
+    return named or (path.suffix == ".py" and bool(NETWORKS.search(path.read_text())))
 
 
 @pytest.fixture(scope="session")

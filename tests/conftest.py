@@ -32,9 +32,6 @@ SLOW = tuple(
 )
 """Tests that start processes without such a fixture, act a crowd or hours of ticks, or read what is long."""
 
-PLAYING = frozenset({"jack", "ardour", "link"})
-"""Marks of tests that play in real time."""
-
 EXAMPLES = 10
 """How many examples the fast tests try of a property, unless a test says otherwise."""
 
@@ -46,12 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("fast")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where tests run side by side, they are shared out as tests/side_by_side.py says."""
+    from tests.side_by_side import ByFile
+
+    return ByFile(config, log)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where fast tests are asked for, leave unread the files that have none."""
     return True if config.option.markexpr == "fast" and _is_slow(collection_path) else None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark as fast each test that needs no program or data, starts no process and runs no network."""
     markers = (each.partition(": ") for each in config.getini("markers"))
@@ -61,19 +65,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = STARTERS.intersection(getattr(item, "fixturenames", ()))
         if not (item.nodeid.startswith(SLOW) or _is_slow(item.path) or fixtures or marks & needing):
             item.add_marker("fast")
-    if hasattr(config, "workerinput"):
-        _share_out(items)
-
-
-def _share_out(items: list[pytest.Item]) -> None:
-    """Let files be tested side by side, but never two that play in real time; these begin, for they wait most."""
-    items.sort(key=lambda item: not _plays(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("real time" if _plays(item) else item.path.stem))
-
-
-def _plays(item: pytest.Item) -> bool:
-    return any(mark.name in PLAYING for mark in item.iter_markers())
 
 
 @cache

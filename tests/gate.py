@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
-"""How pytest shares tests out, see tests/conftest.py: for two cores, as much of the time is spent waiting."""
+SIDE_BY_SIDE = ("-n", "3", "--no-loadscope-reorder")
+"""Three workers for two cores, as much of the time is spent waiting; tests/side_by_side.py says who gets what."""
 
 CHECKS = (
     ("ruff", "format", "--check", "."),

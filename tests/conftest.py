@@ -1,5 +1,6 @@
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = STARTERS.intersection(getattr(item, "fixturenames", ()))
         if not (item.nodeid.startswith(SLOW) or _is_slow(item.path) or fixtures or marks & needing):
             item.add_marker("fast")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where tests run side by side torch computes on one thread: more, on too few cores, spin and wait."""
+    if hasattr(session.config, "workerinput") and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""40 seconds of what `python -m tests.benchmarks.endurance` does for as long as one likes; each trouble twice."""
+"""40 seconds of what `python -m tests.benchmarks.endurance` does for as long as one likes."""
 
 import sys
 from collections.abc import Callable

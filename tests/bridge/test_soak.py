@@ -7,7 +7,7 @@ import pytest
 
 from tests.benchmarks.soak import soak
 
-MOST_GROWTH_MIB = 16
+MOST_GROWTH_MIB = 8
 
 
 @pytest.mark.jack

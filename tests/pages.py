@@ -10,12 +10,12 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from bridge.osc import access, clients, outbox, packet, table
+from bridge.osc import access, outbox, packet, table
 from bridge.osc.packet import write_message
 from bridge.osc.table import REPLY_PORT, TABLE, Argument, Verb
 from bridge.playing import live_settings, slots
 from bridge.playing.live_settings import KNOBS, MODES, LiveSettings
-from bridge.service import busy, delayed, inbox, multipart, reception, subscriptions, uploads
+from bridge.service import busy, clients, delayed, inbox, multipart, reception, subscriptions, uploads
 from engine import requests
 from tests.bridge.service.test_service import Studio
 

@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar
 
 from bridge.addresses import Address, shown_address
 from bridge.errors import RequestError
-from bridge.osc.clients import Client
 from bridge.osc.outbox import Parcel
 from bridge.osc.replies import format_fail
 from bridge.osc.requests import Call
 from bridge.service.busy import MAX_OPEN, BusyError, gives_way
+from bridge.service.clients import Client
 from bridge.service.recent import Recent
 from bridge.service.tickets import Ticket, Tickets
 

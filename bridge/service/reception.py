@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from bridge.addresses import Address, shown_address
 from bridge.errors import PacketError
 from bridge.osc.access import Guests
-from bridge.osc.clients import Client, Clients
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Element, Message, read_message, split_packet
 from bridge.osc.replies import format_fail
 from bridge.osc.requests import Call, read_request
 from bridge.osc.table import PREFIX
+from bridge.service.clients import Client, Clients
 from bridge.service.delayed import Delays
 from bridge.service.inbox import Inbox
 from bridge.service.tickets import Counts

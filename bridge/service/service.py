@@ -11,7 +11,6 @@ from collections.abc import Callable
 from bridge.addresses import Address, shown_address
 from bridge.errors import RequestError
 from bridge.osc.access import Guests
-from bridge.osc.clients import Client, Clients
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.replies import cut, format_push
 from bridge.osc.requests import Call
@@ -19,6 +18,7 @@ from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
 from bridge.playing.ensemble import Ensemble
 from bridge.playing.slots import Slots
 from bridge.service.busy import WARMING_UP, BusyError
+from bridge.service.clients import Client, Clients
 from bridge.service.engine_verbs import EngineVerbs
 from bridge.service.latents import points
 from bridge.service.multipart import Multipart

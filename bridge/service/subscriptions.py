@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 
 from bridge.errors import RequestError
-from bridge.osc.clients import Client
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_push
 from bridge.service.busy import MAX_SUBSCRIBERS, SUBSCRIBERS, BusyError
+from bridge.service.clients import Client
 
 TOPICS = ("beat", "play", "status")
 SILENT_SECONDS = 60.0

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.addresses import Address, shown_address
-from bridge.osc.clients import Answer, Client, Clients
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_done, format_fail
 from bridge.percentiles import percentile
 from bridge.service.busy import MAX_SYNCS, SYNCS, UNSENT, BusyError
+from bridge.service.clients import Answer, Client, Clients
 
 logger = logging.getLogger(__name__)
 

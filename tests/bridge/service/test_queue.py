@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.addresses import Address
-from bridge.osc.clients import Client
 from bridge.service.busy import MAX_WAITING
+from bridge.service.clients import Client
 from bridge.service.queue import MAX_SERVED, EngineQueue, Entry
 from bridge.service.tickets import Ticket
 from bridge.worker.messages import Load, Run

@@ -1,6 +1,6 @@
 from itertools import takewhile
 
-from bridge.osc.clients import MAX_CLIENTS, MAX_REMEMBERED_BYTES, REMEMBERED_SECONDS, Client, Clients
+from bridge.service.clients import MAX_CLIENTS, MAX_REMEMBERED_BYTES, REMEMBERED_SECONDS, Client, Clients
 
 SOURCE = ("127.0.0.1", 5000)
 

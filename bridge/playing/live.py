@@ -175,7 +175,7 @@ class Live:
         self._seconds.append(now - self._asked.at_seconds)
         self._asked, self.problem = None, ""
         settings = self.knobs.applied(self.settings)
-        self.variations.new = settings.choose(results.clips)
+        self.variations.take(settings.choose(results.clips))
         if settings.about.evolves and self._seed is None and "seed" not in settings.request:
             self._seed = results.seed  # so that from bar to bar nothing but the position changes
 

@@ -38,16 +38,21 @@ class Variations:
     played: deque[Clip] = field(default_factory=lambda: deque(maxlen=KEPT))
     _is_undone: bool = False
 
+    def take(self, clip: Clip) -> None:
+        """A result has come: it begins on the next line; what was gone back to stays the last that was played."""
+        self._put_back()
+        self.new, self._is_undone = clip, False
+
     def freeze(self, frozen: bool) -> None:
         """Keep the one that plays, if there is one, or what was gone back to; or let it go."""
-        self.frozen = frozen and bool(self.played)
+        self.frozen = frozen and bool(self.played or self._is_undone)
         if self.frozen and not self._is_undone:
             self.new = None
 
     def undo(self) -> None:
         """Go back to the one before, from the next bar line on, and keep it."""
-        self._put_back()
-        if len(self.played) > 1:
+        if len(self.played) + self._is_undone > 1:
+            self._put_back()
             self.played.pop()
             self.new, self._is_undone = self.played.pop(), True
         self.frozen = bool(self.played or self._is_undone)

@@ -75,3 +75,31 @@ def test_what_was_gone_back_to_is_the_last_that_has_played_where_it_cannot_begin
     variations.forget_new()
     variations.playing = None
     assert begin(variations, 64.0) is A
+
+
+def test_what_was_gone_back_to_can_be_kept_though_it_is_the_first(variations: Variations) -> None:
+    begin(variations, 0.0, A)
+    begin(variations, 4.0, B)
+    variations.undo()
+    variations.freeze(True)
+    assert variations.frozen
+    assert [begin(variations, 8.0), begin(variations, 12.0)] == [A, A]
+
+
+def test_going_back_beyond_the_first_stays_there(variations: Variations) -> None:
+    begin(variations, 0.0, A)
+    begin(variations, 4.0, B)
+    for _ in range(4):
+        variations.undo()
+    assert [begin(variations, 8.0), list(variations.played)] == [A, [A]]
+
+
+def test_a_result_that_comes_after_going_back_leaves_it_the_one_before(variations: Variations) -> None:
+    begin(variations, 0.0, A)
+    begin(variations, 4.0, B)
+    variations.undo()
+    variations.freeze(False)
+    variations.take(C)
+    assert begin(variations, 8.0) is C
+    variations.undo()
+    assert begin(variations, 12.0) is A

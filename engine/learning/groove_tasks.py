@@ -73,7 +73,7 @@ class GrooveCourse:
         assert isinstance(config.shape, GrooveShape)
         self.shape, self.datasets, self.device = config.shape, datasets, device
         self.model = Vae(config.shape).to(device)
-        self._expectation = config.recipe.expectation
+        self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
 
@@ -127,7 +127,7 @@ class GrooveCourse:
             tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
         example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
         noise = torch.randn(len(groove), self.shape.z, generator=generator).to(self.device)
-        if recipe is self._expectation:
+        if recipe is self._second:
             return {"total": self.model.expectation_loss(example, groove)}
         return self.model.loss(
             example,

@@ -24,6 +24,7 @@ from engine.errors import DataError, TrainingError
 from engine.files import regular, replacing
 from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
+from engine.learning.phrase_tasks import PhraseCourse, load_drums
 from engine.learning.token_tasks import TokenCourse, cut_songs
 from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
@@ -81,6 +82,8 @@ def open_course(
     config: Config, data: Sequence[Path], device: torch.device, max_windows: int | None = None
 ) -> Course:
     """A new model of a configuration, and the windows of the corpora."""
+    if config.representation == "phrase":
+        return PhraseCourse(config, load_drums(data, max_windows), device)
     if config.representation != "groove":
         return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:
@@ -96,8 +99,8 @@ class Run:
     ):
         self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
         self.recipes, self.stage = [config.recipe], 0
-        if config.recipe.expectation:
-            self.recipes.append(config.recipe.expectation)
+        if config.recipe.second:
+            self.recipes.append(config.recipe.second)
         self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
         self.device = device or torch.device("cpu")
         self.validation: dict[str, float] = {}
@@ -262,7 +265,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     described = {
         key: value for key, value in asdict(recipe).items() if not isinstance(value, tuple) and value is not None
     }
-    return described | ({"expectation": _described(recipe.expectation)} if recipe.expectation else {})
+    return described | ({"second": _described(recipe.second)} if recipe.second else {})
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -21,7 +21,7 @@ from engine.data.tracks import (
     all_playing,
     bars_of,
     over_bars,
-    passages,
+    phrases,
 )
 from engine.errors import DataError
 from engine.representation.drum_map import GENERAL_MIDI, DrumMap
@@ -132,7 +132,7 @@ class _Cutter:
             yield from self._single(section)
 
     def _single(self, section: Section) -> Iterator[Tokens]:
-        """The windows of each melody, or of the drums, that lie in one passage."""
+        """The windows of each melody, or of the drums, that lie in one phrase."""
         if isinstance(self.representation, Drums):
             lines, kind = section.drums(self.representation, self.drum_map), "drums (channel 10)"
         else:
@@ -140,8 +140,8 @@ class _Cutter:
         if not lines:
             self._leave_out(f"without {kind}", section.bars - self.bars + 1)
         for line in lines:
-            passage = over_bars(passages(line.notes, section.bars), self.bars)
-            whole: Bars = (passage[:, 0] >= 0) & np.all(passage == passage[:, :1], axis=1)
+            phrase = over_bars(phrases(line.notes, section.bars), self.bars)
+            whole: Bars = (phrase[:, 0] >= 0) & np.all(phrase == phrase[:, :1], axis=1)
             yield from self._taken(line.tokens[:, None], whole, f"with a rest of {GAP_BARS} bar or more")
 
     def _trio(self, section: Section) -> Iterator[Tokens]:

@@ -103,15 +103,15 @@ def over_bars(each: NDArray[np.generic], bars: int) -> NDArray[Any]:
     return np.lib.stride_tricks.sliding_window_view(each, bars)
 
 
-def passages(notes: GridNotes, bars: int) -> NDArray[np.int64]:
-    """The number of the passage that each bar belongs to, from its first note's bar to its last's; -1 in a rest."""
-    passage = np.full(bars, -1, np.int64)
+def phrases(notes: GridNotes, bars: int) -> NDArray[np.int64]:
+    """The number of the phrase that each bar belongs to, from its first note's bar to its last's; -1 in a rest."""
+    phrase = np.full(bars, -1, np.int64)
     rests = notes.first[1:] - notes.end[:-1]
     cuts = np.flatnonzero(rests >= GAP_BARS * STEPS_PER_BAR) + 1
     firsts, lasts = np.append(0, cuts), np.append(cuts, len(notes)) - 1
     for number, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
-        passage[notes.first[first] // STEPS_PER_BAR : -(-notes.end[last] // STEPS_PER_BAR)] = number
-    return passage
+        phrase[notes.first[first] // STEPS_PER_BAR : -(-notes.end[last] // STEPS_PER_BAR)] = number
+    return phrase
 
 
 def all_playing(lines: Sequence[Line], bars: int) -> Bars:

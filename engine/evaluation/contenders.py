@@ -67,14 +67,14 @@ def answer(
     *,
     temperature: float,
     seed: int = 0,
-    heard: Array | None = None,
+    encoder_input: Array | None = None,
     prior: bool = False,
     style: str | None = None,
 ) -> Array:
     """What a model decodes from the part of windows that a task gives: grooves [window, step, 27].
 
-    z is encoded from the task's encoder input, or from heard [window, step, 27]; with prior it is sampled from the
-    prior, of a style if one is named.
+    z is encoded from the task's encoder input, or from encoder_input [window, step, 27]; with prior it is sampled
+    from the prior, of a style if one is named.
     """
     rows = []
     for first in range(0, len(windows), AT_ONCE):
@@ -83,12 +83,16 @@ def answer(
         tempo_bpm = torch.from_numpy(windows.tempo_bpm[part]).to(resident.device)
         noise = Noise(seed * 100_003 + first, device=resident.device)
         example = task(groove, tasks.nothing_given(groove, tempo_bpm))
-        source = example.heard if heard is None else torch.from_numpy(heard[part]).to(resident.device)
+        source = (
+            example.encoder_input
+            if encoder_input is None
+            else torch.from_numpy(encoder_input[part]).to(resident.device)
+        )
         if prior:
             z = resident.prior.draw(noise, len(groove), style, temperature=temperature)[:, None]
         else:
-            hits_told = bool(example.given.hits_known.all())
-            z = resident.encode(source, hits_told=hits_told, temperature=temperature, noise=noise)
+            hits_given = bool(example.given.hits_given.all())
+            z = resident.encode(source, hits_given=hits_given, temperature=temperature, noise=noise)
         rows.append(resident.decode(z, example.given, temperature=temperature, noise=noise).cpu().numpy())
     return np.concatenate(rows)
 

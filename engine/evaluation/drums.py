@@ -23,7 +23,7 @@ CLOSED_HAT = INSTRUMENTS.index("closed_hat")
 
 def fixed_velocity_taps(groove: torch.Tensor, given: Given) -> Example:
     """Each step's loudest hit, with its timing and without its velocity: as tapped with a finger on a table."""
-    return tasks.tap(groove, given, velocity_known=False)
+    return tasks.tap(groove, given, velocity_given=False)
 
 
 def add_closed_hat(groove: torch.Tensor, given: Given) -> Example:
@@ -79,8 +79,8 @@ class _Pool:
             else:
                 rows[here] = rng.choice(self._by_position.get(position, np.arange(1)), int(here.sum()))
         drawn = self._rows[rows].reshape(windows.grooves.shape)
-        known = np.tile(given.hits_known.numpy(), 3)
-        return np.where(known > 0, windows.grooves, drawn).astype(np.float32)
+        hits_given = np.tile(given.hits_given.numpy(), 3)
+        return np.where(hits_given > 0, windows.grooves, drawn).astype(np.float32)
 
     def _given(self, windows: Windows) -> Given:
         groove = torch.from_numpy(windows.grooves)

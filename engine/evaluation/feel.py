@@ -89,14 +89,16 @@ def feel_of(windows: Windows) -> Values:
 def explained_by(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
     """The share of the variance of offset and velocity that the mean explains, by what z was made of."""
     other = windows.companions(np.arange(len(windows)), np.random.default_rng(0))
-    heard: dict[str, Array | None] = {
+    sources: dict[str, Array | None] = {
         "the hits alone": None,
         "another window of the performance": windows.grooves[other],
         "the window itself": windows.grooves,
     }
     true, bootstrap, answers = hits_of(windows), Bootstrap(windows.performance), {}
-    for name, source in heard.items():
-        mean = hits_of(windows.played_by(answer(resident, windows, tasks.humanize, temperature=0.0, heard=source)))
+    for name, source in sources.items():
+        mean = hits_of(
+            windows.played_by(answer(resident, windows, tasks.humanize, temperature=0.0, encoder_input=source))
+        )
         pair = (true.offset, mean.offset), (true.velocity, mean.velocity)
         answers[name] = tuple(_explained(bootstrap, true.window, len(windows), *each) for each in pair)
     return answers  # type: ignore[return-value]

@@ -42,7 +42,7 @@ def likelihood_of(resident: GrooveResident, windows: Windows) -> Likelihood:
         for alone, rows in nats.items():
             noise, draws = Noise(first, device=resident.device), []
             for _ in range(DRAWS):
-                z = resident.encode(example.heard, hits_told=True, temperature=1.0, noise=noise)[:, 0]
+                z = resident.encode(example.encoder_input, hits_given=True, temperature=1.0, noise=noise)[:, 0]
                 losses = decoder.loss(z, groove, example.given, hidden_share=float(alone))
                 draws.append(-losses["offset"] - losses["velocity"])
             rows.append(math.log(DRAWS) - torch.logsumexp(torch.stack(draws), dim=0))

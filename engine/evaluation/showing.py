@@ -67,7 +67,7 @@ def feels_of(resident: GrooveResident, windows: Windows) -> Array:
     for first in range(0, len(windows), AT_ONCE):
         groove = torch.from_numpy(windows.grooves[first : first + AT_ONCE]).to(resident.device)
         tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + AT_ONCE]).to(resident.device)
-        heard = autoencode(groove, nothing_given(groove, tempo_bpm)).heard
-        z = resident.encode(heard, temperature=0.0, noise=Noise(0, device=resident.device))
+        encoder_input = autoencode(groove, nothing_given(groove, tempo_bpm)).encoder_input
+        z = resident.encode(encoder_input, temperature=0.0, noise=Noise(0, device=resident.device))
         parts.append(z.mean(dim=1)[:, -resident.model.shape.feel :].cpu().numpy())
     return np.concatenate(parts)

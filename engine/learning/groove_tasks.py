@@ -172,7 +172,7 @@ class GrooveCourse:
                 grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
                 tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
                 example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
-                posteriors.append(self.model.encode(example.heard, example.given.position[0]))
+                posteriors.append(self.model.encode(example.encoder_input, example.given.position[0]))
             places = [names.index(name) for name in windows.style_names] + [-1]
             styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
         mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))

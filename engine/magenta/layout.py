@@ -83,7 +83,7 @@ class Network:
         return bits is not None and self.read == bits + 1 + self.control
 
     @property
-    def heard(self) -> int:
+    def encoder_input_size(self) -> int:
         """What the encoder must read at a step."""
         return self.read if self.roll else sum(self.alphabet) + self.control
 
@@ -185,7 +185,7 @@ def _encoder(published: Published, representation: str) -> tuple[bool, str, tupl
 def _take_encoder(network: Network, published: Published) -> dict[str, Array]:
     """Its layers or levels, mu, and sigma, which is not in every release: then zeros."""
     tensors: dict[str, Array] = {}
-    reads = network.heard
+    reads = network.encoder_input_size
     for number, hidden in enumerate(network.encoder):
         theirs = (ENCODER_LEVEL if network.hierarchical else FLAT_ENCODER).format(number)
         ours, layer = (f"encoder.levels.{number}.", 0) if network.hierarchical else ("encoder.lstm.", number)

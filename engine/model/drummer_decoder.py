@@ -32,7 +32,7 @@ class DrummerDecoder(nn.Module):
         """
         pattern, feel = torch.split(z, self._parts, dim=-1)
         played = self.performer.loss(feel, target, given, hidden_share=hidden_share)
-        if bool(given.hits_known.all()):
+        if bool(given.hits_given.all()):
             return {"hits": z.new_zeros(len(z)), **played}
         planned = self.pattern.planned_loss(pattern, target, given)
         return {"hits": self.pattern.loss(pattern, target, given), "planned": planned, **played}
@@ -40,7 +40,7 @@ class DrummerDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
         """See Vae.decode."""
         pattern, feel = torch.split(z, self._parts, dim=-1)
-        if bool(given.hits_known.all()):
+        if bool(given.hits_given.all()):
             hits = given.groove[..., HITS]
         else:
             hits = self.pattern.decode(pattern, given, temperature=temperature, noise=noise)

@@ -44,9 +44,9 @@ class BidirectionalEncoder(nn.Module):
         self.mu = nn.Linear(2 * hidden, z)
         self.sigma = nn.Linear(2 * hidden, z)
 
-    def forward(self, heard: Tensor) -> Posterior:
+    def forward(self, encoder_input: Tensor) -> Posterior:
         """(batch, step, depth) -> posterior over z: (batch, z)."""
-        _, (h, _) = self.lstm(self.dropout(heard))
+        _, (h, _) = self.lstm(self.dropout(encoder_input))
         last = torch.cat([h[-2], h[-1]], dim=-1)
         return Posterior(self.mu(last), F.softplus(self.sigma(last)) + 1e-6)
 
@@ -71,25 +71,26 @@ class HierarchicalEncoder(nn.Module):
         self.mu = nn.Linear(2 * hidden[-1], z)
         self.sigma = nn.Linear(2 * hidden[-1], z)
 
-    def forward(self, heard: Tensor, lengths: Tensor | None = None) -> Posterior:
+    def forward(self, encoder_input: Tensor, lengths: Tensor | None = None) -> Posterior:
         """(batch, step, depth) -> posterior over z: (batch, z).
 
         lengths (batch, segment): how many steps of each segment of the bottom level are there; None: all.
         """
+        read = encoder_input
         for level, steps in zip(self.levels, self.steps, strict=True):
-            segments = torch.unflatten(heard, 1, (-1, steps))
-            heard = torch.unflatten(_last(level, segments.flatten(0, 1), lengths), 0, segments.shape[:2])
+            segments = torch.unflatten(read, 1, (-1, steps))
+            read = torch.unflatten(_last(level, segments.flatten(0, 1), lengths), 0, segments.shape[:2])
             lengths = None
-        return Posterior(self.mu(heard[:, 0]), F.softplus(self.sigma(heard[:, 0])) + 1e-6)
+        return Posterior(self.mu(read[:, 0]), F.softplus(self.sigma(read[:, 0])) + 1e-6)
 
 
-def _last(lstm: nn.Module, heard: Tensor, lengths: Tensor | None) -> Tensor:
+def _last(lstm: nn.Module, inputs: Tensor, lengths: Tensor | None) -> Tensor:
     """The last h of both directions: (batch, step, depth) -> (batch, 2·hidden); zeros for an empty segment."""
     if lengths is None:
-        _, (h, _) = lstm(heard)
+        _, (h, _) = lstm(inputs)
         return torch.cat([h[0], h[1]], dim=-1)
     present = lengths.flatten()
-    packed = pack_padded_sequence(heard, present.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+    packed = pack_padded_sequence(inputs, present.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
     _, (h, _) = lstm(packed)
     return torch.cat([h[0], h[1]], dim=-1) * (present > 0)[:, None]
 
@@ -110,33 +111,33 @@ class DrummerEncoder(nn.Module):
         )
         self.mu, self.sigma = nn.Linear(hidden, feel), nn.Linear(hidden, feel)
 
-    def forward(self, heard: Tensor, position: Tensor, *, hits_told: bool) -> Posterior:
-        """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, pattern + feel).
+    def forward(self, encoder_input: Tensor, position: Tensor, *, hits_given: bool) -> Posterior:
+        """encoder_input (batch, step, 27), position (step,) in the bar -> posterior: (batch, pattern + feel).
 
-        hits_told: all hits are given, so the pattern is not needed: its part of the posterior is the prior.
+        hits_given: all hits are given, so the pattern is not needed: its part of the posterior is the prior.
         """
-        read = self.feel(_template(heard, position))
+        read = self.feel(_template(encoder_input, position))
         mu, sigma = self.mu(read), F.softplus(self.sigma(read)) + 1e-6
-        if hits_told:
+        if hits_given:
             zeros = mu.new_zeros(len(mu), self.pattern.mu.out_features)
             pattern = Posterior(zeros, torch.ones_like(zeros))
         else:
-            pattern = self.pattern(heard)
+            pattern = self.pattern(encoder_input)
         return Posterior(torch.cat([pattern.mu, mu], dim=-1), torch.cat([pattern.sigma, sigma], dim=-1))
 
 
-def is_played(heard: Tensor) -> Tensor:
+def is_played(encoder_input: Tensor) -> Tensor:
     """Which of (batch, step, 27) hold any velocity or offset: (batch,)."""
-    return (heard[..., CLASSES:] != 0).flatten(1).any(dim=1)
+    return (encoder_input[..., CLASSES:] != 0).flatten(1).any(dim=1)
 
 
-def _template(heard: Tensor, position: Tensor) -> Tensor:
+def _template(groove: Tensor, position: Tensor) -> Tensor:
     """(batch, step, 27) -> each drum's hit rate, mean velocity and mean offset, at each position and overall.
 
     (batch, 17·27): 16 positions, then overall.
     """
-    bars = F.one_hot(position, POSITIONS).to(heard)
-    sums = torch.cat([bars.t() @ heard, heard.sum(dim=1, keepdim=True)], dim=1)
+    bars = F.one_hot(position, POSITIONS).to(groove)
+    sums = torch.cat([bars.t() @ groove, groove.sum(dim=1, keepdim=True)], dim=1)
     rate = sums[..., HITS] / torch.cat([bars.sum(dim=0), bars.sum()[None]])[:, None].clamp(min=1)
     played = sums[..., CLASSES:] / sums[..., HITS].repeat(1, 1, 2).clamp(min=1)
     return torch.cat([rate, played], dim=-1).flatten(1)

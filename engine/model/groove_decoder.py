@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.lstm import InitialState, Lstm
 from engine.model.noise import Noise
+from engine.model.stepping import State, Stepper, run
 from engine.model.tasks import Given
 from engine.representation.groove import DEPTH, HITS, OFFSETS, VELOCITIES
 
@@ -44,22 +45,41 @@ class GrooveDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
         """See Vae.decode; only hits are sampled, so where they are given all draws are the same."""
         batch, steps, _ = z.shape
-        cell = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
-        weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
+        lstm = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
         threshold = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)
-        groove = given.groove.cpu()
-        hits_known, played_known = given.hits_known.cpu() > 0, given.played_known.cpu()[:, :, None] > 0
-        rows = []
-        for step, gates in enumerate(cell.project(*self._static(z, given.groove))):
-            logits = torch.addmm(bias, cell.step(gates), weights)
-            hits = (torch.sigmoid(logits[:, HITS] / (temperature or 1)) > threshold[:, step]).float()
-            hits = torch.where(hits_known[:, step], groove[:, step, HITS], hits)
-            played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
-            played = torch.where(played_known[:, step], groove[:, step, 9:].view(batch, 2, 9), played)
-            rows.append(torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1))
-            cell.fed[...] = torch.cat([hits, played.flatten(1)], dim=1)  # also where there is no hit, as published
+        masks = given.hits_given.cpu() > 0, given.timing_given.cpu()[:, :, None] > 0
+        known = zip(
+            lstm.project(*self._static(z, given.groove)),
+            *(each.unbind(1) for each in (given.groove.cpu(), *masks)),
+            strict=True,
+        )
+        rows = run(_Played(self, temperature), State(lstm), known, threshold.unbind(1))
         return torch.stack(rows, dim=1).to(z.device).repeat_interleave(draws, dim=0)
 
     def _static(self, z: Tensor, groove: Tensor) -> tuple[Tensor, ...]:
         """The inputs of a step that do not depend on the step before."""
         return (z, groove[..., HITS]) if self.hits_control else (z,)
+
+
+class _Played:
+    """A Step that writes a row of the groove: (batch, 27).
+
+    known: the gates; the groove's row (batch, 27), which of its hits (batch, 9) and of its velocities and offsets
+    (batch, 1, 9) are given. chance: what a hit's probability must exceed (batch, 9).
+    """
+
+    def __init__(self, decoder: GrooveDecoder, temperature: float):
+        self._weights, self._bias = decoder.output.weight.t().cpu(), decoder.output.bias.cpu()
+        self._temperature = temperature or 1
+
+    def __call__(self, state: State, known: tuple[Tensor, Tensor, Tensor, Tensor], threshold: Tensor) -> Tensor:
+        gates, groove, hits_given, timing_given = known
+        logits = torch.addmm(self._bias, state.lstm.step(gates), self._weights)
+        hits = (torch.sigmoid(logits[:, HITS] / self._temperature) > threshold).float()
+        hits = torch.where(hits_given, groove[:, HITS], hits)
+        played = torch.stack([torch.sigmoid(logits[:, VELOCITIES]), torch.tanh(logits[:, OFFSETS])], dim=1)
+        played = torch.where(timing_given, groove[:, 9:].view(-1, 2, 9), played)
+        state.lstm.fed[...] = torch.cat(
+            [hits, played.flatten(1)], dim=1
+        )  # also where there is no hit, as published
+        return torch.cat([hits, (played * hits[:, None]).flatten(1)], dim=1)

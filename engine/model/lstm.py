@@ -1,14 +1,9 @@
-"""A stack of LSTM layers that runs over sequences in training and one step at a time when it generates."""
+"""A stack of LSTM layers, trained over whole sequences; stepping.py runs it one step at a time."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-Array = NDArray[np.float32]
-
-State = list[tuple[Tensor, Tensor]]
+LstmState = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
 
 
@@ -32,7 +27,7 @@ class Lstm(nn.LSTM):
                     nn.init.ones_(bias.data[hidden : 2 * hidden])
         self._prepared: tuple[object, Prepared] | None = None
 
-    def run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    def run(self, inputs: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """(batch, step, input) from a state -> the top layer's h (batch, step, hidden), and the state after it."""
         c = torch.stack([layer_c for layer_c, _ in state])
         h = torch.stack([layer_h for _, layer_h in state])
@@ -70,54 +65,12 @@ class Lstm(nn.LSTM):
             setattr(self, name, nn.Parameter(weight.new_empty(0), requires_grad=False))
 
 
-HALF = np.array(0.5, np.float32)
-"""numpy takes longer to make an array of a number than to multiply by it."""
-
 KEPT = "for steps"
 """The cache key of weights of which only the prepared form is kept: it is never rebuilt."""
 
 Prepared = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
 """The first layer's weights and bias for its static inputs, and each layer's weights and bias for what changes from
 step to step: its fed inputs, or the h of the layer below, and its own h."""
-
-
-class Stepper:
-    """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
-
-    torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's. Of the first
-    layer's input only the first `fed` columns depend on earlier steps: the caller writes them to `fed` before each
-    step. The others, the static inputs, are multiplied by their weights for all steps at unexpanded (`project`).
-    half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
-    """
-
-    def __init__(self, lstm: Lstm, fed: int, state: State, *, half: bool = False):
-        prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")))
-        self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
-        self._cells = [
-            _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
-        ]
-        self.fed = self._cells[0].inputs[:, :fed]
-        self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
-
-    def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """The static inputs' share of the first layer's gates: a tensor (batch, 4·hidden) for each step.
-
-        parts are the static columns in order, each (batch, step, n), or (batch, 1, n) if all steps have the same.
-        """
-        steps = max(part.shape[1] for part in parts)
-        inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
-        return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
-
-    def step(self, gates: Tensor) -> Tensor:
-        """Advance by one step; gates (batch, 4·hidden) from project -> the top layer's h (batch, hidden).
-
-        The next step overwrites the result.
-        """
-        top = self._cells[0].step(gates)
-        for below, cell in zip(self._below, self._cells[1:], strict=True):
-            below[...] = top
-            top = cell.step(cell.bias)
-        return self._cells[-1].top
 
 
 def _reordered(gates: Tensor) -> Tensor:
@@ -130,37 +83,6 @@ def _reordered(gates: Tensor) -> Tensor:
     return torch.cat([i / 2, f / 2, o / 2, g], dim=-1)
 
 
-class _Cell:
-    """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h."""
-
-    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor):
-        batch, n = h.shape
-        inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
-        self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
-        self._weights, self._inputs, self._gates = weights, inputs, gates
-        self._all = gates.numpy()
-        self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
-        self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
-        self._h[...] = h.numpy()
-
-    def step(self, gates: Tensor) -> Array:
-        """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
-        if self._weights.dtype == torch.bfloat16:
-            torch.add(gates, self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
-        else:
-            torch.addmm(gates, self._inputs, self._weights, out=self._gates)
-        np.tanh(self._all, out=self._all)
-        self._sigmoids *= HALF
-        self._sigmoids += HALF
-        c = self._c
-        c *= self._f
-        self._g *= self._i
-        c += self._g
-        np.tanh(c, out=self._h)
-        self._h *= self._o
-        return self._h
-
-
 class InitialState(nn.Module):
     """tanh(dense(z)), split per layer as c0, h0, c1, h1, …, as MusicVAE starts its decoders."""
 
@@ -169,7 +91,7 @@ class InitialState(nn.Module):
         self.dense = nn.Linear(z, 2 * hidden * layers)
         self.hidden = hidden
 
-    def forward(self, z: Tensor) -> State:
+    def forward(self, z: Tensor) -> LstmState:
         """(batch, z) -> (c, h) of each layer."""
         parts = torch.split(torch.tanh(self.dense(z)), self.hidden, dim=-1)
         return list(zip(parts[::2], parts[1::2], strict=True))

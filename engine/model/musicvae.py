@@ -46,7 +46,7 @@ class SequenceShape:
         return self.alphabet[0] if self.nade else (self.alphabet[0] - 1).bit_length()
 
     @property
-    def heard(self) -> int:
+    def encoder_input_size(self) -> int:
         """The encoder's input size: how many numbers it reads at a step."""
         return (self.bits + 1 if self.roll else sum(self.alphabet)) + self.control
 
@@ -59,9 +59,13 @@ class MusicVae(nn.Module):
         self.shape = shape
         self.encoder: BidirectionalEncoder | HierarchicalEncoder | None = None
         if shape.encoder_levels:
-            self.encoder = HierarchicalEncoder(shape.heard, shape.encoder, shape.encoder_levels, shape.z)
+            self.encoder = HierarchicalEncoder(
+                shape.encoder_input_size, shape.encoder, shape.encoder_levels, shape.z
+            )
         elif shape.encoder:
-            self.encoder = BidirectionalEncoder(shape.heard, shape.encoder[0], shape.z, layers=len(shape.encoder))
+            self.encoder = BidirectionalEncoder(
+                shape.encoder_input_size, shape.encoder[0], shape.z, layers=len(shape.encoder)
+            )
         self.decoder = _decoder(shape, chained)
 
     def encode(self, tokens: Tensor, control: Tensor | None = None) -> Posterior:
@@ -70,12 +74,12 @@ class MusicVae(nn.Module):
         The model must have an encoder.
         """
         assert self.encoder is not None
-        heard = torch.cat([self._heard(tokens), self._control(tokens, control)], dim=-1)
+        encoder_input = torch.cat([self._encoder_input(tokens), self._control(tokens, control)], dim=-1)
         if isinstance(self.encoder, BidirectionalEncoder):
-            return self.encoder(heard)  # type: ignore[no-any-return]
+            return self.encoder(encoder_input)  # type: ignore[no-any-return]
         lengths = torch.unflatten((tokens >= 0).any(dim=-1), 1, (-1, self.encoder.steps[0])).sum(dim=-1)
         shortened = bool((lengths < self.encoder.steps[0]).any())
-        return self.encoder(heard, lengths if shortened else None)  # type: ignore[no-any-return]
+        return self.encoder(encoder_input, lengths if shortened else None)  # type: ignore[no-any-return]
 
     def decode(
         self, z: Tensor, steps: int, *, control: Tensor | None = None, temperature: float, noise: Noise
@@ -119,7 +123,7 @@ class MusicVae(nn.Module):
         total = nats + beta * torch.clamp(kl - free_bits * math.log(2), min=0)
         return {"tokens": nats.mean(), "kl": kl.mean(), "total": total.mean()}
 
-    def _heard(self, tokens: Tensor) -> Tensor:
+    def _encoder_input(self, tokens: Tensor) -> Tensor:
         """(batch, step, part) -> the encoder's input without the control: (batch, step, n)."""
         if not self.shape.roll:
             return one_hot(tokens, self.shape.alphabet)

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper, unexpanded
+from engine.model.lstm import InitialState, Lstm, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
+from engine.model.stepping import Array, Head, State, Stepper, run
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
@@ -65,27 +66,18 @@ class PatternDecoder(nn.Module):
         hits = target[..., HITS]
         logits = self.planned_hits(self._planned(z[:, None].expand(-1, hits.shape[1], -1)))
         nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
-        return (nats * (1 - given.hits_known)).sum(dim=(1, 2))
+        return (nats * (1 - given.hits_given)).sum(dim=(1, 2))
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
         """z (batch, step, z) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        cell, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
-        gumbel = temperature * noise.gumbel(batch, steps, SUBSETS)
-        biases = (self._impossible(given) + self.output.bias + gumbel).cpu().unbind(1)
-        weights, bits, logits = (
-            self.output.weight.t().cpu().contiguous(),
-            self.bits.cpu().numpy(),
-            torch.empty(batch, SUBSETS),
-        )
-        options = logits.numpy()
-        rows = [np.zeros((batch, CLASSES), np.float32)] * bar  # a bar of rests comes before the first
+        lstm, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
+        past = np.zeros((batch, bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
+        biases = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
         z, rest = self.static(z, given)
-        for gates, bias in zip(cell.project(unexpanded(z), rest), biases, strict=True):
-            torch.addmm(bias, cell.step(gates), weights, out=logits)
-            rows.append(bits.take(options.argmax(axis=1), axis=0))
-            cell.fed[:, :CLASSES], cell.fed[:, CLASSES:] = rows[-1], rows[-bar]
-        return torch.from_numpy(np.stack(rows[bar:], axis=1)).to(given.groove.device)
+        gates = lstm.project(unexpanded(z), rest)
+        hits = run(_Subset(self, batch, bar), State(lstm, past, bar), gates, biases.cpu().unbind(1))
+        return torch.from_numpy(np.stack(hits, axis=1)).to(given.groove.device)
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The inputs that do not depend on earlier steps: z, and plan and context (batch, step, 24 + 2·context)."""
@@ -97,7 +89,7 @@ class PatternDecoder(nn.Module):
 
     def _context(self, given: Given) -> Tensor:
         """What is given, as the bidirectional LSTM encodes it; cached where nothing is given."""
-        if self.training or bool(given.hits_known.any()) or bool(given.taps.any()):
+        if self.training or bool(given.hits_given.any()) or bool(given.taps.any()):
             return self._encoded(given)
         key = (given.position.shape[1], given.steps_per_bar, given.tempo_bpm.tolist(), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
@@ -107,13 +99,31 @@ class PatternDecoder(nn.Module):
     def _encoded(self, given: Given) -> Tensor:
         position = F.one_hot(given.position, 16).to(given.groove)
         tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-        given_hits = given.groove[..., HITS] * given.hits_known
-        context, _ = self.context(torch.cat([given_hits, given.hits_known, given.taps, position, tempo], dim=-1))
+        given_hits = given.groove[..., HITS] * given.hits_given
+        context, _ = self.context(torch.cat([given_hits, given.hits_given, given.taps, position, tempo], dim=-1))
         return context  # type: ignore[no-any-return]
 
     def _impossible(self, given: Given) -> Tensor:
         """(batch, step, 512): a large negative logit for each subset that contradicts what is given."""
-        given_hits = given.groove[..., HITS] * given.hits_known
-        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_known - given_hits) @ self.bits.t()
+        given_hits = given.groove[..., HITS] * given.hits_given
+        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_given - given_hits) @ self.bits.t()
         wrong[..., 0] += given.taps[..., 0]  # a tapped step is not empty
         return (wrong > 0).to(wrong) * IMPOSSIBLE
+
+
+class _Subset:
+    """A Step that chooses the hits of all drums: (batch, 9).
+
+    known: the gates (batch, 4·hidden). chance: Gumbel noise and the biases of the subsets, together (batch, 512).
+    """
+
+    def __init__(self, decoder: PatternDecoder, rows: int, steps_per_bar: int):
+        self._logits, self._bar = Head(decoder.output.weight.t().cpu().contiguous(), rows), steps_per_bar
+        self._bits = decoder.bits.cpu().numpy()
+
+    def __call__(self, state: State, gates: Tensor, bias: Tensor) -> Array:
+        subset = self._logits(state.lstm.step(gates), bias).argmax(axis=1)
+        hits: Array = self._bits.take(subset, axis=0)
+        state.remember(hits)
+        state.lstm.fed[:, :CLASSES], state.lstm.fed[:, CLASSES:] = hits, state.before(self._bar)
+        return hits

@@ -21,15 +21,15 @@ TAP_CLASS = INSTRUMENTS.index("open_hat")
 class Given:
     """What a decoder is given of the groove it must produce, and must keep.
 
-    groove (batch, step, 27), and two masks (batch, step, 9) of 0 and 1: hits_known, whose hit bit is given (hit or
-    no hit), and played_known, whose velocity and offset are; the rest of groove must not be read. taps (batch,
+    groove (batch, step, 27), and two masks (batch, step, 9) of 0 and 1: hits_given, whose hit bit is given (hit or
+    no hit), and timing_given, whose velocity and offset are; the rest of groove must not be read. taps (batch,
     step, 6) = hit | velocity | offset, then whether taps | velocities | offsets are given. position (batch, step):
     the sixteenth in the bar, 0..15. tempo_bpm (batch,).
     """
 
     groove: Tensor
-    hits_known: Tensor
-    played_known: Tensor
+    hits_given: Tensor
+    timing_given: Tensor
     taps: Tensor
     position: Tensor
     tempo_bpm: Tensor
@@ -39,8 +39,8 @@ class Given:
         """Some rows of the batch."""
         return Given(
             self.groove[part],
-            self.hits_known[part],
-            self.played_known[part],
+            self.hits_given[part],
+            self.timing_given[part],
             self.taps[part],
             self.position[part],
             self.tempo_bpm[part],
@@ -50,9 +50,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """heard (batch, step, 27) is the encoder's input, given the decoder's."""
+    """encoder_input (batch, step, 27) is what the encoder reads, given what the decoder is given."""
 
-    heard: Tensor
+    encoder_input: Tensor
     given: Given
 
 
@@ -65,10 +65,10 @@ def positions(steps: int, steps_per_bar: int = 16) -> Tensor:
 def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) -> Given:
     """A Given with only length, meter and tempo; groove is the target of the task, and hidden by the masks."""
     batch, steps, _ = groove.shape
-    unknown = torch.zeros_like(groove[..., HITS])
+    none = torch.zeros_like(groove[..., HITS])
     position = positions(steps, steps_per_bar).to(groove.device)
     taps = groove.new_zeros(batch, steps, 6)
-    return Given(groove, unknown, unknown, taps, position.expand(batch, steps), tempo_bpm, steps_per_bar)
+    return Given(groove, none, none, taps, position.expand(batch, steps), tempo_bpm, steps_per_bar)
 
 
 def autoencode(groove: Tensor, given: Given) -> Example:
@@ -78,13 +78,13 @@ def autoencode(groove: Tensor, given: Given) -> Example:
 
 def humanize(groove: Tensor, given: Given) -> Example:
     """The encoder reads the hits alone and the decoder is given them; velocities and offsets are to be found."""
-    return Example(_hits_alone(groove), replace(given, hits_known=torch.ones_like(given.hits_known)))
+    return Example(_hits_alone(groove), replace(given, hits_given=torch.ones_like(given.hits_given)))
 
 
-def transfer(groove: Tensor, given: Given, *, heard: Tensor | None = None) -> Example:
+def transfer(groove: Tensor, given: Given, *, encoder_input: Tensor | None = None) -> Example:
     """The encoder reads everything, of this groove or of another; the hits are given, so z only needs the feel."""
-    hits_given = replace(given, hits_known=torch.ones_like(given.hits_known))
-    return Example(groove if heard is None else heard, hits_given)
+    with_hits = replace(given, hits_given=torch.ones_like(given.hits_given))
+    return Example(groove if encoder_input is None else encoder_input, with_hits)
 
 
 def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example:
@@ -96,17 +96,19 @@ def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example
         return (torch.rand(batch, steps, drums, generator=generator) < share).expand(-1, -1, CLASSES)
 
     whole_drums = torch.rand(batch, 1, 1, generator=generator) < 0.5
-    known = torch.where(whole_drums, some(CLASSES, 1), some(CLASSES, steps)).to(groove)
-    heard = groove * torch.cat([torch.ones_like(known), known, known], dim=-1)
-    return Example(heard, replace(given, hits_known=torch.ones_like(known), played_known=known))
+    timing_given = torch.where(whole_drums, some(CLASSES, 1), some(CLASSES, steps)).to(groove)
+    encoder_input = groove * torch.cat([torch.ones_like(timing_given), timing_given, timing_given], dim=-1)
+    return Example(
+        encoder_input, replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given)
+    )
 
 
 def fill(groove: Tensor, given: Given, instrument: int) -> Example:
     """Both get all instruments but one, with velocities and offsets."""
-    heard, known = groove.clone(), torch.ones_like(given.hits_known)
-    heard[..., instrument::CLASSES] = 0
-    known[..., instrument] = 0
-    return Example(heard, replace(given, hits_known=known, played_known=known))
+    encoder_input, others = groove.clone(), torch.ones_like(given.hits_given)
+    encoder_input[..., instrument::CLASSES] = 0
+    others[..., instrument] = 0
+    return Example(encoder_input, replace(given, hits_given=others, timing_given=others))
 
 
 def tap(
@@ -114,28 +116,28 @@ def tap(
     given: Given,
     *,
     keep: Tensor | None = None,
-    velocity_known: Tensor | bool = True,
-    offset_known: Tensor | bool = True,
+    velocity_given: Tensor | bool = True,
+    offset_given: Tensor | bool = True,
 ) -> Example:
     """Both get the loudest hit of each step, without its instrument.
 
-    keep (batch, step), velocity_known and offset_known (batch, 1): 0 leaves out taps, velocities and offsets.
+    keep (batch, step), velocity_given and offset_given (batch, 1): 0 leaves out taps, velocities and offsets.
     """
     hits, velocities, offsets = groove[..., HITS], groove[..., VELOCITIES], groove[..., OFFSETS]
     loudest = torch.where(hits > 0, velocities, -1.0).argmax(dim=-1, keepdim=True)
     hit = hits.gather(-1, loudest)[..., 0]
     if keep is not None:
         hit = hit * keep
-    known = [
-        torch.as_tensor(flag, device=hit.device).to(hit).expand_as(hit) for flag in (velocity_known, offset_known)
+    flags = [
+        torch.as_tensor(flag, device=hit.device).to(hit).expand_as(hit) for flag in (velocity_given, offset_given)
     ]
-    velocity = velocities.gather(-1, loudest)[..., 0] * hit * known[0]
-    offset = offsets.gather(-1, loudest)[..., 0] * hit * known[1]
-    heard = torch.zeros_like(groove)
+    velocity = velocities.gather(-1, loudest)[..., 0] * hit * flags[0]
+    offset = offsets.gather(-1, loudest)[..., 0] * hit * flags[1]
+    encoder_input = torch.zeros_like(groove)
     for block, value in enumerate((hit, velocity, offset)):
-        heard[..., block * CLASSES + TAP_CLASS] = value
-    taps = torch.stack([hit, velocity, offset, torch.ones_like(hit), *known], dim=-1)
-    return Example(heard, replace(given, taps=taps))
+        encoder_input[..., block * CLASSES + TAP_CLASS] = value
+    taps = torch.stack([hit, velocity, offset, torch.ones_like(hit), *flags], dim=-1)
+    return Example(encoder_input, replace(given, taps=taps))
 
 
 def note_dropout(groove: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,9 +150,9 @@ def note_dropout(groove: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _hits_alone(groove: Tensor) -> Tensor:
-    heard = torch.zeros_like(groove)
-    heard[..., HITS] = groove[..., HITS]
-    return heard
+    encoder_input = torch.zeros_like(groove)
+    encoder_input[..., HITS] = groove[..., HITS]
+    return encoder_input
 
 
 def _some(batch: int, probability: float, generator: torch.Generator, like: Tensor) -> Tensor:
@@ -169,8 +171,8 @@ def _random_taps(groove: Tensor, given: Given, generator: torch.Generator) -> Ex
         groove,
         given,
         keep=note_dropout(groove, generator),
-        velocity_known=_some(len(groove), 0.6, generator, groove),
-        offset_known=_some(len(groove), 0.7, generator, groove),
+        velocity_given=_some(len(groove), 0.6, generator, groove),
+        offset_given=_some(len(groove), 0.7, generator, groove),
     )
 
 
@@ -181,11 +183,11 @@ TRAINING_TASKS: dict[str, TrainingTask] = {
     "autoencode": lambda groove, _, given, __: autoencode(groove, given),
     "humanize": lambda groove, _, given, __: humanize(groove, given),
     "transfer": lambda groove, _, given, __: transfer(groove, given),
-    "same_feel": lambda groove, other, given, _: transfer(groove, given, heard=other),
+    "same_feel": lambda groove, other, given, _: transfer(groove, given, encoder_input=other),
     "tap": lambda groove, _, given, generator: _random_taps(groove, given, generator),
-    "tap_fixed_velocity": lambda groove, _, given, __: tap(groove, given, velocity_known=False),
+    "tap_fixed_velocity": lambda groove, _, given, __: tap(groove, given, velocity_given=False),
     "tap_fixed_velocity_note_dropout": lambda groove, _, given, generator: tap(
-        groove, given, velocity_known=False, keep=note_dropout(groove, generator)
+        groove, given, velocity_given=False, keep=note_dropout(groove, generator)
     ),
     "fill": lambda groove, _, given, generator: _random_fill(groove, given, generator),
     "partial": lambda groove, _, given, generator: partial(groove, given, generator),

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.lstm import InitialState, Lstm, Stepper
+from engine.model.lstm import InitialState, Lstm
 from engine.model.nade import Nade, to_bits, to_sets
 from engine.model.plan import Plan, keep_some
+from engine.model.stepping import State, Stepper, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +94,11 @@ class LstmDecoder(nn.Module):
 
     def decode(self, z: Tensor, first: Tensor, control: Tensor, logit_noise: Tensor) -> Tensor:
         """See TokenDecoder."""
-        cell = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
-        weights, bias = self.output.weight.t().cpu(), self.output.bias.cpu()
-        cell.fed[...] = self.vectors(first).cpu().numpy()
-        rows, static_inputs = [], self._static(z, control)
-        gates = cell.project(z[:, None], static_inputs) if static_inputs.shape[-1] else cell.project(z[:, None])
-        for step, step_noise in enumerate(logit_noise.cpu().unbind(1)):
-            logits = torch.addmm(bias, cell.step(gates[step % len(gates)]), weights)
-            rows.append(self._draw(logits, step_noise))
-            cell.fed[...] = self.vectors(rows[-1]).numpy()
-        return torch.stack(rows, dim=1).to(z.device)
+        lstm = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
+        lstm.fed[...] = self.vectors(first).cpu().numpy()
+        static, chance = self._static(z, control), logit_noise.cpu().unbind(1)
+        gates = lstm.project(z[:, None], static) if static.shape[-1] else lstm.project(z[:, None]) * len(chance)
+        return torch.stack(run(_Tokens(self), State(lstm), gates, chance), dim=1).to(z.device)
 
     def vectors(self, tokens: Tensor) -> Tensor:
         """(…, part) -> (…, choices): one-hots side by side, or bits."""
@@ -118,7 +114,7 @@ class LstmDecoder(nn.Module):
         position = torch.arange(steps, device=z.device) % len(self.plan.weight)
         return torch.cat([control, self.plan(z[:, None].expand(-1, steps, -1), position)], dim=-1)
 
-    def _draw(self, logits: Tensor, step_noise: Tensor) -> Tensor:
+    def draw(self, logits: Tensor, step_noise: Tensor) -> Tensor:
         """The output layer's logits and the noise added to them, both (batch, choices) -> tokens (batch, part)."""
         if self.nade:
             return to_sets(self.nade.draw(logits, step_noise))[:, None]
@@ -135,11 +131,25 @@ class LstmDecoder(nn.Module):
             fed = before[:, step]
             if logits:
                 step_noise = logistic_or_gumbel(fed.shape, bits=self.nade is not None, device=fed.device)
-                drawn = self.vectors(self._draw(logits[-1].detach(), step_noise))
+                drawn = self.vectors(self.draw(logits[-1].detach(), step_noise))
                 fed = torch.where(torch.rand(len(fed), 1, device=fed.device) < sampling, drawn, fed)
             top, (h, c) = self.lstm(torch.cat([fed, static[:, step]], dim=-1)[:, None], (h, c))
             logits.append(self.output(top[:, 0]))
         return torch.stack(logits, dim=1)
+
+
+class _Tokens:
+    """A Step that chooses a token for each part: (batch, part). known: the gates; chance: noise for the logits."""
+
+    def __init__(self, decoder: LstmDecoder):
+        self._weights, self._bias = decoder.output.weight.t().cpu(), decoder.output.bias.cpu()
+        self._decoder = decoder
+
+    def __call__(self, state: State, gates: Tensor, logit_noise: Tensor) -> Tensor:
+        logits = torch.addmm(self._bias, state.lstm.step(gates), self._weights)
+        tokens = self._decoder.draw(logits, logit_noise)
+        state.lstm.fed[...] = self._decoder.vectors(tokens).numpy()
+        return tokens
 
 
 class SplitDecoder(nn.Module):

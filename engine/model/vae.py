@@ -83,7 +83,7 @@ class Vae(nn.Module):
         feel has its own, with feel_beta and feel_bits. Where all hits are given, a drummer's pattern has a KL of 0.
         """
         given = example.given
-        posterior = self.encode(example.heard, given.position[0], hits_told=bool(given.hits_known.all()))
+        posterior = self.encode(example.encoder_input, given.position[0], hits_given=bool(given.hits_given.all()))
         parts = self.decoder.loss(posterior.sample(noise), target, given)
         sizes = [self.shape.z - self.shape.feel, self.shape.feel]
         pattern_kl, feel_kl = (part.sum(dim=-1) for part in torch.split(posterior.kl(), sizes, dim=-1))
@@ -94,14 +94,15 @@ class Vae(nn.Module):
 
     def expectation_loss(self, example: Example, target: Tensor) -> Tensor:
         """The squared error of a drummer's Expectation, a mean over sequences; the encoder gets no gradient."""
-        given, hits_told = example.given, bool(example.given.hits_known.all())
+        given, hits_given = example.given, bool(example.given.hits_given.all())
         with torch.no_grad():
-            z = self.expected_z(self.encode(example.heard, given.position[0], hits_told=hits_told), example.heard)
+            posterior = self.encode(example.encoder_input, given.position[0], hits_given=hits_given)
+            z = self.expected_z(posterior, example.encoder_input)
         performer = cast(DrummerDecoder, self.decoder).performer
         return performer.expectation_loss(z[:, -self.shape.feel :], target, given).mean()
 
-    def expected_z(self, posterior: Posterior, heard: Tensor) -> Tensor:
-        """z at temperature 0, from the encoder's input heard (batch, step, 27) and its posterior: (batch, z).
+    def expected_z(self, posterior: Posterior, encoder_input: Tensor) -> Tensor:
+        """z at temperature 0, from encoder_input (batch, step, 27) and its posterior: (batch, z).
 
         It is mu, except that with hits alone the feel part of z is 0: the encoder memorises training hits, so the
         feel that it reads from hits alone does not generalise.
@@ -109,17 +110,17 @@ class Vae(nn.Module):
         if not self.shape.feel:
             return posterior.mu
         kept = torch.ones_like(posterior.mu)
-        kept[:, -self.shape.feel :] = is_played(heard)[:, None]
+        kept[:, -self.shape.feel :] = is_played(encoder_input)[:, None]
         return posterior.mu * kept
 
-    def encode(self, heard: Tensor, position: Tensor, *, hits_told: bool = False) -> Posterior:
-        """heard (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).
+    def encode(self, encoder_input: Tensor, position: Tensor, *, hits_given: bool = False) -> Posterior:
+        """encoder_input (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).
 
-        hits_told: all hits are given to the decoder, so only the feel part is encoded, where z has one.
+        hits_given: all hits are given to the decoder, so only the feel part is encoded, where z has one.
         """
         if isinstance(self.encoder, DrummerEncoder):
-            return self.encoder(heard, position, hits_told=hits_told)  # type: ignore[no-any-return]
-        return self.encoder(heard)  # type: ignore[no-any-return]
+            return self.encoder(encoder_input, position, hits_given=hits_given)  # type: ignore[no-any-return]
+        return self.encoder(encoder_input)  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
         """z (batch, step, z) -> (batch·draws, step, 27), the draws of a row next to each other.

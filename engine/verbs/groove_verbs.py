@@ -1,4 +1,4 @@
-"""The verbs, on one model: what it hears, what it is told, and what becomes of the groove that it plays."""
+"""The verbs, on one model: what the encoder reads, what the decoder is given, what becomes of the groove."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,7 +67,7 @@ class Player(RunsVerbs):
                 z = self._prior(request.count, request.style, temperature=request.temperature)
             elif "humanize" in self.resident.config.recipe.tasks:
                 z = self._encode(example, request.temperature)
-            else:  # a model that has never heard hits alone takes its feel from the prior
+            else:  # a model whose encoder has never read hits alone takes its feel from the prior
                 z = self._prior(request.count, temperature=request.temperature)
             return self._decode(z, example.given, request.temperature)
 
@@ -96,8 +96,8 @@ class Player(RunsVerbs):
         example = tasks.tap(
             given.groove,
             given,
-            velocity_known=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
-            offset_known=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
+            velocity_given=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
+            offset_given=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
         )
         z = (
             self._prior(request.count, request.style)
@@ -115,7 +115,7 @@ class Player(RunsVerbs):
         cells = cut_cells(clip, self.drum_map, as_taps=False)
         given = self._given(cells.groove(), clip, request.count)
         example = tasks.fill(given.groove, given, instrument)
-        example.given.hits_known[..., instrument] = given.groove[..., instrument]  # what it has, it keeps
+        example.given.hits_given[..., instrument] = given.groove[..., instrument]  # what it has, it keeps
         z = self._encode(example, request.temperature)
         grooves = self._decode(z, example.given, request.temperature)
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
@@ -199,26 +199,28 @@ class Player(RunsVerbs):
         """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
 
         z alone carries too little timing, and what was played before fades after some bars: the groove is cut into
-        stretches of half a window, and before each the model is told, as played, the feel's stretch beside it;
-        the encoder hears a window from there. Of several draws each stretch takes the one whose feel is nearest.
+        stretches of half a window, and before each the feel's stretch beside it is given, as played; the encoder
+        reads a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """
         half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
         own = stretches(groove, bar, half)
         lead = max(1, half // bar) * bar
-        heard, told = (beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead))
+        encoder_input, before = (
+            beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead)
+        )
         z = self.resident.encode(
-            self._rows(heard, 1)[0],
+            self._rows(encoder_input, 1)[0],
             steps_per_bar=feel_bar,
-            hits_told=True,
+            hits_given=True,
             temperature=0.0,
             noise=self.noise.again(),
         )
-        order = np.arange(len(own)) % len(told)
-        beside_own = told[order]
+        order = np.arange(len(own)) % len(before)
+        beside_own = before[order]
         given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1)
-        known = torch.zeros_like(given.played_known)
-        known[:, :lead] = 1
-        given = replace(given, hits_known=torch.ones_like(known), played_known=known)
+        timing_given = torch.zeros_like(given.timing_given)
+        timing_given[:, :lead] = 1
+        given = replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given)
         draws = request.count * self._draws_of_feel(request, len(groove), given.groove.shape[1])
         played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
         played = played.reshape(len(own), request.count, -1, *own.shape[1:])
@@ -241,7 +243,7 @@ class Player(RunsVerbs):
         return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
 
     def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
-        """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is told yet."""
+        """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is given yet."""
         rows = self._rows(groove, count).view(-1, *groove.shape[-2:])
         return tasks.nothing_given(rows, rows.new_full((len(rows),), tempo_bpm), bar)
 
@@ -249,7 +251,7 @@ class Player(RunsVerbs):
         return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
 
     def _hear(self, clip: Clip, steps: int) -> Tensor:
-        """The mu of a clip, repeated to a length and heard as the model was trained to hear: (1, window, z)."""
+        """The mu of a clip, repeated to a length and read as the encoder was trained to: (1, window, z)."""
         groove = clip_to_groove(clip, self.drum_map)
         repeated = np.resize(groove, (steps, groove.shape[1]))
         given = self._nothing(repeated, 1, clip.tempo_bpm, _bar(clip))
@@ -260,9 +262,9 @@ class Player(RunsVerbs):
     def _encode(self, example: Example, temperature: float) -> Tensor:
         """One z for each window of the model's length: (batch, window, z)."""
         return self.resident.encode(
-            example.heard,
+            example.encoder_input,
             steps_per_bar=example.given.steps_per_bar,
-            hits_told=bool(example.given.hits_known.all()),
+            hits_given=bool(example.given.hits_given.all()),
             temperature=temperature,
             noise=self.noise,
         )
@@ -278,8 +280,8 @@ class Player(RunsVerbs):
         for first in range(0, len(z), at_once):
             part = slice(first, first + at_once)
             noise = self.noise.again() if self.noise.is_shared else self.noise
-            told = given.rows(part)
-            grooves.append(self.resident.decode(z[part], told, temperature=temperature, noise=noise, draws=draws))
+            own = given.rows(part)
+            grooves.append(self.resident.decode(z[part], own, temperature=temperature, noise=noise, draws=draws))
         return torch.cat(grooves)
 
     def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:

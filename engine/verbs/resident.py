@@ -43,20 +43,22 @@ class GrooveResident(Resident):
 
     def encode(
         self,
-        heard: Tensor,
+        encoder_input: Tensor,
         *,
         steps_per_bar: int = 16,
-        hits_told: bool = False,
+        hits_given: bool = False,
         temperature: float,
         noise: Noise,
     ) -> Tensor:
         """(batch, step, 27) -> a z for each window: (batch, window, z), drawn with one noise for all windows.
 
-        hits_told: nothing but the feel is wanted, where z has one.
+        hits_given: nothing but the feel is wanted, where z has one.
         """
-        position = torch.split(positions(heard.shape[1], steps_per_bar).to(heard.device), self.window_steps)
-        windows = list(zip(torch.split(heard, self.window_steps, dim=1), position, strict=True))
-        posteriors = [self.model.encode(*window, hits_told=hits_told) for window in windows]
+        position = torch.split(
+            positions(encoder_input.shape[1], steps_per_bar).to(encoder_input.device), self.window_steps
+        )
+        windows = list(zip(torch.split(encoder_input, self.window_steps, dim=1), position, strict=True))
+        posteriors = [self.model.encode(*window, hits_given=hits_given) for window in windows]
         if temperature == 0:
             pairs = zip(posteriors, windows, strict=True)
             return torch.stack([self.model.expected_z(posterior, part) for posterior, (part, _) in pairs], dim=1)

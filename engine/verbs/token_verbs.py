@@ -62,14 +62,14 @@ class Composer(RunsVerbs):
         """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
         first, points = request.clips[0], request.points
         bars = max(map(_bars, request.clips))
-        heard = [self._hear(clip, request.chords) for clip in request.clips]
-        windows = torch.arange(max(len(mu) for mu, _ in heard))
-        z = [mu[windows % len(mu)] for mu, _ in heard]
+        read = [self._hear(clip, request.chords) for clip in request.clips]
+        windows = torch.arange(max(len(mu) for mu, _ in read))
+        z = [mu[windows % len(mu)] for mu, _ in read]
         path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
         clips = self._clips(torch.stack(path), bars, request.chords, request.temperature, like=first)
         clips = [replace(clip, tempo_bpm=tempo) for clip, tempo in zip(clips, tempos, strict=True)]
-        return Played(clips, remarks=tuple(dict.fromkeys(remark for _, remarks in heard for remark in remarks)))
+        return Played(clips, remarks=tuple(dict.fromkeys(remark for _, remarks in read for remark in remarks)))
 
     def vary(self, request: Vary) -> Played:
         """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
@@ -140,10 +140,10 @@ class Composer(RunsVerbs):
         decoded = []
         for first in range(0, len(flat), at_once):
             part = slice(first, first + at_once)
-            told = None if control is None else control[part, :steps]
+            own = None if control is None else control[part, :steps]
             noise = self.noise.again() if self.noise.is_shared else self.noise
             decoded.append(
-                self.resident.model.decode(flat[part], steps, control=told, temperature=temperature, noise=noise)
+                self.resident.model.decode(flat[part], steps, control=own, temperature=temperature, noise=noise)
             )
         tokens = torch.cat(decoded).view(rows, windows * steps, -1)
         return list(tokens[:, : bars * self.bar_steps].cpu().numpy())

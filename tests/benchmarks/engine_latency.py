@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from engine.clip import Clip, Note
-from engine.model.performer import PAST
+from engine.model.walk import PAST
 from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Request, Sample, Vary
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder

@@ -202,12 +202,12 @@ def test_steering_is_measured_from_none_to_all(windows, drummer):
 
 
 @pytest.mark.parametrize("name", list(drums.TASKS))
-def test_the_histogram_drummer_keeps_what_it_is_told(windows, name):
+def test_the_histogram_drummer_keeps_what_it_is_given(windows, name):
     _, task = drums.TASKS[name]
     drummer = drums.histograms(swung(80, seed=3), task)
-    told = np.arange(9) != drums.CLOSED_HAT if name == "closed hat" else np.zeros(9, bool)
+    given = np.arange(9) != drums.CLOSED_HAT if name == "closed hat" else np.zeros(9, bool)
     for grooves in (drummer.mean(windows), drummer.draw(windows, 1)):
-        np.testing.assert_array_equal(grooves[..., HITS][..., told], windows.grooves[..., HITS][..., told])
+        np.testing.assert_array_equal(grooves[..., HITS][..., given], windows.grooves[..., HITS][..., given])
     assert drums.completion_of(drummer, name, windows).f1_mean.value > 0.5
 
 

@@ -14,13 +14,11 @@ from engine.model.performer import (
     MEAN_WEIGHTS,
     OFFSET_BINS,
     SHARED_ERROR_DISCOUNT,
-    _inputs,
-    _whole,
     step_features,
-    walk,
 )
 from engine.model.plan import later
 from engine.model.vae import Vae
+from engine.model.walk import walk
 from engine.registry import CONFIGS
 
 BATCH, STEPS = 5, 32
@@ -70,8 +68,8 @@ def latent(model):
 
 
 def test_what_is_given_is_kept_to_the_last_digit(model, groove, nothing):
-    known = torch.ones_like(nothing.hits_known)
-    given = replace(nothing, hits_known=known, played_known=known)
+    every = torch.ones_like(nothing.hits_given)
+    given = replace(nothing, hits_given=every, timing_given=every)
     played = model.decode(latent(model)[1], given, temperature=1.0, noise=Noise(1))
     torch.testing.assert_close(played, groove)
 
@@ -118,30 +116,26 @@ def test_the_step_by_step_pattern_is_the_one_that_was_trained(drummer, nothing):
     assert ((likeliest - logits.where(chosen, -torch.inf).amax(dim=-1)) < 1e-3).all()  # equal but for rounding
 
 
-def first_told(groove, given, steps):
-    known = (torch.arange(STEPS) < steps).float()[None, :, None].expand(BATCH, -1, 9)
-    return replace(tasks.humanize(groove, given).given, played_known=known)
+def first_given(groove, given, steps):
+    timing_given = (torch.arange(STEPS) < steps).float()[None, :, None].expand(BATCH, -1, 9)
+    return replace(tasks.humanize(groove, given).given, timing_given=timing_given)
 
 
-@pytest.mark.parametrize("told_steps", [0, 16])
-def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing, told_steps):
+@pytest.mark.parametrize("given_steps", [0, 16])
+def test_the_hit_by_hit_performance_is_the_one_that_was_trained(drummer, groove, nothing, given_steps):
     z, path = (each[..., PATTERN:] for each in latent(drummer))
-    performer, given = drummer.decoder.performer, first_told(groove, nothing, told_steps)
+    performer, given = drummer.decoder.performer, first_given(groove, nothing, given_steps)
     played = performer.decode(path, groove[..., :9], given, temperature=1e-9, noise=Noise(1))
     order = walk(groove[..., :9])
-    static = performer._static(order, path.contiguous(), groove[..., :9], given)
-    mean = performer._mean(static, _whole(static, order))
-    error = torch.stack([order.at(played[..., 18:]), order.at(played[..., 9:18])], dim=-1) - mean
-    inputs = _inputs(order, error, mean, _whole(static, order), 16)
-    bins = performer.offset(performer.lstm.run(inputs, performer.initial_state(z))[0]).argmax(dim=-1)
-    middle, drawn = torch.linspace(-1, 1, OFFSET_BINS)[bins], order.real & (order.step >= told_steps)
+    bins = performer.predictions(order, z, played, given)[1].argmax(dim=-1)
+    middle, drawn = torch.linspace(-1, 1, OFFSET_BINS)[bins], order.real & (order.step >= given_steps)
     assert ((order.at(played[..., 18:]) - middle).abs() * drawn).max() <= 1 / 32 + 1e-5
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("told_steps", [0, 16, STEPS])
-def test_some_draws_of_a_row_are_as_so_many_rows(model, groove, nothing, told_steps, temperature):
-    given, path = first_told(groove, nothing, told_steps), latent(model)[1]
+@pytest.mark.parametrize("given_steps", [0, 16, STEPS])
+def test_some_draws_of_a_row_are_as_so_many_rows(model, groove, nothing, given_steps, temperature):
+    given, path = first_given(groove, nothing, given_steps), latent(model)[1]
     rows = torch.arange(BATCH).repeat_interleave(3)
     draws = model.decode(path, given, temperature=temperature, noise=Noise(1), draws=3)
     alone = model.decode(path[rows], given.rows(rows), temperature=temperature, noise=Noise(1))
@@ -149,14 +143,14 @@ def test_some_draws_of_a_row_are_as_so_many_rows(model, groove, nothing, told_st
     assert same.float().mean() > 0.7  # where rounding turns a choice, another batch size plays another row
 
 
-def test_temperature_0_is_what_is_expected_and_what_is_told_is_as_told(drummer, groove, nothing):
+def test_temperature_0_is_what_is_expected_and_what_is_given_is_as_given(drummer, groove, nothing):
     path, performer = latent(drummer)[1][..., PATTERN:], drummer.decoder.performer
-    known = torch.zeros_like(groove[..., :9])
-    known[..., 2] = 1
-    given = replace(tasks.humanize(groove, nothing).given, played_known=known)
+    timing_given = torch.zeros_like(groove[..., :9])
+    timing_given[..., 2] = 1
+    given = replace(tasks.humanize(groove, nothing).given, timing_given=timing_given)
     expected = performer.expectation(step_features(groove[..., :9], given), path)
     played = performer.decode(path, groove[..., :9], given, temperature=0.0, noise=Noise(1))
-    own = (groove[..., :9] > 0) & (known == 0)
+    own = (groove[..., :9] > 0) & (timing_given == 0)
     torch.testing.assert_close(played[..., 18:][own], expected[..., 0, :].clamp(-1, 1)[own])
     torch.testing.assert_close(played[..., 9:18][own], expected[..., 1, :].clamp(0, 1)[own])
     assert torch.equal(played[..., 2::9], groove[..., 2::9])
@@ -189,7 +183,7 @@ def test_training_counts_less_of_what_a_whole_window_is_off_by(groove, nothing, 
         torch.testing.assert_close(loss, counted * squares)
 
 
-def test_what_no_feel_is_told_of_is_drawn_towards_the_centre(drummer):
+def test_what_no_feel_is_given_for_is_drawn_towards_the_centre(drummer):
     expectation = copy.deepcopy(drummer.decoder.performer.expectation)
     expectation.centre[:], expectation.trust[:] = torch.tensor([0.1, 0.5]), torch.tensor([0.5, 0.0])
     steps, z = torch.randn(2, 32, CONTEXT_DEPTH), torch.zeros(2, 1, 32)
@@ -200,28 +194,28 @@ def test_what_no_feel_is_told_of_is_drawn_towards_the_centre(drummer):
     torch.testing.assert_close(answer[1], mean[1])
 
 
-def test_hits_alone_tell_temperature_0_no_feel(drummer, groove, nothing):
-    heard = groove.clone()
-    heard[0, :, 9:] = 0
+def test_hits_alone_give_temperature_0_no_feel(drummer, groove, nothing):
+    encoder_input = groove.clone()
+    encoder_input[0, :, 9:] = 0
     position = nothing.position[0]
-    posterior = drummer.encode(heard, position)
-    z = drummer.expected_z(posterior, heard)
+    posterior = drummer.encode(encoder_input, position)
+    z = drummer.expected_z(posterior, encoder_input)
     assert not z[0, PATTERN:].any()
     assert torch.equal(z[0, :PATTERN], posterior.mu[0, :PATTERN])
     assert torch.equal(z[1:], posterior.mu[1:])
 
 
-def test_a_long_clip_is_heard_in_windows_and_a_short_one_whole(drummer):
+def test_a_long_clip_is_read_in_windows_and_a_short_one_whole(drummer):
     expectation = drummer.decoder.performer.expectation
     steps, z = torch.randn(2, 3 * REACH - 5, CONTEXT_DEPTH), torch.randn(2, 1, 32)
-    heard = expectation(steps, z)
-    assert heard.shape[:2] == steps.shape[:2]
+    expected = expectation(steps, z)
+    assert expected.shape[:2] == steps.shape[:2]
     half, quarter = REACH // 2, REACH // 4
-    torch.testing.assert_close(heard[:, :half], expectation(steps[:, :REACH], z)[:, :half])
+    torch.testing.assert_close(expected[:, :half], expectation(steps[:, :REACH], z)[:, :half])
     middle = expectation(steps[:, quarter : quarter + REACH], z)
-    torch.testing.assert_close(heard[:, half:REACH], middle[:, quarter : 3 * quarter])
+    torch.testing.assert_close(expected[:, half:REACH], middle[:, quarter : 3 * quarter])
     rest = steps.shape[1] % half
-    torch.testing.assert_close(heard[:, -rest:], expectation(steps[:, -REACH:], z)[:, -rest:])
+    torch.testing.assert_close(expected[:, -rest:], expectation(steps[:, -REACH:], z)[:, -rest:])
 
 
 def test_the_step_by_step_groove_is_the_one_that_was_trained(nothing):
@@ -263,7 +257,7 @@ def test_what_published_grooves_are_fed_is_thinned_in_training_alone(groove, not
     assert torch.equal(fed[-2], groove)
 
 
-def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):
+def test_a_pattern_never_contradicts_what_it_was_given(drummer, groove, nothing):
     given = tasks.fill(groove, nothing, instrument=2).given
     hits = drummer.decoder.pattern.decode(latent(drummer)[1][..., :PATTERN], given, temperature=2.0, noise=Noise(3))
     others = [drum for drum in range(9) if drum != 2]
@@ -271,11 +265,13 @@ def test_a_pattern_never_contradicts_what_it_was_told(drummer, groove, nothing):
 
 
 def test_what_is_read_of_nothing_is_kept_for_its_length_meter_and_tempo(drummer, groove):
-    pattern = drummer.decoder.pattern
+    pattern, path = drummer.decoder.pattern, latent(drummer)[1][..., :PATTERN]
+    new = copy.deepcopy(pattern).train()  # in training nothing is kept
     for steps, tempo, bar in ((32, 100.0, 16), (32, 140.0, 16), (32, 140.0, 14), (16, 140.0, 14), (32, 100.0, 16)):
         given = tasks.nothing_given(groove[:, :steps], torch.full((BATCH,), tempo), bar)
         for _ in range(2):
-            torch.testing.assert_close(pattern._context(given), pattern._encoded(given))
+            kept, read = (each.static(path[:, :steps], given)[1] for each in (pattern, new))
+            torch.testing.assert_close(kept, read)
 
 
 def test_every_tap_is_answered_by_a_hit(drummer, groove, nothing):
@@ -302,7 +298,7 @@ def test_free_bits_leave_a_small_divergence_without_cost(drummer, groove, nothin
     assert (paid["total"] - free["total"]).item() == pytest.approx(0.2 * paid["kl"].item(), rel=1e-3)
 
 
-def test_the_pattern_costs_nothing_where_the_hits_are_told(drummer, groove, nothing):
+def test_the_pattern_costs_nothing_where_the_hits_are_given(drummer, groove, nothing):
     posterior = drummer.encode(groove, nothing.position[0])
     losses = drummer.loss(
         tasks.transfer(groove, nothing), groove, beta=1.0, free_bits=0, noise=torch.zeros(BATCH, drummer.shape.z)
@@ -311,7 +307,7 @@ def test_the_pattern_costs_nothing_where_the_hits_are_told(drummer, groove, noth
 
 
 def test_the_feel_does_not_change_the_pattern_nor_the_pattern_the_feel(drummer, groove, nothing):
-    path, told = latent(drummer)[1], tasks.humanize(groove, nothing).given
+    path, with_hits = latent(drummer)[1], tasks.humanize(groove, nothing).given
     other = torch.randn(drummer.shape.z, generator=torch.Generator().manual_seed(2))
     other_feel, other_pattern = path.clone(), path.clone()
     other_feel[..., PATTERN:], other_pattern[..., :PATTERN] = other[PATTERN:], other[:PATTERN]
@@ -320,8 +316,8 @@ def test_the_feel_does_not_change_the_pattern_nor_the_pattern_the_feel(drummer, 
         return drummer.decode(z, given, temperature=0.0, noise=Noise(1))
 
     assert torch.equal(decode(other_feel, nothing)[..., :9], decode(path, nothing)[..., :9])
-    assert torch.equal(decode(other_pattern, told), decode(path, told))
-    assert not torch.equal(decode(other_feel, told), decode(path, told))
+    assert torch.equal(decode(other_pattern, with_hits), decode(path, with_hits))
+    assert not torch.equal(decode(other_feel, with_hits), decode(path, with_hits))
 
 
 def test_a_hit_whose_past_is_hidden_is_as_if_there_were_none(drummer, groove, nothing):
@@ -330,7 +326,7 @@ def test_a_hit_whose_past_is_hidden_is_as_if_there_were_none(drummer, groove, no
     louder = groove.clone()
     louder[:, :16, 9:18] = (groove[:, :16, 9:18] * 0.5).clamp(max=1)
     after = torch.where(torch.arange(STEPS)[None, :, None] < 16, 1.0, 0.0).expand(BATCH, -1, 9)
-    last_bar = replace(given, played_known=after, groove=torch.zeros_like(groove))
+    last_bar = replace(given, timing_given=after, groove=torch.zeros_like(groove))
     first, second = (
         drummer.decoder.performer.loss(z, target, last_bar, hidden_share=1.0)["offset"]
         for target in (groove, louder)
@@ -348,20 +344,20 @@ def test_a_tap_is_the_loudest_hit_of_its_step(groove, nothing):
     taps = tasks.tap(groove, nothing).given.taps
     assert torch.equal(taps[..., 1], groove[..., 9:18].amax(dim=-1))
     assert torch.equal(
-        tasks.tap(groove, nothing, velocity_known=False).given.taps[..., 1].any(), torch.tensor(False)
+        tasks.tap(groove, nothing, velocity_given=False).given.taps[..., 1].any(), torch.tensor(False)
     )
 
 
-def test_humanize_hears_hits_alone(groove, nothing):
-    heard = tasks.humanize(groove, nothing).heard
-    assert torch.equal(heard[..., :9], groove[..., :9])
-    assert not heard[..., 9:].any()
+def test_humanize_reads_hits_alone(groove, nothing):
+    encoder_input = tasks.humanize(groove, nothing).encoder_input
+    assert torch.equal(encoder_input[..., :9], groove[..., :9])
+    assert not encoder_input[..., 9:].any()
 
 
-def test_where_the_hits_are_told_the_feel_is_the_same_and_the_pattern_says_nothing(drummer, groove, nothing):
-    whole, told = (drummer.encode(groove, nothing.position[0], hits_told=told) for told in (False, True))
-    assert torch.equal(whole.mu[:, PATTERN:], told.mu[:, PATTERN:])
-    assert told.kl()[:, :PATTERN].abs().max() == 0
+def test_where_the_hits_are_given_the_feel_is_the_same_and_the_pattern_says_nothing(drummer, groove, nothing):
+    whole, feel = (drummer.encode(groove, nothing.position[0], hits_given=given) for given in (False, True))
+    assert torch.equal(whole.mu[:, PATTERN:], feel.mu[:, PATTERN:])
+    assert feel.kl()[:, :PATTERN].abs().max() == 0
 
 
 def test_the_feel_is_that_of_the_bars_in_any_order(drummer, groove, nothing):
@@ -370,20 +366,20 @@ def test_the_feel_is_that_of_the_bars_in_any_order(drummer, groove, nothing):
     torch.testing.assert_close(*feels)
 
 
-def test_partial_hears_all_hits_and_how_those_that_it_tells_are_played(groove, nothing):
+def test_partial_reads_all_hits_and_how_those_that_it_gives_are_played(groove, nothing):
     example = tasks.partial(groove, nothing, torch.Generator().manual_seed(3))
-    known = example.given.played_known
-    assert torch.equal(example.heard[..., :9], groove[..., :9])
-    assert torch.equal(example.heard[..., 9:18], groove[..., 9:18] * known)
-    assert 0 < known.mean() < 1
+    given = example.given.timing_given
+    assert torch.equal(example.encoder_input[..., :9], groove[..., :9])
+    assert torch.equal(example.encoder_input[..., 9:18], groove[..., 9:18] * given)
+    assert 0 < given.mean() < 1
 
 
-def test_fill_does_not_hear_the_instrument_it_adds(groove, nothing):
-    heard = tasks.fill(groove, nothing, instrument=2).heard
-    assert not heard[..., [2, 11, 20]].any()
+def test_fill_does_not_read_the_instrument_it_adds(groove, nothing):
+    encoder_input = tasks.fill(groove, nothing, instrument=2).encoder_input
+    assert not encoder_input[..., [2, 11, 20]].any()
 
 
-def test_the_meter_is_told_as_the_place_in_the_bar(groove):
+def test_the_meter_is_given_as_the_place_in_the_bar(groove):
     tempo = torch.full((BATCH,), 120.0)
     assert tasks.nothing_given(groove, tempo, 14).position[0, :16].tolist() == [*range(14), 0, 1]
     assert tasks.nothing_given(groove, tempo, 20).position.max() < 16

@@ -219,7 +219,7 @@ def test_a_feel_is_heard_from_its_own_bar_lines(generator, monkeypatch):
     assert (kick_velocity * 127).tolist() == pytest.approx([10, 12, 14, 16])
 
 
-def test_the_model_is_told_the_feel_before_the_notes(generator, monkeypatch):
+def test_the_model_is_given_the_feel_before_the_notes(generator, monkeypatch):
     decode, given = GrooveResident.decode, []
 
     def spy(self, z, each, **settings):
@@ -228,10 +228,10 @@ def test_the_model_is_told_the_feel_before_the_notes(generator, monkeypatch):
 
     monkeypatch.setattr(GrooveResident, "decode", spy)
     generator.run(Groove(clip=beat(), feel=alike(beat(1), velocity=33)))
-    kick_velocity, known = given[0].groove[0, :, CLASSES], given[0].played_known[0]
+    kick_velocity, timing_given = given[0].groove[0, :, CLASSES], given[0].timing_given[0]
     assert kick_velocity[[0, 16]].tolist() == pytest.approx([33 / 127] * 2)
-    assert known[:32].all()
-    assert not known[32:].any()
+    assert timing_given[:32].all()
+    assert not timing_given[32:].any()
 
 
 def test_of_many_draws_the_one_with_the_nearest_feel_is_played(generator, monkeypatch):

@@ -1,0 +1,151 @@
+"""Generating step by step: what a decoder says of one step, and the loop that runs it over all, for any batch.
+
+A step is a pure function (state, known, chance) → (state, choice), in buffers that keep their place: a Step. A new
+autoregressive decoder is a small class of that form, beside its network; pattern.py has the shortest.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.model.lstm import Lstm, LstmState, has_bf16
+
+Array = NDArray[np.float32]
+Known = TypeVar("Known")
+Chance = TypeVar("Chance")
+Choice = TypeVar("Choice")
+
+HALF = np.array(0.5, np.float32)
+"""numpy takes longer to make an array of a number than to multiply by it."""
+
+
+class Stepper:
+    """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
+
+    torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's. Of the first
+    layer's input only the first `fed` columns depend on earlier steps: the caller writes them to `fed` before each
+    step. The others, the static inputs, are multiplied by their weights for all steps at unexpanded (`project`).
+    half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
+    """
+
+    def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False):
+        prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")))
+        self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
+        self._cells = [
+            _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
+        ]
+        self.fed = self._cells[0].inputs[:, :fed]
+        self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
+
+    def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """The static inputs' share of the first layer's gates: a tensor (batch, 4·hidden) for each step.
+
+        parts are the static columns in order, each (batch, step, n), or (batch, 1, n) if all steps have the same.
+        """
+        steps = max(part.shape[1] for part in parts)
+        inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
+        return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
+
+    def step(self, gates: Tensor) -> Tensor:
+        """Advance by one step; gates (batch, 4·hidden) from project -> the top layer's h (batch, hidden).
+
+        The next step overwrites the result.
+        """
+        top = self._cells[0].step(gates)
+        for below, cell in zip(self._below, self._cells[1:], strict=True):
+            below[...] = top
+            top = cell.step(cell.bias)
+        return self._cells[-1].top
+
+
+@dataclass(slots=True)
+class State:
+    """What a step reads of the steps before it, and changes.
+
+    lstm: c, h and `fed`, what the LSTM is fed of earlier choices. past (batch, step, n): those choices, where steps
+    look further back than to the last; it begins with what comes before the first. now: where the next one goes.
+    """
+
+    lstm: Stepper
+    past: Array = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
+    now: int = 0
+
+    def remember(self, choice: Array) -> None:
+        """The choice (batch, n) of this step becomes the past of the next."""
+        self.past[:, self.now] = choice
+        self.now += 1
+
+    def before(self, steps: int) -> Array:
+        """The choice of so many steps before the one to come, the last being 1: (batch, n)."""
+        return self.past[:, self.now - steps]
+
+
+Step = Callable[[State, Known, Chance], Choice]
+"""One step, for all rows of a batch: it advances state.lstm, chooses, and leaves in the state what is fed back.
+
+known: what is given for the step, such as the gates that Stepper.project gives. chance: its random numbers, drawn
+before the first step; what else is added to the same logits may be in them already. Nothing else may change a
+choice, so that rows which are decoded together choose as they would alone.
+"""
+
+
+def run(
+    step: Step[Known, Chance, Choice], state: State, known: Iterable[Known], chance: Iterable[Chance]
+) -> list[Choice]:
+    """Run all steps, on the CPU; known and chance have an entry for each -> their choices."""
+    return [step(state, *each) for each in zip(known, chance, strict=True)]
+
+
+def by_step(table: Tensor) -> NDArray[Any]:
+    """(batch, step, n) -> (step, batch, n), on the CPU."""
+    return table.transpose(0, 1).contiguous().cpu().numpy()
+
+
+class Head:
+    """A linear layer at a step, in a buffer that its next call overwrites. weights (n, m) are on the CPU."""
+
+    def __init__(self, weights: Tensor, rows: int):
+        self._weights, self._out = weights, torch.empty(rows, weights.shape[1])
+        self._array = self._out.numpy()
+
+    def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
+        """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
+        torch.addmm(bias, inputs, self._weights, out=self._out)
+        return self._array
+
+
+class _Cell:
+    """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h."""
+
+    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor):
+        batch, n = h.shape
+        inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
+        self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
+        self._weights, self._inputs, self._gates = weights, inputs, gates
+        self._all = gates.numpy()
+        self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
+        self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
+        self._h[...] = h.numpy()
+
+    def step(self, gates: Tensor) -> Array:
+        """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
+        if self._weights.dtype == torch.bfloat16:
+            torch.add(gates, self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
+        else:
+            torch.addmm(gates, self._inputs, self._weights, out=self._gates)
+        np.tanh(self._all, out=self._all)
+        self._sigmoids *= HALF
+        self._sigmoids += HALF
+        c = self._c
+        c *= self._f
+        self._g *= self._i
+        c += self._g
+        np.tanh(c, out=self._h)
+        self._h *= self._o
+        return self._h

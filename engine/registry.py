@@ -19,8 +19,8 @@ from engine.weights import Card
 class Recipe:
     """How a configuration is trained.
 
-    free_bits, beta weigh the divergence of the pattern, or of all of z, and feel_bits, feel_beta that of the feel, or
-    of each bar's z;
+    free_bits, beta weigh the divergence of the pattern, or of all of z, and feel_bits, feel_beta that of the feel,
+    or of each bar's z;
     joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
     second: how what is trained after the rest is: a drummer's expectations, a prior of phrases.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.

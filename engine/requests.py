@@ -163,6 +163,31 @@ class Vary(Request):
     chords: str | None = choice(None, CHORDS)
 
 
+FILL_IN = "1: the last of the new bars is a drum fill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continue(Request):
+    """The bars that come after the clip, alone."""
+
+    learnt_by = ("continue",)
+    clip: Clip
+    bars: int | None = setting(None, 1, 64, "how many bars; else as many as the clip has, at most 16")
+    fill_in: int = setting(0, 0, 1, FILL_IN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infill(Request):
+    """The clip, of which the marked beats are made anew; every other note comes back as it was."""
+
+    learnt_by = ("infill",)
+    clip: Clip
+    start: float = setting(0.0, 0, 4096, "the beat where the mark starts, from 0")
+    beats: float = setting(4.0, 0.25, 4096, "how many beats are marked")
+    keep: tuple[int, ...] = choice((), "pitches that stay in the mark as well")
+    fill_in: int = setting(0, 0, 1, FILL_IN)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encode(Request):
     """Where the clip lies in the latent space: the mean of what the encoder makes of it, without chance."""
@@ -191,7 +216,7 @@ class Decode(Request):
 
 VERBS: dict[str, type[Request]] = {
     kind.__name__.lower(): kind
-    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Encode, Decode)
+    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Continue, Infill, Encode, Decode)
 }
 
 CLIP_FIELDS = {"clip": ("slot",), "feel": ("from",), "clips": ("from", "to", "from2", "to2")}

@@ -1,4 +1,4 @@
-"""Training on phrases: stretches of songs of which, at random, much or little is told."""
+"""Training on phrases: stretches of songs of which, at random, much or little is condition."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from engine.data.drum_songs import SEQUENCED, DrumSong, read_drum_songs, styles_
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
 from engine.learning.prior import Prior, standard_prior
-from engine.model.phrase_decoder import BAR_NUMBERS, PAST_BARS, Told
+from engine.model.phrase_decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrase_vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
 from engine.representation.bar_attributes import ATTRIBUTES, Hits, bar_attributes
@@ -83,7 +83,7 @@ def tapped(hits: NDArray[np.float32], rng: Rng) -> NDArray[np.float32]:
     onset = hits.any(axis=2)
     if rng.random() < 0.5:
         onset = onset & (rng.random(onset.shape) >= 0.8 * rng.random())
-    return onset.astype(np.float32)
+    return np.asarray(onset, np.float32)
 
 
 TASKS: dict[str, Callable[[Given, Rng], None]] = {
@@ -130,19 +130,19 @@ class PhraseCourse:
             bars = int(rng.choice(recipe.bars))
             rows = max(1, recipe.batch * self.longest // bars)
             chosen = [self.starts[k] for k in rng.choice(len(self.starts), rows, p=self._chance)]
-            told, weight = self.phrases(chosen, bars, recipe.tasks, rng)
-            yield partial(self._losses, recipe, told, weight)
+            condition, weight = self.phrases(chosen, bars, recipe.tasks, rng)
+            yield partial(self._losses, recipe, condition, weight)
 
     def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
-        """See Course: whole stretches, of which tempo, style and number of the bars are told, and no attribute."""
+        """See Course: whole stretches, of which tempo, style and bar numbers are given, and no attribute."""
         shares = sum(recipe.tasks.values())
         for task, share in recipe.tasks.items():
             rng = np.random.default_rng(0)
             for first in range(0, len(self.validated), VALIDATION_BATCH):
                 chosen = self.validated[first : first + VALIDATION_BATCH]
-                told, weight = self.phrases(chosen, self.longest, {task: 1.0}, rng, training=False)
+                condition, weight = self.phrases(chosen, self.longest, {task: 1.0}, rng, training=False)
                 part = share / shares * len(chosen) / len(self.validated)
-                yield task, part, partial(self._losses, recipe, told, weight)
+                yield task, part, partial(self._losses, recipe, condition, weight)
 
     def phrases(
         self,
@@ -152,7 +152,7 @@ class PhraseCourse:
         rng: Rng,
         *,
         training: bool = True,
-    ) -> tuple[Told, Tensor]:
+    ) -> tuple[Condition, Tensor]:
         """Stretches with what a task of each tells of them, and where they are not yet over (batch, step)."""
         names, shares = list(tasks), np.array(list(tasks.values()))
         rows = [
@@ -162,7 +162,7 @@ class PhraseCourse:
         arrays = {name: torch.from_numpy(np.stack([row[name] for row in rows])).to(self.device) for name in rows[0]}
         weight = arrays.pop("weight")
         bar_z = weight.new_zeros(len(rows), bars, self.shape.bar_z)
-        return Told(**arrays, bar_z=bar_z, steps_per_bar=STEPS_PER_BAR), weight
+        return Condition(**arrays, bar_z=bar_z, steps_per_bar=STEPS_PER_BAR), weight
 
     def _phrase(self, stretch: Stretch, bars: int, task: str, rng: Rng, training: bool) -> dict[str, NDArray[Any]]:
         """One row of a batch."""
@@ -202,23 +202,23 @@ class PhraseCourse:
         }
 
     def _attributes(self, hits: Hits, bars: int, rng: Rng) -> NDArray[np.float32]:
-        """The attributes of bars, each told of all, as the mean of all, of some, or of none: (bar, 8)."""
+        """The attributes of bars, each given of all, as the mean of all, of some, or of none: (bar, 8)."""
         mean, deviation = self.model.attribute_mean.cpu().numpy(), self.model.attribute_deviation.cpu().numpy()
         own = (bar_attributes(hits) - mean) / deviation
-        told = np.zeros((bars, 2 * COUNT), np.float32)
+        given = np.zeros((bars, 2 * COUNT), np.float32)
         for index, values in enumerate(own.T):
             kind = rng.random()
             which = np.ones(len(own)) if kind < 0.35 else rng.random(len(own)) < rng.random()
             if kind < 0.5:
-                told[: len(own), index] = which * (values.mean() if 0.2 <= kind < 0.35 else values)
-                told[: len(own), COUNT + index] = which
-        return told
+                given[: len(own), index] = which * (values.mean() if 0.2 <= kind < 0.35 else values)
+                given[: len(own), COUNT + index] = which
+        return given
 
-    def _losses(self, recipe: Recipe, told: Told, weight: Tensor, step: int) -> dict[str, Tensor]:
+    def _losses(self, recipe: Recipe, condition: Condition, weight: Tensor, step: int) -> dict[str, Tensor]:
         if recipe is self._second:
-            return self.model.prior_loss(told)
+            return self.model.prior_loss(condition)
         return self.model.loss(
-            told,
+            condition,
             weight,
             beta=recipe.beta,
             free_nats=recipe.free_bits * math.log(2),

@@ -1,11 +1,12 @@
 """Bars of drums, step by step: a phrase's z says what it is, copying says what returns.
 
-A step is one of 512 subsets of the nine drums. Its logits depend on an LSTM's state and on the same step of the bars
-1, 2, 4, 8 before and, where they are given, 1, 2, 4 after: the more a subset agrees with one of those, drum by drum
-or as a whole, the likelier the LSTM may make it. So repetition is learnt as likelihood, and a repeat is exact.
+A step is one of 512 subsets of the nine drums. Its logits depend on an LSTM's state and on the same step of the
+bars 1, 2, 4, 8 before and, where they are given, 1, 2, 4 after: the more a subset agrees with one of those, drum by
+drum or as a whole, the likelier the LSTM may make it. So repetition is learnt as likelihood, and a repeat is exact.
 """
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,26 +25,27 @@ BEFORE, AFTER = (1, 2, 4, 8), (1, 2, 4)
 
 PAST_BARS = max(BEFORE)
 BAR_NUMBERS = 16
-"""The number of a bar in its song is told modulo this."""
+"""The number of a bar in its song is given modulo this."""
 
 IMPOSSIBLE = -1e9
 STYLE_DEPTH, BAR_NUMBER_DEPTH, BAR_DEPTH, BAR_HIDDEN = 16, 8, 64, 192
-TOLD_DEPTH = STYLE_DEPTH + 2
+CONDITION_DEPTH = STYLE_DEPTH + 2
 
 HIDDEN_LOOKS, HIDDEN_BARS = 0.15, 0.5
-"""In training, the share of looks at other bars that is zeroed, and of the bars that the conductor does not read."""
+"""In training, the share of looks at other bars that is zeroed, and of the bars that the conductor does not see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a decoder is told of a batch of phrases, and must keep; whatever is not told is zeroed.
+class Condition:
+    """What is given of a batch of phrases, which a decoder must keep; whatever is not given is zeroed.
 
-    hits (batch, step, 9), of which hits_given (batch, step, 9) marks with 1 what is given: hit or no hit. past (batch,
-    8·bar, 9): the hits of the eight bars before, of which past_given (batch, 8) marks those that are. taps (batch,
-    step, 2): whether a step is tapped, so that it is not empty, and whether taps are given at all. style (batch,), or
-    the number of styles where none is told. tempo (batch, 2): log2(bpm / 120), and whether it is told. attributes
-    (batch, bar, 8): standardised, see engine.representation.bar_attributes, then which are told. bar_number (batch,
-    bar) 0..15, 16 where it is not told. bar_z (batch, bar, z), and bar_z_given (batch, bar) where it is.
+    hits (batch, step, 9), of which hits_given (batch, step, 9) marks with 1 what is given: hit or no hit. past
+    (batch, 8·bar, 9): the hits of the eight bars before, of which past_given (batch, 8) marks those that are.
+    taps (batch, step, 2): whether a step is tapped, so that it is not empty, and whether taps are given at all.
+    style (batch,), or the number of styles where none is given. tempo (batch, 2): log2(bpm / 120), and whether
+    it is given. attributes (batch, bar, 8): standardised, see engine.representation.bar_attributes, then which
+    are given. bar_number (batch, bar) 0..15, 16 where it is not condition. bar_z (batch, bar, z), and
+    bar_z_given (batch, bar) where it is.
     """
 
     hits: Tensor
@@ -65,12 +67,37 @@ class Told:
         return self.bar_number.shape[1]
 
     @property
-    def given(self) -> Tensor:
+    def given_hits(self) -> Tensor:
         """The hits that are given: (batch, step, 9)."""
         return self.hits * self.hits_given
 
+    def some_bars(self, first: int, count: int) -> "Condition":
+        """The bars from `first` on, at most count, with the eight before them as their past."""
+        bar = self.steps_per_bar
+        steps, bars = slice(first * bar, (first + count) * bar), slice(first, first + count)
+        known = F.pad(self.past_given, (0, self.bars), value=1.0)
+        return replace(
+            self,
+            hits=self.hits[:, steps],
+            hits_given=self.hits_given[:, steps],
+            past=torch.cat([self.past, self.hits], dim=1)[:, first * bar :][:, : PAST_BARS * bar],
+            past_given=known[:, first : first + PAST_BARS],
+            taps=self.taps[:, steps],
+            attributes=self.attributes[:, bars],
+            bar_number=self.bar_number[:, bars],
+            bar_z=self.bar_z[:, bars],
+            bar_z_given=self.bar_z_given[:, bars],
+        )
 
-def nothing_told(
+    def with_drawn(self, first: int, hits: Tensor) -> "Condition":
+        """The same when the hits (batch, step, 9) from the bar `first` on are drawn: they are given from now on."""
+        steps = slice(first * self.steps_per_bar, first * self.steps_per_bar + hits.shape[1])
+        all_hits, given = self.hits.clone(), self.hits_given.clone()
+        all_hits[:, steps], given[:, steps] = hits, 1
+        return replace(self, hits=all_hits, hits_given=given)
+
+
+def unconditioned(
     batch: int,
     bars: int,
     *,
@@ -78,14 +105,14 @@ def nothing_told(
     bar_z: int,
     steps_per_bar: int = POSITIONS,
     device: torch.device | str = "cpu",
-) -> Told:
-    """Phrases of which nothing but the length is told."""
+) -> Condition:
+    """Phrases of which nothing but the length is condition."""
 
     def zeros(*shape: int) -> Tensor:
         return torch.zeros(batch, *shape, device=device)
 
     steps, past = bars * steps_per_bar, PAST_BARS * steps_per_bar
-    return Told(
+    return Condition(
         hits=zeros(steps, CLASSES),
         hits_given=zeros(steps, CLASSES),
         past=zeros(past, CLASSES),
@@ -105,9 +132,9 @@ def nothing_told(
 class Looks:
     """What a step reads of other bars, zeros where it is not known.
 
-    hits (batch, step, 7, 9): the same step 1, 2, 4, 8 bars before and 1, 2, 4 after; known (batch, step, 7); next
-    (batch, step, 9): the following step, a bar before. same (batch, step, 4): whether the bar so far is the one 1, 2,
-    4, 8 before; same_before (batch, step, 4): whether the whole bar before was.
+    hits (batch, step, 7, 9): the same step 1, 2, 4, 8 bars before and 1, 2, 4 after; known (batch, step, 7);
+    next (batch, step, 9): the following step, a bar before. same (batch, step, 4): whether the bar so far is
+    the one 1, 2, 4, 8 before; same_before (batch, step, 4): whether the whole bar before was.
     """
 
     hits: Tensor
@@ -117,14 +144,14 @@ class Looks:
     same_before: Tensor
 
 
-def looks(told: Told) -> Looks:
+def looks(condition: Condition) -> Looks:
     """What each step of phrases reads, where all hits are known."""
-    bar, steps = told.steps_per_bar, told.hits.shape[1]
-    all_hits = torch.cat([told.past, told.hits], dim=1)
-    first, known = PAST_BARS * bar, known_before(told)
+    bar, steps = condition.steps_per_bar, condition.hits.shape[1]
+    all_hits = torch.cat([condition.past, condition.hits], dim=1)
+    first, known = PAST_BARS * bar, known_before(condition)
     before = torch.stack([all_hits[:, first - k * bar :][:, :steps] for k in BEFORE], dim=2) * known[..., None]
-    after, after_known = looks_after(told)
-    equal = (before == told.hits[:, :, None]).all(dim=-1).to(known) * known
+    after, after_known = looks_after(condition)
+    equal = (before == condition.hits[:, :, None]).all(dim=-1).to(known) * known
     so_far = torch.unflatten(equal, 1, (-1, bar)).cumprod(dim=2)
     same = torch.cat([torch.unflatten(known, 1, (-1, bar))[:, :, :1], so_far[:, :, :-1]], dim=2).flatten(1, 2)
     same_before = F.pad(so_far[:, :-1, -1], (0, 0, 1, 0)).repeat_interleave(bar, dim=1)
@@ -133,31 +160,31 @@ def looks(told: Told) -> Looks:
     return Looks(hits, known, following, same, same_before)
 
 
-def known_before(told: Told) -> Tensor:
+def known_before(condition: Condition) -> Tensor:
     """Whether the bars 1, 2, 4, 8 before each step are known, where all hits so far are: (batch, step, 4)."""
-    known = F.pad(told.past_given, (0, told.bars), value=1.0)
-    bars = torch.stack([known[:, PAST_BARS - k :][:, : told.bars] for k in BEFORE], dim=2)
-    return bars.repeat_interleave(told.steps_per_bar, dim=1)
+    known = F.pad(condition.past_given, (0, condition.bars), value=1.0)
+    bars = torch.stack([known[:, PAST_BARS - k :][:, : condition.bars] for k in BEFORE], dim=2)
+    return bars.repeat_interleave(condition.steps_per_bar, dim=1)
 
 
-def looks_after(told: Told) -> tuple[Tensor, Tensor]:
+def looks_after(condition: Condition) -> tuple[Tensor, Tensor]:
     """The given hits 1, 2, 4 bars after each step (batch, step, 3, 9), and which steps are given there."""
-    bar, steps = told.steps_per_bar, told.hits.shape[1]
+    bar, steps = condition.steps_per_bar, condition.hits.shape[1]
     longest = max(AFTER) * bar
-    whole = F.pad(told.hits_given.amin(dim=-1), (0, longest))
-    hits = F.pad(told.given, (0, 0, 0, longest))
+    whole = F.pad(condition.hits_given.amin(dim=-1), (0, longest))
+    hits = F.pad(condition.given_hits, (0, 0, 0, longest))
     known = torch.stack([whole[:, k * bar :][:, :steps] for k in AFTER], dim=2)
     return torch.stack([hits[:, k * bar :][:, :steps] for k in AFTER], dim=2) * known[..., None], known
 
 
-def positions_of(told: Told) -> Tensor:
+def positions_of(condition: Condition) -> Tensor:
     """The position in the bar of each step, one-hot: (batch, step, 16)."""
-    position = positions(told.hits.shape[1], told.steps_per_bar).to(told.hits.device)
-    return F.one_hot(position, POSITIONS).to(told.hits).expand(len(told.hits), -1, -1)
+    position = positions(condition.hits.shape[1], condition.steps_per_bar).to(condition.hits.device)
+    return F.one_hot(position, POSITIONS).to(condition.hits).expand(len(condition.hits), -1, -1)
 
 
 def read_bars(hits: Tensor, steps_per_bar: int) -> Tensor:
-    """Hits (batch, step, 9) as a row of 16·9 for each bar: (batch, bar, 144). Steps that share a position are or-ed."""
+    """Hits (batch, step, 9) as a row of 16·9 for each bar: (batch, bar, 144). Steps of one position are or-ed."""
     bars = torch.unflatten(hits, 1, (-1, steps_per_bar))
     if steps_per_bar <= POSITIONS:
         return F.pad(bars, (0, 0, 0, POSITIONS - steps_per_bar)).flatten(2)
@@ -167,20 +194,21 @@ def read_bars(hits: Tensor, steps_per_bar: int) -> Tensor:
 
 
 class Conductor(nn.Module):
-    """Plans a bar at a time: it reads z, what is told of the bar, and the hits of the bar before."""
+    """Plans a bar at a time: it reads z, what is given of the bar, and the hits of the bar before."""
 
     def __init__(self, z: int, bar_z: int, hidden: int, depth: int):
         super().__init__()
-        told = TOLD_DEPTH + 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
+        of_bar = 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
         self.read = nn.Sequential(nn.Linear(POSITIONS * CLASSES, BAR_DEPTH), nn.Tanh())
-        self.initial_state = InitialState(z + TOLD_DEPTH, hidden)
-        self.lstm = Lstm(z + told + BAR_DEPTH, hidden)
+        self.initial_state = InitialState(z + CONDITION_DEPTH, hidden)
+        self.lstm = Lstm(BAR_DEPTH + z + CONDITION_DEPTH + of_bar, hidden)
         self.plan = nn.Linear(hidden, depth)
 
     def forward(self, idea: Tensor, of_bar: Tensor, before: Tensor, known: Tensor) -> Tensor:
-        """idea (batch, z + told), of_bar (batch, bar, n), the bars before (batch, bar, 144), and which are known.
+        """A plan for each bar: (batch, bar, depth).
 
-        -> a plan a bar: (batch, bar, depth).
+        idea (batch, z + condition), of_bar (batch, bar, n); before (batch, bar, 144), the bars before, known which
+        are.
         """
         read = self.read(before) * known[..., None]
         ideas = idea[:, None].expand(-1, of_bar.shape[1], -1)
@@ -193,10 +221,10 @@ class Conductor(nn.Module):
 
 
 class PhraseDecoder(nn.Module):
-    """p(hits | z, what is told): subsets that contradict a given hit, or a tap, have probability 0.
+    """p(hits | z, what is given): subsets that contradict a given hit, or a tap, have probability 0.
 
     A bidirectional LSTM reads what is given, the context; the conductor plans the bars; another LSTM generates the
-    steps. Step input = [hits of the step before and looks; plan; context, z, what is told, position].
+    steps. Step input = [hits of the step before and looks; plan; context, z, what is given, position].
     """
 
     bits: Tensor
@@ -218,55 +246,61 @@ class PhraseDecoder(nn.Module):
         self.bar_number = nn.Embedding(BAR_NUMBERS + 1, BAR_NUMBER_DEPTH)
         self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
         self.conductor = Conductor(z, bar_z, conductor, plan)
-        self.initial_state = InitialState(z + TOLD_DEPTH, hidden)
+        self.initial_state = InitialState(z + CONDITION_DEPTH, hidden)
         self.fed = (len(BEFORE) + 2) * CLASSES + 2 * len(BEFORE) + plan
         of_bar = 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
         known = len(BEFORE) + len(AFTER) * (CLASSES + 1)
-        self.lstm = Lstm(self.fed + 2 * context + z + TOLD_DEPTH + of_bar + POSITIONS + known, hidden)
+        self.lstm = Lstm(self.fed + 2 * context + z + CONDITION_DEPTH + of_bar + POSITIONS + known, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.bar = nn.Sequential(
             nn.Linear(bar_z, BAR_HIDDEN), nn.Tanh(), nn.Linear(BAR_HIDDEN, POSITIONS * CLASSES)
         )
         self.copy = nn.Linear(hidden, (len(BEFORE) + len(AFTER)) * (1 + CLASSES))
         for start_at_zero in (self.copy, self.bar[-1]):
-            nn.init.zeros_(start_at_zero.weight)
-            nn.init.zeros_(start_at_zero.bias)
+            nn.init.zeros_(cast(nn.Linear, start_at_zero).weight)
+            nn.init.zeros_(cast(nn.Linear, start_at_zero).bias)
         self.drop_static, self.drop_hidden = nn.Dropout(dropout / 3), nn.Dropout(dropout)
         bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
         self.register_buffer("bits", bits.float(), persistent=False)
 
-    def nats(self, z: Tensor, told: Told) -> Tensor:
-        """z (batch, z), told with all true hits -> the nats of each step that is not given: (batch, step)."""
-        seen, idea = looks(told), self.idea(z, told)
-        plans = self._plans(idea, told)
-        before = F.pad(told.past[:, -1:] * told.past_given[:, -1:, None], (0, 0, 0, told.hits.shape[1] - 1))
-        before = before + F.pad(told.hits[:, :-1], (0, 0, 1, 0))
+    def nats(self, z: Tensor, condition: Condition) -> Tensor:
+        """z (batch, z), condition with all true hits -> the nats of each step that is not given: (batch, step)."""
+        seen, idea = looks(condition), self.idea(z, condition)
+        plans = self._plans(idea, condition)
+        before = F.pad(
+            condition.past[:, -1:] * condition.past_given[:, -1:, None], (0, 0, 0, condition.hits.shape[1] - 1)
+        )
+        before = before + F.pad(condition.hits[:, :-1], (0, 0, 1, 0))
         fed = self._fed(before, seen)
-        static = torch.cat(self.static(idea, told, seen.known), dim=-1)
-        plan = plans.repeat_interleave(told.steps_per_bar, dim=1)
+        static = torch.cat(self.static(idea, condition, seen.known), dim=-1)
+        plan = plans.repeat_interleave(condition.steps_per_bar, dim=1)
         inputs = torch.cat([fed, self.drop_static(torch.cat([plan, static], dim=-1))], dim=-1)
         hidden, _ = self.lstm.run(inputs, self.initial_state(idea))
-        logits = self.logits(self.drop_hidden(hidden), seen) + self.of_subsets(told)
-        nats = F.cross_entropy(logits.transpose(1, 2), subset_of(told.hits), reduction="none")
-        return nats * (told.hits_given.amin(dim=-1) < 1)
+        logits = self.logits(self.drop_hidden(hidden), seen) + self.of_subsets(condition)
+        nats = F.cross_entropy(logits.transpose(1, 2), subset_of(condition.hits), reduction="none")
+        return nats * (condition.hits_given.amin(dim=-1) < 1)
 
-    def idea(self, z: Tensor, told: Told) -> Tensor:
-        """z and what is told of the whole phrase: (batch, z + told)."""
-        return torch.cat([z, self.style(told.style), told.tempo], dim=-1)
+    def idea(self, z: Tensor, condition: Condition) -> Tensor:
+        """z and what is given of the whole phrase: (batch, z + condition depth)."""
+        return torch.cat([z, self.style(condition.style), condition.tempo], dim=-1)
 
-    def static(self, idea: Tensor, told: Told, known: Tensor) -> tuple[Tensor, ...]:
+    def static(self, idea: Tensor, condition: Condition, known: Tensor) -> tuple[Tensor, ...]:
         """The inputs of each step that depend on no step before, as parts (batch, step, n)."""
-        after, _ = looks_after(told)
-        position = positions_of(told)
-        context, _ = self.context(torch.cat([told.given, told.hits_given, told.taps, position], dim=-1))
-        of_bar = self.of_bar(told).repeat_interleave(told.steps_per_bar, dim=1)
-        ideas = idea[:, None].expand(-1, told.hits.shape[1], -1)
+        after, _ = looks_after(condition)
+        position = positions_of(condition)
+        context, _ = self.context(
+            torch.cat([condition.given_hits, condition.hits_given, condition.taps, position], dim=-1)
+        )
+        of_bar = self.of_bar(condition).repeat_interleave(condition.steps_per_bar, dim=1)
+        ideas = idea[:, None].expand(-1, condition.hits.shape[1], -1)
         return context, ideas, of_bar, position, after.flatten(2), known
 
-    def of_bar(self, told: Told) -> Tensor:
-        """What is told of each bar: (batch, bar, n)."""
-        given = told.bar_z_given[..., None]
-        return torch.cat([told.attributes, self.bar_number(told.bar_number), told.bar_z * given, given], dim=-1)
+    def of_bar(self, condition: Condition) -> Tensor:
+        """What is given of each bar: (batch, bar, n)."""
+        given = condition.bar_z_given[..., None]
+        return torch.cat(
+            [condition.attributes, self.bar_number(condition.bar_number), condition.bar_z * given, given], dim=-1
+        )
 
     def logits(self, hidden: Tensor, seen: Looks) -> Tensor:
         """The output layer's, and more for subsets like those of other bars: (batch, step, 512)."""
@@ -277,35 +311,37 @@ class PhraseDecoder(nn.Module):
         logits = self.output(hidden) + pull @ self.signs.t()
         return logits.float().scatter_add(2, subset_of(seen.hits), (whole * seen.known).float())
 
-    def of_subsets(self, told: Told) -> Tensor:
+    def of_subsets(self, condition: Condition) -> Tensor:
         """What is added to the logits of each step whatever was drawn before: (batch, step, 512).
 
-        More for what the given z of a bar says, a large negative number for what contradicts the given hits or taps.
+        More for what the given z of a bar says, a large negative number for what contradicts given hits or taps.
         """
-        given = told.given
-        wrong = given @ (1 - self.bits.t()) + (told.hits_given - given) @ self.bits.t()
-        wrong[..., 0] += told.taps[..., 0]
-        return self._bar_pull(told) @ self.signs.t() + (wrong > 0).to(wrong) * IMPOSSIBLE
+        given = condition.given_hits
+        wrong = given @ (1 - self.bits.t()) + (condition.hits_given - given) @ self.bits.t()
+        wrong[..., 0] += condition.taps[..., 0]
+        return self._bar_pull(condition) @ self.signs.t() + (wrong > 0).to(wrong) * IMPOSSIBLE
 
     @property
     def signs(self) -> Tensor:
         """(512, 9): 1 where a subset has a drum, -1 where it has not."""
         return 2 * self.bits - 1
 
-    def _bar_pull(self, told: Told) -> Tensor:
+    def _bar_pull(self, condition: Condition) -> Tensor:
         """For or against each hit, as far as the given z of its bar says: (batch, step, 9)."""
-        bars = torch.unflatten(self.bar(told.bar_z) * told.bar_z_given[..., None], -1, (POSITIONS, CLASSES))
-        position = positions(told.steps_per_bar, told.steps_per_bar).to(bars.device)
+        bars = torch.unflatten(
+            self.bar(condition.bar_z) * condition.bar_z_given[..., None], -1, (POSITIONS, CLASSES)
+        )
+        position = positions(condition.steps_per_bar, condition.steps_per_bar).to(bars.device)
         return bars[:, :, position].flatten(1, 2)
 
-    def _plans(self, idea: Tensor, told: Told) -> Tensor:
+    def _plans(self, idea: Tensor, condition: Condition) -> Tensor:
         """The plan of each bar, where all hits are known: (batch, bar, depth)."""
-        bar = told.steps_per_bar
-        before = torch.cat([told.past[:, -bar:], told.hits[:, :-bar]], dim=1)
-        known = F.pad(told.past_given[:, -1:], (0, told.bars - 1), value=1.0)
+        bar = condition.steps_per_bar
+        before = torch.cat([condition.past[:, -bar:], condition.hits[:, :-bar]], dim=1)
+        known = F.pad(condition.past_given[:, -1:], (0, condition.bars - 1), value=1.0)
         if self.training:
             known = known * (torch.rand_like(known) >= HIDDEN_BARS)
-        plans: Tensor = self.conductor(idea, self.of_bar(told), read_bars(before, bar), known)
+        plans: Tensor = self.conductor(idea, self.of_bar(condition), read_bars(before, bar), known)
         return plans
 
     def _fed(self, before: Tensor, seen: Looks) -> Tensor:
@@ -322,8 +358,3 @@ class PhraseDecoder(nn.Module):
 def subset_of(hits: Tensor) -> Tensor:
     """(…, 9) -> the number of the subset 0..511: (…)."""
     return (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
-
-
-def with_hits(told: Told, hits: Tensor) -> Told:
-    """The same with other hits (batch, step, 9)."""
-    return replace(told, hits=hits)

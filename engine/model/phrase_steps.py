@@ -12,8 +12,8 @@ from engine.model.phrase_decoder import (
     AFTER,
     BEFORE,
     SUBSETS,
+    Condition,
     PhraseDecoder,
-    Told,
     known_before,
     looks_after,
     read_bars,
@@ -33,7 +33,7 @@ POWERS = (2.0 ** np.arange(CLASSES)).astype(np.float32)
 class Known:
     """What is given of a step.
 
-    gates (batch, 4·hidden): see Stepper.project. plan: the conductor's gates, at the first step of a bar, else None.
+    gates (batch, 4·hidden): see Stepper.project. plan: the conductor's gates, at the first step of a bar.
     after (batch, 3, 9): 1 a hit, -1 none, 0 unknown, of the bars 1, 2, 4 after, and after_subset (batch, 3). known
     (batch, 7): which looks are.
     """
@@ -46,7 +46,7 @@ class Known:
 
 
 class PhraseStep:
-    """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, the choice is a subset for each row.
+    """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, a choice is a subset a row.
 
     State.past holds the hits of the past bars, then those drawn.
     """
@@ -96,32 +96,34 @@ class PhraseStep:
         pull = (of_drum.reshape(signed.shape) * signed).sum(axis=1)
         logits = output[:, :SUBSETS] + pull @ self._signs
         added = np.bincount((subset + self._first).ravel(), (whole * known.known).ravel(), logits.size)
-        return logits + added.reshape(logits.shape)
+        return np.asarray(logits + added.reshape(logits.shape), np.float64)
 
 
-def draw_hits(decoder: PhraseDecoder, z: Tensor, told: Told, *, temperature: float, noise: Noise) -> Tensor:
+def draw_hits(
+    decoder: PhraseDecoder, z: Tensor, condition: Condition, *, temperature: float, noise: Noise
+) -> Tensor:
     """z (batch, z) -> hits (batch, step, 9), those that are given as they are."""
-    rows, bar, steps = len(z), told.steps_per_bar, told.hits.shape[1]
-    idea = decoder.idea(z, told)
+    rows, bar, steps = len(z), condition.steps_per_bar, condition.hits.shape[1]
+    idea = decoder.idea(z, condition)
     lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
     conductor = decoder.conductor.stepper(idea)
-    after, after_known = looks_after(told)
-    known = torch.cat([known_before(told), after_known], dim=2)
-    plans = conductor.project(idea[:, None], decoder.of_bar(told))
-    gates = lstm.project(*decoder.static(idea, told, known))
+    after, after_known = looks_after(condition)
+    known = torch.cat([known_before(condition), after_known], dim=2)
+    plans = conductor.project(idea[:, None], decoder.of_bar(condition))
+    gates = lstm.project(*decoder.static(idea, condition, known))
     arrays = (by_step((2 * after - 1) * after_known[..., None]), by_step(subset_of(after)), by_step(known))
     each = zip(gates, *arrays, strict=True)
     knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
     gumbel = temperature * noise.gumbel(rows, steps, SUBSETS)
     chance = torch.cat(
         [
-            decoder.of_subsets(told) + decoder.output.bias + gumbel,
+            decoder.of_subsets(condition) + decoder.output.bias + gumbel,
             decoder.copy.bias.expand(rows, steps, -1),
         ],
         dim=2,
     )
-    past = told.past * told.past_given.repeat_interleave(bar, dim=1)[..., None]
-    memory = torch.cat([past, told.given], dim=1).cpu().numpy().copy()
+    past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
+    memory = torch.cat([past, condition.given_hits], dim=1).cpu().numpy().copy()
     step = PhraseStep(decoder, conductor, rows, bar)
     run(step, State(lstm, memory, past.shape[1]), knowns, chance.cpu().unbind(1))
     return torch.from_numpy(memory[:, past.shape[1] :]).to(z.device)

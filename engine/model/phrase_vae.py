@@ -1,8 +1,8 @@
 """A hierarchical VAE of drum phrases: a z for the phrase, one for each of its bars, and a prior that is learnt.
 
-The decoder (phrase_decoder.py) is told z and some bars' z; the others it draws step by step from what it has played.
-So whatever a verb knows (nothing, the bars so far, the bars around a gap, every bar's idea) is told, and the rest is
-drawn. A bar's z is encoded from that bar alone: told bars say nothing of the others.
+The decoder (phrase_decoder.py) is given z and some bars' z; other bars it draws step by step from what it has
+played. So whatever a verb knows (nothing, the bars so far, the bars around a gap, every bar's idea) is given, and the
+rest is drawn. A bar's z is encoded from that bar alone: given bars say nothing of the others.
 Sources: MusicVAE's conductor, Roberts et al. 2018, arXiv 1803.05428; pointers that copy, Vinyals et al. 2015, arXiv
 1506.03134; couplings, Dinh et al. 2017, arXiv 1605.08803.
 """
@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS, Posterior
 from engine.model.phrase_decoder import (
+    CONDITION_DEPTH,
     STYLE_DEPTH,
-    TOLD_DEPTH,
+    Condition,
     PhraseDecoder,
-    Told,
     positions_of,
     read_bars,
 )
@@ -29,7 +29,7 @@ from engine.representation.drum_map import CLASSES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhraseShape:
-    """The sizes of a network of phrases; styles: of how many it can be told."""
+    """The sizes of a network of phrases; styles: of how many it can be condition."""
 
     z: int = 32
     bar_z: int = 24
@@ -53,9 +53,9 @@ class PhraseEncoder(nn.Module):
         self.lstm = nn.LSTM(CLASSES + POSITIONS, hidden, batch_first=True, bidirectional=True)
         self.mu, self.sigma = nn.Linear(6 * hidden, z), nn.Linear(6 * hidden, z)
 
-    def forward(self, told: Told) -> Posterior:
-        """All hits of told -> (batch, z)."""
-        outputs, _ = self.lstm(self.dropout(torch.cat([told.hits, positions_of(told)], dim=-1)))
+    def forward(self, condition: Condition) -> Posterior:
+        """All hits of condition -> (batch, z)."""
+        outputs, _ = self.lstm(self.dropout(torch.cat([condition.hits, positions_of(condition)], dim=-1)))
         read = torch.cat([outputs.mean(dim=1), outputs[:, -1], outputs[:, 0]], dim=-1)
         return Posterior(self.mu(read), F.softplus(self.sigma(read)) + 1e-4)
 
@@ -70,14 +70,14 @@ class BarEncoder(nn.Module):
         )
         self.mu, self.sigma = nn.Linear(192, z), nn.Linear(192, z)
 
-    def forward(self, told: Told) -> Posterior:
-        """All hits of told -> (batch, bar, z)."""
-        read = self.read(read_bars(told.hits, told.steps_per_bar))
+    def forward(self, condition: Condition) -> Posterior:
+        """All hits of condition -> (batch, bar, z)."""
+        read = self.read(read_bars(condition.hits, condition.steps_per_bar))
         return Posterior(self.mu(read), F.softplus(self.sigma(read)) + 1e-4)
 
 
 class PhrasePrior(nn.Module):
-    """p(z | what is told): a normal distribution bent by affine couplings, of the aggregate posterior.
+    """p(z | what is given): a normal distribution bent by affine couplings, of the aggregate posterior.
 
     From N(0, I), to which the encoder is only drawn, a decoder wanders.
     """
@@ -89,8 +89,8 @@ class PhrasePrior(nn.Module):
         self.z = z
         self.style = nn.Embedding(styles + 1, STYLE_DEPTH)
         self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
-        told = TOLD_DEPTH + 2 * len(ATTRIBUTES) + 4 * context
-        self.told = nn.Sequential(nn.Linear(told, hidden), nn.Tanh(), nn.Dropout(0.2))
+        reads = CONDITION_DEPTH + 2 * len(ATTRIBUTES) + 4 * context
+        self.condition = nn.Sequential(nn.Linear(reads, hidden), nn.Tanh(), nn.Dropout(0.2))
         self.base = nn.Linear(hidden, 2 * z)
         self.couplings = nn.ModuleList(
             nn.Sequential(nn.Linear(z // 2 + hidden, hidden), nn.Tanh(), nn.Dropout(0.1), nn.Linear(hidden, z))
@@ -102,9 +102,9 @@ class PhrasePrior(nn.Module):
         halves = torch.stack([torch.arange(z).view(2, -1).roll(k, 1).t().flatten() for k in range(couplings)])
         self.register_buffer("order", halves, persistent=False)
 
-    def nats(self, z: Tensor, told: Told) -> Tensor:
-        """-log p(z | told): (batch,)."""
-        read, x, logs = self._read(told), z, z.new_zeros(len(z))
+    def nats(self, z: Tensor, condition: Condition) -> Tensor:
+        """-log p(z | condition): (batch,)."""
+        read, x, logs = self._read(condition), z, z.new_zeros(len(z))
         for coupling, order in zip(self.couplings, self.order, strict=True):
             first, second = x[:, order].chunk(2, dim=1)
             log_scale, shift = _affine(coupling(torch.cat([first, read], dim=1)))
@@ -116,9 +116,9 @@ class PhrasePrior(nn.Module):
         normal = 0.5 * ((x - shift) * torch.exp(-log_scale)) ** 2 + 0.5 * math.log(2 * math.pi)
         return (normal + log_scale).sum(dim=1) + logs
 
-    def draw(self, told: Told, noise: Tensor) -> Tensor:
+    def draw(self, condition: Condition, noise: Tensor) -> Tensor:
         """A z from standard normal noise (batch, z)."""
-        read = self._read(told)
+        read = self._read(condition)
         log_scale, shift = _affine(self.base(read))
         x = shift + torch.exp(log_scale) * noise
         for coupling, order in zip(reversed(self.couplings), self.order.flip(0), strict=True):
@@ -127,11 +127,15 @@ class PhrasePrior(nn.Module):
             x = torch.cat([first, second * torch.exp(log_scale) + shift], dim=1)[:, order.argsort()]
         return x
 
-    def _read(self, told: Told) -> Tensor:
-        given = torch.cat([told.given, told.hits_given, told.taps, positions_of(told)], dim=-1)
+    def _read(self, condition: Condition) -> Tensor:
+        given = torch.cat(
+            [condition.given_hits, condition.hits_given, condition.taps, positions_of(condition)], dim=-1
+        )
         outputs, _ = self.context(given)
-        of_phrase = torch.cat([self.style(told.style), told.tempo, told.attributes.mean(dim=1)], dim=-1)
-        return self.told(torch.cat([of_phrase, outputs.mean(dim=1), outputs.amax(dim=1)], dim=-1))  # type: ignore[no-any-return]
+        of_phrase = torch.cat(
+            [self.style(condition.style), condition.tempo, condition.attributes.mean(dim=1)], dim=-1
+        )
+        return self.condition(torch.cat([of_phrase, outputs.mean(dim=1), outputs.amax(dim=1)], dim=-1))  # type: ignore[no-any-return]
 
 
 def _affine(both: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,27 +169,39 @@ class PhraseVae(nn.Module):
         self.register_buffer("attribute_mean", torch.zeros(len(ATTRIBUTES)))
         self.register_buffer("attribute_deviation", torch.ones(len(ATTRIBUTES)))
 
+    def standardised(self, attribute: int, value: float) -> float:
+        """An attribute's value in standard deviations from the mean of the training bars."""
+        return float((value - self.attribute_mean[attribute]) / self.attribute_deviation[attribute])
+
     def loss(
-        self, told: Told, weight: Tensor, *, beta: float, free_nats: float, bar_beta: float, bar_free_nats: float
+        self,
+        condition: Condition,
+        weight: Tensor,
+        *,
+        beta: float,
+        free_nats: float,
+        bar_beta: float,
+        bar_free_nats: float,
     ) -> dict[str, Tensor]:
         """The negative ELBO of phrases in its parts, each the mean over phrases in nats; "total" is trained.
 
-        told holds all true hits, and in bar_z_given which bars' z are told; weight (batch, step) is 0 beyond the end.
+        condition holds all true hits, and in bar_z_given which bars' z are given; weight (batch, step) is 0 beyond
+        the end.
         """
-        posterior, of_bars = self.encoder(told), self.bar_encoder(told)
+        posterior, of_bars = self.encoder(condition), self.bar_encoder(condition)
         z = posterior.sample(torch.randn_like(posterior.mu))
-        told = replace(told, bar_z=of_bars.sample(torch.randn_like(of_bars.mu)))
-        nats = (self.decoder.nats(z, told) * weight).sum(dim=1)
-        kl, bar_kl = posterior.kl().sum(dim=-1), of_bars.kl().sum(dim=-1) * told.bar_z_given
+        condition = replace(condition, bar_z=of_bars.sample(torch.randn_like(of_bars.mu)))
+        nats = (self.decoder.nats(z, condition) * weight).sum(dim=1)
+        kl, bar_kl = posterior.kl().sum(dim=-1), of_bars.kl().sum(dim=-1) * condition.bar_z_given
         bar_cost = (bar_kl - bar_free_nats).clamp(min=0).sum(dim=1)
         cost = beta * (kl - free_nats).clamp(min=0) + bar_beta * bar_cost
         parts = {"hits": nats, "kl": kl, "bar_kl": bar_kl.sum(dim=1), "total": nats + cost}
         return {name: value.mean() for name, value in parts.items()}
 
-    def prior_loss(self, told: Told) -> dict[str, Tensor]:
+    def prior_loss(self, condition: Condition) -> dict[str, Tensor]:
         """The nats of the phrases' z under the prior, for which alone there is a gradient."""
         with torch.no_grad():
-            posterior = self.encoder(told)
+            posterior = self.encoder(condition)
             z = posterior.sample(torch.randn_like(posterior.mu))
         with torch.autocast(z.device.type, enabled=False):  # the couplings multiply up what bf16 leaves out
-            return {"total": self.z_prior.nats(z.float(), told).mean()}
+            return {"total": self.z_prior.nats(z.float(), condition).mean()}

@@ -13,6 +13,8 @@ import torch
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.model.noise import Noise
+from engine.model.phrase_vae import PhraseShape
+from engine.model.vae import GrooveShape
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,
@@ -27,7 +29,8 @@ from engine.requests import (
     verb_of,
 )
 from engine.verbs.groove_verbs import Player
-from engine.verbs.resident import GrooveResident, TokenResident, load_resident
+from engine.verbs.phrase_verbs import PhrasePlayer
+from engine.verbs.resident import AnyResident, GrooveResident, PhraseResident, TokenResident, load_resident
 from engine.verbs.running import Played
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library
@@ -36,8 +39,6 @@ logger = logging.getLogger(__name__)
 
 LARGE_BYTES = 64 * 2**20
 """Weights that no core's cache holds: several cores stream them faster than one."""
-
-Resident = GrooveResident | TokenResident
 
 
 class Generator:
@@ -50,7 +51,7 @@ class Generator:
         self.library = library
         self.device = _device(device)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
-        self._residents: dict[str, Resident] = {}
+        self._residents: dict[str, AnyResident] = {}
         self._change = threading.Lock()
         self._seeds = np.random.default_rng()
         self._cores = min(4, torch.get_num_threads())  # more do not stream faster
@@ -65,7 +66,7 @@ class Generator:
         """The model that was loaded last, or an empty name."""
         return next(reversed(self._residents), "")
 
-    def resident(self, name: str) -> Resident:
+    def resident(self, name: str) -> AnyResident:
         """A model that has been loaded."""
         return self._residents[name]
 
@@ -89,18 +90,19 @@ class Generator:
             self._warm_up(resident)
 
     @torch.inference_mode()
-    def _warm_up(self, resident: Resident) -> None:
+    def _warm_up(self, resident: AnyResident) -> None:
         if isinstance(resident, TokenResident):
             Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
             return
         clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
         shape = resident.model.shape
+        needs_notes = isinstance(shape, GrooveShape) and shape.hits_control
         for verb, kind in VERBS.items():
             if verb in resident.card.verbs:
-                clips = (clip, clip) if needs_clips(kind) or shape.hits_control else ()
+                clips = (clip, clip) if needs_clips(kind) or needs_notes else ()
                 self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
-    def _keep(self, resident: Resident, *, default: bool) -> None:
+    def _keep(self, resident: AnyResident, *, default: bool) -> None:
         """Put a model among the residents, in a new dictionary: a request that runs sees the old one."""
         with self._change:
             name = resident.card.name
@@ -128,7 +130,7 @@ class Generator:
             tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
         )
 
-    def _resident_for(self, request: Request) -> Resident:
+    def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
         verb, residents = verb_of(request), self._residents
         if request.model is None:
@@ -146,7 +148,16 @@ class Generator:
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
         return _checked(request, resident)
 
-    def _move_to_cpu(self, resident: Resident) -> Resident:
+    def _drummer(self) -> GrooveResident | None:
+        """The model that was loaded last of those that play given hits."""
+        able = [
+            each
+            for each in self._residents.values()
+            if isinstance(each, GrooveResident) and each.model.shape.decoder == "drummer"
+        ]
+        return able[-1] if able else None
+
+    def _move_to_cpu(self, resident: AnyResident) -> AnyResident:
         logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
         moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
         self._keep(moved, default=resident.card.name == self.default)
@@ -154,16 +165,18 @@ class Generator:
         return moved
 
     @torch.inference_mode()
-    def _play(self, request: Request, resident: Resident, seed: int) -> Played:
+    def _play(self, request: Request, resident: AnyResident, seed: int) -> Played:
         # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
         torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
+        if isinstance(resident, PhraseResident):
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         return Player(resident, self.drum_map, noise).play(request)
 
 
-def _checked(request: Request, resident: Resident) -> Resident:
+def _checked(request: Request, resident: AnyResident) -> AnyResident:
     """The model, if it takes what the request says of chords, clips and z."""
     name, shape = resident.card.name, resident.config.shape
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
@@ -171,12 +184,24 @@ def _checked(request: Request, resident: Resident) -> Resident:
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
-    if isinstance(request, Decode) and len(request.z) != shape.z:
-        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {len(request.z)}")
+    if isinstance(request, Decode):
+        _check_point(request.z, resident)
     return resident
 
 
-def _hears(resident: Resident, request: Request) -> bool:
+def _check_point(z: Sequence[float], resident: AnyResident) -> None:
+    """ClipError where z is not of a size that the model decodes."""
+    name, shape, size = resident.card.name, resident.config.shape, len(z)
+    if isinstance(shape, PhraseShape):
+        bars = (size - shape.z) / shape.bar_z
+        if not (bars.is_integer() and 0 <= bars <= resident.card.bars):
+            of_bars = f"{shape.bar_z} for each of at most {resident.card.bars} bars"
+            raise ClipError(f"{name} decodes a z of {shape.z} numbers, or of {of_bars} more, not {size}")
+    elif size != shape.z:
+        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {size}")
+
+
+def _hears(resident: AnyResident, request: Request) -> bool:
     """Whether a model can tell the z of the clips that a request starts from."""
     if not needs_clips(type(request)) or _has_encoder(resident):
         return True
@@ -184,7 +209,7 @@ def _hears(resident: Resident, request: Request) -> bool:
     return all(clip.origin and clip.origin.weights == own for clip in clips_of(request))
 
 
-def _has_encoder(resident: Resident) -> bool:
+def _has_encoder(resident: AnyResident) -> bool:
     return bool(getattr(resident.config.shape, "encoder", True))
 
 

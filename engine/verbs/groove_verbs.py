@@ -14,7 +14,17 @@ from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
-from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
+from engine.representation.groove import (
+    DEPTH,
+    HITS,
+    OFFSETS,
+    VELOCITIES,
+    Array,
+    clip_to_groove,
+    groove_to_clip,
+    steps_of,
+    steps_per_bar,
+)
 from engine.requests import (
     Decode,
     Drumify,
@@ -75,7 +85,7 @@ class Player(RunsVerbs):
 
     def groove(self, request: Groove) -> Played:
         """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
-        pitches = _pitches(request.feel)
+        pitches = pitches_of(request.feel)
         as_taps = not self.drum_map.is_drums(pitches)
         feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
         if not feel.any():
@@ -91,14 +101,7 @@ class Player(RunsVerbs):
         groove = clip_to_groove(clip, self.drum_map, bars * steps_per_bar(clip.beats_per_bar))
         if not groove.any():
             raise ClipError("drumify needs a clip with at least one note that sounds")
-        given = self._given(groove, clip, request.count)
-        hit = groove[:, :CLASSES] > 0
-        example = tasks.tap(
-            given.groove,
-            given,
-            velocity_given=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
-            offset_given=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
-        )
+        example = self._tapped(groove, self._given(groove, clip, request.count))
         z = (
             self._prior(request.count, request.style)
             if request.style
@@ -121,7 +124,7 @@ class Player(RunsVerbs):
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
         added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
-        return Played(clips, remarks=_outside(_pitches(clip), self.drum_map))
+        return Played(clips, remarks=outside(pitches_of(clip), self.drum_map))
 
     def interpolate(self, request: Interpolate) -> Played:
         """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
@@ -150,11 +153,11 @@ class Player(RunsVerbs):
         if steps_of(clip) > longest:
             bars, name = self.resident.card.bars, self.resident.card.name
             raise TooLongError(f"{name} encodes {bars} bars, {longest} steps, not {steps_of(clip)} steps")
-        pitches = _pitches(clip)
+        pitches = pitches_of(clip)
         if len(pitches) == 0:
             raise ClipError("encode needs a clip with at least one note that sounds")
         z = self._hear(clip, steps_of(clip))
-        return Played([], remarks=_outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
+        return Played([], remarks=outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
 
     def decode(self, request: Decode) -> Played:
         """A window of the groove at a point, or a clip's own notes, played with the feel of the point."""
@@ -170,6 +173,46 @@ class Player(RunsVerbs):
         grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
         return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
 
+    def play_hits(
+        self,
+        grooves: Array,
+        timing_given: Array,
+        *,
+        bar: int,
+        tempo_bpm: float,
+        temperature: float,
+        style: str | None = None,
+        taps: Array | None = None,
+    ) -> Array:
+        """The hits of grooves (row, step, 27) as the model plays them, but those whose timing is given (step, 9).
+
+        taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow.
+        """
+        given = replace(
+            self._nothing(grooves, 1, tempo_bpm, bar),
+            hits_given=torch.ones(*grooves.shape[:2], CLASSES, device=self.resident.device),
+            timing_given=self._rows(timing_given, len(grooves)),
+        )
+        example = tasks.with_some_timing(given)
+        if taps is not None:
+            tapped = self._tapped(taps, given)
+            example = Example(tapped.encoder_input, replace(given, taps=tapped.given.taps))
+        if style:
+            z = self._prior(len(grooves), style, temperature=temperature)
+        else:
+            z = self._encode(example, temperature)
+        return self._decode(z, example.given, temperature).cpu().numpy()
+
+    def _tapped(self, taps: Array, given: Given) -> Example:
+        """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""
+        hit = taps[:, HITS] > 0
+        return tasks.tap(
+            self._rows(taps, len(given.groove)),
+            given,
+            velocity_given=_varies(taps[:, VELOCITIES][hit]),
+            offset_given=bool(np.abs(taps[:, OFFSETS][hit]).max() > 1e-3),
+        )
+
     def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
         """The notes of a clip with the feel of each z."""
 
@@ -184,7 +227,7 @@ class Player(RunsVerbs):
     ) -> Played:
         """The request's clip, its cells played: (step, 27) -> (batch, step, 27)."""
         clip, drum_map = request.clip, self.drum_map
-        pitches = _pitches(clip)
+        pitches = pitches_of(clip)
         if len(pitches) == 0:
             return Played([clip] * request.count)
         as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
@@ -193,7 +236,7 @@ class Player(RunsVerbs):
             play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=only)
             for groove in play(cells.groove()).cpu().numpy()
         ]
-        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+        return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
     def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
         """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
@@ -298,7 +341,8 @@ def _bar(clip: Clip) -> int:
     return steps_per_bar(clip.beats_per_bar)
 
 
-def _pitches(clip: Clip) -> NDArray[np.int64]:
+def pitches_of(clip: Clip) -> NDArray[np.int64]:
+    """The pitches of the notes that sound."""
     return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
 
 
@@ -306,7 +350,7 @@ def _varies(values: Array) -> bool:
     return bool(np.ptp(values) > 1e-3)
 
 
-def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
+def outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
     """A sentence a pitch that the drum map does not have."""
     return tuple(
         f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
@@ -316,4 +360,4 @@ def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
 
 def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
     """The map that writes each drum with the pitch that the clip uses most for it."""
-    return drum_map.written_as(_pitches(clip))
+    return drum_map.written_as(pitches_of(clip))

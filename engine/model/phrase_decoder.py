@@ -309,7 +309,8 @@ class PhraseDecoder(nn.Module):
         of_drum = torch.unflatten(of_drum, -1, (-1, CLASSES)) * seen.known[..., None]
         pull = (of_drum * (2 * seen.hits - 1)).sum(dim=2)
         logits = self.output(hidden) + pull @ self.signs.t()
-        return logits.float().scatter_add(2, subset_of(seen.hits), (whole * seen.known).float())
+        whole = (whole * seen.known).float()
+        return logits.float().scatter_add(2, subset_of(seen.hits), whole)  # type: ignore[no-any-return]
 
     def of_subsets(self, condition: Condition) -> Tensor:
         """What is added to the logits of each step whatever was drawn before: (batch, step, 512).

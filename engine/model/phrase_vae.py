@@ -1,7 +1,7 @@
 """A hierarchical VAE of drum phrases: a z for the phrase, one for each of its bars, and a prior that is learnt.
 
 The decoder (phrase_decoder.py) is given z and some bars' z; other bars it draws step by step from what it has
-played. So whatever a verb knows (nothing, the bars so far, the bars around a gap, every bar's idea) is given, and the
+played. So whatever a verb knows (nothing, the bars so far, those around a gap, every bar's idea) is given, and the
 rest is drawn. A bar's z is encoded from that bar alone: given bars say nothing of the others.
 Sources: MusicVAE's conductor, Roberts et al. 2018, arXiv 1803.05428; pointers that copy, Vinyals et al. 2015, arXiv
 1506.03134; couplings, Dinh et al. 2017, arXiv 1605.08803.

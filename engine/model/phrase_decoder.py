@@ -184,13 +184,10 @@ def positions_of(condition: Condition) -> Tensor:
 
 
 def read_bars(hits: Tensor, steps_per_bar: int) -> Tensor:
-    """Hits (batch, step, 9) as a row of 16·9 for each bar: (batch, bar, 144). Steps of one position are or-ed."""
+    """Hits (batch, step, 9) as a row for each bar, its positions by its drums: (batch, bar, 144)."""
+    at_position = F.one_hot(positions(steps_per_bar, steps_per_bar).to(hits.device), POSITIONS).to(hits)
     bars = torch.unflatten(hits, 1, (-1, steps_per_bar))
-    if steps_per_bar <= POSITIONS:
-        return F.pad(bars, (0, 0, 0, POSITIONS - steps_per_bar)).flatten(2)
-    position = positions(steps_per_bar, steps_per_bar).to(hits.device)
-    grid = hits.new_zeros(*bars.shape[:2], POSITIONS, CLASSES)
-    return grid.index_reduce_(2, position, bars, "amax").flatten(2)
+    return (at_position.t() @ bars).clamp(max=1).flatten(2)
 
 
 class Conductor(nn.Module):

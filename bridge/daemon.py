@@ -242,7 +242,7 @@ class Daemon:
         for _ in range(MOST_BATCHES):
             batch = self._wire.receive()
             for datagram, source in batch:
-                self._service.admit(datagram, source)
+                self._service.reception.admit(datagram, source)
             if len(batch) < BATCH:
                 break
             self._musician.run_due(time.monotonic())

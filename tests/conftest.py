@@ -1,14 +1,20 @@
 import os
+import re
+import sys
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import hypothesis
 import pytest
 
 GROOVE_ZIP = "groove-v1.0.0-midionly.zip"
 
-NETWORKS = ("torch", "engine.model", "engine.learning", "engine.verbs", "engine.evaluation", "engine.magenta")
-"""What runs or trains a network, or works for one."""
+ROOT = Path(__file__).parents[1]
+
+NETWORKS = re.compile(
+    r"^(?:from|import) (?:torch|engine(?:\.| import )(?:model|learning|verbs|evaluation|magenta))\b", re.MULTILINE
+)
+"""The import of what runs or trains a network, or works for one."""
 
 STARTERS = frozenset(
     {"fake_daemon", "daemon", "jack", "needs", "opens", "start", "weights_folder", "groove_zip", "real_songs"}
@@ -38,27 +44,41 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("fast")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where tests run side by side, they are shared out as tests/side_by_side.py says."""
+    from tests.side_by_side import ByFile
+
+    return ByFile(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where fast tests are asked for, leave unread the files that have none."""
+    return True if config.option.markexpr == "fast" and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark as fast each test that needs no program or data, starts no process and runs no network."""
     markers = (each.partition(": ") for each in config.getini("markers"))
     needing = {name for name, _, text in markers if text.startswith("needs")}
-    networks = {module for module in {_module_of(item) for item in items} if _has_networks(module)}
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         fixtures = STARTERS.intersection(getattr(item, "fixturenames", ()))
-        is_slow = item.nodeid.startswith(SLOW) or _module_of(item) in networks
-        if not (is_slow or fixtures or marks & needing):
+        if not (item.nodeid.startswith(SLOW) or _is_slow(item.path) or fixtures or marks & needing):
             item.add_marker("fast")
 
 
-def _module_of(item: pytest.Item) -> ModuleType | None:
-    return getattr(item, "module", None)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where tests run side by side torch computes on one thread: more, on too few cores, spin and wait."""
+    if hasattr(session.config, "workerinput") and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
-def _has_networks(module: ModuleType | None) -> bool:
-    """Whether a test module has imported what runs networks."""
-    homes = (getattr(each, "__module__", None) or getattr(each, "__name__", "") for each in vars(module).values())
-    return any(str(home).startswith(NETWORKS) for home in homes)
+@cache
+def _is_slow(path: Path) -> bool:
+    """Whether no test in a file, or in a folder, is fast."""
+    named = path.relative_to(ROOT).as_posix().startswith(SLOW)
+    return named or (path.suffix == ".py" and bool(NETWORKS.search(path.read_text())))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from bridge.osc.packet import write_message
 from bridge.osc.table import REPLY_PORT, TABLE, Argument, Verb
 from bridge.playing import live_settings, slots
 from bridge.playing.live_settings import KNOBS, MODES, LiveSettings
-from bridge.service import delayed, inbox, latents, queue, reception, subscriptions, tickets, uploads
+from bridge.service import busy, delayed, inbox, multipart, reception, subscriptions, uploads
 from engine import requests
 from tests.bridge.service.test_service import Studio
 
@@ -82,12 +82,12 @@ LIMITS: tuple[tuple[str, object], ...] = (
     ("bars of a window of a live mode that listens", live_settings.LONGEST_WINDOW_BARS),
     ("slots", slots.MAX_SLOTS),
     ("the largest seed", requests.MAX_SEED),
-    ("requests that wait for the models", queue.MAX_WAITING),
-    ("uploads under way, of all clients", uploads.MAX_UPLOADS),
-    ("decodes that wait for their numbers, of all clients", latents.MAX_OPEN),
-    ("syncs that wait, of one client", tickets.MAX_SYNCS),
-    ("seconds without a chunk after which an upload ends", f"{uploads.UPLOAD_SECONDS:g}"),
-    ("seconds without a chunk after which a decode ends", f"{latents.CHUNK_SECONDS:g}"),
+    ("requests that wait for the models", busy.MAX_WAITING),
+    ("uploads under way, of all clients", busy.MAX_OPEN),
+    ("decodes that wait for their numbers, of all clients", busy.MAX_OPEN),
+    ("syncs that wait, of one client", busy.MAX_SYNCS),
+    ("seconds without a chunk after which an upload ends", f"{multipart.CHUNK_SECONDS:g}"),
+    ("seconds without a chunk after which a decode ends", f"{multipart.CHUNK_SECONDS:g}"),
     ("seconds in which a repeat is answered from memory", f"{clients.REMEMBERED_SECONDS:g}"),
     ("bytes of answers that are remembered, of all clients", clients.MAX_REMEMBERED_BYTES),
     ("clients that are remembered", clients.MAX_CLIENTS),
@@ -103,7 +103,7 @@ LIMITS: tuple[tuple[str, object], ...] = (
     ("datagrams a second to a client after that", outbox.DATAGRAMS_PER_SECOND),
     ("datagrams that wait for a client before it gets no more music", outbox.MAX_MUSIC),
     ("datagrams that wait for a client before it gets nothing more", outbox.MAX_WAITING),
-    ("clients that are told of one topic", subscriptions.MAX_SUBSCRIBERS),
+    ("clients that are told of one topic", busy.MAX_SUBSCRIBERS),
     ("seconds of silence after which a subscription ends", f"{subscriptions.SILENT_SECONDS:g}"),
     ("seconds between two tellings of the state at least", f"{subscriptions.STATE_SECONDS:g}"),
     ("seconds that `learn` waits for a control", f"{table.LESSON_SECONDS:g}"),

@@ -39,10 +39,10 @@ import sys
 from typer.testing import CliRunner
 from bridge.cli.main import app
 from bridge.osc.packet import read_packet, write_message
-from bridge.osc.requests import engine_request, parse_request, slots_of
+from bridge.osc.requests import engine_request, read_request, slots_of
 
 message = write_message("/vae/backwards", 1, "slot", "a", "from", "b", "bars", 3, "to", "c")
-call = parse_request(next(iter(read_packet(message))))
+call = read_request(next(iter(read_packet(message))))
 clip, feel = Clip((), 4.0), Clip((), 8.0)
 assert slots_of(call) == ["a", "b"]
 assert engine_request(call, [clip, feel]) == Backwards(clip=clip, feel=feel, bars=3)

@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Client:
-    """One client, and its answers by the content of their requests, id included; size is the bytes of all of them.
+    """One client, and its answers by the repeat_key of their requests; size is the bytes of all of them.
 
     Those that have ended are in the order of their end. source is from where it was heard first.
     """
@@ -64,40 +64,40 @@ class Clients:
             self._forget_one()
         return client
 
-    def recall(self, client: Client, content: bytes, now: float) -> Answer | None:
+    def recall(self, client: Client, repeat_key: bytes, now: float) -> Answer | None:
         """What the same request was answered in the last 10 seconds, if it was; so far, if it is under way."""
         while client.ended and now - self._oldest(client) > REMEMBERED_SECONDS:
             self._forget_oldest(client)
-        return client.under_way.get(content) or client.ended.get(content)
+        return client.under_way.get(repeat_key) or client.ended.get(repeat_key)
 
-    def begin(self, client: Client, content: bytes) -> None:
+    def begin(self, client: Client, repeat_key: bytes) -> None:
         """Note that a request is under way; of one that has vanished meanwhile nothing is noted, here and below."""
-        self.abandon(client, content)
+        self.abandon(client, repeat_key)
         if self._clients.get(client.address) is client:
-            client.under_way[content] = Answer(0)
-            self._add(client, client.under_way[content], ENTRY_BYTES + len(content))
+            client.under_way[repeat_key] = Answer(0)
+            self._add(client, client.under_way[repeat_key], ENTRY_BYTES + len(repeat_key))
 
-    def keep(self, client: Client, content: bytes, datagram: bytes) -> bool:
+    def keep(self, client: Client, repeat_key: bytes, datagram: bytes) -> bool:
         """Remember a part of its answer; older ones give way. False if there is no room, and it is forgotten."""
-        answer = client.under_way.get(content)
+        answer = client.under_way.get(repeat_key)
         if answer is None:
             return False
         answer.datagrams.append(datagram)
         self._add(client, answer, len(datagram))
         if self._remembered_bytes > MAX_REMEMBERED_BYTES:
-            self.abandon(client, content)
-        return content in client.under_way
+            self.abandon(client, repeat_key)
+        return repeat_key in client.under_way
 
-    def end(self, client: Client, content: bytes, now: float) -> None:
+    def end(self, client: Client, repeat_key: bytes, now: float) -> None:
         """Its answer is whole."""
-        answer = client.under_way.pop(content, None)
+        answer = client.under_way.pop(repeat_key, None)
         if answer is not None:
             answer.ended = now
-            client.ended[content] = answer
+            client.ended[repeat_key] = answer
 
-    def abandon(self, client: Client, content: bytes) -> None:
+    def abandon(self, client: Client, repeat_key: bytes) -> None:
         """A request that is under way will have no answer to be remembered: the same may run again."""
-        answer = client.under_way.pop(content, None)
+        answer = client.under_way.pop(repeat_key, None)
         if answer is not None:
             self._weigh(client, -answer.size)
 

@@ -29,15 +29,15 @@ MOST_ARGUMENTS = 1024
 class Message:
     """One OSC message.
 
-    due is the unix time of its bundle, 0 for at once; refusal says why its arguments cannot be taken; content is
-    its own bytes in the datagram.
+    due is the unix time of its bundle, 0 for at once; refusal says why its arguments cannot be taken; repeat_key is
+    what a repeat of it has in common with it: its own bytes in the datagram.
     """
 
     address: str
     arguments: tuple[Atom, ...]
     due: float = 0.0
     refusal: str = ""
-    content: bytes = field(default=b"", compare=False, repr=False)
+    repeat_key: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.errors import RequestError
@@ -17,7 +17,6 @@ from bridge.osc.table import (
     TABLE,
     Argument,
     Verb,
-    slot_keys,
 )
 from engine.clip import Clip, Note
 from engine.errors import EngineError
@@ -26,17 +25,42 @@ from engine.requests import Request, request_about, settings_of
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has been read: its arguments and keys by name, its notes, its numbers."""
+    """A request that has been read: its arguments and keys by name, its notes, its numbers.
+
+    error says why it cannot be answered; then values tell no more than its reply port, and has_id is False where
+    not even the id can be read. repeat_key is what a repeat of it has in common with it.
+    """
 
     verb: Verb
     id: int
     values: dict[str, Any]
     notes: tuple[Note, ...] = ()
     numbers: tuple[float, ...] = ()
+    error: RequestError | None = None
+    has_id: bool = True
+    repeat_key: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def reply_port(self) -> int | None:
+        """Where this client listens, None where the request does not say."""
+        return self.values.get(REPLY_PORT.name)
 
 
-def parse_id(message: Message) -> int:
-    """The id of a request; RequestError if there is none that can be read."""
+def read_request(message: Message) -> Call:
+    """What a message to /vae/VERB asks; an error in it names the argument and what is accepted."""
+    name, number = message.address.removeprefix(PREFIX), None
+    verb = TABLE.get(name) or Verb(name, "")
+    try:
+        number = _id(message)
+        return _call(verb, number, message)
+    except RequestError as error:
+        port = _port_of(verb, message.arguments)
+        values = {REPLY_PORT.name: port} if port else {}
+        has_id = number is not None
+        return Call(verb, number or 0, values, error=error, has_id=has_id, repeat_key=message.repeat_key)
+
+
+def _id(message: Message) -> int:
     first = message.arguments[0] if message.arguments else None
     if isinstance(first, float) and first.is_integer():
         first = int(first)
@@ -47,16 +71,13 @@ def parse_id(message: Message) -> int:
     return first
 
 
-def parse_request(message: Message) -> Call:
-    """The call that a message to /vae/VERB makes; RequestError names the argument and what is accepted."""
-    number, name = parse_id(message), message.address.removeprefix(PREFIX)
-    verb = TABLE.get(name)
-    if verb is None:
-        raise RequestError("unknown_verb", f"there is no verb {name!r}; /vae/verbs lists them")
+def _call(verb: Verb, number: int, message: Message) -> Call:
+    if verb.name not in TABLE:
+        raise RequestError("unknown_verb", f"there is no verb {verb.name!r}; /vae/verbs lists them")
     if message.refusal:
         raise RequestError("bad_request", message.refusal)
     if verb.needs_id and number == 0:
-        raise RequestError("bad_request", f"{name} needs an id of 1 or more")
+        raise RequestError("bad_request", f"{verb.name} needs an id of 1 or more")
     values, rest = _positional(verb, message.arguments[1:])
     notes: tuple[Note, ...] = ()
     numbers: tuple[float, ...] = ()
@@ -65,7 +86,19 @@ def parse_request(message: Message) -> Call:
     if verb.numbers:
         numbers, rest = _numbers(values["count"], rest)
     values |= _keys(verb, rest)
-    return Call(verb, number, values, notes, numbers)
+    return Call(verb, number, values, notes, numbers, repeat_key=message.repeat_key)
+
+
+def _port_of(verb: Verb, arguments: Sequence[Atom]) -> int | None:
+    """The reply port of a request that cannot be read: what follows that key, else hello's second argument."""
+    places = [index + 1 for index, each in enumerate(arguments) if each == REPLY_PORT.name]
+    if REPLY_PORT in verb.positional and not places:
+        places = [1 + verb.positional.index(REPLY_PORT)]
+    for place in places:
+        port = arguments[place] if place < len(arguments) else None
+        if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
+            return int(port)
+    return None
 
 
 def _positional(verb: Verb, arguments: Sequence[Atom]) -> tuple[dict[str, Any], Sequence[Atom]]:
@@ -192,8 +225,7 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
 
 def slots_of(call: Call) -> list[str]:
     """The slots whose clips a call is about, in the order of the request's clips."""
-    keys = slot_keys(call.verb.request) if call.verb.request else ()
-    return [call.values[key.name] for key in keys if key.name in call.values]
+    return [call.values[name] for name in call.verb.slots if name in call.values]
 
 
 def _pitches(name: str, text: str) -> tuple[int, ...]:

@@ -44,7 +44,9 @@ class Verb:
     """One address. notes: whether (pitch start duration velocity mute)×count follows the positional arguments.
 
     numbers: whether count floats do. answers_as is the verb in its done or fail; needs_id: whether id 0 is refused;
-    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine.
+    begun_by: the verb that begins the request of several messages to which this one belongs, empty for one alone;
+    while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine;
+    slots: those of its keys that name the clips of that, in their order.
     """
 
     name: str
@@ -55,8 +57,10 @@ class Verb:
     numbers: bool = False
     answers_as: str = ""
     needs_id: bool = False
+    begun_by: str = ""
     while_warming_up: bool = False
     request: type[Request] | None = None
+    slots: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -70,6 +74,9 @@ METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tem
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
+CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
+"""The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
+
 SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
 
@@ -95,8 +102,10 @@ def _music(name: str, request: type[Request]) -> Verb:
     kept = request.makes_clips and all(key.name != TO_SLOT.name for key in slots)
     keys = (*size, *slots, *settings, *((TO_SLOT,) if kept else ()), GROUP)
     needs_id = has_point(request) or not request.makes_clips
+    begun_by = name if has_point(request) else ""
     text = (request.__doc__ or "").split("\n")[0]
-    return Verb(name, text, keys=keys, request=request, needs_id=needs_id)
+    names = tuple(key.name for key in slots)
+    return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, slots=names)
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
@@ -146,12 +155,13 @@ TABLE: dict[str, Verb] = {
             notes=True,
         ),
         Verb(
-            "clip/begin",
+            CLIP,
             "begin to upload a clip",
             positional=(_need("slot", "s"), _need("total", "i"), _need("beats", "f")),
             keys=METER,
             answers_as="clip",
             needs_id=True,
+            begun_by=CLIP,
         ),
         Verb(
             "clip/notes",
@@ -160,6 +170,7 @@ TABLE: dict[str, Verb] = {
             notes=True,
             answers_as="clip",
             needs_id=True,
+            begun_by=CLIP,
         ),
         Verb(
             "clip/part",
@@ -174,8 +185,9 @@ TABLE: dict[str, Verb] = {
             ),
             answers_as="clip",
             needs_id=True,
+            begun_by=CLIP,
         ),
-        Verb("clip/end", "the end of an upload", answers_as="clip", needs_id=True),
+        Verb("clip/end", "the end of an upload", answers_as="clip", needs_id=True, begun_by=CLIP),
         Verb(
             "clip/get",
             "send a clip back as result 0",
@@ -189,8 +201,9 @@ TABLE: dict[str, Verb] = {
             "some numbers of the z of a decode",
             positional=(_need("first", "i"), _need("count", "i")),
             numbers=True,
-            answers_as="decode",
+            answers_as=POINT,
             needs_id=True,
+            begun_by=POINT,
         ),
         Verb(
             "play",

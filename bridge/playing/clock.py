@@ -33,28 +33,16 @@ class TempoLine:
 class Clock(Protocol):
     """What the sources have in common.
 
-    line holds while playing; jumps counts the starts and the changes of song position, by which those that plan
-    notes see that they must plan anew. gone: the sender fell silent while it played; nothing may sound, though the
-    song may go on at any moment.
+    line holds while playing, its tempo while the song is stopped, too. jumps counts the starts and the changes of
+    song position, by which those that plan notes see that they must plan anew. gone: the sender fell silent while
+    it played; nothing may sound, though the song may go on at any moment.
     """
 
     source: str
-
-    @property
-    def line(self) -> TempoLine:
-        """The present line; its tempo is valid while the song is stopped, too."""
-
-    @property
-    def playing(self) -> bool:
-        """Whether the song is playing, not stopped."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether the sender has fallen silent without a stop."""
-
-    @property
-    def jumps(self) -> int:
-        """How often the song has started or changed its position."""
+    line: TempoLine
+    playing: bool
+    gone: bool
+    jumps: int
 
     def advance(self, now: float) -> None:
         """Update playing, gone and line to this moment."""

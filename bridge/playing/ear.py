@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.playing.clock import TempoLine
 from bridge.playing.recorder import Recorder
+from bridge.playing.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Ear:
     home channel.
     """
 
-    def __init__(self, recorder: Recorder, channels: Mapping[int, int]):
-        self._recorder, self._channels = recorder, channels
+    def __init__(self, transport: Transport, recorder: Recorder, channels: Mapping[int, int]):
+        self._transport, self._recorder, self._channels = transport, recorder, channels
         self._guard, self._loops_through = EchoGuard(), ""
         self._before: deque[tuple[bytes, float, str]] = deque(maxlen=64)
 
@@ -97,16 +97,16 @@ class Ear:
         """A note has been sent: should it come back, it is not one that is played."""
         self._guard.sent(at_seconds, pitch, velocity)
 
-    def hear(self, message: bytes, at_seconds: float, port: str, line: TempoLine | None) -> None:
-        """Take a note or pedal message; line is None while the song is stopped."""
-        if line is None:
+    def hear(self, message: bytes, at_seconds: float, port: str) -> None:
+        """Take a note or pedal message."""
+        if not self._transport.clock.playing:
             self._before.append((message, at_seconds, port))
             return
         kind, channel = message[0] & 0xF0, self._channel((message[0] & 0x0F) + 1)
         if channel is None or len(message) != 3:
             return
         _, number, value = message
-        beat = line.beat_at(at_seconds)
+        beat = self._transport.beat_at(at_seconds)
         if kind == NOTE_OFF or (kind == NOTE_ON and not value):
             self._recorder.note_off(beat, channel, number)
         elif kind == NOTE_ON and not self._is_echo(at_seconds, number, value, port):
@@ -114,12 +114,12 @@ class Ear:
         elif kind == CONTROL and number == SUSTAIN_PEDAL:
             self._recorder.pedal(beat, channel, down=value >= PEDAL_DOWN)
 
-    def song_moved(self, line: TempoLine, now: float) -> None:
+    def song_moved(self, now: float) -> None:
         """The song has started or jumped: drop what was recorded, but for notes of the last BEFORE_SECONDS."""
         self._recorder.forget()
         for message, at_seconds, port in self._before:
             if now - at_seconds <= BEFORE_SECONDS:
-                self.hear(message, at_seconds, port, line)
+                self.hear(message, at_seconds, port)
         self._before.clear()
 
     def _channel(self, heard: int) -> int | None:

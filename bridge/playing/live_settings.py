@@ -8,7 +8,7 @@ from typing import Any
 from bridge.errors import RequestError
 from engine.clip import Clip
 from engine.errors import EngineError
-from engine.requests import VERBS, Drumify, Humanize, Interpolate, Request, Sample, setting
+from engine.requests import CLIP_FIELDS, VERBS, NoteForNote, Request, clip_fields, request_about, setting
 
 CANDIDATES = 5
 """How many variations there are to choose from where a density is asked for."""
@@ -25,27 +25,31 @@ LONGEST_WINDOW_BARS = 16
 class Mode:
     """One way of playing along. The first verb is the one that it has unless another is named.
 
-    listens: it answers what is played, in windows of the bars, else it plays variations of slots. repeats: what it
-    plays goes on until there is something new.
+    listens: it answers what is played, in windows of the bars, else it plays variations of slots; takes_pickup: a
+    window may begin with what is played just before. repeats: what it plays goes on until there is something new.
+    evolves: each bar has a variation of the same seed, which goes on in its place. defaults: of what it asks for.
     """
 
     text: str
     verbs: tuple[str, ...]
-    listens: bool
-    repeats: bool
+    listens: bool = False
+    repeats: bool = False
     bars: int | None = None
+    takes_pickup: bool = True
+    evolves: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODES = {
-    "answer": Mode(
-        "your bars, answered in the next ones", ("humanize", "vary"), listens=True, repeats=False, bars=2
-    ),
+    "answer": Mode("your bars, answered in the next ones", ("humanize", "vary"), listens=True, bars=2),
     "drumify": Mode("your taps become drums that go on", ("drumify",), listens=True, repeats=True, bars=2),
-    "through": Mode("what you play, humanized, a bar later", ("humanize",), listens=True, repeats=False, bars=1),
-    "loop": Mode(
-        "a new variation each N bars", ("vary", "humanize", "drumify", "sample"), listens=False, repeats=True
+    "through": Mode(
+        "what you play, humanized, a bar later", ("humanize",), listens=True, bars=1, takes_pickup=False
     ),
-    "morph": Mode("a position between two slots", ("interpolate",), listens=False, repeats=True),
+    "loop": Mode("a new variation each N bars", ("vary", "humanize", "drumify", "sample"), repeats=True),
+    "morph": Mode(
+        "a position between two slots", ("interpolate",), repeats=True, evolves=True, defaults={"position": 0.5}
+    ),
 }
 """Every live mode but off."""
 
@@ -88,8 +92,7 @@ class LiveSettings:
             raise RequestError("bad_request", f"{self.mode} with {self.verb_name} has no {strange[0]}")
         for name, value in self.request.items():
             checked_knob(name, value)
-        empty = Clip((), 4.0)
-        self.build((empty, empty))
+        self.build((Clip((), 4.0),) * (1 if self.about.listens else len(self.slots)))
 
     @property
     def about(self) -> Mode:
@@ -113,10 +116,13 @@ class LiveSettings:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Whose clips it plays variations of."""
-        if self.about.listens or self.kind is Sample:
+        """Whose clips it plays variations of, in the order of the request's fields."""
+        if self.about.listens:
             return ()
-        return (self.from_slot, self.to_slot) if self.kind is Interpolate else (self.slot,)
+        slots = {"slot": self.slot, "from": self.from_slot, "to": self.to_slot}
+        return tuple(
+            slots[key] for each in clip_fields(self.kind) for key in CLIP_FIELDS[each.name] if key in slots
+        )
 
     def has(self, knob: str) -> bool:
         """Whether a knob changes anything of what it asks for."""
@@ -133,20 +139,14 @@ class LiveSettings:
             raise RequestError(
                 "too_big", f"{self.verb_name} takes {LONGEST_CLIP_BARS} bars in a live mode, not {too_long[0]}"
             )
-        kind = self.kind
-        values = {"seed": seed} | {name: value for name, value in self.request.items() if self.has(name)}
-        if kind is Interpolate:
-            values |= {"clips": tuple(clips), "position": values.get("position", 0.5)}
-        elif kind is Sample:
-            values["bars"] = self.bars or 2
-        else:
-            values["clip"] = clips[0]
-        if kind is Drumify:
-            values["bars"] = clips[0].bars
-        if self.density is not None and kind is not Humanize:
+        own = {name: value for name, value in self.request.items() if self.has(name)}
+        values = {"seed": seed, **self.about.defaults, **own}
+        if self.has("bars"):
+            values["bars"] = clips[0].bars if clips else self.bars or 2
+        if self.density is not None and not issubclass(self.kind, NoteForNote):
             values["count"] = CANDIDATES
         try:
-            return kind(**values)
+            return request_about(self.kind, clips, **values)
         except EngineError as error:
             raise RequestError("bad_request", str(error)) from error
 

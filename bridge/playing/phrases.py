@@ -3,6 +3,7 @@
 import math
 
 from bridge.playing.recorder import PICKUP_BEATS, Recorder
+from bridge.playing.transport import Transport
 from engine.clip import EARLIEST_START_BEATS, Clip
 
 CLOSING_BEATS = -EARLIEST_START_BEATS
@@ -16,8 +17,8 @@ class Phrases:
     pick-up of a first window in the next bar.
     """
 
-    def __init__(self, recorder: Recorder, beats_per_bar: float):
-        self._recorder, self.beats_per_bar = recorder, beats_per_bar
+    def __init__(self, transport: Transport, recorder: Recorder):
+        self._transport, self._recorder = transport, recorder
         self.bars, self.takes_pickup = 2, True
         self.restart(-math.inf)
 
@@ -27,20 +28,19 @@ class Phrases:
         self._window: float | None = None
         self._pickup = False
 
-    def close(self, line_beat: float, tempo_bpm: float, closing_beats: float = CLOSING_BEATS) -> Clip | None:
+    def close(self, line_beat: float, closing_beats: float = CLOSING_BEATS) -> Clip | None:
         """The clip whose window ends on this bar line, if there is one. Called each bar, so long before it."""
         if self._window is None:
             first = self._recorder.first_since(self._from)
             if first is None:
                 return None
-            bar = math.floor((first + closing_beats) / self.beats_per_bar) * self.beats_per_bar
-            self._window, self._pickup = bar, False
+            self._window, self._pickup = self._transport.bar_line(first + closing_beats), False
             if self.takes_pickup and self._is_pickup(line_beat - closing_beats):
                 self._window, self._pickup = line_beat, True
-        length = self.bars * self.beats_per_bar
+        length = self.bars * self._transport.beats_per_bar
         if line_beat < self._window + length - CLOSING_BEATS:
             return None
-        clip = self._cut(line_beat - length, length, tempo_bpm, closing_beats)
+        clip = self._cut(line_beat - length, length, closing_beats)
         self._window, self._pickup = (line_beat if clip else None), False
         self._from = line_beat - closing_beats
         return clip
@@ -48,9 +48,9 @@ class Phrases:
     def _is_pickup(self, end_beat: float) -> bool:
         """Whether what was played in the bar that ends here was played in its last beat alone."""
         last_beat = end_beat - PICKUP_BEATS
-        return self.beats_per_bar > PICKUP_BEATS and not self._recorder.count(self._from, last_beat)
+        return self._transport.beats_per_bar > PICKUP_BEATS and not self._recorder.count(self._from, last_beat)
 
-    def _cut(self, first_beat: float, length: float, tempo_bpm: float, closing_beats: float) -> Clip | None:
+    def _cut(self, first_beat: float, length: float, closing_beats: float) -> Clip | None:
         """The window that begins here; where nothing follows a pick-up, the window whose end that is."""
         end_beat = first_beat + length - closing_beats
         is_empty = not self._recorder.count(first_beat - closing_beats, end_beat)
@@ -59,8 +59,6 @@ class Phrases:
         return self._recorder.cut(
             first_beat - length if is_empty else first_beat,
             length,
-            beats_per_bar=self.beats_per_bar,
-            tempo_bpm=tempo_bpm,
             pickup=self._pickup and not is_empty,
             closing_beats=closing_beats,
         )

@@ -1,30 +1,22 @@
-"""Clips that play: one a channel, as in a DAW's track. Pure: it plans notes, the scheduler sends them."""
+"""Clips that play, one a channel, as in a DAW, and clicks. Pure: it plans notes, the scheduler sends them."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.playing.clock import TempoLine
 from bridge.playing.guard import guarded
 from bridge.playing.scheduler import PlannedNote, Scheduler
 from bridge.playing.slots import Slots
+from bridge.playing.transport import ROUNDING_BEATS, Transport
 from engine.clip import EARLIEST_START_BEATS, Clip
 
 LOOKAHEAD_BEATS = 1.0
 MISSED_BEATS = 0.05
 SHORTEST_LOOP_BEATS = 0.25
+CLICK_CHANNEL, CLICK, ACCENT, CLICK_VELOCITY = 10, 77, 76, 100
 MOST_PLANNED = 4096
 """About how many notes are planned in one call; the rest follows in the next, so that nothing else waits."""
-
-MISSED_SECONDS = 0.025
-"""A bar line (or other grid line) passed within 25 ms still counts as now."""
-
-
-def next_line(beat: float, grid_beats: float, tempo_bpm: float) -> float:
-    """The first line of a grid, in beats, that is not more than MISSED_SECONDS in the past."""
-    missed_beats = MISSED_SECONDS * tempo_bpm / 60
-    return math.ceil((beat - missed_beats) / grid_beats) * grid_beats
 
 
 def plan_clip(
@@ -60,6 +52,14 @@ def _channel(clip: Clip, index: int, default: int) -> int:
     return next((part.channel for part in clip.parts if part.first <= index < part.first + part.count), default)
 
 
+def plan_clicks(scheduler: Scheduler, voice: str, line: float, until: float, beats_per_bar: float) -> None:
+    """Plan a click on each beat from a bar line up to another, with an accent where a bar begins."""
+    for beat in range(math.ceil(until - line - ROUNDING_BEATS)):
+        pitch = ACCENT if beat % beats_per_bar == 0 else CLICK
+        at = line + beat
+        scheduler.plan(PlannedNote(voice, CLICK_CHANNEL, pitch, CLICK_VELOCITY, at, at + 0.25))
+
+
 @dataclass(slots=True)
 class Voice:
     """A slot that plays on a channel. In the beats of the song: next_beat is planned next, until must end it."""
@@ -84,14 +84,14 @@ class Playback:
     on_playing is called with the name of a slot when it begins, with an empty one when nothing plays any more.
     """
 
-    def __init__(self, scheduler: Scheduler, slots: Slots, on_playing: Callable[[str], None]):
-        self._scheduler, self._slots, self._on_playing = scheduler, slots, on_playing
+    def __init__(self, transport: Transport, scheduler: Scheduler, slots: Slots, on_playing: Callable[[str], None]):
+        self._transport, self._scheduler, self._slots, self._on_playing = transport, scheduler, slots, on_playing
         self._voices: list[Voice] = []
 
     @property
-    def playing(self) -> bool:
-        """Whether anything plays or is about to."""
-        return bool(self._voices)
+    def playing(self) -> int:
+        """How many slots play or are about to."""
+        return len(self._voices)
 
     def play(self, slot: str, at_beat: float, *, loop: bool, channel: int) -> None:
         """Play a slot from a beat on; what plays on its channel ends there."""
@@ -114,28 +114,29 @@ class Playback:
             self._scheduler.silence(voice.name)
         self._forget(self._voices)
 
-    def run_due(self, beat: float) -> None:
+    def run_due(self, now: float) -> None:
         """Plan what begins within the next beat, remove what has ended."""
-        planned = 0
+        beat, planned = self._transport.sent_beat(now), 0
         while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
             with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
                 planned += self._plan(voice, beat)
         self._forget([voice for voice in self._voices if beat >= voice.until])
 
-    def next_due(self, line: TempoLine) -> float:
+    def next_due(self) -> float:
         """When run_due has something to do, inf if nothing plays."""
         beats = (
             min(voice.until, voice.next_beat - (LOOKAHEAD_BEATS if voice.until > voice.next_beat else 0))
             for voice in self._voices
         )
-        return line.time_at(min(beats, default=math.inf)) if self._voices else math.inf
+        return self._transport.time_at(min(beats, default=math.inf)) if self._voices else math.inf
 
-    def song_moved(self, beat: float, beats_per_bar: float, tempo_bpm: float) -> None:
+    def song_moved(self, now: float) -> None:
         """The song is elsewhere: loops go on in their phase, what was to begin begins on the next line."""
+        beat = self._transport.beat_at(now)
         self._forget([each for each in self._voices if (each.began and not each.loop) or each.until < math.inf])
         for voice in self._voices:
             if not voice.began:
-                voice.next_beat = next_line(beat, beats_per_bar, tempo_bpm)
+                voice.next_beat = self._transport.next_line(now)
             elif voice.length_beats:
                 voice.next_beat -= math.ceil((voice.next_beat - beat) / voice.length_beats) * voice.length_beats
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bridge.playing.transport import Transport
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Recorder:
     room for.
     """
 
+    transport: Transport
     home_channel: int = 10
     lost: int = 0
     _notes: deque[Captured] = field(default_factory=lambda: deque(maxlen=MAX_CAPTURED))
@@ -96,8 +98,6 @@ class Recorder:
         first_beat: float,
         length_beats: float,
         *,
-        beats_per_bar: float,
-        tempo_bpm: float,
         pickup: bool = False,
         closing_beats: float = -EARLIEST_START_BEATS,
     ) -> Clip:
@@ -121,7 +121,7 @@ class Recorder:
         notes = tuple(_note(note, origin, length_beats) for note, origin in taken)
         channels = [note.channel for note, _ in taken]
         parts = tuple(_parts(channels)) if set(channels) - {self.home_channel} else ()
-        return Clip(notes, length_beats, beats_per_bar, tempo_bpm, parts)
+        return Clip(notes, length_beats, self.transport.beats_per_bar, self.transport.tempo_bpm, parts)
 
     def _between(self, first_beat: float, last_beat: float) -> Iterator[Captured]:
         return (note for note in self._notes if first_beat <= note.start_beat < last_beat)

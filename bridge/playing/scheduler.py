@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bridge.percentiles import percentile
-from bridge.playing.clock import TempoLine
 from bridge.playing.guard import guarded
+from bridge.playing.transport import ROUNDING_BEATS, Transport
 
 NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
@@ -24,8 +24,6 @@ TOO_LATE_SECONDS = 0.03
 """A note that could not be sent within this is left out: a late hit is worse than none."""
 
 MAX_PLANNED = 65_536
-ROUNDING_BEATS = 1e-6
-"""The rounding error of a beat converted to seconds and back, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class Punctuality:
 class Scheduler:
     """The notes to come and the notes that sound. send takes one MIDI message; it must not block."""
 
-    def __init__(self, send: Callable[[bytes], None], *, latency_seconds: float = 0.0):
-        self._send, self._latency = send, latency_seconds
+    def __init__(self, transport: Transport, send: Callable[[bytes], None]):
+        self._transport, self._send = transport, send
         self._starts: list[tuple[float, int, PlannedNote]] = []
         self._ends: list[tuple[float, int, int, int]] = []
         self._sounding: dict[tuple[int, int], tuple[int, str]] = {}
@@ -79,9 +77,9 @@ class Scheduler:
         heapq.heappush(self._starts, (note.start_beat, next(self._order), note))
         return True
 
-    def run_due(self, now: float, line: TempoLine) -> None:
+    def run_due(self, now: float) -> None:
         """Send what is due by now. Of two messages at one beat the end of a note goes first."""
-        beat = line.beat_at(now + self._latency) + ROUNDING_BEATS
+        beat = self._transport.sent_beat(now) + ROUNDING_BEATS
         for _ in range(MOST_AT_ONCE):
             start = self._starts[0][0] if self._starts else math.inf
             end = self._ends[0][0] if self._ends else math.inf
@@ -93,12 +91,12 @@ class Scheduler:
                     self._end(channel, pitch, order)
                 else:
                     _, order, note = heapq.heappop(self._starts)
-                    self._start(note, order, now + self._latency - line.time_at(start))
+                    self._start(note, order, now + self._transport.latency_seconds - self._transport.time_at(start))
 
-    def next_due(self, line: TempoLine) -> float:
+    def next_due(self) -> float:
         """When run_due has something to send, inf if nothing is planned."""
         beats = [queue[0][0] for queue in (self._starts, self._ends) if queue]
-        return line.time_at(min(beats)) - self._latency if beats else math.inf
+        return self._transport.time_at(min(beats)) - self._transport.latency_seconds if beats else math.inf
 
     def drop(self, voice: str | None = None, first: float = -math.inf, last: float = math.inf) -> None:
         """Forget the planned notes of a voice, or of all, that start in first <= beat < last; none is ended."""
@@ -155,6 +153,11 @@ class Scheduler:
     def planned(self) -> int:
         """How many notes are to come."""
         return len(self._starts)
+
+    @property
+    def ends(self) -> int:
+        """How many ends are to come, those of notes that have ended early among them."""
+        return len(self._ends)
 
     def _start(self, note: PlannedNote, order: int, late_seconds: float) -> None:
         if late_seconds > TOO_LATE_SECONDS:

@@ -18,14 +18,12 @@ before the change are dropped).
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM, TempoLine
-
-Array = NDArray[np.float64]
+from bridge.polynomials import Array, Basis, orthonormal
 
 TICKS_PER_BEAT = 24
 WINDOW_TICKS = 192
@@ -126,7 +124,7 @@ class TempoFollower:
         self._odd: list[tuple[float, float]] = []  # ticks set aside: time, and how late
         self._jitter = 1.0
         for ticks in range(1, WINDOW_TICKS + 1):  # cached now: too slow while ticks come
-            _basis(ticks)
+            orthonormal(ticks)
 
     @property
     def interval(self) -> float:
@@ -208,7 +206,7 @@ class TempoFollower:
         """Fit a line or parabola to the latest arrivals, as many as it fits, and take its tangent at the last."""
         self._shorten()
         last, ticks = self._arrivals[-1], len(self._arrivals)
-        basis, offsets = _basis(ticks), self._arrivals - last
+        basis, offsets = orthonormal(ticks), self._arrivals - last
         parts = basis.rows @ offsets
         if self._is_bent(basis, parts):
             fitted = parts[:3] @ basis.rows[:3]
@@ -228,7 +226,7 @@ class TempoFollower:
         """Drop the oldest arrivals until a parabola fits the others, up to the jitter estimate; update that."""
         before = len(self._arrivals)
         while (ticks := len(self._arrivals)) > FEWEST_TICKS:
-            basis, offsets = _basis(ticks), self._arrivals - self._arrivals[-1]
+            basis, offsets = orthonormal(ticks), self._arrivals - self._arrivals[-1]
             parts = basis.rows @ offsets
             bent = parts[3] * basis.ends[3] / self._jitter
             if _is_small(bent, CUBIC_SECONDS, 7 / ticks) and _is_strip(offsets, parts, basis, self._jitter):
@@ -239,7 +237,7 @@ class TempoFollower:
         else:
             self._jitter += (1 - self._jitter) * JITTER_DECAY
 
-    def _is_bent(self, basis: "_Basis", parts: Array) -> bool:
+    def _is_bent(self, basis: Basis, parts: Array) -> bool:
         ticks = len(basis.centred)
         return NOISE_SECONDS * basis.steepness < BENT_KNOWN * self._fit.interval and not _is_small(
             1.5 * parts[2] * basis.ends[2] / self._jitter, SAGITTA_SECONDS, 11.25 / ticks
@@ -272,7 +270,7 @@ def _is_small(seconds: float, floor: float, variance: float) -> bool:
     return abs(seconds) <= max(floor, SIGNIFICANT * NOISE_SECONDS * math.sqrt(variance))
 
 
-def _is_strip(offsets: Array, parts: Array, basis: "_Basis", jitter: float = 1.0) -> bool:
+def _is_strip(offsets: Array, parts: Array, basis: Basis, jitter: float = 1.0) -> bool:
     """Whether the residuals from a parabola spread no further than a driver's period explains."""
     spread = float(np.ptp(offsets - parts[:3] @ basis.rows[:3]))
     return spread <= jitter * (STRIP_SECONDS + STRIP_NOISE_SECONDS / math.sqrt(len(offsets)))
@@ -294,7 +292,7 @@ def _are_shifted(whole: Array, beside_whole: float, beside_line: float) -> bool:
 
 def _line_through(late: Array, lift: float) -> tuple[float, float]:
     """A line through the lateness of ticks and of the last normal one: its slope, and the residuals' deviation."""
-    basis = _basis(len(late) + 1)
+    basis = orthonormal(len(late) + 1)
     late = np.insert(late, 0, lift)
     parts = basis.rows[:2] @ late
     return float(parts[1] * basis.slopes[1]), float((late - parts @ basis.rows[:2]).std())
@@ -303,7 +301,7 @@ def _line_through(late: Array, lift: float) -> tuple[float, float]:
 def _latest_along_parabola(arrivals: Array, count: int) -> Array:
     """The latest arrivals, at least count, as far back as a line fits, or with enough of them a parabola."""
     while (more := max(count + 1, count * 4 // 3)) <= len(arrivals):
-        basis, offsets = _basis(more), arrivals[-more:] - arrivals[-1]
+        basis, offsets = orthonormal(more), arrivals[-more:] - arrivals[-1]
         parts = basis.rows @ offsets
         if more < 2 * FEWEST_TICKS:
             parts[2] = 0.0
@@ -324,34 +322,3 @@ def _at_ticks(before: Array, arrivals: Array, ticks_after: NDArray[np.int_], int
     inside = (ticks_after >= 0) & (ticks_after < len(filled))
     filled[ticks_after[inside]] = arrivals[inside]
     return filled if len(filled) else arrivals[-1:]
-
-
-@dataclass(frozen=True, slots=True)
-class _Basis:
-    """Orthonormal polynomials of degree 0..3 over a number of ticks: rows (degree, tick).
-
-    ends and slopes (degree,) are their values and slopes at the last tick, bend the second derivative of degree 2,
-    steepness the norm of the first three slopes: the deviation of a parabola's slope for noise of deviation 1.
-    centred (tick,) are the tick indices less their mean.
-    """
-
-    rows: Array
-    ends: Array
-    slopes: Array
-    bend: float
-    steepness: float
-    centred: Array
-
-
-@cache
-def _basis(ticks: int) -> _Basis:
-    centred: Array = np.arange(ticks, dtype=np.float64) - (ticks - 1) / 2
-    degrees = np.arange(min(4, ticks))
-    powers = centred[:, None] ** degrees
-    factors = np.linalg.inv(np.linalg.qr(powers, mode="r"))
-    slopes = np.where(degrees > 0, degrees * centred[-1] ** np.maximum(degrees - 1, 0), 0.0) @ factors
-    rows = np.ascontiguousarray((powers @ factors).T)
-    bent = ticks > 2
-    bend = 2 * float(factors[2, 2]) if bent else 0.0
-    steepness = float(np.linalg.norm(slopes[:3])) if bent else math.inf
-    return _Basis(rows, rows[:, -1].copy(), slopes, bend, steepness, centred)

@@ -14,7 +14,8 @@ from bridge.osc.table import TO_SLOT
 from bridge.playing.live_settings import LONGEST_CLIP_BARS
 from bridge.playing.musician import Musician
 from bridge.playing.slots import Slots, check_notes
-from bridge.service.queue import MAX_WAITING, TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
+from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
+from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
 from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
@@ -139,11 +140,9 @@ class EngineVerbs:
             self._tickets.fail(older.ticket, "stale", "a newer request of its group has come", now)
         loser = self._queue.put(entry)
         if loser is entry:
-            raise RequestError("busy", f"{MAX_WAITING} requests are waiting already")
+            raise BusyError(WAITING)
         if loser is not None:
-            self._tickets.fail(
-                loser.ticket, "busy", f"{MAX_WAITING} requests are waiting, and it is another client's turn", now
-            )
+            self._tickets.fail(loser.ticket, "busy", OTHERS_TURN, now)
 
     def _finish(self, entry: Entry, report: Finished, now: float) -> None:
         """Send the results, and keep the first where it was asked for."""

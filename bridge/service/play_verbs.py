@@ -46,11 +46,12 @@ class PlayVerbs:
 
     def __init__(self, musician: Musician, tickets: Tickets, outbox: Outbox, ports: Ports, cards: CardsOf):
         self._musician, self._tickets, self._ports = musician, tickets, ports
+        self._transport = transport = musician.transport
         musician.live.knobs.cards = cards
         self._learning: list[tuple[str, Ticket]] = []
         self._begins: LiveSettings | None = None
-        self._clocks: dict[str, Clock] = {"internal": musician.clock, "midi": musician.midi_clock}
-        self.subscriptions = Subscriptions(outbox, musician.place, musician.next_beat_at, self.state)
+        self._clocks: dict[str, Clock] = {"internal": transport.clock, "midi": transport.midi_clock}
+        self.subscriptions = Subscriptions(outbox, transport.place, transport.next_beat_at, self.state)
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs by name."""
@@ -75,11 +76,11 @@ class PlayVerbs:
         mode = live.settings.mode if live.running and live.settings else "off"
         punctuality = musician.scheduler.punctuality
         facts: dict[str, Atom] = {
-            "clock": musician.clock.source,
-            "tempo": musician.clock.line.tempo_bpm,
-            "playing": int(musician.clock.playing),
+            "clock": self._transport.clock.source,
+            "tempo": self._transport.tempo_bpm,
+            "playing": int(self._transport.clock.playing),
             "live": mode,
-            "frozen": int(live.frozen),
+            "frozen": int(live.variations.frozen),
             "late_p50_ms": punctuality.percentile_ms(50),
             "late_p99_ms": punctuality.percentile_ms(99),
             "late_max_ms": punctuality.most_ms,
@@ -167,11 +168,11 @@ class PlayVerbs:
 
     def _freeze(self, call: Call, ticket: Ticket, now: float) -> None:
         self._musician.live.freeze(bool(call.values.get("on", 1)))
-        self._done(ticket, now, {"frozen": int(self._musician.live.frozen)})
+        self._done(ticket, now, {"frozen": int(self._musician.live.variations.frozen)})
 
     def _undo(self, call: Call, ticket: Ticket, now: float) -> None:
         self._musician.live.undo()
-        self._done(ticket, now, {"frozen": int(self._musician.live.frozen)})
+        self._done(ticket, now, {"frozen": int(self._musician.live.variations.frozen)})
 
     def _learn(self, call: Call, ticket: Ticket, now: float) -> None:
         """The answer comes when a control has moved."""
@@ -199,22 +200,22 @@ class PlayVerbs:
         if beats_per_bar is None and "bpm" not in call.values:
             raise RequestError("bad_request", "tempo needs the key bpm, or beats_per_bar")
         if "bpm" in call.values:
-            self._musician.set_tempo(call.values["bpm"], now)
+            self._transport.set_tempo(call.values["bpm"], now)
         if beats_per_bar is not None:
             self._musician.set_meter(beats_per_bar, now)
-        self._done(ticket, now, {"tempo": self._musician.clock.line.tempo_bpm})
+        self._done(ticket, now, {"tempo": self._transport.tempo_bpm})
 
     def _clock(self, call: Call, ticket: Ticket, now: float) -> None:
         self.use_clock(_choice("source", call.values["source"], SOURCES), now)
-        self._done(ticket, now, {"clock": self._musician.clock.source})
+        self._done(ticket, now, {"clock": self._transport.clock.source})
 
     def use_clock(self, source: str, now: float) -> None:
         """Keep the time of this source; ClockError where it cannot be had, no_port where there is no MIDI."""
-        tempo_bpm = self._musician.clock.line.tempo_bpm
+        tempo_bpm = self._transport.tempo_bpm
         if source == "midi":
             self._check_port()
         if source not in self._clocks:
-            meter = self._musician.beats_per_bar
+            meter = self._transport.beats_per_bar
             self._clocks[source] = self._ports.link_clock(tempo_bpm, meter, now)
         self._musician.use_clock(self._clocks[source], now)
 

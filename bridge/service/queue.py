@@ -5,16 +5,15 @@ One request runs at a time, and beside it one model is loaded.
 
 import itertools
 import math
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bridge.addresses import Address
-from bridge.service.fair_turns import gives_way
+from bridge.service.busy import MAX_WAITING, gives_way
 from bridge.service.tickets import Ticket
 from bridge.worker.messages import Job, Load, Run
 
-MAX_WAITING = 64
 MAX_SERVED = 1024
 """Clients of which it is known when they were served."""
 
@@ -89,8 +88,7 @@ class EngineQueue:
         """Add a job. Returns the one that is dropped where 64 wait already: another, or this one; else None."""
         leaves = None
         if len(self._waiting) >= MAX_WAITING:
-            held = Counter(each.client for each in self._waiting)
-            loser = gives_way(held, entry.client, self._served_at)
+            loser = gives_way((each.client for each in self._waiting), entry.client, self._served_at)
             if loser is None:
                 return entry
             leaves = next(each for each in reversed(self._waiting) if each.client == loser)

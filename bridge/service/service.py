@@ -1,10 +1,9 @@
 """Requests in, answers out: what each verb of the protocol does.
 
-Pure: no socket, thread or sleep. Time is a number that is passed in; datagrams leave through the outbox, jobs for
-the engine through take_job. Every datagram is answered, or counted and logged.
+Pure: no socket, thread or sleep; time is a number that is passed in. Requests come from the reception, answers
+leave through the outbox, jobs for the engine through engine_verbs. Each request is answered, or counted and logged.
 """
 
-import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -14,21 +13,22 @@ from bridge.errors import RequestError
 from bridge.osc.access import Guests
 from bridge.osc.clients import Client, Clients
 from bridge.osc.outbox import Outbox, Parcel
-from bridge.osc.packet import Message
-from bridge.osc.replies import cut, format_fail, format_push
-from bridge.osc.requests import Call, parse_id, parse_request
-from bridge.osc.table import MAX_NAME_BYTES, PREFIX, TABLE, Verb
+from bridge.osc.replies import cut, format_push
+from bridge.osc.requests import Call
+from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
 from bridge.playing.musician import Musician
 from bridge.playing.slots import Slots
+from bridge.service.busy import WARMING_UP, BusyError
 from bridge.service.engine_verbs import EngineVerbs
-from bridge.service.latents import Latents
+from bridge.service.latents import points
+from bridge.service.multipart import Multipart
 from bridge.service.play_verbs import PlayVerbs, Ports
 from bridge.service.queue import EngineQueue
 from bridge.service.reception import Reception
 from bridge.service.session_verbs import About, Engine, Handler, Session
 from bridge.service.slot_verbs import SlotVerbs
 from bridge.service.tickets import Counts, Ticket, Tickets
-from bridge.service.uploads import Uploads
+from bridge.service.uploads import uploads
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class Service:
     def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
-        self._reception = Reception(Guests(about.allow), about.own_port, self.counts, self.outbox)
-        self._clients, queue = Clients(), EngineQueue()
-        self._tickets = Tickets(self._clients, self.outbox, self.counts)
+        clients, queue = Clients(), EngineQueue()
+        self.reception = Reception(Guests(about.allow), about.own_port, clients, self.counts, self.outbox)
+        self._tickets = Tickets(clients, self.outbox, self.counts)
         slots.on_gone = self._tell_gone
         self.playing = PlayVerbs(
             musician, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
@@ -62,8 +62,10 @@ class Service:
             card=self._session.card,
             timeout_seconds=about.timeout_seconds,
         )
-        uploads, latents = Uploads(self._tickets, slots), Latents(self._tickets, self.engine_verbs.make_music)
-        self._collectors: dict[str, Uploads | Latents] = {"clip": uploads, "decode": latents}
+        self._multiparts = {
+            CLIP: Multipart(uploads(slots, self._tickets), self._tickets),
+            POINT: Multipart(points(self._tickets, self.engine_verbs.make_music), self._tickets),
+        }
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
             **SlotVerbs(self.slots, self._tickets).handlers(),
@@ -75,36 +77,26 @@ class Service:
 
     # What the daemon calls
 
-    def admit(self, datagram: bytes, source: Address) -> None:
-        """Take in a datagram. handle_next handles it when it is its source's turn."""
-        self._reception.admit(datagram, source)
-
     def handle_next(self, now: float, unix_now: float) -> bool:
-        """Handle the next message; False if none waits."""
-        if not self._reception:
+        """Handle the next request that has come; False if none waits."""
+        if not self.reception:
             return False
-        for message, source in self._reception.take(now, unix_now):
-            self._handle(message, source, now)
+        if request := self.reception.take(now, unix_now):
+            self._handle(*request, now)
         return True
 
-    def receive(self, datagram: bytes, source: Address, now: float, unix_now: float) -> None:
-        """Take in a datagram, and handle all that waits at once."""
-        self.admit(datagram, source)
-        while self.handle_next(now, unix_now):
-            pass
-
     def run_due(self, now: float) -> None:
-        """Handle the delayed messages that are due, and time out uploads and decodes that are not continued."""
-        for message, source in self._reception.due(now):
-            self._handle(message, source, now)
-        for collector in self._collectors.values():
-            collector.expire(now)
+        """Handle the delayed messages that are due, and time out requests of several that are not continued."""
+        for call, client in self.reception.due(now):
+            self._handle(call, client, now)
+        for each in self._multiparts.values():
+            each.expire(now)
         self.playing.run_due(now)
 
     def next_due(self, now: float) -> float:
         """When run_due, handle_next or the outbox have something to do, inf if nothing is planned."""
-        dues = [self._reception.next_due(now), self.playing.next_due(now)]
-        dues += [collector.next_expiry() for collector in self._collectors.values()]
+        dues = [self.reception.next_due(now), self.playing.next_due(now)]
+        dues += [each.next_expiry() for each in self._multiparts.values()]
         return min(*dues, self.outbox.next_due(), self.engine_verbs.deadline())
 
     def shut_down(self, now: float, has_time: Callable[[], bool] = lambda: True) -> None:
@@ -120,130 +112,63 @@ class Service:
         if count:
             self.counts.drop("answers that could not be sent", count=count)
 
-    # From message to verb
+    # From request to verb
 
-    def _handle(self, message: Message, source: Address, now: float) -> None:
-        """One message; a bug that it meets fails what it asked for, and nothing else."""
+    def _handle(self, call: Call, client: Client, now: float) -> None:
+        """One request; a bug that it meets fails what it asked for, and nothing else."""
         try:
-            self._read(message, source, now)
-        except Exception as error:
-            logger.exception("%s from %s met a bug", message.address, shown_address(*source))
-            with contextlib.suppress(RequestError):
-                client = self._clients.find(source, _reply_port(message), now)
-                for ticket in self._tickets.find(client, parse_id(message)):
-                    self._tickets.fail_of_bug(ticket, error, now)
-
-    def _read(self, message: Message, source: Address, now: float) -> None:
-        if not message.address.startswith(PREFIX) or message.address in UNANSWERED:
-            self.counts.drop(f"a message to {message.address[:80]}", source)
-            return
-        verb = message.address.removeprefix(PREFIX)
-        try:
-            number = parse_id(message)
-        except RequestError as error:
-            self._refuse(source, message, verb, error, now)
-            return
-        client = self._client_of(message, source, now)
-        if client is None:
-            return
-        try:
-            call = parse_request(message)
-        except RequestError as error:
-            self._fail_unread(client, message, number, verb, error, now)
-            return
-        collector = self._collector_of(call.verb)
-        if collector is not None:
-            self._collect(collector, call, client, source, now)
-            return
-        content = None if verb in ALWAYS_RERUN else message.content
-        ticket = self._tickets.open(client, number, call.verb.answer, content, now)
-        if ticket is not None:
-            self._answer(call, ticket, now)
-
-    def _answer(self, call: Call, ticket: Ticket, now: float) -> None:
-        try:
-            if not call.verb.while_warming_up:
-                self._check_warm(now)
-            if call.verb.request is not None:
-                self.engine_verbs.make_music(call, ticket, now)
+            if call.verb.begun_by:
+                self._collect(call, client, now)
             else:
-                self._handlers[call.verb.name](call, ticket, now)
-        except RequestError as error:
-            self._tickets.fail(ticket, error.code, str(error), now)
+                self._answer(call, client, now)
+        except Exception as error:
+            logger.exception("%s from %s met a bug", call.verb.name, shown_address(*client.address))
+            for ticket in self._tickets.find(client, call.id):
+                self._tickets.fail_of_bug(ticket, error, now)
 
-    def _collector_of(self, verb: Verb) -> Uploads | Latents | None:
-        """What assembles the requests of several messages that this verb belongs to; None for a request of one."""
-        return self._collectors.get(verb.answer) if verb.needs_id else None
-
-    def _collect(
-        self, collector: Uploads | Latents, call: Call, client: Client, source: Address, now: float
-    ) -> None:
-        """One message of a request of several; while the models warm up the first fails with busy."""
-        try:
-            self._check_warm(now)
-        except RequestError as error:
-            if call.verb.name != collector.begins:
-                self.counts.drop(f"{call.verb.name} {call.id}: {error}", source)
-                return
-            ticket = self._tickets.open(client, call.id, call.verb.answer, None, now)
-            assert ticket is not None
-            self._tickets.fail(ticket, error.code, str(error), now)
+    def _answer(self, call: Call, client: Client, now: float) -> None:
+        """A request of one message, unless it is a repeat."""
+        repeat_key = None if call.verb.name in ALWAYS_RERUN and not call.error else call.repeat_key
+        ticket = self._tickets.open(client, call.id, call.verb.answer, repeat_key, now)
+        if ticket is None:
             return
-        if not collector.handle(call, client, now):
-            self.counts.drop(f"{call.verb.name} {call.id}: its {collector.begins} is missing or has ended", source)
+        try:
+            self._run(call, ticket, now)
+        except RequestError as error:
+            self._tickets.fail(ticket, error.code, str(error), now)
+
+    def _run(self, call: Call, ticket: Ticket, now: float) -> None:
+        if call.error:
+            raise call.error
+        if not call.verb.while_warming_up:
+            self._check_warm(now)
+        if call.verb.request is not None:
+            self.engine_verbs.make_music(call, ticket, now)
+        else:
+            self._handlers[call.verb.name](call, ticket, now)
+
+    def _collect(self, call: Call, client: Client, now: float) -> None:
+        """One message of a request of several; one that belongs to none fails if it begins or cannot be read."""
+        begin = call.verb.begun_by
+        why = f"its {begin} is missing or has ended"
+        try:
+            if not call.error:
+                self._check_warm(now)
+            if self._multiparts[begin].handle(call, client, now):
+                return
+        except RequestError as error:
+            why = str(error)
+        if call.error or call.verb.name == begin:
+            self._answer(call, client, now)
+        else:
+            self.counts.drop(f"{call.verb.name} {call.id}: {why}", client.address)
 
     def _check_warm(self, now: float) -> None:
-        """RequestError with busy until the models have been ready once."""
+        """BusyError until the models have been ready once."""
         if self.engine.down:
             raise RequestError("engine_down", self.engine.down)
         if not self.engine.ever_ready:
-            raise RequestError("busy", f"warming up, {math.ceil(now - self.engine.started)} s")
-
-    def _client_of(self, message: Message, source: Address, now: float) -> Client | None:
-        """The client of a message; None where its reply port is the daemon's own."""
-        port = _reply_port(message)
-        if port == self.about.own_port and source[1] != port:
-            self._refuse_own_port(message, source)
-            return None
-        if message.address == f"{PREFIX}hello" and port:
-            self._clients.register(source, port)
-        client = self._clients.find(source, port, now)
-        if client.address[1] == self.about.own_port:
-            self.counts.drop("a request that came from our own port", source)
-            return None
-        return client
-
-    def _refuse_own_port(self, message: Message, source: Address) -> None:
-        """Answer a client that named the daemon's own port as its reply port, at its source port."""
-        self.counts.failed += 1
-        text = f"reply_port must be where this client listens, not {self.about.own_port}, where the daemon does"
-        try:
-            number = parse_id(message)
-        except RequestError:
-            number = None
-        if number != 0:
-            fail = format_fail(number or 0, message.address.removeprefix(PREFIX), "bad_request", text)
-            self.outbox.put(Parcel(fail, source, 0))
-
-    def _fail_unread(
-        self, client: Client, message: Message, number: int, verb: str, error: RequestError, now: float
-    ) -> None:
-        """A request that could not be read: it fails, and ends the upload it belongs to."""
-        known = TABLE.get(verb)
-        collector = self._collector_of(known) if known else None
-        if collector is not None and collector.fail(client, number, verb, error, now):
-            return
-        ticket = self._tickets.open(client, number, known.answer if known else verb, message.content, now)
-        if ticket is not None:
-            self._tickets.fail(ticket, error.code, str(error), now)
-
-    def _refuse(self, source: Address, message: Message, verb: str, error: RequestError, now: float) -> None:
-        """Answer a request without a readable id."""
-        client = self._client_of(message, source, now)
-        if client is not None:
-            self.counts.failed += 1
-            logger.info("%s from %s failed: %s", message.address, shown_address(*source), error)
-            self.outbox.put(Parcel(format_fail(0, verb, error.code, str(error)), client.address, 0))
+            raise BusyError(WARMING_UP.format(math.ceil(now - self.engine.started)))
 
     def _tell_gone(self, name: str, owner: Address) -> None:
         """A client's slot has made room for another."""
@@ -257,21 +182,8 @@ class Service:
     def _cancel(self, call: Call, ticket: Ticket, now: float) -> None:
         def forget(cancelled: Ticket) -> None:
             self.engine_verbs.forget(cancelled)
-            for collector in self._collectors.values():
-                collector.forget(cancelled)
+            for each in self._multiparts.values():
+                each.forget(cancelled)
 
         self._tickets.cancel(ticket.client, call.values["target"], now, forget)
         self._tickets.done(ticket, now, {})
-
-
-def _reply_port(message: Message) -> int | None:
-    """The reply port that a message names: the key, or what follows the name in hello; None if there is none."""
-    arguments = message.arguments
-    places = [index + 1 for index, each in enumerate(arguments) if each == "reply_port"]
-    if message.address == f"{PREFIX}hello" and not places:
-        places = [2]
-    for place in places:
-        port = arguments[place] if place < len(arguments) else None
-        if isinstance(port, int | float) and 0 < port < 65536 and float(port).is_integer():
-            return int(port)
-    return None

@@ -8,13 +8,13 @@ from bridge.osc.clients import Client
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_push
+from bridge.service.busy import MAX_SUBSCRIBERS, SUBSCRIBERS, BusyError
 
 TOPICS = ("beat", "play", "status")
 SILENT_SECONDS = 60.0
 """A client from which nothing has come for so long is told nothing more."""
 
 STATE_SECONDS = 0.5
-MAX_SUBSCRIBERS = 64
 
 
 class Subscriptions:
@@ -42,7 +42,7 @@ class Subscriptions:
             clients.pop(client.address, None)
             return
         if len(clients) >= MAX_SUBSCRIBERS and client.address not in clients:
-            raise RequestError("busy", f"{MAX_SUBSCRIBERS} clients are told already")
+            raise BusyError(SUBSCRIBERS)
         clients[client.address] = client
         if topic == "status":
             self._told_state, self._next_state = {}, now

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.addresses import Address, shown_address
-from bridge.errors import RequestError
 from bridge.osc.clients import Answer, Client, Clients
-from bridge.osc.outbox import MAX_MUSIC, Outbox, Parcel
+from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_done, format_fail
 from bridge.percentiles import percentile
+from bridge.service.busy import MAX_SYNCS, SYNCS, UNSENT, BusyError
 
 logger = logging.getLogger(__name__)
-
-MAX_SYNCS = 64
 
 PASSING_CODES = frozenset({"busy", "engine_down", "timeout", "cancelled", "stale", "internal"})
 """Failures that do not depend on the request: after one a repeat of it is run again."""
@@ -29,14 +27,14 @@ PASSING_CODES = frozenset({"busy", "engine_down", "timeout", "cancelled", "stale
 class Ticket:
     """One request under way. verb: as its done or fail names it; received: when its datagram came, in seconds.
 
-    content: the deduplication key, its address and arguments; None where a repeat is run again.
+    repeat_key: what a repeat has in common with it, its address and arguments; None where that is run again.
     """
 
     number: int
     client: Client
     id: int
     verb: str
-    content: bytes | None
+    repeat_key: bytes | None
     received: float
     ended: bool = False
 
@@ -101,30 +99,30 @@ class Tickets:
         self._requests: dict[Address, OpenRequests] = {}
         self._numbers = itertools.count(1)
 
-    def open(self, client: Client, number: int, verb: str, content: bytes | None, now: float) -> Ticket | None:
+    def open(self, client: Client, number: int, verb: str, repeat_key: bytes | None, now: float) -> Ticket | None:
         """A ticket for a request, or None for a repeat: answered from memory, or still to be answered.
 
-        content: the deduplication key (address and arguments); None for a verb that is always run again.
+        repeat_key: what a repeat has in common with it (address and arguments); None where that is run again.
         """
-        if content is not None and number:
-            if self._is_repeat(client, content, now):
+        if repeat_key is not None and number:
+            if self._is_repeat(client, repeat_key, now):
                 return None
-            self.clients.begin(client, content)
+            self.clients.begin(client, repeat_key)
         self.counts.requests += 1
-        ticket = Ticket(next(self._numbers), client, number, verb, content, now)
+        ticket = Ticket(next(self._numbers), client, number, verb, repeat_key, now)
         self._requests.setdefault(client.address, OpenRequests()).add(ticket)
         return ticket
 
-    def recognise(self, ticket: Ticket, content: bytes, now: float) -> bool:
-        """Set the deduplication key of an open ticket; False if its request is a repeat: then the ticket ends here.
+    def recognise(self, ticket: Ticket, repeat_key: bytes, now: float) -> bool:
+        """Set the repeat_key of an open ticket; False if its request is a repeat: then the ticket ends here.
 
         A repeat is answered from memory, or will be with the request that it repeats.
         """
-        if self._is_repeat(ticket.client, content, now):
+        if self._is_repeat(ticket.client, repeat_key, now):
             self._close(ticket, now)
             return False
-        self.clients.begin(ticket.client, content)
-        ticket.content = content
+        self.clients.begin(ticket.client, repeat_key)
+        ticket.repeat_key = repeat_key
         return True
 
     def find(self, client: Client, number: int) -> list[Ticket]:
@@ -140,7 +138,7 @@ class Tickets:
     def send(self, ticket: Ticket, datagrams: Iterable[bytes], count: int) -> None:
         """Send an answer but for its done: count datagrams, each made only when it is sent.
 
-        RequestError where too many wait for the client already.
+        BusyError where too many wait for the client already.
         """
         if not ticket.id or ticket.ended or not count:
             return
@@ -149,10 +147,9 @@ class Tickets:
         self.outbox.put(Parcel(written, ticket.client.address, ticket.number, count))
 
     def check_room(self, ticket: Ticket) -> None:
-        """RequestError where too many datagrams wait for the client already for it to get more than a done."""
+        """BusyError where too many datagrams wait for the client already for it to get more than a done."""
         if ticket.id and not self.outbox.takes_music(ticket.client.address):
-            text = f"up to {MAX_MUSIC} datagrams may wait for a client; ask again when some have come"
-            raise RequestError("busy", text)
+            raise BusyError(UNSENT)
 
     def done(
         self,
@@ -185,10 +182,11 @@ class Tickets:
         datagram = format_fail(ticket.id, ticket.verb, code, text)
         if ticket.id:
             self.outbox.put(Parcel(datagram, ticket.client.address, 0))
-        if ticket.content is not None and code not in PASSING_CODES:
-            self.clients.begin(ticket.client, ticket.content)  # anew: what was sent of its answer is not repeated
-            self.clients.keep(ticket.client, ticket.content, datagram)
-            self.clients.end(ticket.client, ticket.content, now)
+        if ticket.repeat_key is not None and code not in PASSING_CODES:
+            # anew: what was sent of its answer is not repeated
+            self.clients.begin(ticket.client, ticket.repeat_key)
+            self.clients.keep(ticket.client, ticket.repeat_key, datagram)
+            self.clients.end(ticket.client, ticket.repeat_key, now)
         self._close(ticket, now)
 
     def fail_of_bug(self, ticket: Ticket, error: Exception, now: float) -> None:
@@ -199,7 +197,7 @@ class Tickets:
         """Done for a sync, as soon as every earlier request of its client has ended."""
         requests = self._requests[ticket.client.address]
         if len(requests.syncs) >= MAX_SYNCS:
-            self.fail(ticket, "busy", f"{MAX_SYNCS} syncs are waiting already", now)
+            self.fail(ticket, "busy", SYNCS, now)
             return
         requests.syncs.add(ticket.number)
         self._end_sync(requests, now)
@@ -210,9 +208,9 @@ class Tickets:
             self.fail(ticket, "cancelled", "the client cancelled it", now)
             on_cancel(ticket)
 
-    def _is_repeat(self, client: Client, content: bytes, now: float) -> bool:
-        """Whether the same content was asked before; then it is answered from memory, or will be with the first."""
-        answer = self.clients.recall(client, content, now)
+    def _is_repeat(self, client: Client, repeat_key: bytes, now: float) -> bool:
+        """Whether the same was asked before; then it is answered from memory, or will be with the first."""
+        answer = self.clients.recall(client, repeat_key, now)
         if answer is not None and answer.ended is not None:
             self._repeat(answer, client)
         return answer is not None
@@ -223,8 +221,8 @@ class Tickets:
 
     def _kept(self, ticket: Ticket, datagram: bytes) -> bytes:
         """A datagram that is being sent, remembered for repeats as long as there is room."""
-        if ticket.content is not None and not self.clients.keep(ticket.client, ticket.content, datagram):
-            ticket.content = None
+        if ticket.repeat_key is not None and not self.clients.keep(ticket.client, ticket.repeat_key, datagram):
+            ticket.repeat_key = None
         return datagram
 
     def _ending(
@@ -242,8 +240,8 @@ class Tickets:
         datagram = self._kept(ticket, format_done(ticket.id, ticket.verb, keys))
         if on_sent is not None:
             on_sent(datagram)
-        if ticket.content is not None:
-            self.clients.end(ticket.client, ticket.content, now)
+        if ticket.repeat_key is not None:
+            self.clients.end(ticket.client, ticket.repeat_key, now)
         self._close(ticket, now)
         yield datagram
 
@@ -258,8 +256,8 @@ class Tickets:
     def _close(self, ticket: Ticket, now: float) -> None:
         """End a request; without an answer to remember, a repeat of it is run again."""
         ticket.ended = True
-        if ticket.content is not None:
-            self.clients.abandon(ticket.client, ticket.content)
+        if ticket.repeat_key is not None:
+            self.clients.abandon(ticket.client, ticket.repeat_key)
         requests = self._requests[ticket.client.address]
         requests.remove(ticket)
         if not requests.open:

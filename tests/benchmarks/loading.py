@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.engine_latency import Row, percentiles, stiff_clip
 from tests.benchmarks.osc_latency import Caller, running_daemon
-from tests.engine.conftest import write_random_weights
+from tests.engine.untrained import write_random_weights
 
 CONFIG = "cat-mel_2bar_big"
 PAUSE_SECONDS = 0.003

@@ -63,7 +63,7 @@ class Band:
             self.now = min(max(self.now + 1e-4, min(self.musician.next_due(), done)), until)
 
     def run_to_beat(self, beat: float) -> None:
-        self.run(max(0.0, self.musician.clock.line.time_at(beat) - self.now))
+        self.run(max(0.0, self.musician.transport.clock.line.time_at(beat) - self.now))
 
     def play_ticks(self, beats: float, tempo_bpm: float, *, port: str = "vaebridge in") -> None:
         """Be the sender of a MIDI clock for so many beats."""

@@ -14,7 +14,7 @@ from bridge.playing.tempo_follower import tick_seconds
 from tests.bridge.jack import PERIOD_SECONDS, Jack
 
 DAEMON_IN, DAEMON_OUT = "vaebridge in:in", "vaebridge out:out"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 TICK = 0xF8
 MOST_WAITING = 65_536

@@ -18,8 +18,8 @@ from tests.bridge.performer import DAEMON_IN, DAEMON_OUT, Performer, Wire
 
 pytestmark = [pytest.mark.ardour, pytest.mark.timeout(300)]
 
-BARS, WINDOW_BEATS = 34, 8
-FIRST_BPM, THEN_BPM, CHANGE_BAR = 174.0, 150.0, 18
+BARS, WINDOW_BEATS = 20, 8
+FIRST_BPM, THEN_BPM, CHANGE_BAR = 174.0, 150.0, 10
 TOLERANCE_SECONDS = 3 * PERIOD_SECONDS
 """A note comes in within a period, goes out within one, and its line is the clock's within 2 ms."""
 

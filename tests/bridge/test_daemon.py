@@ -315,7 +315,7 @@ def test_8000_requests_for_a_large_clip_hold_up_nobody_and_end_with_the_daemon(r
             flood.send("clip/get", number, "slot", "large")
         assert peer.insist("ping").is_done
         assert len(peer.insist("humanize", "slot", "large").notes()) == 4096
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         assert memory_kb(running.process.pid) - before < 100_000
         for number in range(1, 8001):
             flood.send("clip/get", number, "slot", "large")

@@ -49,7 +49,8 @@ def sound(client: Peer, performer: Performer) -> None:
 
 
 def test_its_ports_are_called_as_the_readme_says(jack: Jack, daemon_on_jack: Daemon) -> None:
-    assert {DAEMON_IN, DAEMON_OUT} <= set(jack.ports())
+    for port in (DAEMON_IN, DAEMON_OUT):
+        jack.wait_for(port)
 
 
 def test_what_is_tapped_is_answered_on_the_next_bar_line_and_nothing_hangs(

@@ -9,7 +9,7 @@ from engine.model.nade import Nade, to_bits, to_sets
 from engine.model.noise import Noise
 from engine.model.token_decoder import TRUTH, Conductor, Feeding, one_hot
 from engine.registry import CONFIGS, find_config
-from tests.engine.conftest import small
+from tests.engine.untrained import small
 
 TOKENS = [name for name, config in CONFIGS.items() if config.representation != "groove"]
 

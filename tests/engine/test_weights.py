@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from engine.errors import ModelError, WeightsError
 from engine.verbs.resident import load_resident
 from engine.weights import Library, read_card, sha256_of, write_weights
-from tests.engine.conftest import write_random_weights
+from tests.engine.untrained import write_random_weights
 
 CPU = torch.device("cpu")
 

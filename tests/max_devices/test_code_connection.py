@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from bridge.osc.packet import Message
-from bridge.osc.requests import parse_request
+from bridge.osc.requests import read_request
 from tests.bridge.conftest import Daemon, Starts, free_port
 from tests.max_devices.ableton import DEVICES, Ableton, Device, drums
 from tests.max_devices.conftest import Opens
@@ -345,4 +345,4 @@ def test_every_message_is_one_that_the_daemon_knows(ableton: Ableton) -> None:
     sent = ableton.traffic()["messages"]
     assert len({address for address, *_ in sent}) >= 14, json.dumps(sent)
     for address, *atoms in sent:
-        parse_request(Message(address, tuple(atoms)))
+        assert read_request(Message(address, tuple(atoms))).error is None

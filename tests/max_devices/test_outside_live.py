@@ -22,7 +22,7 @@ from py2tosc.messages import OscMessage, Partial
 from bridge.config import Config
 from bridge.osc.packet import Atom, read_packet
 from bridge.osc.remote import atom
-from bridge.osc.requests import parse_request
+from bridge.osc.requests import read_request
 from tests.bridge import conftest as bridge
 from tests.bridge.conftest import Daemon, free_port
 from tests.bridge.peer import Peer, datagram
@@ -392,8 +392,8 @@ def test_py2tosc_finds_nothing_wrong_with_the_layout() -> None:
 
 def test_every_message_of_the_touchosc_layout_is_a_request_that_asks_for_no_answer() -> None:
     datagrams = [touchosc_datagram(message, x) for _, message in touchosc_messages() for x in (0.0, 1.0)]
-    calls = [parse_request(message) for content in datagrams for message in read_packet(content)]
-    assert {call.id for call in calls} == {0}
+    calls = [read_request(message) for content in datagrams for message in read_packet(content)]
+    assert {(call.id, call.error) for call in calls} == {(0, None)}
     assert {call.verb.name for call in calls} >= {"humanize", "sample", "vary", "play", "stop", "panic", "steer"}
 
 

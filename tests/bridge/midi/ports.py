@@ -8,7 +8,7 @@ from types import TracebackType
 from bridge.midi.ports import Heard, MidiPorts, Ports
 from bridge.worker.children import Children
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class Turned:

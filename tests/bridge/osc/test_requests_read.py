@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import RequestError
 from bridge.osc.packet import read_packet, write_message
-from bridge.osc.requests import engine_request, parse_request, slots_of
+from bridge.osc.requests import engine_request, read_request, slots_of
 from bridge.osc.table import PREFIX, TABLE, slot_keys
 from engine.clip import Clip, Note
 from engine.requests import CLIP_FIELDS, VERBS, Decode, Groove, Interpolate, Request, clips_of
@@ -19,7 +19,10 @@ MUSIC = [verb for verb in TABLE.values() if verb.request is not None]
 
 def parse(verb: str, *arguments: object) -> Any:
     (message,) = read_packet(write_message(PREFIX + verb, *arguments))  # type: ignore[arg-type]
-    return parse_request(message)
+    call = read_request(message)
+    if call.error:
+        raise call.error
+    return call
 
 
 @st.composite
@@ -199,3 +202,35 @@ def test_a_refusal_names_the_argument(verb: str, arguments: tuple[object, ...], 
     with pytest.raises(RequestError, match=text) as refusal:
         parse(verb, 1, *arguments)
     assert refusal.value.code == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "port"),
+    [
+        ("ping", (1, "reply_port", 9000), 9000),
+        ("hello", (1, "me", 9000), 9000),
+        ("hello", (1, "me", 9000, "reply_port", 9001), 9001),
+        ("play", (1, "slot", "reply_port", "reply_port", 9000), 9000),
+        ("ping", ("no id", "reply_port", 9000.0), 9000),
+        ("dance", (1, "reply_port", "x", "reply_port", 9000), 9000),
+        ("hello", (1, "me", 9000, "dance", 1), 9000),
+        ("clip", (1, "reply_port", 4.0, 0), None),
+        ("ping", (1, "reply_port", 0), None),
+        ("ping", (1, "reply_port"), None),
+        ("ping", (), None),
+    ],
+)
+def test_the_reply_port_is_known_whether_or_not_the_rest_can_be_read(
+    verb: str, arguments: tuple[object, ...], port: int | None
+) -> None:
+    (message,) = read_packet(write_message(PREFIX + verb, *arguments))  # type: ignore[arg-type]
+    assert read_request(message).reply_port == port
+
+
+@pytest.mark.parametrize(
+    ("number", "known", "has_id"), [(7.0, 7, True), (0, 0, True), (-1, 0, False), ("x", 0, False)]
+)
+def test_where_there_is_no_id_it_is_said(number: object, known: int, has_id: bool) -> None:
+    (message,) = read_packet(write_message("/vae/dance", number))  # type: ignore[arg-type]
+    call = read_request(message)
+    assert (call.id, call.has_id, call.verb.name) == (known, has_id, "dance")

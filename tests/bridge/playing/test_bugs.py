@@ -77,7 +77,9 @@ def test_a_slot_that_is_emptied_is_told_once_and_counted(band: Band, caplog: pyt
     assert band.musician.live.missed >= 2
 
 
-@pytest.mark.parametrize("part", ["_prepare", "_decide", "_plan_bar"])
+@pytest.mark.parametrize(
+    "part", ["live_settings.LiveSettings.build", "variations.Variations.begin_bar", "live.plan_clip"]
+)
 def test_a_bug_in_the_live_mode_stops_it_and_the_clips_play_on(
     band: Band, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,7 +88,7 @@ def test_a_bug_in_the_live_mode_stops_it_and_the_clips_play_on(
     musician.play("b", at="bar", loop=True, channel=3, now=band.now)
     band.run_to_beat(6.1)
     with monkeypatch.context() as broken:
-        broken.setattr(musician.live, part, a_bug)
+        broken.setattr(f"bridge.playing.{part}", a_bug)
         for _ in range(100):
             musician.run_due(band.now)
             band.now += 0.02
@@ -102,7 +104,7 @@ def test_a_bug_that_stays_does_not_keep_the_live_mode_due(band: Band, monkeypatc
     musician = band.musician
     musician.start_live(LiveSettings(mode="answer"), band.now)
     band.run_to_beat(3.8)
-    monkeypatch.setattr(musician.live, "_prepare", a_bug)
+    monkeypatch.setattr("bridge.playing.phrases.Phrases.close", a_bug)
     band.now += 0.1
     for _ in range(3):
         musician.run_due(band.now)
@@ -122,7 +124,7 @@ def test_after_a_bug_the_live_mode_can_be_started_again(band: Band) -> None:
     assert band.struck
 
 
-@pytest.mark.parametrize("part", ["playback", "live", "_ear"])
+@pytest.mark.parametrize("part", ["playback.Playback", "live.Live", "ear.Ear"])
 def test_a_bug_where_the_song_moves_is_met_once_and_the_song_goes_on(
     band: Band, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,11 +132,11 @@ def test_a_bug_where_the_song_moves_is_met_once_and_the_song_goes_on(
     musician.play("a", at="bar", loop=True, channel=None, now=band.now)
     band.run_to_beat(2)
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(musician, part), "song_moved", a_bug)
-        musician.clock.start(band.now)
+        broken.setattr(f"bridge.playing.{part}.song_moved", a_bug)
+        musician.transport.clock.start(band.now)
         band.run(1)
     assert len(bugs(caplog)) == 1
-    assert musician.clock.playing
+    assert musician.transport.clock.playing
     musician.play("b", at="now", loop=True, channel=None, now=band.now)
     band.run(4)
     assert band.struck[-1][1] == 50
@@ -190,7 +192,7 @@ def test_a_bug_in_what_is_heard_skips_that_message(
     band: Band, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(band.musician.midi_clock, "hear", a_bug)
+        broken.setattr(band.musician.transport.midi_clock, "hear", a_bug)
         band.hear((0x99, 36, 100))
     assert bugs(caplog) == ["a MIDI message met a bug"]
     band.musician.start_live(LiveSettings(mode="answer", bars=1), band.now)
@@ -223,12 +225,16 @@ def test_a_clock_that_fails_gives_way_to_our_own_from_where_the_song_is(
         musician.run_due(band.now)
         band.now += 0.005
     assert bugs(caplog) == ["the clock met a bug"]
-    assert (musician.clock.source, musician.clock.line.tempo_bpm, musician.clock.playing) == (
+    assert (
+        musician.transport.clock.source,
+        musician.transport.clock.line.tempo_bpm,
+        musician.transport.clock.playing,
+    ) == (
         "internal",
         90.0,
         True,
     )
-    assert musician.clock.line.beat_at(band.now) == pytest.approx(1.5 * (band.now - 100.05), abs=1e-6)
+    assert musician.transport.clock.line.beat_at(band.now) == pytest.approx(1.5 * (band.now - 100.05), abs=1e-6)
     assert band.struck[-1][0] > 105
     assert musician.next_due() > band.now - 0.01
 

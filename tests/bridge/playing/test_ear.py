@@ -1,25 +1,27 @@
-from bridge.playing.clock import TempoLine
 from bridge.playing.ear import BEFORE_SECONDS, ECHO_SECONDS, Ear, EchoGuard
 from bridge.playing.recorder import Recorder
-
-LINE = TempoLine(10.0, 0.0, 60.0)
+from bridge.playing.transport import Transport
+from tests.bridge.song import song
 
 
 def test_a_note_just_before_the_song_begins_belongs_to_its_beginning_and_one_long_before_does_not() -> None:
-    recorder = Recorder()
-    ear = Ear(recorder, {})
-    ear.hear(b"\x99\x26\x40", 10.0 - 2 * BEFORE_SECONDS, "in", None)
-    ear.hear(b"\x99\x24\x40", 9.999, "in", None)
-    ear.song_moved(LINE, 10.0)
+    transport = Transport(60.0)
+    recorder = Recorder(transport)
+    ear = Ear(transport, recorder, {})
+    ear.hear(b"\x99\x26\x40", 10.0 - 2 * BEFORE_SECONDS, "in")
+    ear.hear(b"\x99\x24\x40", 9.999, "in")
+    transport.clock.start(10.0)
+    ear.song_moved(10.0)
     assert recorder.count(-1.0, 1.0) == 1
     assert abs((recorder.first_since(-1.0) or 0.0) + 0.001) < 1e-9
 
 
 def test_a_message_that_is_no_note_and_no_pedal_is_not_recorded() -> None:
-    recorder = Recorder()
-    ear = Ear(recorder, {})
+    transport = song()
+    recorder = Recorder(transport)
+    ear = Ear(transport, recorder, {})
     for message in (b"\xe9\x00\x40", b"\xd9\x40", b"\xb9\x01\x40", b"\xa9\x24\x40"):
-        ear.hear(message, 10.0, "in", LINE)
+        ear.hear(message, 10.0, "in")
     assert recorder.first_since(-100.0) is None
 
 

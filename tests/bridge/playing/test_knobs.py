@@ -185,7 +185,7 @@ def test_a_live_that_is_refused_leaves_the_mode_that_plays(
 
 def test_a_mode_that_cannot_begin_does_not_start_the_clock(studio: Studio) -> None:
     refusal(answer(studio, "live", *SAMPLE, "style", "polka"))
-    assert not studio.musician.clock.playing
+    assert not studio.musician.transport.clock.playing
 
 
 @pytest.mark.parametrize(("knob", "turned", "said"), [("style", "funk", "disco"), ("model", "m", "tokens")])

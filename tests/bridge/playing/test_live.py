@@ -1,7 +1,6 @@
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import RequestError
-from bridge.playing.clock import TempoLine
 from bridge.playing.live import Live
 from bridge.playing.live_settings import MODES, LiveSettings
 from bridge.playing.recorder import Recorder
@@ -17,8 +15,9 @@ from bridge.playing.scheduler import Scheduler
 from bridge.playing.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Drumify, Humanize, Interpolate, Request, Results, Sample, Vary
+from tests.bridge.song import song
 
-LINE = TempoLine(0.05, 0.0, 120.0)
+BEGINS_AT = 0.05
 """The song begins shortly after a performer has started it."""
 
 ENGINE_SECONDS = 0.01
@@ -38,20 +37,19 @@ def played(request: Request, number: int) -> tuple[Clip, ...]:
 class Band:
     """A live mode with all that it plays on, an engine that takes its time, and what is struck."""
 
-    def __init__(self, line: TempoLine = LINE, **about: Any) -> None:
-        self.line, self.now = line, 0.0
+    def __init__(self, tempo_bpm: float = 120.0, **about: Any) -> None:
+        self.song, self.now = song(tempo_bpm, **{"at": BEGINS_AT, **about}), 0.0
         self.struck: list[tuple[float, int]] = []
-        self.scheduler = Scheduler(self._send, latency_seconds=about.get("latency_seconds", 0.0))
-        self.recorder, self.slots = Recorder(), Slots()
-        given = {"beats_per_bar": 4.0, "channel": 10, **about}
-        self.live = Live(self.scheduler, self.recorder, self.slots, **given)
+        self.scheduler = Scheduler(self.song, self._send)
+        self.recorder, self.slots = Recorder(self.song), Slots()
+        self.live = Live(self.song, self.scheduler, self.recorder, self.slots)
         self.requests: list[Request] = []
         self.engine_seconds, self.answer = ENGINE_SECONDS, played
         self._working: tuple[float, Request] | None = None
 
     def _send(self, message: bytes) -> None:
         if message[0] & 0xF0 == 0x90:
-            self.struck.append((round(self.line.beat_at(self.now), 2), message[1]))
+            self.struck.append((round(self.song.beat_at(self.now), 2), message[1]))
 
     def strike(self, *beats: float, pitch: int = 36) -> None:
         for beat in beats:
@@ -59,15 +57,15 @@ class Band:
             self.recorder.note_off(beat + 0.1, 10, pitch)
 
     def run(self, until_beat: float) -> None:
-        until = self.line.time_at(until_beat)
+        until = self.song.time_at(until_beat)
         while self.now < until:
             self._work()
-            self.live.run_due(self.now, self.line)
+            self.live.run_due(self.now)
             self._work()
-            self.live.run_due(self.now, self.line)
-            self.scheduler.run_due(self.now, self.line)
+            self.live.run_due(self.now)
+            self.scheduler.run_due(self.now)
             done = self._working[0] if self._working else math.inf
-            due = min(self.live.next_due(self.line), self.scheduler.next_due(self.line), done, until)
+            due = min(self.live.next_due(), self.scheduler.next_due(), done, until)
             self.now = max(self.now + 1e-4, due)
 
     def _work(self) -> None:
@@ -94,8 +92,7 @@ def band() -> Band:
 
 def start(band: Band, mode: str, **settings: Any) -> None:
     own = {name: settings.pop(name) for name in list(settings) if name in LiveSettings.__dataclass_fields__}
-    beat, tempo_bpm = band.line.beat_at(band.now), band.line.tempo_bpm
-    band.live.start(LiveSettings(mode=mode, **own, request=settings), beat, band.now, tempo_bpm=tempo_bpm)
+    band.live.start(LiveSettings(mode=mode, **own, request=settings), band.now)
 
 
 def test_two_bars_are_answered_in_the_next_two(band: Band) -> None:
@@ -268,7 +265,7 @@ def test_undo_goes_back_to_the_variation_before_and_keeps_it(band: Band) -> None
     band.live.undo()
     band.run(23)
     assert list(band.bars().values())[-2:] == [before, before]
-    assert band.live.frozen
+    assert band.live.variations.frozen
 
 
 def variations(band: Band) -> list[int]:
@@ -290,7 +287,7 @@ def test_undo_twice_goes_back_twice_and_a_freeze_after_it_changes_nothing(band: 
 def test_freezing_before_there_is_anything_to_keep_keeps_nothing(band: Band) -> None:
     start(band, "answer", bars=1)
     band.live.freeze(True)
-    assert not band.live.frozen
+    assert not band.live.variations.frozen
     band.strike(1.0)
     band.run(8)
     assert band.struck
@@ -331,7 +328,7 @@ def test_when_the_engine_dies_it_is_silent_until_the_next_line_and_goes_on_with_
     start(band, "loop", slot="a")
     band.run(5.1)
     band.engine_seconds = 1000.0
-    band.live.engine_died(5.1)
+    band.live.engine_died(band.now)
     assert band.scheduler.sounding == 0
     struck = len(band.struck)
     band.run(7.8)
@@ -346,8 +343,8 @@ def test_when_the_song_moves_it_begins_anew_on_the_next_line(band: Band) -> None
     band.run(4.5)
     band.scheduler.drop()
     band.recorder.forget()
-    band.line = TempoLine(band.now, 61.5, 120.0)
-    band.live.song_moved(61.5, band.now, tempo_bpm=120.0)
+    band.song.clock.start(band.now, 61.5)
+    band.live.song_moved(band.now)
     band.strike(64.0)
     band.run(75)
     assert band.struck[-1][0] >= 68.0
@@ -387,7 +384,7 @@ def test_other_meters_are_answered_on_their_bar_lines(beats_per_bar: float) -> N
 
 @pytest.mark.parametrize("tempo_bpm", [3.0, 600.0])
 def test_any_tempo_is_answered_in_time(tempo_bpm: float) -> None:
-    band = Band(TempoLine(0.0, 0.0, tempo_bpm))
+    band = Band(tempo_bpm, at=0.0)
     band.engine_seconds = 0.004
     start(band, "answer", bars=2)
     band.strike(0.0)
@@ -410,9 +407,10 @@ def test_what_was_gone_back_to_is_still_there_when_the_song_moves(band: Band) ->
     band.strike(0.0, 4.0, 8.0)
     band.run(13)
     band.live.undo()
-    band.live.song_moved(16.0, band.now, tempo_bpm=120.0)
+    band.song.clock.start(band.now, 16.0)
+    band.live.song_moved(band.now)
     band.run(23.5)
-    assert band.live.frozen
+    assert band.live.variations.frozen
     assert band.bars()[4] == {41}, "and not silence for ever"
 
 
@@ -422,24 +420,22 @@ def test_an_undo_that_never_began_freezes_no_later_mode(band: Band) -> None:
     band.run(9)
     band.live.undo()
     band.live.stop()
-    assert not band.live.frozen
+    assert not band.live.variations.frozen
     start(band, "answer", bars=1)
     band.live.undo()
-    assert not band.live.frozen
+    assert not band.live.variations.frozen
 
 
-def test_after_a_long_sleep_the_bars_between_are_left_out(band: Band, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_long_sleep_the_bars_between_are_left_out(band: Band) -> None:
     band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
     start(band, "loop", slot="a")
     band.run(5)
-    decided, decide = list[float](), band.live._decide
-    monkeypatch.setattr(band.live, "_decide", lambda beat: (decided.append(beat), decide(beat)))
     band.now += 86_400
-    band.live.run_due(band.now, band.line)
-    assert len(decided) <= 2
-    assert band.live.next_due(band.line) > band.now
+    band.live.run_due(band.now)
+    assert band.live.missed <= 2
+    assert band.live.next_due() > band.now
     struck = len(band.struck)
-    band.run(band.line.beat_at(band.now) + 8)
+    band.run(band.song.beat_at(band.now) + 8)
     assert len(band.struck) >= struck + 7
 
 
@@ -484,7 +480,7 @@ def test_whatever_happens_no_note_is_left_sounding(actions: list[tuple[str, floa
     for name in "ab":
         band.slots.put(name, Clip((Note(36, 0.0, 1.0, 100), Note(38, 2.9, 4.0, 90)), 4.0))
     for name, value, mode, seconds in actions:
-        beat, band.engine_seconds = band.line.beat_at(band.now), seconds
+        beat, band.engine_seconds = band.song.beat_at(band.now), seconds
         if name == "run":
             band.run(beat + value)
         elif name == "strike":
@@ -498,15 +494,15 @@ def test_whatever_happens_no_note_is_left_sounding(actions: list[tuple[str, floa
         elif name == "undo":
             band.live.undo()
         elif name == "die":
-            band.live.engine_died(beat)
+            band.live.engine_died(band.now)
         elif name == "move":
             band.scheduler.drop()
             band.scheduler.silence()
             band.recorder.forget()
-            band.line = TempoLine(band.now, value, band.line.tempo_bpm)
-            band.live.song_moved(value, band.now, tempo_bpm=band.line.tempo_bpm)
+            band.song.clock.start(band.now, value)
+            band.live.song_moved(band.now)
         else:
-            band.line = replace(band.line, at_seconds=band.now, at_beat=beat, tempo_bpm=40 + 50 * value)
+            band.song.set_tempo(40 + 50 * value, band.now)
     band.live.stop()
-    band.run(band.line.beat_at(band.now) + 16)
+    band.run(band.song.beat_at(band.now) + 16)
     assert band.scheduler.sounding == band.scheduler.planned == 0

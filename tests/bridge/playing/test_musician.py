@@ -27,7 +27,7 @@ def band() -> Band:
 @pytest.fixture
 def daw(band: Band) -> Band:
     """A band that follows the MIDI clock of a DAW."""
-    band.musician.use_clock(band.musician.midi_clock, band.now)
+    band.musician.use_clock(band.musician.transport.midi_clock, band.now)
     return band
 
 
@@ -49,7 +49,7 @@ def test_a_clip_begins_on_the_next_bar_or_beat_or_at_once(band: Band, at: str, b
     play(band, "a", at=at)
     band.run(6)
     first = next(when for when, pitch in band.struck[1:])
-    assert band.musician.clock.line.beat_at(first) == pytest.approx(beat, abs=0.01)
+    assert band.musician.transport.clock.line.beat_at(first) == pytest.approx(beat, abs=0.01)
 
 
 def test_stopping_at_once_leaves_nothing_sounding_and_stops_the_clock(band: Band) -> None:
@@ -58,7 +58,7 @@ def test_stopping_at_once_leaves_nothing_sounding_and_stops_the_clock(band: Band
     assert band.hanging
     band.musician.stop(at="now", now=band.now)
     assert not band.hanging
-    assert not band.musician.clock.playing
+    assert not band.musician.transport.clock.playing
     band.run(10)
     assert not band.hanging
 
@@ -86,17 +86,17 @@ def test_panic_tells_all_channels_and_nothing_comes_after(band: Band) -> None:
 def test_an_empty_slot_neither_plays_nor_starts_the_clock(band: Band) -> None:
     with pytest.raises(RequestError, match="empty"):
         play(band, "z")
-    assert not band.musician.clock.playing
+    assert not band.musician.transport.clock.playing
 
 
 def test_the_tempo_changes_what_is_planned(band: Band) -> None:
     play(band, "a")
     band.run_to_beat(0.5)
-    band.musician.set_tempo(240.0, band.now)
+    band.musician.transport.set_tempo(240.0, band.now)
     band.run(0.8)
     assert len(band.struck) == 4
     with pytest.raises(ClockError, match=r"3\.\.600"):
-        band.musician.set_tempo(700.0, band.now)
+        band.musician.transport.set_tempo(700.0, band.now)
 
 
 def test_two_bars_that_are_played_in_are_answered_in_the_next_two(band: Band) -> None:
@@ -107,7 +107,7 @@ def test_two_bars_that_are_played_in_are_answered_in_the_next_two(band: Band) ->
     band.run_to_beat(16)
     assert isinstance(band.requests[0], Humanize)
     assert [note.start_beats for note in band.requests[0].clip.notes] == pytest.approx([0, 2.5, 5], abs=0.01)
-    line = band.musician.clock.line
+    line = band.musician.transport.clock.line
     assert [round(line.beat_at(at), 2) for at, _ in band.struck] == [float(beat) for beat in range(8, 16)]
 
 
@@ -161,7 +161,7 @@ def test_a_foot_switch_and_two_knobs_learned_from_a_controller_start_steer_freez
     assert isinstance(band.requests[0], Vary)
     assert (band.requests[0].temperature, band.requests[0].similarity) == (2.0, 0.0)
     band.hear((0xB0, 64, 127), (0xB0, 64, 0))
-    assert musician.live.frozen
+    assert musician.live.variations.frozen
     band.hear((0xB0, 64, 127))
     band.run(HOLD_SECONDS + 0.1)
     assert not musician.live.running
@@ -203,7 +203,7 @@ def test_the_count_in_comes_before_beat_0(band: Band) -> None:
     band.musician.start_live(LiveSettings(mode="answer", bars=1, count_in=1), band.now)
     band.run(2.3)
     assert [pitch for _, pitch in band.struck] == [76, 77, 77, 77]
-    assert band.musician.clock.line.beat_at(band.now) == pytest.approx(0.5, abs=0.1)
+    assert band.musician.transport.clock.line.beat_at(band.now) == pytest.approx(0.5, abs=0.1)
 
 
 def test_with_the_clock_of_a_daw_it_waits_until_the_daw_starts(daw: Band) -> None:
@@ -306,22 +306,24 @@ def test_at_a_slow_tempo_a_line_that_is_just_over_is_over() -> None:
     play(band, "a")
     band.run_to_beat(4.5)
     assert band.musician.scheduler.punctuality.skipped == 0
-    assert band.struck[-1][0] == pytest.approx(band.musician.clock.line.time_at(4.0), abs=0.01)
+    assert band.struck[-1][0] == pytest.approx(band.musician.transport.clock.line.time_at(4.0), abs=0.01)
 
 
 def test_changing_the_clock_ends_what_sounds(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(1)
-    band.musician.use_clock(band.musician.midi_clock, band.now)
+    band.musician.use_clock(band.musician.transport.midi_clock, band.now)
     assert not band.hanging
 
 
 def test_the_place_is_told_from_1_as_in_a_daw(band: Band) -> None:
-    assert band.musician.place(band.now) is None
+    assert band.musician.transport.place(band.now) is None
     play(band, "a", loop=True)
     band.run_to_beat(6.5)
-    assert band.musician.place(band.now) == (2, pytest.approx(3.5, abs=0.01))
-    assert band.musician.next_beat_at(band.now) == pytest.approx(band.musician.clock.line.time_at(7.0))
+    assert band.musician.transport.place(band.now) == (2, pytest.approx(3.5, abs=0.01))
+    assert band.musician.transport.next_beat_at(band.now) == pytest.approx(
+        band.musician.transport.clock.line.time_at(7.0)
+    )
 
 
 def test_in_7_8_the_last_beat_is_half_as_long() -> None:
@@ -329,7 +331,9 @@ def test_in_7_8_the_last_beat_is_half_as_long() -> None:
     band.slots.put("a", BEAT)
     play(band, "a", loop=True)
     band.run_to_beat(3.2)
-    assert band.musician.next_beat_at(band.now) == pytest.approx(band.musician.clock.line.time_at(3.5))
+    assert band.musician.transport.next_beat_at(band.now) == pytest.approx(
+        band.musician.transport.clock.line.time_at(3.5)
+    )
 
 
 def test_another_meter_counts_other_bars(band: Band) -> None:
@@ -373,7 +377,7 @@ def test_whatever_is_played_stopped_changed_and_unplugged_no_note_is_left_on(
     band = Band()
     for name in ("a", "b", "live"):
         band.slots.put(name, BEAT)
-    internal = band.musician.clock
+    internal = band.musician.transport.clock
     for name, value in steps:
         try:
             if name == "hear":
@@ -389,9 +393,9 @@ def test_whatever_is_played_stopped_changed_and_unplugged_no_note_is_left_on(
             elif name == "stop":
                 band.musician.stop(at=value, now=band.now)  # type: ignore[arg-type]
             elif name == "tempo":
-                band.musician.set_tempo(value, band.now)  # type: ignore[arg-type]
+                band.musician.transport.set_tempo(value, band.now)  # type: ignore[arg-type]
             elif name == "clock":
-                band.musician.use_clock(band.musician.midi_clock if value else internal, band.now)
+                band.musician.use_clock(band.musician.transport.midi_clock if value else internal, band.now)
             elif name == "vanish":
                 ports = ["vaebridge in"]
                 band.musician.ports_changed(*((ports, []) if value else ([], ports)), band.now)

@@ -2,10 +2,11 @@ import pytest
 
 from bridge.playing.phrases import Phrases
 from bridge.playing.recorder import Recorder
+from bridge.playing.transport import Transport
 
 
 def played(*beats: float) -> Recorder:
-    recorder = Recorder()
+    recorder = Recorder(Transport())
     for beat in beats:
         recorder.note_on(beat, 10, 36, 100)
         recorder.note_off(beat + 0.1, 10, 36)
@@ -16,10 +17,10 @@ def closed(
     recorder: Recorder, *, bars: int = 2, takes_pickup: bool = True, first: float = 0.0
 ) -> dict[float, list[float]]:
     """The starts of each clip by the line on which it closes, over eight bars."""
-    phrases = Phrases(recorder, 4.0)
+    phrases = Phrases(Transport(), recorder)
     phrases.bars, phrases.takes_pickup = bars, takes_pickup
     phrases.restart(first)
-    lines = ((line, phrases.close(line, 120.0)) for line in (first + 4.0 * bar for bar in range(1, 9)))
+    lines = ((line, phrases.close(line)) for line in (first + 4.0 * bar for bar in range(1, 9)))
     return {line: [round(note.start_beats, 6) for note in clip.notes] for line, clip in lines if clip}
 
 

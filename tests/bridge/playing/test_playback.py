@@ -1,23 +1,21 @@
 import pytest
 
 from bridge.errors import RequestError
-from bridge.playing.clock import TempoLine
-from bridge.playing.playback import Playback, next_line, plan_clip
+from bridge.playing.playback import Playback, plan_clip
 from bridge.playing.scheduler import Scheduler
 from bridge.playing.slots import Slots
 from engine.clip import Clip, Note, Part
-
-LINE = TempoLine(0.0, 0.0, 60.0)
-"""A beat is a second."""
+from tests.bridge.song import song
 
 
 class Stage:
-    """A playback with its slots, and what it sends, as (beat, channel, pitch) of each note on."""
+    """A playback, a beat a second, and what it sends, as (beat, channel, pitch) of each note on."""
 
     def __init__(self) -> None:
         self.now, self.struck, self.told = 0.0, list[tuple[float, int, int]](), list[str]()
-        self.scheduler, self.slots = Scheduler(self._send), Slots()
-        self.playback = Playback(self.scheduler, self.slots, self.told.append)
+        self.transport, self.slots = song(60.0), Slots()
+        self.scheduler = Scheduler(self.transport, self._send)
+        self.playback = Playback(self.transport, self.scheduler, self.slots, self.told.append)
 
     def _send(self, message: bytes) -> None:
         if message[0] & 0xF0 == 0x90:
@@ -26,8 +24,8 @@ class Stage:
     def run(self, until: float) -> None:
         while self.now < until:
             self.playback.run_due(self.now)
-            self.scheduler.run_due(self.now, LINE)
-            due = min(self.playback.next_due(LINE), self.scheduler.next_due(LINE))
+            self.scheduler.run_due(self.now)
+            due = min(self.playback.next_due(), self.scheduler.next_due())
             self.now = max(self.now + 1e-3, min(due, until))
 
 
@@ -41,11 +39,6 @@ def stage() -> Stage:
     stage.slots.put("a", beat_clip(0.0, 2.0))
     stage.slots.put("b", beat_clip(0.0, 1.0, pitch=38))
     return stage
-
-
-@pytest.mark.parametrize(("beat", "line"), [(0.0, 0.0), (0.01, 0.0), (0.1, 4.0), (3.9, 4.0), (-4.2, -4.0)])
-def test_the_next_line_is_the_one_that_has_not_gone_by(beat: float, line: float) -> None:
-    assert next_line(beat, 4.0, 60.0) == line
 
 
 def test_a_clip_plays_once_from_its_line(stage: Stage) -> None:
@@ -127,14 +120,14 @@ def test_when_the_song_moves_a_loop_goes_on_in_its_phase(stage: Stage) -> None:
     stage.run(3.5)
     stage.scheduler.drop()
     stage.now = 17.0
-    stage.playback.song_moved(17.0, 4.0, 60.0)
+    stage.playback.song_moved(17.0)
     stage.run(21)
     assert [beat for beat, _, _ in stage.struck[2:]] == pytest.approx([18.0, 20.0], abs=2e-3)
 
 
 def test_what_was_to_begin_begins_on_the_next_line_of_the_moved_song(stage: Stage) -> None:
     stage.playback.play("a", 100.0, loop=False, channel=10)
-    stage.playback.song_moved(0.0, 4.0, 60.0)
+    stage.playback.song_moved(0.0)
     stage.run(4)
     assert [beat for beat, _, _ in stage.struck] == pytest.approx([0.0, 2.0], abs=2e-3)
 
@@ -193,7 +186,7 @@ def test_after_a_long_sleep_a_loop_is_planned_from_where_the_song_is(
     stage.playback.run_due(0.0)
     stage.playback.run_due(86_401.0)
     assert len(planned) == 2
-    assert stage.playback.next_due(LINE) == 86_403.0
+    assert stage.playback.next_due() == 86_403.0
 
 
 def test_clips_full_of_notes_are_planned_a_few_at_a_time(stage: Stage) -> None:
@@ -210,6 +203,6 @@ def test_clips_full_of_notes_are_planned_a_few_at_a_time(stage: Stage) -> None:
 def test_whoever_plays_again_and_again_while_the_song_stands_piles_nothing_up(stage: Stage) -> None:
     for number in range(100):
         stage.playback.play("ab"[number % 2], 0.0, loop=True, channel=1 + number % 2)
-    assert len(stage.playback._voices) == 2
+    assert stage.playback.playing == 2
     stage.run(4)
     assert stage.told == ["a", "b"]

@@ -1,18 +1,21 @@
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.playing.recorder import MAX_CAPTURED, Recorder
+from bridge.playing.recorder import MAX_CAPTURED, Captured, Recorder
+from bridge.playing.transport import Transport
 from engine.clip import Clip
 
 
 @pytest.fixture
 def recorder() -> Recorder:
-    return Recorder()
+    return Recorder(Transport())
 
 
 def cut(recorder: Recorder, first: float = 0.0, length: float = 4.0, *, pickup: bool = False) -> Clip:
-    return recorder.cut(first, length, beats_per_bar=4.0, tempo_bpm=120.0, pickup=pickup)
+    return recorder.cut(first, length, pickup=pickup)
 
 
 def strike(recorder: Recorder, beat: float, pitch: int = 36, length: float = 0.1, channel: int = 10) -> None:
@@ -112,7 +115,7 @@ def test_a_clip_of_more_notes_than_a_clip_may_have_is_cut_and_counted(recorder: 
 
 @given(st.lists(st.tuples(st.floats(0, 31.8), st.integers(0, 127), st.floats(0, 8)), max_size=40))
 def test_every_note_lands_in_exactly_one_of_the_clips(notes: list[tuple[float, int, float]]) -> None:
-    recorder = Recorder()
+    recorder = Recorder(Transport())
     events = [(beat, 1, pitch) for beat, pitch, _ in notes]
     events += [(beat + length, 0, pitch) for beat, pitch, length in notes]
     for beat, is_on, pitch in sorted(events):
@@ -128,6 +131,13 @@ def test_every_note_lands_in_exactly_one_of_the_clips(notes: list[tuple[float, i
 
 def test_a_pedal_that_is_held_for_ever_keeps_no_more_than_is_recorded(recorder: Recorder) -> None:
     recorder.pedal(0.0, 10, down=True)
-    for beat in range(MAX_CAPTURED + 100):
+    for beat in range(2 * MAX_CAPTURED):
         strike(recorder, float(beat))
-    assert len(recorder._pedalled[10]) == MAX_CAPTURED
+    assert sum(type(each) is Captured for each in gc.get_objects()) <= MAX_CAPTURED
+
+
+def test_a_clip_has_the_tempo_and_meter_of_the_song() -> None:
+    recorder = Recorder(Transport(90.0, beats_per_bar=3.0))
+    strike(recorder, 0.0)
+    clip = cut(recorder, 0.0, 3.0)
+    assert (clip.tempo_bpm, clip.beats_per_bar) == (90.0, 3.0)

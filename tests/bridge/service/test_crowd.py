@@ -12,11 +12,11 @@ from bridge.osc import packet as osc_packet
 from bridge.osc.outbox import MAX_MUSIC
 from bridge.osc.packet import Message, read_packet, write_message
 from bridge.playing.slots import MAX_SLOTS
-from bridge.service.tickets import MAX_SYNCS
+from bridge.service.busy import MAX_SYNCS
 from bridge.worker.messages import Finished, Loaded
 from engine.clip import Clip, Note
 from engine.requests import Results
-from tests.bridge.service.test_service import CARD, UNIX, Studio, ends, in_bundle
+from tests.bridge.service.test_service import CARD, Studio, ends, in_bundle
 
 A, B = ("127.0.0.1", 1), ("127.0.0.1", 2)
 FAR, FOREIGN = ("192.168.1.5", 1), ("8.8.8.8", 1)
@@ -33,7 +33,7 @@ def studio() -> Studio:
 
 
 def ask(studio: Studio, client: Address, verb: str, *arguments: int | float | str) -> None:
-    studio.service.receive(write_message(f"/vae/{verb}", *arguments), client, studio.now, UNIX + studio.now)
+    studio.receive(write_message(f"/vae/{verb}", *arguments), source=client)
 
 
 def all_told(studio: Studio, seconds: float = 0.0) -> dict[Address, list[Message]]:
@@ -85,7 +85,7 @@ def test_two_points_are_the_same_only_if_their_numbers_are(studio: Studio) -> No
 def test_a_repeat_in_another_bundle_is_a_repeat(studio: Studio) -> None:
     message = write_message("/vae/clip", 1, "a", 4.0, 0)
     for datagram in (message, in_bundle(-1.0, studio, message), in_bundle(-2.0, studio, message)):
-        studio.service.receive(datagram, A, studio.now, UNIX + studio.now)
+        studio.receive(datagram, source=A)
         told(studio, A)
     assert studio.service.counts.requests == 1
 
@@ -288,9 +288,9 @@ def test_a_newcomer_gets_a_place_among_what_comes_in_parts(
 def test_messages_dated_ahead_of_one_source_leave_room_for_those_of_others(studio: Studio) -> None:
     bundle = in_bundle(5.0, studio, *[write_message("/vae/ping", 1)] * 1200)
     for port in range(10, 15):
-        studio.service.receive(bundle, ("127.0.0.1", port), studio.now, UNIX + studio.now)
+        studio.receive(bundle, source=("127.0.0.1", port))
     dropped = studio.service.counts.dropped
-    studio.service.receive(in_bundle(5.0, studio, write_message("/vae/ping", 7)), B, studio.now, UNIX + studio.now)
+    studio.receive(in_bundle(5.0, studio, write_message("/vae/ping", 7)), source=B)
     assert studio.service.counts.dropped == dropped
     studio.now += 6.0
     for _ in range(200):
@@ -300,10 +300,10 @@ def test_messages_dated_ahead_of_one_source_leave_room_for_those_of_others(studi
 
 def test_a_large_bundle_is_handled_message_by_message_in_turns(studio: Studio) -> None:
     bundle = in_bundle(-1.0, studio, *(write_message("/vae/ping", number) for number in range(1, 1001)))
-    studio.service.admit(bundle, A)
-    studio.service.admit(write_message("/vae/ping", 7), B)
+    studio.service.reception.admit(bundle, A)
+    studio.service.reception.admit(write_message("/vae/ping", 7), B)
     for _ in range(2):
-        assert studio.service.handle_next(studio.now, UNIX + studio.now)
+        assert studio.handle_next()
     assert studio.service.counts.requests == 2
     assert studio.service.next_due(studio.now) <= studio.now
     assert ends(told(studio, B)) == [(7, "ping")]
@@ -316,10 +316,10 @@ def test_of_a_large_bundle_no_message_is_read_before_its_turn(
     reader = osc_packet.OscMessage
     monkeypatch.setattr(osc_packet, "OscMessage", lambda content: read.append(content) or reader(content))
     pings = [write_message("/vae/ping", number) for number in range(1, 2001)]
-    studio.service.admit(in_bundle(0.0, studio, *pings), A)
-    studio.service.handle_next(studio.now, UNIX + studio.now)
+    studio.service.reception.admit(in_bundle(0.0, studio, *pings), A)
+    studio.handle_next()
     assert read == pings[:1]
-    while studio.service.handle_next(studio.now, UNIX + studio.now):
+    while studio.handle_next():
         pass
     assert read == pings
 
@@ -327,20 +327,20 @@ def test_of_a_large_bundle_no_message_is_read_before_its_turn(
 def test_a_message_of_a_bundle_that_cannot_be_read_ends_no_other(studio: Studio) -> None:
     ping = write_message("/vae/ping", 1)
     content = in_bundle(0.0, studio, b"/\xff\0\0", ping)
-    studio.service.receive(content, A, studio.now, UNIX + studio.now)
+    studio.receive(content, source=A)
     assert [each.arguments[:2] for each in told(studio, A)] == [(0, "-"), (1, "ping")]
 
 
 def test_garbage_is_turned_away_one_by_one_too(studio: Studio) -> None:
     for _ in range(100):
-        studio.service.admit(b"garbage", A)
-    assert studio.service.handle_next(studio.now, UNIX + studio.now)
+        studio.service.reception.admit(b"garbage", A)
+    assert studio.handle_next()
     assert studio.service.counts.dropped == 1
 
 
 def test_what_the_inbox_has_no_room_for_is_counted(studio: Studio) -> None:
     for _ in range(5000):
-        studio.service.admit(write_message("/vae/ping", 1), A)
+        studio.service.reception.admit(write_message("/vae/ping", 1), A)
     assert studio.service.counts.dropped == 5000 - 4096
 
 

@@ -14,7 +14,7 @@ from engine.requests import Decode, Encode, Sample, Vary
 from tests.bridge.conftest import Daemon, launch
 from tests.bridge.fake_generator import LATENT
 from tests.bridge.peer import Answer, Peer, stiff_clip
-from tests.engine.conftest import small, write_random_weights
+from tests.engine.untrained import small, write_random_weights
 from tests.magenta.published import SHAPES, Folder, random_tensors
 
 MELODY = Clip(tuple(Note(60 + i, i / 2, 0.5, 90) for i in range(16)), 8.0)

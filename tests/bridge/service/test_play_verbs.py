@@ -290,7 +290,7 @@ def test_a_mode_to_begin_with_begins_once_the_ports_are_there() -> None:
     assert not studio.musician.live.running
     studio.service.playing.ports_are_there(studio.now)
     assert studio.musician.live.running
-    assert studio.musician.clock.playing
+    assert studio.musician.transport.clock.playing
 
 
 def test_a_mode_that_was_stopped_does_not_begin_again_when_ports_return() -> None:

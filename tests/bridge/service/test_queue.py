@@ -7,7 +7,8 @@ import pytest
 
 from bridge.addresses import Address
 from bridge.osc.clients import Client
-from bridge.service.queue import MAX_SERVED, MAX_WAITING, EngineQueue, Entry
+from bridge.service.busy import MAX_WAITING
+from bridge.service.queue import MAX_SERVED, EngineQueue, Entry
 from bridge.service.tickets import Ticket
 from bridge.worker.messages import Load, Run
 from engine.requests import Sample

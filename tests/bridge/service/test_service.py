@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.addresses import Address
 from bridge.errors import ClockError
 from bridge.osc.packet import Message, read_packet, write_message
 from bridge.playing.clock import Clock
@@ -53,9 +54,14 @@ class Studio:
     def send(self, verb: str, *arguments: int | float | str, after: float = 0.0) -> None:
         self.receive(write_message(f"/vae/{verb}", *arguments), after)
 
-    def receive(self, datagram: bytes, after: float = 0.0) -> None:
+    def receive(self, datagram: bytes, after: float = 0.0, source: Address = HOME) -> None:
         self.now += after
-        self.service.receive(datagram, HOME, self.now, UNIX + self.now)
+        self.service.reception.admit(datagram, source)
+        while self.handle_next():
+            pass
+
+    def handle_next(self) -> bool:
+        return self.service.handle_next(self.now, UNIX + self.now)
 
     def said(self, after: float = 0.0) -> list[Message]:
         """Let time pass; what is sent then."""

@@ -219,7 +219,9 @@ class Daemon(RuleBasedStateMachine):
 
     def receive(self, key: tuple[int, int], datagram: bytes) -> None:
         self.sent[key] += 1
-        self.service.receive(datagram, CLIENTS[key[0]], self.now, UNIX + self.now)
+        self.service.reception.admit(datagram, CLIENTS[key[0]])
+        while self.service.handle_next(self.now, UNIX + self.now):
+            pass
         self.submit()
         self.musician.run_due(self.now)
 
@@ -318,15 +320,16 @@ class Daemon(RuleBasedStateMachine):
         scheduler = self.musician.scheduler
         assert scheduler.sounding == len(self.sounding)
         assert scheduler.planned <= MAX_PLANNED
-        assert len(scheduler._ends) <= 2 * len(self.sounding) + MAX_PLANNED
-        assert len(self.musician.playback._voices) <= 64
+        assert scheduler.ends <= 2 * len(self.sounding) + MAX_PLANNED
+        assert self.musician.playback.playing <= 64
         assert len(self.service.outbox) <= MOST_WAITING
 
     @invariant()
     def the_state_can_be_told_and_is_sound(self) -> None:
         self.service.playing.state()
         live = self.musician.live
-        assert not live.frozen or (live.running and (live._history or live._new)), "nothing is kept for ever"
+        kept = live.variations.played or live.variations.new
+        assert not live.variations.frozen or (live.running and kept), "nothing is kept for ever"
 
     def teardown(self) -> None:
         """In the end everything is silent, and everything has been answered."""

@@ -428,12 +428,12 @@ def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
 
 def test_a_song_of_3000_bars_is_read_and_written_in_seconds() -> None:
     bar = b"".join(hit(pitch, wait=0, length=12) for pitch in (36, 42, 38, 42) * 8)
-    started = time.perf_counter()
+    started = time.process_time()
     source = song(bar * 3000 + END)
     written = format_midi(source.with_clips([shifted(source.clip, 0.01, 80)]))
     assert source.clip.bars == 3000
     assert len(written) > 700_000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.data

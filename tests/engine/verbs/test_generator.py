@@ -15,7 +15,7 @@ from engine.verbs.generator import Generator
 from engine.verbs.groove_verbs import STEPS_AT_ONCE, Player
 from engine.verbs.resident import GrooveResident
 from engine.weights import Library, shipped_folder
-from tests.engine.conftest import write_random_weights
+from tests.engine.untrained import write_random_weights
 
 
 @pytest.fixture(scope="module")

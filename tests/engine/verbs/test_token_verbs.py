@@ -14,7 +14,7 @@ from engine.verbs.generator import Generator
 from engine.verbs.latent import slerp
 from engine.verbs.token_verbs import Composer
 from engine.weights import Library
-from tests.engine.conftest import small, write_random_weights
+from tests.engine.untrained import small, write_random_weights
 
 KINDS = {
     "melody": "melody_2bar",

@@ -1,7 +1,9 @@
+from collections import Counter
+
 import pytest
 
 from bridge.addresses import Address
-from bridge.service.fair_turns import gives_way
+from bridge.service.busy import gives_way
 
 A, B, C = (("127.0.0.1", port) for port in (1, 2, 3))
 SERVED = {A: 3, B: 2, C: 0}
@@ -23,9 +25,9 @@ SERVED = {A: 3, B: 2, C: 0}
 def test_the_client_that_has_most_or_was_served_last_gives_way(
     held: dict[Address, int], newcomer: Address, loser: Address | None
 ) -> None:
-    assert gives_way(held, newcomer, lambda client: SERVED[client]) == loser
+    assert gives_way(Counter(held).elements(), newcomer, lambda client: SERVED[client]) == loser
 
 
 def test_without_service_only_two_more_give_way() -> None:
-    assert gives_way({A: 1}, B) is None
-    assert gives_way({A: 2}, B) == A
+    assert gives_way([A], B) is None
+    assert gives_way([A, A], B) == A

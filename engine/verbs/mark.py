@@ -89,4 +89,4 @@ def _exchanged(clip: Clip, gone: frozenset[int], new: list[Note]) -> Clip:
         own += new if part is drums else []
         parts.append(replace(part, first=len(notes), count=len(own)))
         notes += own
-    return replace(clip.with_notes(()), notes=tuple(notes), parts=tuple(parts))
+    return replace(clip, notes=tuple(notes), parts=tuple(parts), origin=None)

@@ -18,14 +18,14 @@ from typing import Any
 
 from bridge.addresses import shown_address
 from bridge.config import Config
+from bridge.controls_file import ControlsFile
 from bridge.errors import StartError
 from bridge.log import set_up_log
 from bridge.midi.connections import Connections
 from bridge.osc.access import is_loopback
 from bridge.osc.socket import BATCH, OscSocket
 from bridge.playing.controls import Control
-from bridge.playing.controls_file import ControlsFile
-from bridge.playing.musician import Musician, Stage
+from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.slots import Slots
 from bridge.realtime import ask_for_realtime, spare_the_old, steady_interpreter
 from bridge.service.service import Service
@@ -82,7 +82,7 @@ def warn_of_others(host: str, allow: tuple[str, ...]) -> None:
 
 
 class Daemon:
-    """The service and the musician between their edges: datagrams, MIDI, and the model process."""
+    """The service and the ensemble between their edges: datagrams, MIDI, and the model process."""
 
     def __init__(self, config: Config, wire: OscSocket, generator: str):
         self._wire, self._began, self._deaths = wire, time.monotonic(), 0
@@ -112,7 +112,7 @@ class Daemon:
             bytes_per_second=config.rate * 1000,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
-        self._musician = Musician(
+        self._ensemble = Ensemble(
             Stage(
                 send=self._midi.send,
                 slots=slots,
@@ -126,7 +126,7 @@ class Daemon:
                 on_learned=self._learned,
             )
         )
-        self._service = Service(about, slots, self._musician, self._midi, self._began)
+        self._service = Service(about, slots, self._ensemble, self._midi, self._began)
         self._service.playing.begin(config.clock, config.live, config.bars, self._began)
 
     def run(self, interrupted: socket.socket, on_ready: OnReady | None) -> None:
@@ -165,7 +165,7 @@ class Daemon:
         """Whether the signals that came end the daemon; Ctrl-Z suspends it, but never while a note sounds."""
         if set(interrupted.recv(ANY_NUMBER)) - {*suspensions()}:
             return True
-        self._try(self._musician.scheduler.silence)
+        self._try(self._ensemble.scheduler.silence)
         signal.raise_signal(signal.SIGSTOP)
         return False
 
@@ -174,7 +174,7 @@ class Daemon:
         self._stumbled = False
         spare_the_old()
         for part in (
-            self._musician.run_due,
+            self._ensemble.run_due,
             self._midi.run_due,
             self._follow_ports,
             self._children.run_due,
@@ -193,7 +193,7 @@ class Daemon:
 
     def _plan_wake(self, now: float) -> None:
         self._wake = min(
-            self._musician.next_due(),
+            self._ensemble.next_due(),
             self._service.next_due(now),
             self._midi.next_due(),
             self._children.next_due(now),
@@ -215,14 +215,14 @@ class Daemon:
         """What has come to the MIDI ports, before anything is planned on it."""
         now = time.monotonic()
         for heard in self._midi.read(now):
-            self._try(self._musician.hear, *heard, now)
+            self._try(self._ensemble.hear, *heard, now)
         self._follow_ports(now)
 
     def _follow_ports(self, now: float) -> None:
-        """Tell the musician which ports have vanished and returned."""
+        """Tell the ensemble which ports have vanished and returned."""
         vanished, returned = self._midi.take_changes()
         if vanished or returned:
-            self._musician.ports_changed(vanished, returned, now)
+            self._ensemble.ports_changed(vanished, returned, now)
         if returned:
             self._service.playing.ports_are_there(now)
 
@@ -232,7 +232,7 @@ class Daemon:
             self._engine_is_gone("the request before took too long, the models start anew", now)
 
     def _learned(self, target: str, control: Control | None) -> None:
-        self._controls_file.write(self._musician.controls.bindings)
+        self._controls_file.write(self._ensemble.controls.bindings)
         if control is not None:
             self._service.playing.learned(target, control, time.monotonic())
 
@@ -245,7 +245,7 @@ class Daemon:
                 self._service.reception.admit(datagram, source)
             if len(batch) < BATCH:
                 break
-            self._musician.run_due(time.monotonic())
+            self._ensemble.run_due(time.monotonic())
         if lost := self._wire.lost - lost_before:
             self._service.counts.drop("datagrams that came faster than they could be read", count=lost)
 
@@ -254,7 +254,7 @@ class Daemon:
         until = time.monotonic() + SLICE_SECONDS
         while (now := time.monotonic()) < until and self._service.handle_next(now, time.time()):
             self._submit(now)
-            self._musician.run_due(time.monotonic())
+            self._ensemble.run_due(time.monotonic())
 
     def _submit(self, now: float) -> None:
         while job := self._service.engine_verbs.take(now):
@@ -309,7 +309,7 @@ class Daemon:
         """End every note, answer whoever waits, let the models go."""
         now = time.monotonic()
         until = now + GOODBYE_SECONDS
-        self._try(self._musician.panic, now)
+        self._try(self._ensemble.panic, now)
         self._try(self._service.shut_down, now, lambda: time.monotonic() < until)
         while len(self._service.outbox) and now < until:
             self._send(now)

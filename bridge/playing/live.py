@@ -1,4 +1,4 @@
-"""The live modes: the daemon plays along with a musician. Pure: it plans notes and asks for results.
+"""The live modes: the daemon plays along with a ensemble. Pure: it plans notes and asks for results.
 
 Everything happens bar by bar. Before each bar line the window that ends there is closed, or a new variation is
 asked for; then it is decided once what plays in the bar that begins there: a new result if there is one, else the
@@ -15,6 +15,7 @@ from typing import Any
 
 from bridge.errors import RequestError
 from bridge.playing.knobs import Knobs
+from bridge.playing.live_history import Variations
 from bridge.playing.live_settings import LiveSettings
 from bridge.playing.phrases import CLOSING_BEATS, Phrases
 from bridge.playing.playback import plan_clicks, plan_clip
@@ -22,7 +23,6 @@ from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
 from bridge.playing.slots import Slots
 from bridge.playing.transport import ROUNDING_BEATS, Transport
-from bridge.playing.variations import Variations
 from engine.clip import EARLIEST_START_BEATS, Clip
 from engine.requests import Request, Results
 

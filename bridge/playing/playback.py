@@ -120,7 +120,8 @@ class Playback:
         while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
             with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
                 planned += self._plan(voice, beat)
-        self._forget([voice for voice in self._voices if beat >= voice.until])
+        if ended := [voice for voice in self._voices if beat >= voice.until]:
+            self._forget(ended)
 
     def next_due(self) -> float:
         """When run_due has something to do, inf if nothing plays."""

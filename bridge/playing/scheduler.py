@@ -1,8 +1,4 @@
-"""Notes planned in beats, sent as MIDI messages when their moment comes. Pure: it never sleeps and owns no port.
-
-However notes are planned, dropped and silenced, every note on is followed by its off, and no note overlaps itself:
-one that is struck again while it sounds is ended first.
-"""
+"""Notes planned in beats, sent as MIDI messages when their moment comes. Pure: it never sleeps and owns no port."""
 
 import heapq
 import itertools
@@ -13,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from bridge.percentiles import percentile
 from bridge.playing.guard import guarded
+from bridge.playing.note_ends import NoteEnds
 from bridge.playing.transport import ROUNDING_BEATS, Transport
 
-NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
+CONTROL = 0xB0
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
 MOST_AT_ONCE = 512
 """What is due beyond these waits until everything else has had its turn."""
@@ -64,8 +61,7 @@ class Scheduler:
     def __init__(self, transport: Transport, send: Callable[[bytes], None]):
         self._transport, self._send = transport, send
         self._starts: list[tuple[float, int, PlannedNote]] = []
-        self._ends: list[tuple[float, int, int, int]] = []
-        self._sounding: dict[tuple[int, int], tuple[int, str]] = {}
+        self._ends = NoteEnds(send)
         self._order = itertools.count()
         self.punctuality = Punctuality()
 
@@ -82,21 +78,20 @@ class Scheduler:
         beat = self._transport.sent_beat(now) + ROUNDING_BEATS
         for _ in range(MOST_AT_ONCE):
             start = self._starts[0][0] if self._starts else math.inf
-            end = self._ends[0][0] if self._ends else math.inf
+            end = self._ends.next_beat
             if min(start, end) > beat:
                 return
             with guarded("a planned note"):
                 if end <= start:
-                    _, order, channel, pitch = heapq.heappop(self._ends)
-                    self._end(channel, pitch, order)
+                    self._ends.end_next()
                 else:
                     _, order, note = heapq.heappop(self._starts)
                     self._start(note, order, now + self._transport.latency_seconds - self._transport.time_at(start))
 
     def next_due(self) -> float:
         """When run_due has something to send, inf if nothing is planned."""
-        beats = [queue[0][0] for queue in (self._starts, self._ends) if queue]
-        return self._transport.time_at(min(beats)) - self._transport.latency_seconds if beats else math.inf
+        beat = min(self._starts[0][0] if self._starts else math.inf, self._ends.next_beat)
+        return self._transport.time_at(beat) - self._transport.latency_seconds if beat < math.inf else math.inf
 
     def drop(self, voice: str | None = None, first: float = -math.inf, last: float = math.inf) -> None:
         """Forget the planned notes of a voice, or of all, that start in first <= beat < last; none is ended."""
@@ -109,20 +104,11 @@ class Scheduler:
 
     def silence(self, voice: str | None = None) -> None:
         """End what sounds of a voice, or of all, at once; what is planned stays."""
-        for (channel, pitch), (order, owner) in list(self._sounding.items()):
-            if voice in (None, owner):
-                self._end(channel, pitch, order)
-        if not self._sounding:
-            self._ends.clear()
+        self._ends.silence(voice)
 
     def end_at(self, beat: float, voice: str | None = None) -> None:
         """Let no note of a voice, or of all, sound beyond this beat; what is planned after it stays."""
-        ending = {order for order, owner in self._sounding.values() if voice in (None, owner)}
-        self._ends = [
-            (min(end, beat) if order in ending else end, order, channel, pitch)
-            for end, order, channel, pitch in self._ends
-        ]
-        heapq.heapify(self._ends)
+        self._ends.end_at(beat, voice)
         self._starts = [
             (start, order, replace(note, end_beat=beat))
             if voice in (None, note.voice) and start < beat < note.end_beat
@@ -147,7 +133,7 @@ class Scheduler:
     @property
     def sounding(self) -> int:
         """How many notes sound."""
-        return len(self._sounding)
+        return self._ends.sounding
 
     @property
     def planned(self) -> int:
@@ -163,25 +149,6 @@ class Scheduler:
         if late_seconds > TOO_LATE_SECONDS:
             self.punctuality.skipped += 1
             return
-        key = (note.channel, note.pitch)
-        if key in self._sounding:
-            self._end(*key, self._sounding[key][0])
-        message = bytes((NOTE_ON | note.channel - 1, note.pitch, note.velocity))
-        self._sounding[key] = (order, note.voice)
-        heapq.heappush(self._ends, (max(note.end_beat, note.start_beat), order, *key))
-        self._forget_ended()
-        self._send(message)
+        end_beat = max(note.end_beat, note.start_beat)
+        self._ends.start(note.voice, note.channel, note.pitch, note.velocity, order=order, end_beat=end_beat)
         self.punctuality.add(late_seconds * 1000)
-
-    def _forget_ended(self) -> None:
-        """Remove the planned ends of notes that have ended early, so that they do not pile up."""
-        if len(self._ends) > 2 * len(self._sounding) + MOST_AT_ONCE:
-            sounding = {order for order, _ in self._sounding.values()}
-            self._ends = [each for each in self._ends if each[1] in sounding]
-            heapq.heapify(self._ends)
-
-    def _end(self, channel: int, pitch: int, order: int) -> None:
-        """End a note, unless it has ended and another sounds on its pitch."""
-        if self._sounding.get((channel, pitch), (None, ""))[0] == order:
-            del self._sounding[channel, pitch]
-            self._send(bytes((NOTE_OFF | channel - 1, pitch, 64)))

@@ -11,8 +11,8 @@ from bridge.osc.packet import Atom
 from bridge.osc.replies import count_clip, count_latent, format_clip, format_latent
 from bridge.osc.requests import Call, engine_request, slots_of
 from bridge.osc.table import TO_SLOT
+from bridge.playing.ensemble import Ensemble
 from bridge.playing.live_settings import LONGEST_CLIP_BARS
-from bridge.playing.musician import Musician
 from bridge.playing.slots import Slots, check_notes
 from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
 from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
@@ -33,13 +33,13 @@ class EngineVerbs:
         queue: EngineQueue,
         tickets: Tickets,
         slots: Slots,
-        musician: Musician,
+        ensemble: Ensemble,
         *,
         card: Callable[[str], Card],
         timeout_seconds: float,
     ):
         self._engine, self._queue, self._tickets, self._slots = engine, queue, tickets, slots
-        self._musician, self._card, self._timeout = musician, card, timeout_seconds
+        self._ensemble, self._card, self._timeout = ensemble, card, timeout_seconds
 
     # What the daemon calls
 
@@ -47,11 +47,11 @@ class EngineVerbs:
         """A job that the engine is to begin now: what the next bar needs goes before everything that waits."""
         if not self._engine.ready:
             return None
-        request = None if self._queue.is_running else self._musician.take_request()
+        request = None if self._queue.is_running else self._ensemble.take_request()
         if request is None:
             return self._queue.begin_next(now, self._engine.loaded)
         if request.model not in (None, *self._engine.loaded):
-            self._musician.refused(request, f"{request.model} is not loaded yet")
+            self._ensemble.refused(request, f"{request.model} is not loaded yet")
             return None if self._queue.is_loading else self._queue.begin_loading(str(request.model), now)
         return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
 
@@ -69,13 +69,13 @@ class EngineVerbs:
         """Take what the engine has to say."""
         if isinstance(report, Ready):
             self._engine.became_ready(report.device, report.loaded, report.problems)
-            self._musician.models = tuple(sorted(report.loaded))
+            self._ensemble.models = tuple(sorted(report.loaded))
             for problem in report.problems:
                 logger.warning("%s", problem)
             return
         if isinstance(report, Loaded):  # loaded now, whichever request asked for it
             self._engine.loaded = report.loaded
-            self._musician.models = tuple(sorted(report.loaded))
+            self._ensemble.models = tuple(sorted(report.loaded))
         entry = self._queue.take_ended(report.number)
         if isinstance(entry, LiveEntry):
             self._report_live(entry.job, report, now)
@@ -95,7 +95,7 @@ class EngineVerbs:
         """The engine is gone: what ran fails, what waits waits for the next, unless there will be none."""
         self._engine.ready, self._engine.started, self._engine.down = False, now, why if for_good else ""
         gone = self._asked_for(self._queue.take_under_way())
-        self._musician.engine_died(now)
+        self._ensemble.engine_died(now)
         gone += list(self._queue.drain()) if for_good else []
         for each in gone:
             self._tickets.fail(each.ticket, "engine_down", why, now)
@@ -170,9 +170,9 @@ class EngineVerbs:
 
     def _report_live(self, job: Run, report: Finished | Loaded | Refused, now: float) -> None:
         if isinstance(report, Finished):
-            self._musician.answered(job.request, report.results(), now)
+            self._ensemble.answered(job.request, report.results(), now)
         elif isinstance(report, Refused):
-            self._musician.refused(job.request, report.text)
+            self._ensemble.refused(job.request, report.text)
 
 
 def _written(number: int, report: Finished) -> Iterator[bytes]:

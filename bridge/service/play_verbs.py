@@ -13,9 +13,9 @@ from bridge.osc.requests import Call
 from bridge.osc.table import LESSON_SECONDS
 from bridge.playing.clock import Clock
 from bridge.playing.controls import Control
+from bridge.playing.ensemble import Ensemble
 from bridge.playing.knobs import CardsOf
 from bridge.playing.live_settings import LiveSettings
-from bridge.playing.musician import Musician
 from bridge.service.session_verbs import Handler
 from bridge.service.subscriptions import Subscriptions
 from bridge.service.tickets import Ticket, Tickets
@@ -42,12 +42,12 @@ class Ports(Protocol):
 
 
 class PlayVerbs:
-    """Answers for the musician. cards: of the models that it may be told to use."""
+    """Answers for the ensemble. cards: of the models that it may be told to use."""
 
-    def __init__(self, musician: Musician, tickets: Tickets, outbox: Outbox, ports: Ports, cards: CardsOf):
-        self._musician, self._tickets, self._ports = musician, tickets, ports
-        self._transport = transport = musician.transport
-        musician.live.knobs.cards = cards
+    def __init__(self, ensemble: Ensemble, tickets: Tickets, outbox: Outbox, ports: Ports, cards: CardsOf):
+        self._ensemble, self._tickets, self._ports = ensemble, tickets, ports
+        self._transport = transport = ensemble.transport
+        ensemble.live.knobs.cards = cards
         self._learning: list[tuple[str, Ticket]] = []
         self._begins: LiveSettings | None = None
         self._clocks: dict[str, Clock] = {"internal": transport.clock, "midi": transport.midi_clock}
@@ -72,9 +72,9 @@ class PlayVerbs:
 
     def state(self) -> Mapping[str, Atom]:
         """What status tells of the playing."""
-        musician, live = self._musician, self._musician.live
+        ensemble, live = self._ensemble, self._ensemble.live
         mode = live.settings.mode if live.running and live.settings else "off"
-        punctuality = musician.scheduler.punctuality
+        punctuality = ensemble.scheduler.punctuality
         facts: dict[str, Atom] = {
             "clock": self._transport.clock.source,
             "tempo": self._transport.tempo_bpm,
@@ -88,7 +88,7 @@ class PlayVerbs:
             "missed": live.missed,
             "ports": ", ".join(self._ports.names) or "none",
         }
-        problem = musician.problem or self._ports.why_none
+        problem = ensemble.problem or self._ports.why_none
         return facts | ({"problem": problem} if problem else {})
 
     def learned(self, target: str, control: Control, now: float) -> None:
@@ -101,20 +101,20 @@ class PlayVerbs:
     def begin(self, source: str, mode: str, bars: int | None, now: float) -> None:
         """The clock and the live mode to begin with; ClockError or RequestError if that cannot be."""
         if source == "midi":
-            self._musician.use_clock(self._clocks[source], now)
+            self._ensemble.use_clock(self._clocks[source], now)
         elif source != "internal":
             self.use_clock(source, now)
         if mode != "off":
             values = {"mode": mode} | ({} if bars is None else {"bars": bars})
-            self._musician.live.settings = self._begins = live_settings(values, has_live_clip=False)
-            if empty := self._musician.live.empty_slots(self._begins):
+            self._ensemble.live.settings = self._begins = live_settings(values, has_live_clip=False)
+            if empty := self._ensemble.live.empty_slots(self._begins):
                 logger.warning("live %s begins when %s hold clips and it is started", mode, " and ".join(empty))
                 self._begins = None
 
     def ports_are_there(self, now: float) -> None:
         """Start the live mode that was to begin, once there is something to play on."""
-        if self._begins is not None and not self._musician.live.running:
-            self._musician.start_live(self._begins, now)
+        if self._begins is not None and not self._ensemble.live.running:
+            self._ensemble.start_live(self._begins, now)
         self._begins = None
 
     def run_due(self, now: float) -> None:
@@ -124,7 +124,7 @@ class PlayVerbs:
             if now >= ticket.received + LESSON_SECONDS:
                 self._tickets.fail(ticket, "timeout", f"no control was moved for {target}", now)
             if ticket.ended:  # it may have been cancelled as well
-                self._musician.controls.forget_lesson()
+                self._ensemble.controls.forget_lesson()
         self._learning = [each for each in self._learning if not each[1].ended]
 
     def next_due(self, now: float) -> float:
@@ -139,51 +139,51 @@ class PlayVerbs:
         channel = values.get("channel")
         if channel is not None and not 1 <= channel <= 16:
             raise RequestError("bad_request", f"channel must be in 1..16, not {channel}")
-        self._musician.play(values["slot"], at=at, loop=bool(values.get("loop", 0)), channel=channel, now=now)
+        self._ensemble.play(values["slot"], at=at, loop=bool(values.get("loop", 0)), channel=channel, now=now)
         self._done(ticket, now, {"slot": values["slot"]})
 
     def _stop(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._musician.stop(at=_choice("at", call.values.get("at", "now"), ("bar", "beat", "now")), now=now)
+        self._ensemble.stop(at=_choice("at", call.values.get("at", "now"), ("bar", "beat", "now")), now=now)
         self._done(ticket, now)
 
     def _panic(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._musician.panic(now)
+        self._ensemble.panic(now)
         self._done(ticket, now)
 
     def _live(self, call: Call, ticket: Ticket, now: float) -> None:
         if call.values["mode"] == "off":
-            self._musician.live.stop()
+            self._ensemble.live.stop()
             self._done(ticket, now, {"mode": "off"})
             return
         self._check_port()
-        settings = live_settings(call.values, has_live_clip=self._musician.has_live_clip)
-        self._musician.start_live(settings, now)
+        settings = live_settings(call.values, has_live_clip=self._ensemble.has_live_clip)
+        self._ensemble.start_live(settings, now)
         self._done(ticket, now, {"mode": settings.mode, "verb": settings.verb_name})
 
     def _steer(self, call: Call, ticket: Ticket, now: float) -> None:
         turned = {name: value for name, value in call.values.items() if name != "reply_port"}
         cleared = turned.pop("clear", "")
-        self._musician.live.steer(turned, [name.strip() for name in cleared.split(",")] if cleared else ())
+        self._ensemble.live.steer(turned, [name.strip() for name in cleared.split(",")] if cleared else ())
         self._done(ticket, now)
 
     def _freeze(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._musician.live.freeze(bool(call.values.get("on", 1)))
-        self._done(ticket, now, {"frozen": int(self._musician.live.variations.frozen)})
+        self._ensemble.live.freeze(bool(call.values.get("on", 1)))
+        self._done(ticket, now, {"frozen": int(self._ensemble.live.variations.frozen)})
 
     def _undo(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._musician.live.undo()
-        self._done(ticket, now, {"frozen": int(self._musician.live.variations.frozen)})
+        self._ensemble.live.undo()
+        self._done(ticket, now, {"frozen": int(self._ensemble.live.variations.frozen)})
 
     def _learn(self, call: Call, ticket: Ticket, now: float) -> None:
         """The answer comes when a control has moved."""
         self._check_port()
         target = call.values["target"]
         if not call.values.get("on", 1):
-            self._musician.controls.forget(target)
+            self._ensemble.controls.forget(target)
             self._end_lessons("cancelled", f"{target} is to be forgotten", now, target)
             self._done(ticket, now, {"target": target})
             return
-        self._musician.controls.learn(target)
+        self._ensemble.controls.learn(target)
         self._end_lessons("stale", f"{target} is to be learned first", now)
         self._learning = [(target, ticket)]
 
@@ -202,7 +202,7 @@ class PlayVerbs:
         if "bpm" in call.values:
             self._transport.set_tempo(call.values["bpm"], now)
         if beats_per_bar is not None:
-            self._musician.set_meter(beats_per_bar, now)
+            self._ensemble.set_meter(beats_per_bar, now)
         self._done(ticket, now, {"tempo": self._transport.tempo_bpm})
 
     def _clock(self, call: Call, ticket: Ticket, now: float) -> None:
@@ -217,7 +217,7 @@ class PlayVerbs:
         if source not in self._clocks:
             meter = self._transport.beats_per_bar
             self._clocks[source] = self._ports.link_clock(tempo_bpm, meter, now)
-        self._musician.use_clock(self._clocks[source], now)
+        self._ensemble.use_clock(self._clocks[source], now)
 
     def _subscribe(self, call: Call, ticket: Ticket, now: float) -> None:
         topic, on = call.values["topic"], bool(call.values.get("on", 1))

@@ -16,7 +16,7 @@ from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.replies import cut, format_push
 from bridge.osc.requests import Call
 from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
-from bridge.playing.musician import Musician
+from bridge.playing.ensemble import Ensemble
 from bridge.playing.slots import Slots
 from bridge.service.busy import WARMING_UP, BusyError
 from bridge.service.engine_verbs import EngineVerbs
@@ -42,7 +42,7 @@ ALWAYS_RERUN = frozenset(
 class Service:
     """The whole protocol for all clients."""
 
-    def __init__(self, about: About, slots: Slots, musician: Musician, ports: Ports, now: float):
+    def __init__(self, about: About, slots: Slots, ensemble: Ensemble, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
         clients, queue = Clients(), EngineQueue()
@@ -50,7 +50,7 @@ class Service:
         self._tickets = Tickets(clients, self.outbox, self.counts)
         slots.on_gone = self._tell_gone
         self.playing = PlayVerbs(
-            musician, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
+            ensemble, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
         )
         self._session = Session(about, self.engine, self._tickets, queue, self.playing.state)
         self.engine_verbs = EngineVerbs(
@@ -58,7 +58,7 @@ class Service:
             queue,
             self._tickets,
             slots,
-            musician,
+            ensemble,
             card=self._session.card,
             timeout_seconds=about.timeout_seconds,
         )

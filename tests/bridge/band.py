@@ -1,11 +1,11 @@
-"""A musician with everything round it that tests need: an engine that takes its time, and what has been sent."""
+"""The ensemble with everything round it that tests need: an engine that takes its time, and what has been sent."""
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.playing.musician import Musician, Stage
+from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.slots import Slots
 from engine.clip import Clip, Note
 from engine.requests import Interpolate, Request, Results, Sample
@@ -39,14 +39,14 @@ class Band:
             "on_playing": self.told.append,
             "on_learned": lambda target, control: self.learned.append((target, control)),
         }
-        self.musician = Musician(Stage(slots=self.slots, **{**told, **stage}))
-        self.musician.models = ("drummer", "groovae")
+        self.ensemble = Ensemble(Stage(slots=self.slots, **{**told, **stage}))
+        self.ensemble.models = ("drummer", "groovae")
         self.engine_seconds, self.requests = 0.01, list[Request]()
         self._working: tuple[float, Request] | None = None
 
     def hear(self, *messages: Sequence[int], port: str = "vaebridge in", at: float | None = None) -> None:
         for message in messages:
-            self.musician.hear(self.now if at is None else at, port, bytes(message), self.now)
+            self.ensemble.hear(self.now if at is None else at, port, bytes(message), self.now)
 
     def tap(self, pitch: int = 36, velocity: int = 100, channel: int = 10) -> None:
         self.hear((0x90 | channel - 1, pitch, velocity), (0x80 | channel - 1, pitch, 0))
@@ -55,15 +55,15 @@ class Band:
         until = self.now + seconds
         while True:
             self._work()
-            self.musician.run_due(self.now)
+            self.ensemble.run_due(self.now)
             self._work()
             if self.now >= until:
                 return
             done = self._working[0] if self._working else math.inf
-            self.now = min(max(self.now + 1e-4, min(self.musician.next_due(), done)), until)
+            self.now = min(max(self.now + 1e-4, min(self.ensemble.next_due(), done)), until)
 
     def run_to_beat(self, beat: float) -> None:
-        self.run(max(0.0, self.musician.transport.clock.line.time_at(beat) - self.now))
+        self.run(max(0.0, self.ensemble.transport.clock.line.time_at(beat) - self.now))
 
     def play_ticks(self, beats: float, tempo_bpm: float, *, port: str = "vaebridge in") -> None:
         """Be the sender of a MIDI clock for so many beats."""
@@ -75,8 +75,8 @@ class Band:
         if self._working and self.now >= self._working[0]:
             request, self._working = self._working[1], None
             clips = generated(request, len(self.requests) - 1)
-            self.musician.answered(request, Results(clips, "fake", 7, 1.0), self.now)
-        if self._working is None and (request := self.musician.take_request()) is not None:
+            self.ensemble.answered(request, Results(clips, "fake", 7, 1.0), self.now)
+        if self._working is None and (request := self.ensemble.take_request()) is not None:
             self.requests.append(request)
             self._working = (self.now + self.engine_seconds, request)
 

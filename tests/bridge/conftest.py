@@ -141,7 +141,7 @@ def peer(fake_daemon: Daemon) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def musician(daemon: Daemon) -> Iterator[Peer]:
+def ensemble(daemon: Daemon) -> Iterator[Peer]:
     """A client of the daemon with the real generator."""
     with Peer(daemon.port) as client:
         yield client

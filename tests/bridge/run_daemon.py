@@ -9,12 +9,12 @@ from typing import Any
 from bridge.config import Config
 from bridge.daemon import GENERATOR, serve
 from bridge.midi.ports import MidiPorts
-from bridge.playing.musician import Musician
+from bridge.playing.ensemble import Ensemble
 from bridge.service.engine_verbs import EngineVerbs
 from bridge.service.service import Service
 
 FAKE = "tests.bridge.fake_generator:FakeGenerator"
-PARTS: dict[str, Any] = {each.__name__: each for each in (EngineVerbs, MidiPorts, Musician, Service)}
+PARTS: dict[str, Any] = {each.__name__: each for each in (EngineVerbs, MidiPorts, Ensemble, Service)}
 
 
 def main() -> None:

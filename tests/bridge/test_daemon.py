@@ -447,9 +447,9 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
         "EngineVerbs.report",
         "EngineVerbs.take",
         "MidiPorts.run_due",
-        "Musician.next_due",
-        "Musician.run_due",
-        "Musician.panic",
+        "Ensemble.next_due",
+        "Ensemble.run_due",
+        "Ensemble.panic",
         "Service.next_due",
         "Service.admit",
         "Service.handle_next",
@@ -467,7 +467,7 @@ def test_a_bug_in_any_part_of_the_loop_is_logged_and_ends_nothing(start: Start, 
         assert processor_share(daemon.process.pid, 0.5) < 0.5
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
-    if part not in ("EngineVerbs.report", "Musician.panic", "Service.shut_down"):  # they are called once here
+    if part not in ("EngineVerbs.report", "Ensemble.panic", "Service.shut_down"):  # they are called once here
         assert "RuntimeError: a bug that nobody expects" in daemon.log.read_text()
 
 

@@ -42,7 +42,7 @@ BEAT_MS = 100
 """At 600 bpm."""
 
 Needs = Callable[[str, str], None]
-daemon, musician, needs = bridge.daemon, bridge.musician, bridge.needs
+daemon, ensemble, needs = bridge.daemon, bridge.ensemble, bridge.needs
 
 
 def many_notes(count: int = 100) -> list[tuple[int, float, float, int, int]]:
@@ -336,15 +336,15 @@ def test_every_box_of_the_patch_for_max_but_a_comment_is_wired() -> None:
     assert ends == {each["box"]["id"] for each in patcher["boxes"] if each["box"]["maxclass"] != "comment"}
 
 
-def test_every_message_of_the_patch_for_max_is_done(musician: Peer) -> None:
+def test_every_message_of_the_patch_for_max_is_done(ensemble: Peer) -> None:
     for verb, arguments in max_requests():
-        answer = musician.ask(verb, *arguments[:-2])
+        answer = ensemble.ask(verb, *arguments[:-2])
         assert answer.is_done, answer.end
 
 
-def test_the_patch_for_max_routes_every_address_that_answers_it(musician: Peer) -> None:
+def test_the_patch_for_max_routes_every_address_that_answers_it(ensemble: Peer) -> None:
     (route,) = [text.split()[1:] for text in max_texts() if text.startswith("route /vae/")]
-    answers = [musician.ask(verb, *arguments[:-2]) for verb, arguments in max_requests()]
+    answers = [ensemble.ask(verb, *arguments[:-2]) for verb, arguments in max_requests()]
     heard = {said.address for answer in answers for said in answer.messages}
     assert heard - set(route) == {"/vae/notes/end"}
 
@@ -403,17 +403,17 @@ def test_a_button_sends_once_for_a_press_and_a_fader_all_the_way() -> None:
 
 
 @pytest.mark.parametrize("x", [0.0, 1.0])
-def test_the_daemon_accepts_every_fader_from_end_to_end(musician: Peer, x: float) -> None:
+def test_the_daemon_accepts_every_fader_from_end_to_end(ensemble: Peer, x: float) -> None:
     for kind, message in touchosc_messages():
         if kind == "FADER":
             (read,) = read_packet(touchosc_datagram(message, x))
-            answer = musician.ask(read.address.removeprefix("/vae/"), *read.arguments[1:])
+            answer = ensemble.ask(read.address.removeprefix("/vae/"), *read.arguments[1:])
             assert answer.is_done, answer.end
 
 
-def test_the_first_buttons_of_the_touchosc_layout_make_music(musician: Peer) -> None:
-    musician.ask("clip/clear", "slot", "a")
+def test_the_first_buttons_of_the_touchosc_layout_make_music(ensemble: Peer) -> None:
+    ensemble.ask("clip/clear", "slot", "a")
     for _, message in list(touchosc_messages())[:3]:
-        musician.send_raw(touchosc_datagram(message, 1.0))
-    musician.ask("sync")
-    assert musician.ask("clip/get", "slot", "a").notes()
+        ensemble.send_raw(touchosc_datagram(message, 1.0))
+    ensemble.ask("sync")
+    assert ensemble.ask("clip/get", "slot", "a").notes()

@@ -39,26 +39,26 @@ def bugs(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_clip_about_which_nothing_can_be_asked_is_told_once_and_what_played_goes_on(
     band: Band, caplog: pytest.LogCaptureFixture
 ) -> None:
-    band.musician.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
     band.run_to_beat(5)
-    struck, missed = len(band.struck), band.musician.live.missed
+    struck, missed = len(band.struck), band.ensemble.live.missed
     band.slots.put("a", HUNDRED_BARS)
     band.run_to_beat(20.5)
-    assert "bars must be in 1..64, not 100" in band.musician.problem
+    assert "bars must be in 1..64, not 100" in band.ensemble.problem
     assert caplog.text.count("bars must be in 1..64") == 1
     assert len(band.struck) == struck + 15, "the last variation repeats"
-    assert band.musician.live.missed - missed >= 3
+    assert band.ensemble.live.missed - missed >= 3
     band.slots.put("a", BEAT)
     asked = len(band.requests)
     band.run_to_beat(25)
     assert len(band.requests) > asked
-    assert band.musician.problem == ""
+    assert band.ensemble.problem == ""
     assert not bugs(caplog)
 
 
 def test_after_a_refusal_the_next_bar_asks_again_though_the_loop_is_longer(band: Band) -> None:
     band.slots.put("a", Clip(BEAT.notes, 16.0))
-    band.musician.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
     band.run_to_beat(14)
     band.slots.put("a", HUNDRED_BARS)
     band.run_to_beat(17)
@@ -69,31 +69,31 @@ def test_after_a_refusal_the_next_bar_asks_again_though_the_loop_is_longer(band:
 
 
 def test_a_slot_that_is_emptied_is_told_once_and_counted(band: Band, caplog: pytest.LogCaptureFixture) -> None:
-    band.musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
     band.run_to_beat(5)
     band.slots.clear("a")
     band.run_to_beat(17)
     assert caplog.text.count("'a' is empty") == 1
-    assert band.musician.live.missed >= 2
+    assert band.ensemble.live.missed >= 2
 
 
 @pytest.mark.parametrize(
-    "part", ["live_settings.LiveSettings.build", "variations.Variations.begin_bar", "live.plan_clip"]
+    "part", ["live_settings.LiveSettings.build", "live_history.Variations.begin_bar", "live.plan_clip"]
 )
 def test_a_bug_in_the_live_mode_stops_it_and_the_clips_play_on(
     band: Band, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    musician = band.musician
-    musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
-    musician.play("b", at="bar", loop=True, channel=3, now=band.now)
+    ensemble = band.ensemble
+    ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    ensemble.play("b", at="bar", loop=True, channel=3, now=band.now)
     band.run_to_beat(6.1)
     with monkeypatch.context() as broken:
         broken.setattr(f"bridge.playing.{part}", a_bug)
         for _ in range(100):
-            musician.run_due(band.now)
+            ensemble.run_due(band.now)
             band.now += 0.02
-    assert musician.problem == "internal error: ZeroDivisionError: a bug"
-    assert not musician.live.running
+    assert ensemble.problem == "internal error: ZeroDivisionError: a bug"
+    assert not ensemble.live.running
     assert "the live mode met a bug" in bugs(caplog)
     band.run_to_beat(14)
     assert set(band.hanging) <= {(2, 50)}
@@ -101,26 +101,26 @@ def test_a_bug_in_the_live_mode_stops_it_and_the_clips_play_on(
 
 
 def test_a_bug_that_stays_does_not_keep_the_live_mode_due(band: Band, monkeypatch: pytest.MonkeyPatch) -> None:
-    musician = band.musician
-    musician.start_live(LiveSettings(mode="answer"), band.now)
+    ensemble = band.ensemble
+    ensemble.start_live(LiveSettings(mode="answer"), band.now)
     band.run_to_beat(3.8)
     monkeypatch.setattr("bridge.playing.phrases.Phrases.close", a_bug)
     band.now += 0.1
     for _ in range(3):
-        musician.run_due(band.now)
-    assert musician.next_due() > band.now
+        ensemble.run_due(band.now)
+    assert ensemble.next_due() > band.now
 
 
 def test_after_a_bug_the_live_mode_can_be_started_again(band: Band) -> None:
-    musician = band.musician
-    musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
-    request = musician.take_request()
+    ensemble = band.ensemble
+    ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    request = ensemble.take_request()
     assert request is not None
-    musician.answered(request, Results((), "fake", 7, 1.0), band.now)
-    assert "internal error" in musician.problem
-    musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    ensemble.answered(request, Results((), "fake", 7, 1.0), band.now)
+    assert "internal error" in ensemble.problem
+    ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
     band.run_to_beat(5)
-    assert musician.problem == ""
+    assert ensemble.problem == ""
     assert band.struck
 
 
@@ -128,16 +128,16 @@ def test_after_a_bug_the_live_mode_can_be_started_again(band: Band) -> None:
 def test_a_bug_where_the_song_moves_is_met_once_and_the_song_goes_on(
     band: Band, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    musician = band.musician
-    musician.play("a", at="bar", loop=True, channel=None, now=band.now)
+    ensemble = band.ensemble
+    ensemble.play("a", at="bar", loop=True, channel=None, now=band.now)
     band.run_to_beat(2)
     with monkeypatch.context() as broken:
         broken.setattr(f"bridge.playing.{part}.song_moved", a_bug)
-        musician.transport.clock.start(band.now)
+        ensemble.transport.clock.start(band.now)
         band.run(1)
     assert len(bugs(caplog)) == 1
-    assert musician.transport.clock.playing
-    musician.play("b", at="now", loop=True, channel=None, now=band.now)
+    assert ensemble.transport.clock.playing
+    ensemble.play("b", at="now", loop=True, channel=None, now=band.now)
     band.run(4)
     assert band.struck[-1][1] == 50
 
@@ -145,9 +145,9 @@ def test_a_bug_where_the_song_moves_is_met_once_and_the_song_goes_on(
 def test_a_bug_in_one_clip_ends_that_clip(
     band: Band, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    musician = band.musician
-    musician.play("a", at="bar", loop=True, channel=1, now=band.now)
-    musician.play("b", at="bar", loop=True, channel=2, now=band.now)
+    ensemble = band.ensemble
+    ensemble.play("a", at="bar", loop=True, channel=1, now=band.now)
+    ensemble.play("b", at="bar", loop=True, channel=2, now=band.now)
     band.run_to_beat(2.9)
     get = band.slots.__getitem__
     monkeypatch.setattr(type(band.slots), "__getitem__", lambda self, name: a_bug() if name == "a" else get(name))
@@ -155,14 +155,14 @@ def test_a_bug_in_one_clip_ends_that_clip(
     assert bugs(caplog) == ["playing a met a bug"]
     assert [pitch for at, pitch in band.struck if at > band.now - 4.1] == [50, 50]
     assert band.told == ["a", "b"]
-    assert musician.next_due() > band.now
+    assert ensemble.next_due() > band.now
 
 
 def test_a_bug_in_one_planned_note_leaves_out_that_note(band: Band, caplog: pytest.LogCaptureFixture) -> None:
     broken = Note(36, 1.0, 0.5, 100)
     object.__setattr__(broken, "pitch", 300)
     band.slots.put("c", Clip((Note(36, 0.0, 0.5, 100), broken, Note(38, 2.0, 0.5, 100)), 4.0))
-    band.musician.play("c", at="bar", loop=False, channel=None, now=band.now)
+    band.ensemble.play("c", at="bar", loop=False, channel=None, now=band.now)
     band.run_to_beat(4)
     assert [pitch for _, pitch in band.struck] == [36, 38]
     assert bugs(caplog) == ["a planned note met a bug"]
@@ -179,23 +179,23 @@ def test_whoever_is_told_may_fail_and_the_music_goes_on(told: str, caplog: pytes
 
     band = Band(**{told: fails})
     band.slots.put("a", BEAT)
-    band.musician.controls.learn("freeze")
+    band.ensemble.controls.learn("freeze")
     band.hear((0xB0, 9, 127))
-    band.musician.play("a", at="bar", loop=True, channel=None, now=band.now)
+    band.ensemble.play("a", at="bar", loop=True, channel=None, now=band.now)
     band.run_to_beat(3.9)
     assert len(bugs(caplog)) == len(calls) > 0
-    assert band.musician.scheduler.punctuality.sent == 4
-    assert band.musician.controls.bindings == {"freeze": Control("control", 1, 9)}
+    assert band.ensemble.scheduler.punctuality.sent == 4
+    assert band.ensemble.controls.bindings == {"freeze": Control("control", 1, 9)}
 
 
 def test_a_bug_in_what_is_heard_skips_that_message(
     band: Band, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(band.musician.transport.midi_clock, "hear", a_bug)
+        broken.setattr(band.ensemble.transport.midi_clock, "hear", a_bug)
         band.hear((0x99, 36, 100))
     assert bugs(caplog) == ["a MIDI message met a bug"]
-    band.musician.start_live(LiveSettings(mode="answer", bars=1), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer", bars=1), band.now)
     band.run_to_beat(0.5)
     band.tap()
     band.run_to_beat(6)
@@ -218,25 +218,25 @@ class BrokenClock(InternalClock):
 def test_a_clock_that_fails_gives_way_to_our_own_from_where_the_song_is(
     band: Band, caplog: pytest.LogCaptureFixture
 ) -> None:
-    musician = band.musician
-    musician.use_clock(BrokenClock(90.0), band.now)
-    musician.play("a", at="bar", loop=True, channel=None, now=band.now)
+    ensemble = band.ensemble
+    ensemble.use_clock(BrokenClock(90.0), band.now)
+    ensemble.play("a", at="bar", loop=True, channel=None, now=band.now)
     while band.now < 106:
-        musician.run_due(band.now)
+        ensemble.run_due(band.now)
         band.now += 0.005
     assert bugs(caplog) == ["the clock met a bug"]
     assert (
-        musician.transport.clock.source,
-        musician.transport.clock.line.tempo_bpm,
-        musician.transport.clock.playing,
+        ensemble.transport.clock.source,
+        ensemble.transport.clock.line.tempo_bpm,
+        ensemble.transport.clock.playing,
     ) == (
         "internal",
         90.0,
         True,
     )
-    assert musician.transport.clock.line.beat_at(band.now) == pytest.approx(1.5 * (band.now - 100.05), abs=1e-6)
+    assert ensemble.transport.clock.line.beat_at(band.now) == pytest.approx(1.5 * (band.now - 100.05), abs=1e-6)
     assert band.struck[-1][0] > 105
-    assert musician.next_due() > band.now - 0.01
+    assert ensemble.next_due() > band.now - 0.01
 
 
 @pytest.mark.parametrize("message", [(0xB0, 9, 127), (0xC9, 0)])
@@ -245,17 +245,17 @@ def test_a_control_that_meets_a_bug_is_logged(
 ) -> None:
     band = Band(controls={"start": Control("control", 1, 9)})
     for asked in ("check", "steer"):
-        monkeypatch.setattr(band.musician.live, asked, a_bug)
+        monkeypatch.setattr(band.ensemble.live, asked, a_bug)
     band.hear(message)
     assert len(bugs(caplog)) == 1
-    assert not band.musician.live.running
+    assert not band.ensemble.live.running
 
 
 def test_a_mode_that_begins_after_one_that_could_not_go_on_has_missed_nothing_yet(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", verb="drumify", slot="a"), band.now)
     band.slots.put("a", HUNDRED_BARS)
     band.run_to_beat(7.6)
-    missed = band.musician.live.missed
-    band.musician.start_live(LiveSettings(mode="answer"), band.now)
+    missed = band.ensemble.live.missed
+    band.ensemble.start_live(LiveSettings(mode="answer"), band.now)
     band.run_to_beat(13)
-    assert band.musician.live.missed == missed
+    assert band.ensemble.live.missed == missed

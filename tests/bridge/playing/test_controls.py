@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.controls_file import ControlsFile
 from bridge.errors import ConfigError, RequestError
 from bridge.playing.controls import HOLD_SECONDS, Action, Control, Controls
-from bridge.playing.controls_file import ControlsFile
 
 Learned = list[tuple[str, Control | None]]
 KNOB = Control("control", 1, 21)

@@ -147,7 +147,7 @@ def test_a_program_change_to_a_model_that_cannot_do_what_is_played_changes_nothi
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked(studio, *HUMANIZE)
-    studio.musician.hear(studio.now, "keys", b"\xc9\x01", studio.now)
+    studio.ensemble.hear(studio.now, "keys", b"\xc9\x01", studio.now)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "program: tokens cannot humanize; it can sample, vary, interpolate"
     ]
@@ -175,17 +175,17 @@ def test_a_live_that_is_refused_leaves_the_mode_that_plays(
     studio.slots.put("long", LONG)
     studio.slots.put("longer", replace(LONG, length_beats=4 * 513.0))
     asked(studio, *SAMPLE, "temperature", 0.5)
-    before = studio.musician.live.settings
+    before = studio.ensemble.live.settings
     assert accepted in str(refusal(answer(studio, "live", *live))[1])
-    assert studio.musician.live.running
-    assert studio.musician.live.settings is before
+    assert studio.ensemble.live.running
+    assert studio.ensemble.live.settings is before
     studio.said(after=8.0)
     assert request_of(studio).temperature == 0.5
 
 
 def test_a_mode_that_cannot_begin_does_not_start_the_clock(studio: Studio) -> None:
     refusal(answer(studio, "live", *SAMPLE, "style", "polka"))
-    assert not studio.musician.transport.clock.playing
+    assert not studio.ensemble.transport.clock.playing
 
 
 @pytest.mark.parametrize(("knob", "turned", "said"), [("style", "funk", "disco"), ("model", "m", "tokens")])
@@ -194,4 +194,4 @@ def test_a_knob_that_was_turned_hides_no_mistake_of_the_next_mode(
 ) -> None:
     steer(studio, knob, turned)
     assert refusal(answer(studio, "live", *HUMANIZE, knob, said, number=next(NUMBERS)))[0] == "bad_request"
-    assert not studio.musician.live.running
+    assert not studio.ensemble.live.running

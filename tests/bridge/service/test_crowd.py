@@ -65,7 +65,7 @@ def status(studio: Studio, client: Address = B) -> dict[str, object]:
 def test_two_requests_are_the_same_only_if_they_say_the_same(studio: Studio) -> None:
     assert hash(-1.0) == hash(-2.0), "which is why contents are compared"
     steered: list[object] = []
-    studio.musician.live.steer = lambda turned, _: steered.append(turned["density"])  # type: ignore[method-assign]
+    studio.ensemble.live.steer = lambda turned, _: steered.append(turned["density"])  # type: ignore[method-assign]
     for density in (-1.0, -2.0, -2.0):
         ask(studio, A, "steer", 7, "density", density)
     assert steered == [-1.0, -2.0]
@@ -373,7 +373,7 @@ def test_a_slot_that_plays_may_go(studio: Studio) -> None:
     assert "a" not in studio.service.slots
     for _ in range(100):
         studio.said(0.1)
-    assert studio.musician.scheduler.sounding == 0
+    assert studio.ensemble.scheduler.sounding == 0
 
 
 # Who may ask

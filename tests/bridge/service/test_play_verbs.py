@@ -1,4 +1,4 @@
-"""What clients ask of the musician, through the whole service."""
+"""What clients ask of the ensemble, through the whole service."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_a_clip_is_played_and_stopped(studio: Studio) -> None:
     studio.said(after=0.06)
     assert notes_on(studio) == 1
     assert keys(answer(studio, "stop", number=2)) == {}
-    assert studio.musician.scheduler.sounding == 0
+    assert studio.ensemble.scheduler.sounding == 0
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_freeze_and_undo_are_answered_with_the_state(studio: Studio) -> None:
 def test_the_answer_to_learn_comes_with_the_control_that_moves(studio: Studio) -> None:
     studio.send("learn", 1, "target", "temperature")
     assert studio.said() == []
-    studio.musician.hear(studio.now, "knobs", b"\xb2\x15\x40", studio.now)
-    studio.service.playing.learned("temperature", studio.musician.controls.bindings["temperature"], studio.now)
+    studio.ensemble.hear(studio.now, "knobs", b"\xb2\x15\x40", studio.now)
+    studio.service.playing.learned("temperature", studio.ensemble.controls.bindings["temperature"], studio.now)
     [message] = studio.said()
     assert keys(message) == {"target": "temperature", "control": 21, "channel": 3}
 
@@ -176,8 +176,8 @@ def test_a_lesson_that_is_cancelled_teaches_nothing(studio: Studio) -> None:
     studio.send("learn", 1, "target", "temperature")
     studio.send("cancel", 2, "target", 1)
     assert refusal(studio.said()[0])[0] == "cancelled"
-    studio.musician.hear(studio.now, "knobs", b"\xb2\x15\x40", studio.now)
-    assert studio.musician.controls.bindings == {}
+    studio.ensemble.hear(studio.now, "knobs", b"\xb2\x15\x40", studio.now)
+    assert studio.ensemble.controls.bindings == {}
 
 
 def test_whoever_forgets_a_target_ends_its_lesson_at_once(studio: Studio) -> None:
@@ -262,10 +262,10 @@ def test_a_live_mode_that_ends_the_engine_again_and_again_is_ended_itself(studio
     answer(studio, "live", "mode", "loop", "slot", "a")
     for _ in range(3):
         assert isinstance(studio.job(), Run)
-        assert studio.musician.live.running
+        assert studio.ensemble.live.running
         studio.service.engine_verbs.engine_went_down("it died", studio.now)
         studio.service.engine.became_ready("cpu", ("m",))
-    assert not studio.musician.live.running
+    assert not studio.ensemble.live.running
     assert "died 3 times" in keys(answer(studio, "status", number=2))["problem"]
     assert studio.service.engine_verbs.take(studio.now) is None
     answer(studio, "live", "mode", "loop", "slot", "a", number=3)
@@ -280,23 +280,23 @@ def test_a_mode_to_begin_with_whose_slots_are_empty_waits_for_them_and_a_start(
     assert "live morph begins when a and b hold clips" in caplog.text
     for slot in "ab":
         studio.send("clip", 1, slot, 4.0, 1, *NOTES)
-    studio.musician.start_again(studio.now)
-    assert studio.musician.live.running
+    studio.ensemble.start_again(studio.now)
+    assert studio.ensemble.live.running
 
 
 def test_a_mode_to_begin_with_begins_once_the_ports_are_there() -> None:
     studio = Studio()
     studio.service.playing.begin("internal", "answer", 4, studio.now)
-    assert not studio.musician.live.running
+    assert not studio.ensemble.live.running
     studio.service.playing.ports_are_there(studio.now)
-    assert studio.musician.live.running
-    assert studio.musician.transport.clock.playing
+    assert studio.ensemble.live.running
+    assert studio.ensemble.transport.clock.playing
 
 
 def test_a_mode_that_was_stopped_does_not_begin_again_when_ports_return() -> None:
     studio = Studio()
     studio.service.playing.begin("internal", "answer", 4, studio.now)
     studio.service.playing.ports_are_there(studio.now)
-    studio.musician.stop(at="now", now=studio.now)
+    studio.ensemble.stop(at="now", now=studio.now)
     studio.service.playing.ports_are_there(studio.now)
-    assert not studio.musician.live.running
+    assert not studio.ensemble.live.running

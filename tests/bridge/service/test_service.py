@@ -10,7 +10,7 @@ from bridge.addresses import Address
 from bridge.errors import ClockError
 from bridge.osc.packet import Message, read_packet, write_message
 from bridge.playing.clock import Clock
-from bridge.playing.musician import Musician, Stage
+from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.slots import Slots
 from bridge.service.service import Service
 from bridge.service.session_verbs import About
@@ -37,14 +37,14 @@ class FakeWires:
 
 
 class Studio:
-    """A service with a musician, their time, and everything that they have sent."""
+    """A service with a ensemble, their time, and everything that they have sent."""
 
     def __init__(self, *, ready: bool = True) -> None:
         self.now, self.cards = 100.0, {"m": CARD}
         self.sent, self.wires, self.slots = list[bytes](), FakeWires(), Slots()
-        self.musician = Musician(Stage(send=self.sent.append, slots=self.slots, on_playing=self._on_playing))
+        self.ensemble = Ensemble(Stage(send=self.sent.append, slots=self.slots, on_playing=self._on_playing))
         about = About("1.0", 7, 8710, lambda: self.cards, timeout_seconds=60.0)
-        self.service = Service(about, self.slots, self.musician, self.wires, self.now)
+        self.service = Service(about, self.slots, self.ensemble, self.wires, self.now)
         if ready:
             self.service.engine_verbs.report(Ready("cpu", ("m",)), self.now)
 
@@ -66,7 +66,7 @@ class Studio:
     def said(self, after: float = 0.0) -> list[Message]:
         """Let time pass; what is sent then."""
         self.now += after
-        self.musician.run_due(self.now)
+        self.ensemble.run_due(self.now)
         self.service.run_due(self.now)
         return [message for content, _ in self.service.outbox.due(self.now) for message in read_packet(content)]
 
@@ -269,8 +269,8 @@ def test_a_model_that_several_requests_name_is_loaded_once(studio: Studio) -> No
 
 def test_the_live_mode_has_a_model_loaded_that_it_names(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals: list[str] = []
-    monkeypatch.setattr(studio.musician, "take_request", lambda: Sample(model="n"))
-    monkeypatch.setattr(studio.musician, "refused", lambda _, why: refusals.append(why))
+    monkeypatch.setattr(studio.ensemble, "take_request", lambda: Sample(model="n"))
+    monkeypatch.setattr(studio.ensemble, "refused", lambda _, why: refusals.append(why))
     load = studio.job()
     assert (load.name, load.default) == ("n", False)  # type: ignore[union-attr]
     assert refusals == ["n is not loaded yet"]

@@ -1,6 +1,6 @@
 """Whatever clients, players, ports and the engine do, in any order: the music and the service live on.
 
-The service and the musician, composed as the daemon composes them, round an engine that stands in this process.
+The service and the ensemble, composed as the daemon composes them, round an engine that stands in this process.
 Time is a number. In CI the examples are the same each time; by hand --hypothesis-seed gives others, and
 VAEBRIDGE_TEST_EXAMPLES more.
 """
@@ -22,8 +22,8 @@ from bridge.osc.replies import note_atoms
 from bridge.osc.table import NOTES_PER_MESSAGE, TABLE
 from bridge.playing.clock import Clock, InternalClock
 from bridge.playing.controls import Control
+from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.live_settings import MODES
-from bridge.playing.musician import Musician, Stage
 from bridge.playing.scheduler import MAX_PLANNED
 from bridge.playing.slots import Slots
 from bridge.service.service import Service
@@ -136,7 +136,7 @@ class Daemon(RuleBasedStateMachine):
         self.last: tuple[tuple[int, int], bytes] | None = None
         logging.getLogger().addHandler(self.errors)
         logging.getLogger("bridge").setLevel(logging.ERROR)
-        self.musician = Musician(
+        self.ensemble = Ensemble(
             Stage(
                 send=self.play_message,
                 slots=self.slots,
@@ -146,7 +146,7 @@ class Daemon(RuleBasedStateMachine):
             )
         )
         about = About("1.0", 7, 8710, lambda: CARDS, timeout_seconds=60.0)
-        self.service = Service(about, self.slots, self.musician, self.wires, self.now)
+        self.service = Service(about, self.slots, self.ensemble, self.wires, self.now)
         self.service.playing.begin("internal", "off", None, self.now)
         self.report_ready()
         for slot, clip in (("a", "bar"), ("b", "7/8")):
@@ -173,7 +173,7 @@ class Daemon(RuleBasedStateMachine):
         now, service = self.now, self.service
         for report in self.engine.reports(now):
             service.engine_verbs.report(report, now)
-        self.musician.run_due(now)
+        self.ensemble.run_due(now)
         if service.engine_verbs.running_too_long(now):
             self.die()
             self.report_ready()
@@ -189,7 +189,7 @@ class Daemon(RuleBasedStateMachine):
             self.engine.submit(job, self.now)
 
     def next_due(self) -> float:
-        return min(self.musician.next_due(), self.service.next_due(self.now), self.engine.next_due)
+        return min(self.ensemble.next_due(), self.service.next_due(self.now), self.engine.next_due)
 
     def run_for(self, seconds: float) -> None:
         until, at_once = self.now + seconds, 0
@@ -223,7 +223,7 @@ class Daemon(RuleBasedStateMachine):
         while self.service.handle_next(self.now, UNIX + self.now):
             pass
         self.submit()
-        self.musician.run_due(self.now)
+        self.ensemble.run_due(self.now)
 
     @rule(
         client=st.integers(0, 1),
@@ -266,27 +266,27 @@ class Daemon(RuleBasedStateMachine):
         mode, verb = pair
         self.ask(0, "live", "mode", mode, "verb", verb, *(("slot", "a") if mode == "loop" else ()))
         if self.wires.why_none == "" and (MODES[mode].listens or verb == "sample"):
-            assert self.musician.live.running
-            assert self.musician.live.settings is not None
-            assert (self.musician.live.settings.mode, self.musician.live.settings.verb) == pair
+            assert self.ensemble.live.running
+            assert self.ensemble.live.settings is not None
+            assert (self.ensemble.live.settings.mode, self.ensemble.live.settings.verb) == pair
         self.run_for(seconds)
 
     @rule(messages=st.lists(MESSAGES, max_size=6), port=st.sampled_from(PORTS))
     def hear(self, messages: list[tuple[int, ...]], port: str) -> None:
         for message in messages:
-            self.musician.hear(self.now, port, bytes(message), self.now)
+            self.ensemble.hear(self.now, port, bytes(message), self.now)
 
     @rule(port=st.sampled_from(PORTS), count=st.integers(1, 60), tempo_bpm=st.sampled_from([20.0, 120.0, 600.0]))
     def hear_ticks(self, port: str, count: int, tempo_bpm: float) -> None:
         for _ in range(count):
-            self.musician.hear(self.now, port, b"\xf8", self.now)
+            self.ensemble.hear(self.now, port, b"\xf8", self.now)
             self.run_for(60 / 24 / tempo_bpm)
 
     @rule(vanished=st.booleans(), port=st.sampled_from(PORTS), are_all=st.booleans(), has_link=st.booleans())
     def plug(self, vanished: bool, port: str, are_all: bool, has_link: bool) -> None:
         self.wires.has_link = has_link
         self.wires.why_none = "there is no MIDI system" if vanished and are_all else ""
-        self.musician.ports_changed([port] if vanished else [], [] if vanished else [port], self.now)
+        self.ensemble.ports_changed([port] if vanished else [], [] if vanished else [port], self.now)
 
     @rule(manner=st.sampled_from(["prompt", "prompt", "late", "refuses", "hangs"]), is_lost=st.booleans())
     def change_engine(self, manner: str, is_lost: bool) -> None:
@@ -317,17 +317,17 @@ class Daemon(RuleBasedStateMachine):
 
     @invariant()
     def what_sounds_is_known_and_what_waits_is_bounded(self) -> None:
-        scheduler = self.musician.scheduler
+        scheduler = self.ensemble.scheduler
         assert scheduler.sounding == len(self.sounding)
         assert scheduler.planned <= MAX_PLANNED
         assert scheduler.ends <= 2 * len(self.sounding) + MAX_PLANNED
-        assert self.musician.playback.playing <= 64
+        assert self.ensemble.playback.playing <= 64
         assert len(self.service.outbox) <= MOST_WAITING
 
     @invariant()
     def the_state_can_be_told_and_is_sound(self) -> None:
         self.service.playing.state()
-        live = self.musician.live
+        live = self.ensemble.live
         kept = live.variations.played or live.variations.new
         assert not live.variations.frozen or (live.running and kept), "nothing is kept for ever"
 

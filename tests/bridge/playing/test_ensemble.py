@@ -27,19 +27,19 @@ def band() -> Band:
 @pytest.fixture
 def daw(band: Band) -> Band:
     """A band that follows the MIDI clock of a DAW."""
-    band.musician.use_clock(band.musician.transport.midi_clock, band.now)
+    band.ensemble.use_clock(band.ensemble.transport.midi_clock, band.now)
     return band
 
 
 def play(band: Band, slot: str, *, at: str = "bar", loop: bool = False) -> None:
-    band.musician.play(slot, at=at, loop=loop, channel=None, now=band.now)  # type: ignore[arg-type]
+    band.ensemble.play(slot, at=at, loop=loop, channel=None, now=band.now)  # type: ignore[arg-type]
 
 
 def test_playing_starts_the_internal_clock_and_the_first_note_is_not_late(band: Band) -> None:
     play(band, "a")
     band.run(3)
     assert len(band.struck) == 4
-    assert max(band.musician.scheduler.punctuality.late_ms) < 0.2
+    assert max(band.ensemble.scheduler.punctuality.late_ms) < 0.2
 
 
 @pytest.mark.parametrize(("at", "beat"), [("bar", 8.0), ("beat", 6.0), ("now", 5.3)])
@@ -49,16 +49,16 @@ def test_a_clip_begins_on_the_next_bar_or_beat_or_at_once(band: Band, at: str, b
     play(band, "a", at=at)
     band.run(6)
     first = next(when for when, pitch in band.struck[1:])
-    assert band.musician.transport.clock.line.beat_at(first) == pytest.approx(beat, abs=0.01)
+    assert band.ensemble.transport.clock.line.beat_at(first) == pytest.approx(beat, abs=0.01)
 
 
 def test_stopping_at_once_leaves_nothing_sounding_and_stops_the_clock(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(1)
     assert band.hanging
-    band.musician.stop(at="now", now=band.now)
+    band.ensemble.stop(at="now", now=band.now)
     assert not band.hanging
-    assert not band.musician.transport.clock.playing
+    assert not band.ensemble.transport.clock.playing
     band.run(10)
     assert not band.hanging
 
@@ -66,7 +66,7 @@ def test_stopping_at_once_leaves_nothing_sounding_and_stops_the_clock(band: Band
 def test_stopping_on_the_bar_line_ends_what_sounds_there(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(0.5)
-    band.musician.stop(at="bar", now=band.now)
+    band.ensemble.stop(at="bar", now=band.now)
     band.run(1.4)
     assert band.hanging
     band.run(0.2)
@@ -76,7 +76,7 @@ def test_stopping_on_the_bar_line_ends_what_sounds_there(band: Band) -> None:
 def test_panic_tells_all_channels_and_nothing_comes_after(band: Band) -> None:
     play(band, "a", loop=True)
     band.run(1)
-    band.musician.panic(band.now)
+    band.ensemble.panic(band.now)
     count = len(band.sent)
     assert {message[0] for _, message in band.sent[-48:]} == set(range(0xB0, 0xC0))
     band.run(5)
@@ -86,33 +86,33 @@ def test_panic_tells_all_channels_and_nothing_comes_after(band: Band) -> None:
 def test_an_empty_slot_neither_plays_nor_starts_the_clock(band: Band) -> None:
     with pytest.raises(RequestError, match="empty"):
         play(band, "z")
-    assert not band.musician.transport.clock.playing
+    assert not band.ensemble.transport.clock.playing
 
 
 def test_the_tempo_changes_what_is_planned(band: Band) -> None:
     play(band, "a")
     band.run_to_beat(0.5)
-    band.musician.transport.set_tempo(240.0, band.now)
+    band.ensemble.transport.set_tempo(240.0, band.now)
     band.run(0.8)
     assert len(band.struck) == 4
     with pytest.raises(ClockError, match=r"3\.\.600"):
-        band.musician.transport.set_tempo(700.0, band.now)
+        band.ensemble.transport.set_tempo(700.0, band.now)
 
 
 def test_two_bars_that_are_played_in_are_answered_in_the_next_two(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="answer", bars=2), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer", bars=2), band.now)
     for beat in (0, 2.5, 5):
         band.run_to_beat(beat)
         band.tap()
     band.run_to_beat(16)
     assert isinstance(band.requests[0], Humanize)
     assert [note.start_beats for note in band.requests[0].clip.notes] == pytest.approx([0, 2.5, 5], abs=0.01)
-    line = band.musician.transport.clock.line
+    line = band.ensemble.transport.clock.line
     assert [round(line.beat_at(at), 2) for at, _ in band.struck] == [float(beat) for beat in range(8, 16)]
 
 
 def test_what_is_played_comes_in_at_the_time_of_its_port_and_not_when_it_is_read(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="answer", bars=1), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer", bars=1), band.now)
     band.run_to_beat(1.0)
     struck_at = band.now
     band.run(0.02)
@@ -124,7 +124,7 @@ def test_what_is_played_comes_in_at_the_time_of_its_port_and_not_when_it_is_read
 
 def test_channels_that_are_not_in_the_map_are_not_heard_and_the_answer_goes_where_it_says() -> None:
     band = Band(channels={1: 3})
-    band.musician.start_live(LiveSettings(mode="answer", bars=1), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer", bars=1), band.now)
     band.tap(channel=2)
     band.tap(channel=1)
     band.run_to_beat(7)
@@ -143,34 +143,34 @@ def test_what_it_plays_itself_is_not_recorded_and_a_loop_of_cables_is_named(
         for _, pitch in band.struck[count:]:
             band.tap(pitch)
     assert "live" not in band.slots
-    assert "vaebridge in" in band.musician.problem
+    assert "vaebridge in" in band.ensemble.problem
     assert caplog.text.count("loop of cables") == 1
 
 
 def test_a_foot_switch_and_two_knobs_learned_from_a_controller_start_steer_freeze_and_stop(band: Band) -> None:
-    musician = band.musician
+    ensemble = band.ensemble
     for target, number in (("switch", 64), ("temperature", 21), ("similarity", 22)):
-        musician.controls.learn(target)
+        ensemble.controls.learn(target)
         band.hear((0xB0, number, 127), (0xB0, number, 0))
     assert [target for target, _ in band.learned] == ["switch", "temperature", "similarity"]
-    musician.live.settings = LiveSettings(mode="loop", slot="a")
+    ensemble.live.settings = LiveSettings(mode="loop", slot="a")
     band.hear((0xB0, 21, 127), (0xB0, 22, 0))
     band.hear((0xB0, 64, 127), (0xB0, 64, 0))
     band.run(3)
-    assert musician.live.running
+    assert ensemble.live.running
     assert isinstance(band.requests[0], Vary)
     assert (band.requests[0].temperature, band.requests[0].similarity) == (2.0, 0.0)
     band.hear((0xB0, 64, 127), (0xB0, 64, 0))
-    assert musician.live.variations.frozen
+    assert ensemble.live.variations.frozen
     band.hear((0xB0, 64, 127))
     band.run(HOLD_SECONDS + 0.1)
-    assert not musician.live.running
+    assert not ensemble.live.running
     assert not band.hanging
 
 
 def test_a_program_change_selects_the_model(band: Band, caplog: pytest.LogCaptureFixture) -> None:
     band.hear((0xC9, 1))
-    band.musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
     band.run(0.1)
     assert band.requests[0].model == "groovae"
     band.hear((0xC9, 5))
@@ -181,29 +181,29 @@ def test_a_knob_goes_through_the_models() -> None:
     band = Band(controls={"model": Control("control", 1, 7)})
     band.slots.put("a", BEAT)
     band.hear((0xB0, 7, 127))
-    band.musician.start_live(LiveSettings(mode="loop", slot="a"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", slot="a"), band.now)
     band.run(0.1)
     assert band.requests[0].model == "groovae"
 
 
 def test_a_knob_goes_through_the_modes(band: Band) -> None:
-    band.musician.controls.learn("mode")
+    band.ensemble.controls.learn("mode")
     band.hear((0xB0, 9, 1))
-    band.musician.start_live(LiveSettings(mode="answer"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer"), band.now)
     band.hear((0xB0, 9, 127))
-    assert band.musician.live.settings is not None
-    assert (band.musician.live.settings.mode, band.musician.live.running) == ("answer", True), "its slots are empty"
+    assert band.ensemble.live.settings is not None
+    assert (band.ensemble.live.settings.mode, band.ensemble.live.running) == ("answer", True), "its slots are empty"
     for name in "ab":
         band.slots.put(name, BEAT)
     band.hear((0xB0, 9, 126))
-    assert band.musician.live.settings.mode == "morph"
+    assert band.ensemble.live.settings.mode == "morph"
 
 
 def test_the_count_in_comes_before_beat_0(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="answer", bars=1, count_in=1), band.now)
+    band.ensemble.start_live(LiveSettings(mode="answer", bars=1, count_in=1), band.now)
     band.run(2.3)
     assert [pitch for _, pitch in band.struck] == [76, 77, 77, 77]
-    assert band.musician.transport.clock.line.beat_at(band.now) == pytest.approx(0.5, abs=0.1)
+    assert band.ensemble.transport.clock.line.beat_at(band.now) == pytest.approx(0.5, abs=0.1)
 
 
 def test_with_the_clock_of_a_daw_it_waits_until_the_daw_starts(daw: Band) -> None:
@@ -213,7 +213,7 @@ def test_with_the_clock_of_a_daw_it_waits_until_the_daw_starts(daw: Band) -> Non
     daw.hear(START)
     daw.play_ticks(7.5, 120)
     assert len(daw.struck) == 8
-    assert max(daw.musician.scheduler.punctuality.late_ms) < 10
+    assert max(daw.ensemble.scheduler.punctuality.late_ms) < 10
 
 
 def test_when_the_daw_stops_in_the_middle_of_a_bar_it_is_silent_at_once_and_comes_back(daw: Band) -> None:
@@ -248,21 +248,21 @@ def test_when_the_cable_of_the_clock_is_pulled_it_is_silent_within_50_ms_and_com
 def test_when_a_port_vanishes_everything_ends_and_when_it_is_back_nothing_hangs_behind_it(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(1)
-    band.musician.ports_changed(["vaebridge out"], [], band.now)
+    band.ensemble.ports_changed(["vaebridge out"], [], band.now)
     assert not band.hanging
     count = len(band.sent)
-    band.musician.ports_changed([], ["vaebridge out"], band.now)
+    band.ensemble.ports_changed([], ["vaebridge out"], band.now)
     assert {message[1] for _, message in band.sent[count:]} == {123}
     band.run(10)
     assert len(band.struck) >= 2
 
 
 def test_when_the_model_dies_it_is_silent_at_once_and_the_last_clip_goes_on_from_the_next_line(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="loop", slot="long"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", slot="long"), band.now)
     band.run_to_beat(5.1)
     assert band.hanging
     band.engine_seconds = 1000.0
-    band.musician.engine_died(band.now)
+    band.ensemble.engine_died(band.now)
     assert not band.hanging
     count = len(band.struck)
     band.run_to_beat(7.9)
@@ -272,16 +272,16 @@ def test_when_the_model_dies_it_is_silent_at_once_and_the_last_clip_goes_on_from
 
 
 def test_when_the_model_dies_while_the_song_stands_it_is_asked_again(daw: Band) -> None:
-    daw.musician.start_live(LiveSettings(mode="loop", slot="a"), daw.now)
-    assert daw.musician.take_request() is not None
-    daw.musician.engine_died(daw.now)
-    assert daw.musician.take_request() is not None
+    daw.ensemble.start_live(LiveSettings(mode="loop", slot="a"), daw.now)
+    assert daw.ensemble.take_request() is not None
+    daw.ensemble.engine_died(daw.now)
+    assert daw.ensemble.take_request() is not None
 
 
 def test_changing_the_meter_strikes_nothing_twice(band: Band) -> None:
-    band.musician.start_live(LiveSettings(mode="loop", slot="long"), band.now)
+    band.ensemble.start_live(LiveSettings(mode="loop", slot="long"), band.now)
     band.run_to_beat(5.2)
-    band.musician.set_meter(3.0, band.now)
+    band.ensemble.set_meter(3.0, band.now)
     band.run_to_beat(30)
     moments = [round(at, 2) for at, _ in band.struck]
     assert len(moments) == len(set(moments))
@@ -291,7 +291,7 @@ def test_a_note_that_is_planned_before_the_line_of_a_stop_ends_on_it(band: Band)
     band.slots.put("tail", Clip((Note(36, 3.0, 4.0, 100),), 4.0))
     play(band, "tail")
     band.run_to_beat(1.0)
-    band.musician.stop(at="bar", now=band.now)
+    band.ensemble.stop(at="bar", now=band.now)
     band.run_to_beat(3.9)
     assert band.hanging
     band.run_to_beat(4.05)
@@ -305,24 +305,24 @@ def test_at_a_slow_tempo_a_line_that_is_just_over_is_over() -> None:
     band.run_to_beat(0.04)
     play(band, "a")
     band.run_to_beat(4.5)
-    assert band.musician.scheduler.punctuality.skipped == 0
-    assert band.struck[-1][0] == pytest.approx(band.musician.transport.clock.line.time_at(4.0), abs=0.01)
+    assert band.ensemble.scheduler.punctuality.skipped == 0
+    assert band.struck[-1][0] == pytest.approx(band.ensemble.transport.clock.line.time_at(4.0), abs=0.01)
 
 
 def test_changing_the_clock_ends_what_sounds(band: Band) -> None:
     play(band, "long", loop=True)
     band.run(1)
-    band.musician.use_clock(band.musician.transport.midi_clock, band.now)
+    band.ensemble.use_clock(band.ensemble.transport.midi_clock, band.now)
     assert not band.hanging
 
 
 def test_the_place_is_told_from_1_as_in_a_daw(band: Band) -> None:
-    assert band.musician.transport.place(band.now) is None
+    assert band.ensemble.transport.place(band.now) is None
     play(band, "a", loop=True)
     band.run_to_beat(6.5)
-    assert band.musician.transport.place(band.now) == (2, pytest.approx(3.5, abs=0.01))
-    assert band.musician.transport.next_beat_at(band.now) == pytest.approx(
-        band.musician.transport.clock.line.time_at(7.0)
+    assert band.ensemble.transport.place(band.now) == (2, pytest.approx(3.5, abs=0.01))
+    assert band.ensemble.transport.next_beat_at(band.now) == pytest.approx(
+        band.ensemble.transport.clock.line.time_at(7.0)
     )
 
 
@@ -331,15 +331,15 @@ def test_in_7_8_the_last_beat_is_half_as_long() -> None:
     band.slots.put("a", BEAT)
     play(band, "a", loop=True)
     band.run_to_beat(3.2)
-    assert band.musician.transport.next_beat_at(band.now) == pytest.approx(
-        band.musician.transport.clock.line.time_at(3.5)
+    assert band.ensemble.transport.next_beat_at(band.now) == pytest.approx(
+        band.ensemble.transport.clock.line.time_at(3.5)
     )
 
 
 def test_another_meter_counts_other_bars(band: Band) -> None:
     play(band, "long", loop=True)
     band.run_to_beat(1)
-    band.musician.set_meter(3.0, band.now)
+    band.ensemble.set_meter(3.0, band.now)
     play(band, "a")
     band.run_to_beat(3.1)
     assert len(band.struck) == 2
@@ -377,7 +377,7 @@ def test_whatever_is_played_stopped_changed_and_unplugged_no_note_is_left_on(
     band = Band()
     for name in ("a", "b", "live"):
         band.slots.put(name, BEAT)
-    internal = band.musician.transport.clock
+    internal = band.ensemble.transport.clock
     for name, value in steps:
         try:
             if name == "hear":
@@ -387,28 +387,28 @@ def test_whatever_is_played_stopped_changed_and_unplugged_no_note_is_left_on(
             elif name == "run":
                 band.run(value)  # type: ignore[arg-type]
             elif name == "live":
-                band.musician.start_live(LiveSettings(mode=value), band.now)  # type: ignore[arg-type]
+                band.ensemble.start_live(LiveSettings(mode=value), band.now)  # type: ignore[arg-type]
             elif name == "play":
-                band.musician.play("a", at=value, loop=True, channel=None, now=band.now)  # type: ignore[arg-type]
+                band.ensemble.play("a", at=value, loop=True, channel=None, now=band.now)  # type: ignore[arg-type]
             elif name == "stop":
-                band.musician.stop(at=value, now=band.now)  # type: ignore[arg-type]
+                band.ensemble.stop(at=value, now=band.now)  # type: ignore[arg-type]
             elif name == "tempo":
-                band.musician.transport.set_tempo(value, band.now)  # type: ignore[arg-type]
+                band.ensemble.transport.set_tempo(value, band.now)  # type: ignore[arg-type]
             elif name == "clock":
-                band.musician.use_clock(band.musician.transport.midi_clock if value else internal, band.now)
+                band.ensemble.use_clock(band.ensemble.transport.midi_clock if value else internal, band.now)
             elif name == "vanish":
                 ports = ["vaebridge in"]
-                band.musician.ports_changed(*((ports, []) if value else ([], ports)), band.now)
+                band.ensemble.ports_changed(*((ports, []) if value else ([], ports)), band.now)
             elif name == "die":
-                band.musician.engine_died(band.now)
+                band.ensemble.engine_died(band.now)
             elif name == "panic":
-                band.musician.panic(band.now)
+                band.ensemble.panic(band.now)
             else:
-                band.musician.set_meter(value, band.now)  # type: ignore[arg-type]
+                band.ensemble.set_meter(value, band.now)  # type: ignore[arg-type]
         except ClockError:
             pass
-        assert sum(band.hanging.values()) == band.musician.scheduler.sounding
-    band.musician.stop(at="now", now=band.now)
+        assert sum(band.hanging.values()) == band.ensemble.scheduler.sounding
+    band.ensemble.stop(at="now", now=band.now)
     band.run(20)
     assert not band.hanging
     logging.disable(logging.NOTSET)

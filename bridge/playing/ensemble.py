@@ -31,7 +31,7 @@ NOTE_ON, PROGRAM = 0x90, 0xC0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a Musician is constructed from.
+    """What an Ensemble is constructed from.
 
     channels: the MIDI channels that are recorded, each with the channel of its answers; all if empty. on_playing is
     called with the slot that begins, or "" when nothing plays any more; on_learned with a target and its new
@@ -50,7 +50,7 @@ class Stage:
     on_learned: Callable[[str, Control | None], None] = lambda target, control: None
 
 
-class Musician:
+class Ensemble:
     """Plays one song at a time, on one clock. models: those that a knob or program change selects from."""
 
     def __init__(self, stage: Stage):

@@ -1,7 +1,7 @@
 import pytest
 
+from bridge.playing.live_history import Variations
 from bridge.playing.live_settings import LiveSettings
-from bridge.playing.variations import Variations
 from engine.clip import Clip
 from tests.bridge.song import song
 

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from bridge.errors import ClockError, RequestError
+from bridge.playing.bugs import guarded
 from bridge.playing.clock import Clock
 from bridge.playing.controls import Action, Control, Controls
 from bridge.playing.ear import Ear
-from bridge.playing.guard import guarded
 from bridge.playing.live import SLOT as LIVE_SLOT
 from bridge.playing.live import Live
 from bridge.playing.live_settings import MODES, STEERED, LiveSettings

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.playing.guard import guarded
+from bridge.playing.bugs import guarded
 from bridge.playing.scheduler import PlannedNote, Scheduler
 from bridge.playing.slots import Slots
 from bridge.playing.transport import ROUNDING_BEATS, Transport

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bridge.percentiles import percentile
-from bridge.playing.guard import guarded
+from bridge.playing.bugs import guarded
 from bridge.playing.note_ends import NoteEnds
 from bridge.playing.transport import ROUNDING_BEATS, Transport
 

@@ -6,8 +6,8 @@ The one owner of tempo, beat and bar: whoever plays asks here. Beats are quarter
 import math
 from typing import Literal
 
+from bridge.playing.bugs import guarded
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM, Clock, InternalClock
-from bridge.playing.guard import guarded
 from bridge.playing.midi_clock import MidiClock
 
 START_SECONDS = 0.05

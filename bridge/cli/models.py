@@ -42,6 +42,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="else what the configuration says")] = None,
     max_windows: Annotated[int | None, typer.Option(help="train on no more than so many, to try a run")] = None,
     device: Device = "cpu",
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="a model of the same configuration to begin from", show_default=False),
+    ] = None,
 ) -> None:
     """Train a model; the same command again goes on where it was stopped."""
     from bridge.cli.show import console
@@ -58,6 +62,7 @@ def train(
             epochs=epochs,
             max_windows=max_windows,
             device=device,
+            start=open_library().tensors(start) if start else None,
             on_progress=on_progress,
         )
     console().print(f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats")

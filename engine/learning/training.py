@@ -7,7 +7,7 @@ On a CPU the same seed gives the same run, interrupted or not.
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -54,11 +54,13 @@ def train(
     epochs: int | None = None,
     max_windows: int | None = None,
     device: str = "cpu",
+    start: Mapping[str, Tensor] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Card:
     """Train a configuration on corpora, resuming the run in `out` if there is one, and write its weights there.
 
-    max_windows limits the data, for a trial run. TrainingError if `out` holds a run with other settings.
+    max_windows limits the data, for a trial run. start: the tensors of weights of the same configuration, from
+    which a new run begins. TrainingError if `out` holds a run with other settings.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
     try:
@@ -73,6 +75,8 @@ def train(
             out.rmdir()
         raise
     run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
+    if start is not None:
+        run.begin_from(start)
     run.resume()
     run.train(on_progress)
     return run.write(name or config.name, "; ".join(map(credit_of, data)))
@@ -124,6 +128,15 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The settings that must be equal for a run to be resumed."""
         return {"config": self.config.name, "seed": self.seed, "epochs": self.epochs, "steps": self.steps_per_epoch}
+
+    def begin_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Begin with weights that have been trained before; TrainingError if they are of another network."""
+        own = self.model.state_dict()
+        other = sorted(key for key, value in own.items() if getattr(tensors.get(key), "shape", None) != value.shape)
+        if other:
+            text = f"the weights to begin from are of another network than {self.config.name}: see {other[0]}"
+            raise TrainingError(text)
+        self.model.load_state_dict({key: tensors[key].to(value.dtype) for key, value in own.items()})
 
     def resume(self) -> None:
         """Take up the checkpoint in the run's folder, if there is one."""
@@ -202,6 +215,11 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
         loss = self._losses(batch_losses, step)["total"]
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"the loss is not finite at step {step + 1}; {self.out} holds the run as it was after epoch "
+                f"{self.epoch}: begin anew with another seed, or from weights"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)

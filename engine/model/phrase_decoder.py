@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from engine.model.encoder import POSITIONS
 from engine.model.lstm import InitialState, Lstm
 from engine.model.stepping import Stepper
+from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import positions
 from engine.representation.bar_attributes import ATTRIBUTES
 from engine.representation.drum_map import CLASSES
 
-SUBSETS = 2**CLASSES
 BEFORE, AFTER = (1, 2, 4, 8), (1, 2, 4)
 """How many bars before and after a step the decoder reads the same step of the bar."""
 
@@ -27,7 +27,6 @@ PAST_BARS = max(BEFORE)
 BAR_NUMBERS = 16
 """The number of a bar in its song is given modulo this."""
 
-IMPOSSIBLE = -1e9
 STYLE_DEPTH, BAR_NUMBER_DEPTH, BAR_DEPTH, BAR_HIDDEN = 16, 8, 64, 192
 CONDITION_DEPTH = STYLE_DEPTH + 2
 
@@ -224,8 +223,6 @@ class PhraseDecoder(nn.Module):
     steps. Step input = [hits of the step before and looks; plan; context, z, what is given, position].
     """
 
-    bits: Tensor
-
     def __init__(
         self,
         z: int,
@@ -257,8 +254,6 @@ class PhraseDecoder(nn.Module):
             nn.init.zeros_(cast(nn.Linear, start_at_zero).weight)
             nn.init.zeros_(cast(nn.Linear, start_at_zero).bias)
         self.drop_static, self.drop_hidden = nn.Dropout(dropout / 3), nn.Dropout(dropout)
-        bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
-        self.register_buffer("bits", bits.float(), persistent=False)
 
     def nats(self, z: Tensor, condition: Condition) -> Tensor:
         """z (batch, z), condition with all true hits -> the nats of each step that is not given: (batch, step)."""
@@ -305,7 +300,7 @@ class PhraseDecoder(nn.Module):
         whole, of_drum = torch.split(self.copy(hidden), [count, count * CLASSES], dim=-1)
         of_drum = torch.unflatten(of_drum, -1, (-1, CLASSES)) * seen.known[..., None]
         pull = (of_drum * (2 * seen.hits - 1)).sum(dim=2)
-        logits = self.output(hidden) + pull @ self.signs.t()
+        logits = self.output(hidden) + pull @ signs(pull.device)
         whole = (whole * seen.known).float()
         return logits.float().scatter_add(2, subset_of(seen.hits), whole)  # type: ignore[no-any-return]
 
@@ -314,15 +309,8 @@ class PhraseDecoder(nn.Module):
 
         More for what the given z of a bar says, a large negative number for what contradicts given hits or taps.
         """
-        given = condition.given_hits
-        wrong = given @ (1 - self.bits.t()) + (condition.hits_given - given) @ self.bits.t()
-        wrong[..., 0] += condition.taps[..., 0]
-        return self._bar_pull(condition) @ self.signs.t() + (wrong > 0).to(wrong) * IMPOSSIBLE
-
-    @property
-    def signs(self) -> Tensor:
-        """(512, 9): 1 where a subset has a drum, -1 where it has not."""
-        return 2 * self.bits - 1
+        never = impossible(condition.hits, condition.hits_given, condition.taps[..., 0])
+        return self._bar_pull(condition) @ signs(never.device) + never
 
     def _bar_pull(self, condition: Condition) -> Tensor:
         """For or against each hit, as far as the given z of its bar says: (batch, step, 9)."""
@@ -353,6 +341,6 @@ class PhraseDecoder(nn.Module):
         return torch.cat([hits.flatten(2), flags.flatten(2)], dim=-1)
 
 
-def subset_of(hits: Tensor) -> Tensor:
-    """(…, 9) -> the number of the subset 0..511: (…)."""
-    return (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
+def signs(device: torch.device) -> Tensor:
+    """1 where a subset has a drum, -1 where it has not: (9, 512)."""
+    return (2 * drums_of_subsets(device) - 1).t()

@@ -11,15 +11,15 @@ from engine.model.noise import Noise
 from engine.model.phrase_decoder import (
     AFTER,
     BEFORE,
-    SUBSETS,
     Condition,
     PhraseDecoder,
     known_before,
     looks_after,
     read_bars,
-    subset_of,
+    signs,
 )
 from engine.model.stepping import Head, State, Stepper, by_step, run
+from engine.model.subsets import SUBSETS, drums_of_subsets, subset_of
 from engine.representation.drum_map import CLASSES
 
 Array = NDArray[np.float32]
@@ -54,7 +54,8 @@ class PhraseStep:
     def __init__(self, decoder: PhraseDecoder, conductor: Stepper, rows: int, steps_per_bar: int):
         self._decoder, self._conductor, self._bar = decoder, conductor, steps_per_bar
         self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
-        self._signs, self._bits = decoder.signs.t().cpu().contiguous().numpy(), decoder.bits.cpu().numpy()
+        cpu = torch.device("cpu")
+        self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
         self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
         self._hits = (len(BEFORE) + 2) * CLASSES
         self._flags = self._hits + 2 * len(BEFORE)

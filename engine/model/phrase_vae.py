@@ -10,6 +10,7 @@ Sources: MusicVAE's conductor, Roberts et al. 2018, arXiv 1803.05428; pointers t
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -82,8 +83,6 @@ class PhrasePrior(nn.Module):
     From N(0, I), to which the encoder is only drawn, a decoder wanders.
     """
 
-    order: Tensor
-
     def __init__(self, z: int, styles: int, hidden: int, *, context: int = 48, couplings: int = 6):
         super().__init__()
         self.z = z
@@ -99,13 +98,12 @@ class PhrasePrior(nn.Module):
         for last in (self.base, *(coupling[-1] for coupling in self.couplings)):  # type: ignore[index]
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        halves = torch.stack([torch.arange(z).view(2, -1).roll(k, 1).t().flatten() for k in range(couplings)])
-        self.register_buffer("order", halves, persistent=False)
+        self.orders = [_shuffled(z, k) for k in range(couplings)]
 
     def nats(self, z: Tensor, condition: Condition) -> Tensor:
         """-log p(z | condition): (batch,)."""
         read, x, logs = self._read(condition), z, z.new_zeros(len(z))
-        for coupling, order in zip(self.couplings, self.order, strict=True):
+        for coupling, order in zip(self.couplings, self.orders, strict=True):
             first, second = x[:, order].chunk(2, dim=1)
             log_scale, shift = _affine(coupling(torch.cat([first, read], dim=1)))
             logs, x = (
@@ -121,10 +119,10 @@ class PhrasePrior(nn.Module):
         read = self._read(condition)
         log_scale, shift = _affine(self.base(read))
         x = shift + torch.exp(log_scale) * noise
-        for coupling, order in zip(reversed(self.couplings), self.order.flip(0), strict=True):
+        for coupling, order in zip(reversed(self.couplings), reversed(self.orders), strict=True):
             first, second = x.chunk(2, dim=1)
             log_scale, shift = _affine(coupling(torch.cat([first, read], dim=1)))
-            x = torch.cat([first, second * torch.exp(log_scale) + shift], dim=1)[:, order.argsort()]
+            x = torch.cat([first, second * torch.exp(log_scale) + shift], dim=1)[:, np.argsort(order)]
         return x
 
     def _read(self, condition: Condition) -> Tensor:
@@ -136,6 +134,11 @@ class PhrasePrior(nn.Module):
             [self.style(condition.style), condition.tempo, condition.attributes.mean(dim=1)], dim=-1
         )
         return self.condition(torch.cat([of_phrase, outputs.mean(dim=1), outputs.amax(dim=1)], dim=-1))  # type: ignore[no-any-return]
+
+
+def _shuffled(count: int, by: int) -> list[int]:
+    """The places 0..count - 1, the two halves shuffled into one another, each turned by so many places."""
+    return [int(place) for place in np.roll(np.arange(count).reshape(2, -1), by, axis=1).T.ravel()]
 
 
 def _affine(both: Tensor) -> tuple[Tensor, Tensor]:

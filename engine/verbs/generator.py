@@ -14,12 +14,12 @@ from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.model.noise import Noise
 from engine.model.phrase_vae import PhraseShape
-from engine.model.vae import GrooveShape
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,
     VERBS,
     Decode,
+    Infill,
     Interpolate,
     Request,
     Results,
@@ -94,12 +94,14 @@ class Generator:
         if isinstance(resident, TokenResident):
             Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
             return
+        if isinstance(resident, PhraseResident):
+            self._play(Infill(clip=Clip((Note(36, 0.0, 0.25, 100),), 4.0), start=2.0, beats=2.0), resident, 0)
+            return
         clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
         shape = resident.model.shape
-        needs_notes = isinstance(shape, GrooveShape) and shape.hits_control
         for verb, kind in VERBS.items():
             if verb in resident.card.verbs:
-                clips = (clip, clip) if needs_clips(kind) or needs_notes else ()
+                clips = (clip, clip) if needs_clips(kind) or shape.hits_control else ()
                 self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
     def _keep(self, resident: AnyResident, *, default: bool) -> None:

@@ -120,20 +120,17 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
     prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
     size = sum(tensor.nbytes for tensor in tensors.values())
+    cpu, shape = torch.device("cpu"), config.shape
     resident: AnyResident
-    if isinstance(config.shape, SequenceShape):
-        with torch.device("meta"):  # what is loaded need not be drawn first
-            tokens = MusicVae(config.shape, chained=card.chained)
-        _load(name, tokens, tensors)
-        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior, size)
-    elif isinstance(config.shape, PhraseShape):
-        phrases = PhraseVae(config.shape)
-        _load(name, phrases, tensors)
-        resident = PhraseResident(card, config, phrases, torch.device("cpu"), prior, size)
+    if isinstance(shape, SequenceShape):
+        with torch.device("meta"):  # so large that what is loaded had better not be drawn first
+            model = MusicVae(shape, chained=card.chained)
+        resident = TokenResident(card, config, model, cpu, prior, size)
+    elif isinstance(shape, PhraseShape):
+        resident = PhraseResident(card, config, PhraseVae(shape), cpu, prior, size)
     else:
-        grooves = Vae(config.shape)
-        _load(name, grooves, tensors)
-        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior, size)
+        resident = GrooveResident(card, config, Vae(shape), cpu, prior, size)
+    _load(name, resident.model, tensors)
     try:
         resident.model.to(device)
         resident = replace(resident, device=device, prior=prior.to(device))

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import BEFORE, PAST_BARS, Condition, looks, subset_of, unconditioned
+from engine.model.phrase_decoder import BEFORE, PAST_BARS, Condition, looks, unconditioned
 from engine.model.phrase_steps import draw_hits
 from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.subsets import subset_of
 
 SHAPE = PhraseShape(
     z=6, bar_z=4, styles=3, encoder_hidden=8, bar_hidden=16, decoder_hidden=16, context=4, conductor=8, plan=4

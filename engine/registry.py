@@ -22,6 +22,7 @@ class Recipe:
     free_bits, beta weigh the divergence of the pattern, or of all of z, and feel_bits, feel_beta that of the feel,
     or of each bar's z;
     joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
+    step_temperature, opening_temperature: how phrases are drawn, see Card.
     second: how what is trained after the rest is: a drummer's expectations, a prior of phrases.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
@@ -49,6 +50,8 @@ class Recipe:
     rate_floor: float = 1e-5
     decay: float = 0.9999
     clip_norm: float = 1.0
+    step_temperature: float = 1.0
+    opening_temperature: float = 1.0
     second: "Recipe | None" = None
 
 
@@ -229,6 +232,7 @@ CONFIGS: dict[str, Config] = {
                 beta=0.3,
                 feel_bits=29,
                 feel_beta=0.2,
+                opening_temperature=0.5,
                 rate_peak=2e-3,
                 decay=0,
                 second=Recipe(

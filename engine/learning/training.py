@@ -260,6 +260,8 @@ class Run:
             steps_per_bar=self.course.steps_per_bar,
             verbs=config.verbs,
             styles=prior.names,
+            step_temperature=config.recipe.step_temperature,
+            opening_temperature=config.recipe.opening_temperature,
             sha256="",
             license="Apache-2.0",
             data=data,

@@ -101,21 +101,32 @@ class PhraseStep:
 
 
 def draw_hits(
-    decoder: PhraseDecoder, z: Tensor, condition: Condition, *, temperature: float, noise: Noise
+    decoder: PhraseDecoder,
+    z: Tensor,
+    condition: Condition,
+    *,
+    temperature: float,
+    opening: float = 1.0,
+    noise: Noise,
 ) -> Tensor:
-    """z (batch, z) -> hits (batch, step, 9), those that are given as they are."""
+    """z (batch, z) -> hits (batch, step, 9), those that are given as they are.
+
+    opening: by how much the temperature is multiplied in a bar that has none before it. What is strewn there is taken
+    over by the bars after it: a phrase that begins plainly may be varied freely.
+    """
     rows, bar, steps = len(z), condition.steps_per_bar, condition.hits.shape[1]
     idea = decoder.idea(z, condition)
     lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
     conductor = decoder.conductor.stepper(idea)
     after, after_known = looks_after(condition)
-    known = torch.cat([known_before(condition), after_known], dim=2)
+    before_known = known_before(condition)
+    known = torch.cat([before_known, after_known], dim=2)
     plans = conductor.project(idea[:, None], decoder.of_bar(condition))
     gates = lstm.project(*decoder.static(idea, condition, known))
     arrays = (by_step((2 * after - 1) * after_known[..., None]), by_step(subset_of(after)), by_step(known))
     each = zip(gates, *arrays, strict=True)
     knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
-    gumbel = temperature * noise.gumbel(rows, steps, SUBSETS)
+    gumbel = noise.gumbel(rows, steps, SUBSETS) * temperature * torch.where(before_known[..., :1] > 0, 1.0, opening)
     chance = torch.cat(
         [
             decoder.of_subsets(condition) + decoder.output.bias + gumbel,

@@ -103,10 +103,10 @@ class PhraseResident(Resident):
         return self.model.z_prior.draw(condition, temperature * noise.normal(len(condition.hits), shape.z))
 
     def draw_hits(self, z: Tensor, condition: Condition, temperature: float, noise: Noise) -> Tensor:
-        """The hits of each phrase, (batch, step, 9), drawn colder than z, as the card says."""
-        colder = self.card.step_temperature * temperature
+        """The hits of each phrase, (batch, step, 9), drawn colder than z as the card says."""
+        steps, opening = self.card.step_temperature * temperature, self.card.opening_temperature
         noise = noise.again() if noise.is_shared else noise
-        return draw_hits(self.model.decoder, z, condition, temperature=colder, noise=noise)
+        return draw_hits(self.model.decoder, z, condition, temperature=steps, opening=opening, noise=noise)
 
 
 AnyResident = GrooveResident | TokenResident | PhraseResident

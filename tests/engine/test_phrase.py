@@ -169,3 +169,18 @@ def test_some_bars_of_a_phrase_have_the_bars_before_as_their_past():
     first = condition.some_bars(2, 4)
     assert torch.equal(first.past, torch.cat([condition.past[:, 32:], condition.hits[:, :32]], dim=1))
     assert first.past_given.tolist() == [[0, 0, 1, 1, 1, 1, 1, 1]] * 2
+
+
+def test_the_bar_that_opens_a_phrase_is_drawn_colder(model):
+    """At an opening of 0 it is the same for every seed, and what follows is not."""
+    condition, z = unconditioned(1, 2, styles=3, bar_z=4), points(1)
+    drawn = [
+        draw_hits(model.decoder, z, condition, temperature=1, opening=0, noise=Noise(seed)) for seed in range(4)
+    ]
+    assert all(torch.equal(each[:, :16], drawn[0][:, :16]) for each in drawn)
+    assert not all(torch.equal(each[:, 16:], drawn[0][:, 16:]) for each in drawn)
+    later = replace(condition, past_given=torch.ones(1, PAST_BARS))
+    first, second = (
+        draw_hits(model.decoder, z, later, temperature=1, opening=0, noise=Noise(seed)) for seed in (1, 2)
+    )
+    assert not torch.equal(first[:, :16], second[:, :16])

@@ -61,7 +61,8 @@ class PhraseStep:
         self._flags = self._hits + 2 * len(BEFORE)
         self._signed = np.empty((rows, LOOKS, CLASSES), np.float32)
         self._subset = np.empty((rows, LOOKS), np.int64)
-        self._first = np.arange(rows)[:, None] * SUBSETS
+        self._logits = np.empty((rows, SUBSETS), np.float32)
+        self._first, self._flat = np.arange(rows)[:, None] * SUBSETS, self._logits.reshape(-1)
         self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
 
     def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
@@ -94,10 +95,11 @@ class PhraseStep:
         signed[:, count:], subset[:, count:] = known.after, known.after_subset
         subset[:, :count] = back @ POWERS
         whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
-        pull = (of_drum.reshape(signed.shape) * signed).sum(axis=1)
-        logits = output[:, :SUBSETS] + pull @ self._signs
-        added = np.bincount((subset + self._first).ravel(), (whole * known.known).ravel(), logits.size)
-        return np.asarray(logits + added.reshape(logits.shape), np.float64)
+        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
+        np.matmul(pull, self._signs, out=self._logits)
+        self._logits += output[:, :SUBSETS]
+        np.add.at(self._flat, subset + self._first, whole * known.known)
+        return self._logits
 
 
 def draw_hits(
@@ -111,8 +113,8 @@ def draw_hits(
 ) -> Tensor:
     """z (batch, z) -> hits (batch, step, 9), those that are given as they are.
 
-    opening: by how much the temperature is multiplied in a bar that has none before it. What is strewn there is taken
-    over by the bars after it: a phrase that begins plainly may be varied freely.
+    opening: by how much the temperature is multiplied in a bar that has none before it. What is strewn there is
+    taken over by the bars after it: a phrase that begins plainly may be varied freely.
     """
     rows, bar, steps = len(z), condition.steps_per_bar, condition.hits.shape[1]
     idea = decoder.idea(z, condition)
@@ -126,7 +128,8 @@ def draw_hits(
     arrays = (by_step((2 * after - 1) * after_known[..., None]), by_step(subset_of(after)), by_step(known))
     each = zip(gates, *arrays, strict=True)
     knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
-    gumbel = noise.gumbel(rows, steps, SUBSETS) * temperature * torch.where(before_known[..., :1] > 0, 1.0, opening)
+    colder = torch.where(before_known[..., :1] > 0, temperature, temperature * opening)
+    gumbel = colder * noise.gumbel(rows, steps, SUBSETS)
     chance = torch.cat(
         [
             decoder.of_subsets(condition) + decoder.output.bias + gumbel,

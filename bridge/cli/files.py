@@ -131,7 +131,12 @@ def open_generator(config: "Config", request: Request) -> Runs:
 
     library = Library(config.weight_folders)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, library, verb_of(request)))
+    model = request.model or default_model(config, library, verb_of(request))
+    if library.card(model).family == "phrase":  # a drummer plays what it draws
+        for name in config.models:
+            if name in library.cards and "humanize" in library.cards[name].verbs:
+                generator.load(name)
+    generator.load(model)
     warn(library.problems)
     return generator
 
@@ -139,7 +144,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
 def read_clip(
     source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
 ) -> "Clip":
-    """The clip in a file: for a model of grooves its drums, for one of tokens all of its parts."""
+    """The clip in a file: for a model of grooves or phrases its drums, for one of tokens all of its parts."""
     from bridge.config import Config
     from engine.midi.song import clip_from_midi, parts_from_midi
     from engine.weights import Library
@@ -150,7 +155,7 @@ def read_clip(
         card = library.card(model or default_model(config, library, verb))
     except (ModelError, WeightsError):  # a daemon may have models that this folder has not
         return clip_from_midi(source, track=track, channel=channel)
-    read = clip_from_midi if card.family == "groovae" else parts_from_midi
+    read = clip_from_midi if card.family in ("groovae", "phrase") else parts_from_midi
     return read(source, track=track, channel=channel)
 
 

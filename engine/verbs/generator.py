@@ -138,8 +138,12 @@ class Generator:
         if request.model is None:
             able = [each for each in residents.values() if verb in each.card.verbs]
             if not able:
-                raise ModelError(f"no loaded model can {verb}")
-            return _checked(request, sorted(able, key=lambda each: _hears(each, request))[-1])
+                others = [name for name, card in self.library.cards.items() if verb in card.verbs]
+                instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
+                raise ModelError(f"no loaded model can {verb}{instead}")
+            return _checked(
+                request, sorted(able, key=lambda each: (_takes(each, request), _hears(each, request)))[-1]
+            )
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -186,21 +190,26 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
-    if isinstance(request, Decode):
-        _check_point(request.z, resident)
+    if isinstance(request, Decode) and not _takes(resident, request):
+        raise ClipError(f"{name} decodes a z of {_sizes_of_points(resident)}, not {len(request.z)}")
     return resident
 
 
-def _check_point(z: Sequence[float], resident: AnyResident) -> None:
-    """ClipError where z is not of a size that the model decodes."""
-    name, shape, size = resident.card.name, resident.config.shape, len(z)
+def _takes(resident: AnyResident, request: Request) -> bool:
+    """Whether the point that a request is about, if it is about one, is of a size that the model decodes."""
+    if not isinstance(request, Decode):
+        return True
+    shape, size = resident.config.shape, len(request.z)
     if isinstance(shape, PhraseShape):
-        bars = (size - shape.z) / shape.bar_z
-        if not (bars.is_integer() and 0 <= bars <= resident.card.bars):
-            of_bars = f"{shape.bar_z} for each of at most {resident.card.bars} bars"
-            raise ClipError(f"{name} decodes a z of {shape.z} numbers, or of {of_bars} more, not {size}")
-    elif size != shape.z:
-        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {size}")
+        return size in range(shape.z, shape.z + resident.card.bars * shape.bar_z + 1, shape.bar_z)
+    return size == shape.z
+
+
+def _sizes_of_points(resident: AnyResident) -> str:
+    shape = resident.config.shape
+    if isinstance(shape, PhraseShape):
+        return f"{shape.z} numbers, or of {shape.bar_z} for each of at most {resident.card.bars} bars more"
+    return f"{shape.z} numbers"
 
 
 def _hears(resident: AnyResident, request: Request) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -230,8 +230,16 @@ class PhraseCourse:
         """Nothing is left to fit."""
 
     def prior(self) -> Prior:
-        """The styles; the prior of z is learnt, and one of the model's own networks."""
-        return replace(standard_prior(self.shape.z), names=self.styles)
+        """The styles, and how often each is played; what z comes from is learnt, a network of the model's own."""
+        bars = {style: sum(len(song.hits) for song in self.train if song.style == style) for style in self.styles}
+        if len(bars) > 1:
+            bars[SEQUENCED] = 0
+        share = torch.tensor([float(bars[style]) for style in self.styles])
+        normal = standard_prior(self.shape.z)
+        count = len(self.styles)
+        return Prior(
+            self.styles, normal.mean.repeat(count, 1), normal.scale.repeat(count, 1, 1), share / share.sum()
+        )
 
 
 def load_drums(data: Sequence[Path], max_songs: int | None = None) -> list[DrumSong]:

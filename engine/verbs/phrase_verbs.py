@@ -64,11 +64,12 @@ class PhrasePlayer(RunsVerbs):
         self.window = resident.card.bars
 
     def sample(self, request: Sample) -> Played:
-        """New bars, in a style or in any."""
+        """New bars, in a style, or in one that is drawn, as often as it was played in training."""
         nothing = np.zeros(((request.bars or SAMPLED_BARS) * 16, CLASSES), np.float32)
-        condition = self._condition(nothing, nothing, request.count, 16, style=request.style)
+        style = request.style or self.resident.draw_style(self.noise)
+        condition = self._condition(nothing, nothing, request.count, 16, style=style)
         hits = self._complete(condition, request.temperature)
-        return self._played(hits, 16, 4.0, [120.0], request.temperature, self.drum_map, style=request.style)
+        return self._played(hits, 16, 4.0, [120.0], request.temperature, self.drum_map, style=style)
 
     def continue_(self, request: Continue) -> Played:
         """The bars after a clip, alone; the drummer goes on as the last of its bars were played."""

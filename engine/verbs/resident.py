@@ -97,6 +97,11 @@ class PhraseResident(Resident):
             raise ClipError(f"there is no style {style!r}; there are: {known}")
         return self.card.styles.index(style)
 
+    def draw_style(self, noise: Noise) -> str:
+        """One of the styles, as often as it was played in training."""
+        edges = self.prior.share.cumsum(0)
+        return self.card.styles[int(torch.searchsorted(edges, noise.uniform(1, 1)[0, 0] * edges[-1]))]
+
     def draw_z(self, condition: Condition, noise: Noise, temperature: float) -> Tensor:
         """A z for each phrase, by what is given of it: (batch, z)."""
         shape = self.model.shape

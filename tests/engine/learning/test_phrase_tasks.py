@@ -113,3 +113,8 @@ def test_without_four_bars_of_drums_it_is_said():
 
 def test_the_shipped_configuration_learns_what_its_verbs_need():
     assert set(find_config("drums_16bar").recipe.tasks) <= set(TASKS)
+
+
+def test_styles_are_drawn_as_often_as_they_were_played(course):
+    prior = course.prior()
+    assert dict(zip(prior.names, prior.share.tolist(), strict=True)) == {"funk": 1.0, SEQUENCED: 0.0}

@@ -40,7 +40,7 @@ def repetition_of(hits: Hits, piece: Integers) -> Figures:
     for lag in LAGS:
         if hits.shape[1] > lag:
             alike = similarity(hits[:, lag:], hits[:, :-lag])
-            heard = hits[:, lag:].any(axis=(2, 3)) | hits[:, :-lag].any(axis=(2, 3))
+            heard = np.asarray((hits[:, lag:] | hits[:, :-lag]).any(axis=(2, 3)))
             found[f"like the bar {lag} before"] = _mean(bootstrap, alike, heard)
             of_phrase = alike.sum(axis=1)[heard.any(axis=1)] / heard.sum(axis=1)[heard.any(axis=1)]
             quartiles[f"its quartiles, {lag}"] = _quantiles(of_phrase, QUANTILES[1:4])
@@ -78,8 +78,8 @@ def reconstruction_of(resident: PhraseResident, phrases: Phrases, *, bars_given:
         if bars_given:
             condition = replace(condition, bar_z=bar_z, bar_z_given=torch.ones_like(condition.bar_z_given))
             rate = rate + of_bars.kl().sum(dim=(1, 2))
-        back = (drawn(resident, condition, noise, z if draw else mu) == part.hits).all(axis=3)
-        event = part.hits.any(axis=3)
+        back = np.all(drawn(resident, condition, noise, z if draw else mu) == part.hits, axis=3)
+        event = np.any(part.hits, axis=3)
         columns.append(
             np.stack([rate.cpu().numpy(), *(_sums(each) for each in (back, back & event, event))], axis=1)
         )
@@ -207,7 +207,7 @@ def _mean(bootstrap: Bootstrap, values: NDArray[Any], counted: NDArray[Any]) -> 
     return bootstrap.of_sums(mean, (values * counted).sum(axis=1), counted.sum(axis=1))
 
 
-def _sums(steps: NDArray[np.bool_]) -> Values:
+def _sums(steps: NDArray[Any]) -> Values:
     return np.asarray(steps.sum(axis=(1, 2)), np.float64)
 
 

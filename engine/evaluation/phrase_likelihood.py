@@ -76,7 +76,7 @@ def likelihood_of(
         other = bounds_of(resident, replace(phrases[rows], hits=hits), given, few_draws)[1]
         beaten, count = Bootstrap(phrases.piece[rows]), np.ones(len(rows))
         elsewhere = beaten.of_sums(mean, other, GAP * count)
-        beats = beaten.of_sums(mean, own[rows] < other, count)
+        beats = beaten.of_sums(mean, (own[rows] < other).astype(np.float64), count)
     return PhraseLikelihood(
         a_bar(elbo, bars),
         a_bar(bound, bars),
@@ -155,11 +155,8 @@ class CopyModel:
 
     def nats(self, hits: Hits) -> Values:
         """Phrases of 9 bars or more -> the nats of each bar from the ninth on: (phrase, bar - 8)."""
-        rows = [
-            -np.logaddexp.reduce(self._log_parts(_pairs(each), self._fresh(each[max(LAGS) :])), axis=1)
-            for each in hits
-        ]
-        return np.stack(rows)
+        parts = (self._log_parts(_pairs(each), self._fresh(each[max(LAGS) :])) for each in hits)
+        return np.asarray(np.stack([-np.logaddexp.reduce(each, axis=1) for each in parts]))
 
     def _log_parts(self, pairs: Values, fresh: Values) -> Values:
         """log p(bar, which part it is of): (bar, lag + 1)."""

@@ -88,7 +88,7 @@ def evaluate_phrases(
 
     judges: how many are trained for each AUC; with 0 there are none. DataError where the split holds no 16 bars.
     """
-    residents = [_phrase_resident(library, name) for name in models]
+    residents = [phrase_resident(library, name) for name in models]
     corpus = Corpus(read_drum_songs(data), split, amount)
     for resident in residents:
         measures: dict[str, Callable[[PhraseResident, Corpus], Table]] = {
@@ -130,7 +130,8 @@ class Corpus:
         return drawn_of(sampled, resident, self.whole[rows], seed)
 
 
-def _phrase_resident(library: Library, name: str) -> PhraseResident:
+def phrase_resident(library: Library, name: str) -> PhraseResident:
+    """The model of that name on the CPU; ModelError if it is none of phrases."""
     resident = load_resident(library, name, torch.device("cpu"))
     if not isinstance(resident, PhraseResident):
         raise ModelError(f"{name} is no model of phrases")

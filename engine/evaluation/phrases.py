@@ -51,8 +51,9 @@ class Phrases:
 
     def __getitem__(self, chosen: Integers | slice) -> "Phrases":
         """Some of the phrases."""
-        columns = (self.hits, self.piece, self.first, self.tempo_bpm, self.style)
-        return Phrases(*(column[chosen] for column in columns))
+        return Phrases(
+            self.hits[chosen], self.piece[chosen], self.first[chosen], self.tempo_bpm[chosen], self.style[chosen]
+        )
 
     def bars(self, first: int, count: int) -> "Phrases":
         """Some bars of each phrase."""
@@ -76,15 +77,10 @@ def cut_phrases(songs: Iterable[DrumSong], bars: int, *, most: int | None = None
         count = min(starts, most or starts)
         firsts = np.linspace(0, starts - 1, count).round().astype(int)
         rows += [(song.hits[first : first + bars], piece, first, song.tempo_bpm, song.style) for first in firsts]
-    hits, piece_of, firsts, tempos, styles = zip(*rows, strict=True) if rows else ((),) * 5
-    shape = (len(rows), bars, STEPS_PER_BAR, CLASSES)
-    return Phrases(
-        np.array(hits, np.bool_).reshape(shape),
-        np.array(piece_of, np.int64),
-        np.array(firsts, np.int64),
-        np.array(tempos, np.float64),
-        np.array(styles, np.str_),
-    )
+    hits, *others = zip(*rows, strict=True) if rows else ((),) * 5
+    kinds = (np.int64, np.int64, np.float64, np.str_)
+    columns: list[NDArray[Any]] = [np.array(column, kind) for column, kind in zip(others, kinds, strict=True)]
+    return Phrases(np.array(hits, np.bool_).reshape(len(rows), bars, STEPS_PER_BAR, CLASSES), *columns)
 
 
 def condition_of(resident: PhraseResident, phrases: Phrases) -> Condition:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases import Hits, Integers, Phrases
@@ -121,9 +122,15 @@ def shuffled(phrases: Phrases, seed: int) -> Hits:
 
 
 def parted(piece: Integers, *shares: float, seed: int) -> list[Integers]:
-    """The rows of pieces drawn at random, with these shares of the pieces, and those of the rest."""
+    """The rows of pieces drawn at random, with these shares of the pieces, and those of the rest; none is empty.
+
+    DataError where there are fewer pieces than parts.
+    """
     pieces = np.random.default_rng(seed).permutation(np.unique(piece))
-    ends = np.round(np.cumsum(shares) * len(pieces)).astype(int)
+    count, place = len(shares), np.arange(len(shares))
+    if len(pieces) <= count:
+        raise DataError(f"judges need {count + 1} pieces or more of each split, not {len(pieces)}; or --judges 0")
+    ends = np.clip(np.round(np.cumsum(shares) * len(pieces)).astype(int), place + 1, len(pieces) - count + place)
     return [np.flatnonzero(np.isin(piece, part)).astype(np.int64) for part in np.split(pieces, ends)]
 
 
@@ -179,6 +186,7 @@ def _mean_auc(verdicts: list[tuple[Values, Values]], sides: list[tuple[Side, Sid
     def figure(weights: Values) -> float:
         of_sides = np.split(weights, ends)
         pairs = zip(verdicts, of_sides[::2], of_sides[1::2], strict=True)
-        return float(np.mean([auc(*verdict, weight, others) for verdict, weight, others in pairs]))
+        with np.errstate(invalid="ignore"):  # a resample without a piece of one side is no figure
+            return float(np.mean([auc(*verdict, weight, others) for verdict, weight, others in pairs]))
 
     return Bootstrap(pieces).of_weights(figure)

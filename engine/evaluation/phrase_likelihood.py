@@ -156,7 +156,8 @@ class CopyModel:
     def nats(self, hits: Hits) -> Values:
         """Phrases of 9 bars or more -> the nats of each bar from the ninth on: (phrase, bar - 8)."""
         parts = (self._log_parts(_pairs(each), self._fresh(each[max(LAGS) :])) for each in hits)
-        return np.asarray(np.stack([-np.logaddexp.reduce(each, axis=1) for each in parts]))
+        nats: Values = np.stack([-np.logaddexp.reduce(each, axis=1) for each in parts])
+        return nats
 
     def _log_parts(self, pairs: Values, fresh: Values) -> Values:
         """log p(bar, which part it is of): (bar, lag + 1)."""

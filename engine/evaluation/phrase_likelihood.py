@@ -162,7 +162,8 @@ class CopyModel:
     def _log_parts(self, pairs: Values, fresh: Values) -> Values:
         """log p(bar, which part it is of): (bar, lag + 1)."""
         copied = np.einsum("nkchd,kchd->nk", pairs, np.log(self._rates))
-        return np.concatenate([copied, fresh[:, None]], axis=1) + np.log(self._weights)
+        parts: Values = np.concatenate([copied, fresh[:, None]], axis=1) + np.log(self._weights)
+        return parts
 
     def _fresh(self, bars: NDArray[np.bool_]) -> Values:
         """log p of bars whose hits are independent: (bar,)."""

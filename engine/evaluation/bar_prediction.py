@@ -20,6 +20,10 @@ PAST, NEXT, BACK = 40, 5, 4
 
 HIDDEN, CHANNELS, KERNEL, DILATIONS = 96, 68, 5, (1, 3, 8)
 BATCH, RATE, PATIENCE = 64, 2e-3, 3
+
+MOST = 64
+"""Windows of a song, of which most are alike."""
+
 CHOOSING = 0.15
 """The share of the train pieces by which training is stopped."""
 
@@ -116,7 +120,7 @@ def trained(
 @torch.no_grad()
 def _windows(resident: PhraseResident, songs: Sequence[DrumSong]) -> tuple[Array, NDArray[np.int64]]:
     """The mu of the bars of all stretches of 45 bars, (window, 45, z), and which song each is of."""
-    phrases = cut_phrases(songs, PAST + NEXT, most=200)
+    phrases = cut_phrases(songs, PAST + NEXT, most=MOST)
     encoder = resident.model.bar_encoder
     rows = [encoder(condition_of(resident, part)).mu.cpu().numpy() for part in phrases.parts()]
     return np.concatenate(rows) if rows else np.zeros((0, PAST + NEXT, 1), np.float32), phrases.piece

@@ -3,7 +3,7 @@
 Baselines and judges are trained on the train split; a judge's epoch is chosen on the validation split.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class Report:
 
 def evaluate(
     *,
-    data: Path,
+    data: Sequence[Path],
     library: Library,
     models: Iterable[str],
     split: str = "validation",
@@ -61,7 +61,7 @@ def evaluate(
 
     judges: how many are trained for each AUC; with 0 there are no AUCs, which saves most of the time.
     """
-    performances = read_corpus(data)
+    performances = [performance for path in data for performance in read_corpus(path)]
     short, long = _Jury(performances, split, BARS, judges), _Jury(performances, split, LONG_BARS, judges)
     residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]

@@ -144,7 +144,7 @@ def test_many_validation_hits_settle_what_to_trust(corpus, tmp_path, monkeypatch
 
 
 def test_a_report_has_a_row_for_each_baseline_and_each_model(corpus, trained):
-    parts = list(evaluate(data=corpus, library=Library([trained[0]]), models=["drummer"], judges=0))
+    parts = list(evaluate(data=[corpus], library=Library([trained[0]]), models=["drummer"], judges=0))
     names = [row.name for part in parts for row in part.humanize]
     assert names == ["quantised", "random jitter", "class histograms", "linear", "drummer"]
     completions = [(row.name, row.task) for part in parts for row in part.completion]

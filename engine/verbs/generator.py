@@ -21,6 +21,7 @@ from engine.requests import (
     VERBS,
     Decode,
     Interpolate,
+    Keeping,
     Request,
     Results,
     clips_of,
@@ -99,7 +100,7 @@ class Generator:
         needs_notes = isinstance(shape, GrooveShape) and shape.hits_control
         for verb, kind in VERBS.items():
             if verb in resident.card.verbs:
-                clips = (clip, clip) if needs_clips(kind) or needs_notes else ()
+                clips = (clip,) * (needs_clips(kind) or needs_notes)
                 self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
     def _keep(self, resident: AnyResident, *, default: bool) -> None:
@@ -137,7 +138,8 @@ class Generator:
             able = [each for each in residents.values() if verb in each.card.verbs]
             if not able:
                 raise ModelError(f"no loaded model can {verb}")
-            return _checked(request, sorted(able, key=lambda each: _hears(each, request))[-1])
+            fit = sorted(able, key=lambda each: (_hears(each, request), _can_keep(each, request)))
+            return _checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -184,6 +186,10 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
+    if not _can_keep(resident, request):
+        raise ClipError(
+            f"{name} makes all notes anew: leave keep and keep_slot out, or name a model of drums played"
+        )
     if isinstance(request, Decode):
         _check_point(request.z, resident)
     return resident
@@ -207,6 +213,11 @@ def _hears(resident: AnyResident, request: Request) -> bool:
         return True
     own = resident.card.sha256
     return all(clip.origin and clip.origin.weights == own for clip in clips_of(request))
+
+
+def _can_keep(resident: AnyResident, request: Request) -> bool:
+    """Whether a model can leave the notes that are to stay."""
+    return not (isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident))
 
 
 def _has_encoder(resident: AnyResident) -> bool:

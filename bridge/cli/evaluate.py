@@ -44,6 +44,8 @@ FIGURES = {
 }
 """The columns of the humanizing table."""
 
+HEARING = ("hats not given", "hats given", "lower by")
+
 
 def evaluate(
     data: Data,
@@ -114,6 +116,10 @@ def _tables(report: "Report") -> "Iterable[Table | str]":
         yield f"{name}, judges' AUC: " + ", ".join(f"{kind} {auc}" for kind, auc in aucs.items())
     for name, steering in report.steering.items():
         yield from _steering_tables(name, steering)
+    if report.hearing:
+        columns = (f"{error}, {what}" for error in ("timing MAE (ms)", "velocity MAE") for what in HEARING)
+        rows = ((row.name, str(row.temperature), *row.timing, *row.velocity, row.auc) for row in report.hearing)
+        yield _table("all drums but the hats", ("", "temperature", *columns, "judges' AUC"), rows)
     if report.completion:
         yield _table(
             "which drums are hit",

@@ -6,6 +6,7 @@ before.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -91,10 +92,22 @@ def _on_file(verb: str, kind: type[Request]) -> Command:
         from engine.midi.song import load_song
 
         model, is_edit = settings["model"], issubclass(kind, NoteForNote)
+
+        def clips_in(path: Path) -> "Sequence[Clip]":
+            if is_edit:
+                return load_song(path, track=track, channel=channel).clips
+            return [read_clip(path, verb, model, track=track, channel=channel)]
+
         song = load_song(source, track=track, channel=channel) if is_edit else None
-        clips = song.clips if song else [read_clip(source, verb, model, track=track, channel=channel)]
-        settings |= {name: read_clip(settings[name], verb, model) for name in other_files(kind)}
-        requests = [request_of(kind, settings, clip=clip) for clip in clips]
+        clips = song.clips if song else clips_in(source)
+        keep = settings.pop("keep_clip", None)
+        kept = clips_in(keep) if keep else ()  # of a version of the same file, so stretch by stretch
+        others = [each.name for each in other_files(kind) if each.name in settings]
+        settings |= {name: read_clip(settings[name], verb, model) for name in others}
+        requests = [
+            request_of(kind, settings, clip=clip, **({"keep_clip": own} if own else {}))
+            for clip, own in zip_longest(clips, kept[: len(clips)])
+        ]
         target = beside(source, "humanized" if verb == "humanize" else verb)
         if song:
             _edit_song(ctx, song, requests, output, force, otherwise=target)

@@ -16,6 +16,7 @@ from engine.evaluation.contenders import baselines, in_their_styles, models_of_g
 from engine.evaluation.drums import Completion, completion_of
 from engine.evaluation.feel import Steering, in_the_feel_of_others, steering_of
 from engine.evaluation.figures import Figures, figures_of
+from engine.evaluation.hearing import Hearing, hats_given, hearing_of
 from engine.evaluation.judge import SIZE, Play, judged
 from engine.evaluation.likelihood import Likelihood, likelihood_of
 from engine.model.tasks import humanize
@@ -43,6 +44,7 @@ class Report:
     likelihood: dict[str, Likelihood] = field(default_factory=dict)
     steering: dict[str, Steering] = field(default_factory=dict)
     completion: list[Completion] = field(default_factory=list)
+    hearing: list[Hearing] = field(default_factory=list)
 
 
 def evaluate(
@@ -72,6 +74,11 @@ def evaluate(
         on_progress(f"{contender.name}: humanize")
         figures.append(figures_of(contender, short.ask, seed, short.auc_of(contender.draw)))
     yield replace(nothing, humanize=figures)
+    for resident in humanizing:
+        if "partial" in resident.config.recipe.tasks:
+            on_progress(f"{resident.card.name}: with the hats given")
+            auc = short.auc_of(of_model(resident, hats_given).draw)
+            yield replace(nothing, hearing=list(hearing_of(resident, short.ask, seed, auc)))
     for resident in residents:
         if resident.model.shape.feel:
             name = resident.card.name

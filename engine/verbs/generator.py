@@ -21,6 +21,7 @@ from engine.requests import (
     Decode,
     Infill,
     Interpolate,
+    Keeping,
     Request,
     Results,
     clips_of,
@@ -101,7 +102,7 @@ class Generator:
         shape = resident.model.shape
         for verb, kind in VERBS.items():
             if verb in resident.card.verbs:
-                clips = (clip, clip) if needs_clips(kind) or shape.hits_control else ()
+                clips = (clip,) * (needs_clips(kind) or shape.hits_control)
                 self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
     def _keep(self, resident: AnyResident, *, default: bool) -> None:
@@ -141,9 +142,8 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            return _checked(
-                request, sorted(able, key=lambda each: (_takes(each, request), _hears(each, request)))[-1]
-            )
+            fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in (_takes, _hears, _can_keep)))
+            return _checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -190,6 +190,10 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
+    if not _can_keep(resident, request):
+        raise ClipError(
+            f"{name} makes all notes anew: leave keep and keep_slot out, or name a model of drums played"
+        )
     if isinstance(request, Decode) and not _takes(resident, request):
         raise ClipError(f"{name} decodes a z of {_sizes_of_points(resident)}, not {len(request.z)}")
     return resident
@@ -218,6 +222,11 @@ def _hears(resident: AnyResident, request: Request) -> bool:
         return True
     own = resident.card.sha256
     return all(clip.origin and clip.origin.weights == own for clip in clips_of(request))
+
+
+def _can_keep(resident: AnyResident, request: Request) -> bool:
+    """Whether a model can leave the notes that are to stay."""
+    return not (isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident))
 
 
 def _has_encoder(resident: AnyResident) -> bool:

@@ -39,7 +39,8 @@ from engine.requests import (
 )
 from engine.verbs.follow_feel import feel_distance
 from engine.verbs.latent import plane, slerp
-from engine.verbs.note_grid import cut_cells, play_clip
+from engine.verbs.mark import all_marked, kept_notes
+from engine.verbs.note_grid import Cells, cut_cells, play_clip
 from engine.verbs.resident import GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 from engine.verbs.stretches import beside, stretches
@@ -70,9 +71,11 @@ class Player(RunsVerbs):
     def humanize(self, request: Humanize) -> Played:
         """The clip's own notes, moved to where the model plays their cells."""
 
-        def play(groove: Array) -> Tensor:
-            given = self._given(groove, request.clip, request.count)
+        def play(cells: Cells) -> Tensor:
+            given = self._given(cells.groove(), request.clip, request.count, cells.timing_given())
             example = tasks.humanize(given.groove, given)
+            if "partial" in self.resident.config.recipe.tasks:
+                example = tasks.with_some_timing(example.given)
             if request.style:
                 z = self._prior(request.count, request.style, temperature=request.temperature)
             elif "humanize" in self.resident.config.recipe.tasks:
@@ -90,7 +93,7 @@ class Player(RunsVerbs):
         feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
         if not feel.any():
             raise ClipError("groove needs a feel from a clip with at least one note that sounds")
-        played = self._play_notes(request, lambda groove: self._follow(groove, feel, request))
+        played = self._play_notes(request, lambda cells: self._follow(cells, feel, request))
         remarks = ("the clip that lends its feel is no drums: it was heard as taps",) if as_taps else ()
         return replace(played, remarks=(*played.remarks, *remarks))
 
@@ -140,11 +143,19 @@ class Player(RunsVerbs):
     def vary(self, request: Vary) -> Played:
         """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
         clip, count = request.clip, request.count
+        mark = all_marked(request, self.drum_map) if request.keeps else None
+        if mark and not mark.replaced:
+            return Played([clip] * count)
         mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
         z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
+        if mark:
+            given = self._given(mark.groove, clip, count, mark.groove[:, HITS])
+            given = replace(given, hits_given=self._rows(1 - mark.free, count))
         grooves = self._decode(z, given, request.temperature)
         pitches = own_pitches(self.drum_map, clip)
+        if mark:
+            return Played([mark.filled(row, pitches) for row in grooves.cpu().numpy()])
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
     def encode(self, request: Encode) -> Played:
@@ -216,37 +227,40 @@ class Player(RunsVerbs):
     def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
         """The notes of a clip with the feel of each z."""
 
-        def play(groove: Array) -> Tensor:
-            given = self._given(groove, clip, len(z))
+        def play(cells: Cells) -> Tensor:
+            given = self._given(cells.groove(), clip, len(z))
             return self._decode(z, tasks.transfer(given.groove, given).given, temperature)
 
         return self._play_notes(NoteForNote(clip=clip, count=len(z)), play)
 
     def _play_notes(
-        self, request: NoteForNote, play: Callable[[Array], Tensor], *, only: tuple[int, ...] = ()
+        self, request: NoteForNote, play: Callable[[Cells], Tensor], *, only: tuple[int, ...] = ()
     ) -> Played:
-        """The request's clip, its cells played: (step, 27) -> (batch, step, 27)."""
+        """The request's clip, its cells played: cells -> (batch, step, 27)."""
         clip, drum_map = request.clip, self.drum_map
         pitches = pitches_of(clip)
         if len(pitches) == 0:
             return Played([clip] * request.count)
         as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
-        cells = cut_cells(clip, drum_map, as_taps=as_taps)
-        clips = [
-            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=only)
-            for groove in play(cells.groove()).cpu().numpy()
-        ]
+        cells = cut_cells(clip, drum_map, as_taps=as_taps, stays=kept_notes(clip, request.keep, request.keep_clip))
+        timing, velocity = (request.of_drums(each, as_taps=as_taps) for each in ("timing", "velocity"))
+        clips = [clip] * request.count
+        if not cells.held.all():
+            clips = [
+                play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
+                for groove in play(cells).cpu().numpy()
+            ]
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
-    def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
-        """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
+    def _follow(self, cells: Cells, feel: Array, request: Groove) -> Tensor:
+        """The cells' hits as they go on from the feel: (batch, step, 27).
 
         z alone carries too little timing, and what was played before fades after some bars: the groove is cut into
         stretches of half a window, and before each the feel's stretch beside it is given, as played; the encoder
         reads a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """
         half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
-        own = stretches(groove, bar, half)
+        own, own_given = (stretches(each, bar, half) for each in (cells.groove(), cells.timing_given()))
         lead = max(1, half // bar) * bar
         encoder_input, before = (
             beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead)
@@ -260,17 +274,17 @@ class Player(RunsVerbs):
         )
         order = np.arange(len(own)) % len(before)
         beside_own = before[order]
-        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1)
-        timing_given = torch.zeros_like(given.timing_given)
-        timing_given[:, :lead] = 1
-        given = replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given)
-        draws = request.count * self._draws_of_feel(request, len(groove), given.groove.shape[1])
+        lead_given = np.ones((len(own), lead, CLASSES), np.float32)
+        timing_given = np.concatenate([lead_given, own_given], axis=1)
+        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1, timing_given)
+        given = replace(given, hits_given=torch.ones_like(given.timing_given))
+        draws = request.count * self._draws_of_feel(request, cells.steps, given.groove.shape[1])
         played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
         played = played.reshape(len(own), request.count, -1, *own.shape[1:])
         distance = feel_distance(played, beside_own[:, None, None], bar, feel_bar)
         nearest = distance.argmin(axis=2)[:, :, None, None, None]
         chosen = np.take_along_axis(played, nearest, axis=2).swapaxes(0, 1).reshape(request.count, -1, DEPTH)
-        return torch.from_numpy(chosen[:, : len(groove)])
+        return torch.from_numpy(chosen[:, : cells.steps])
 
     def _draws_of_feel(self, request: Groove, steps: int, at_once: int) -> int:
         """Of how many draws groove chooses: of few in very long clips or bars, of one where all are the same.
@@ -282,8 +296,12 @@ class Player(RunsVerbs):
         longest = max(steps, 4 * at_once)
         return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * longest)))
 
-    def _given(self, groove: Array, clip: Clip, count: int) -> Given:
-        return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+    def _given(self, groove: Array, clip: Clip, count: int, timing_given: Array | None = None) -> Given:
+        """As _nothing, in the tempo and meter of a clip; timing_given (step, 9), or (row, step, 9)."""
+        given = self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+        if timing_given is None:
+            return given
+        return replace(given, timing_given=self._rows(timing_given, count).view(given.timing_given.shape))
 
     def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
         """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is given yet."""

@@ -1,18 +1,20 @@
-"""The marked beats of a clip of drums: which notes make room, which hits may come, and the clip with those in it.
+"""Which notes of a clip stay; which make room in the beats that are marked, which hits may come, and the clip then.
 
 numpy alone, no model.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clip import STEPS_PER_BEAT, Clip, Note, Part
+from engine.clip import EARLIEST_START_BEATS, STEPS_PER_BEAT, Clip, Note, Part
 from engine.errors import ClipError
 from engine.midi.notes import DRUM_CHANNEL
 from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES, Array, clip_to_groove, nearest_step, steps_of
+from engine.requests import Keeping
 
 CLOSE_BEATS = 1e-6
 INSIDE_BEATS = 1 / 960
@@ -44,16 +46,42 @@ class Mark:
         return _exchanged(self.clip, self.replaced, sorted(new, key=lambda note: (note.start_beats, note.pitch)))
 
 
-def marked(clip: Clip, drum_map: DrumMap, first: float, beats: float, keep: tuple[int, ...]) -> Mark:
+def kept_notes(clip: Clip, keep: tuple[int, ...], keep_clip: Clip | None = None) -> frozenset[int]:
+    """The indices of the notes that are to stay; those of keep_clip are compared as precisely as OSC sends them."""
+    same = {_as_sent(note) for note in keep_clip.notes} if keep_clip else set()
+    notes = enumerate(clip.notes)
+    return frozenset(index for index, note in notes if note.pitch in keep or (same and _as_sent(note) in same))
+
+
+def _as_sent(note: Note) -> tuple[int, float, float, int, bool]:
+    start, duration = np.array([note.start_beats, note.duration_beats], np.float32).tolist()
+    return note.pitch, start, duration, note.velocity, note.mute
+
+
+def all_marked(request: Keeping, drum_map: DrumMap) -> Mark:
+    """The mark of the whole clip, from the earliest first hit on; see marked."""
+    return marked(request.clip, drum_map, EARLIEST_START_BEATS, math.inf, request.keep, request.keep_clip)
+
+
+def marked(
+    clip: Clip,
+    drum_map: DrumMap,
+    first: float,
+    beats: float,
+    keep: tuple[int, ...],
+    keep_clip: Clip | None = None,
+) -> Mark:
     """The mark of some beats; ClipError where it lies outside the clip, or the clip has parts and none is drums.
 
-    Notes that start in the mark are replaced, but for muted ones and those of the pitches to keep.
+    Notes that start in the mark are replaced, but for muted ones and those that are to stay. A drum whose pitch is
+    to be kept gets hits only where one of its other pitches is replaced.
     """
+    kept = kept_notes(clip, keep, keep_clip)
     if not first < clip.length_beats:
         raise ClipError(f"the mark must start in the clip, in 0..{clip.length_beats:g} beats, not at {first:g}")
     end = min(first + beats, clip.length_beats)
     notes = [(index, clip.notes[index]) for index in _drum_notes(clip) if not clip.notes[index].mute]
-    replaced = {index: note for index, note in notes if first <= note.start_beats < end and note.pitch not in keep}
+    replaced = {index: note for index, note in notes if first <= note.start_beats < end and index not in kept}
     staying = tuple(note for index, note in notes if index not in replaced)
     groove = clip_to_groove(replace(clip, notes=staying, parts=()), drum_map)
     free = np.zeros((steps_of(clip), CLASSES), np.float32)
@@ -73,7 +101,7 @@ def _drum_notes(clip: Clip) -> list[int]:
         return list(range(len(clip.notes)))
     drums = [part for part in clip.parts if part.channel == DRUM_CHANNEL]
     if not drums:
-        raise ClipError("infill needs a clip with drums: none of its parts is on channel 10")
+        raise ClipError("a clip with parts needs drums among them: none is on channel 10")
     return [index for part in drums for index in range(part.first, part.first + part.count)]
 
 

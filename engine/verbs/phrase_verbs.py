@@ -30,7 +30,7 @@ from engine.representation.groove import (
 from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary
 from engine.verbs.groove_verbs import Player, outside, own_pitches, pitches_of
 from engine.verbs.latent import plane, slerp
-from engine.verbs.mark import marked
+from engine.verbs.mark import Mark, all_marked, marked
 from engine.verbs.resident import GrooveResident, PhraseResident
 from engine.verbs.running import Played, RunsVerbs
 
@@ -101,15 +101,24 @@ class PhrasePlayer(RunsVerbs):
     def infill(self, request: Infill) -> Played:
         """The clip, of which the notes that start in the mark are made anew, but for those that are kept."""
         clip, bar = request.clip, _bar(request.clip)
-        mark = marked(clip, self.drum_map, request.start, request.beats, request.keep)
-        staying = mark.groove[:, HITS]
+        mark = marked(clip, self.drum_map, request.start, request.beats, request.keep, request.keep_clip)
         condition = self._condition(
-            staying, 1 - mark.free, request.count, bar, tempo_bpm=clip.tempo_bpm, fill_in=request.fill_in
+            mark.groove[:, HITS],
+            1 - mark.free,
+            request.count,
+            bar,
+            tempo_bpm=clip.tempo_bpm,
+            fill_in=request.fill_in,
         )
-        hits = self._complete(condition, request.temperature)
+        return self._filled(mark, self._complete(condition, request.temperature), request.temperature)
+
+    def _filled(self, mark: Mark, hits: Hits, temperature: float) -> Played:
+        """The hits (row, step, 9) around those that stay, played after them."""
+        clip = mark.clip
         grooves = np.repeat(mark.groove[None], len(hits), axis=0)
         grooves[..., HITS] = hits
-        played = self._play(grooves, bar, clip.tempo_bpm, request.temperature, timing_given=staying)
+        staying = mark.groove[:, HITS]
+        played = self._play(grooves, _bar(clip), clip.tempo_bpm, temperature, timing_given=staying)
         drum_map = own_pitches(self.drum_map, clip)
         return Played([mark.filled(row, drum_map) for row in played], remarks=self._remarks())
 
@@ -160,9 +169,14 @@ class PhrasePlayer(RunsVerbs):
     def vary(self, request: Vary) -> Played:
         """A share of the bars is made anew, as similarity says; of the others the idea stays, their z."""
         clip, bar = request.clip, _bar(request.clip)
+        mark = all_marked(request, self.drum_map) if request.keeps else None
+        if mark and not mark.replaced:
+            return Played([clip] * request.count)
         z, bar_z = self._encoded(clip)
         bars, rows = bar_z.shape[1], request.count
         condition = self._blank(rows, bars, bar, tempo_bpm=clip.tempo_bpm)
+        if mark:
+            condition = self._condition(mark.groove[:, HITS], 1 - mark.free, rows, bar, tempo_bpm=clip.tempo_bpm)
         order = self.noise.uniform(rows, bars).argsort(dim=1).argsort(dim=1)
         stay = (order < round(request.similarity * bars)).float()
         condition = replace(condition, bar_z=bar_z.expand(rows, -1, -1), bar_z_given=stay)
@@ -170,6 +184,8 @@ class PhrasePlayer(RunsVerbs):
         hits = self._complete(
             condition, request.temperature, torch.lerp(drawn, z.expand(rows, -1), request.similarity)
         )
+        if mark:
+            return self._filled(mark, hits, request.temperature)
         drum_map = own_pitches(self.drum_map, clip)
         return self._played(hits, bar, clip.beats_per_bar, [clip.tempo_bpm], request.temperature, drum_map)
 

@@ -11,6 +11,7 @@ from engine.evaluation.bootstrap import Interval
 from engine.evaluation.drums import Completion
 from engine.evaluation.feel import FEEL, Steering
 from engine.evaluation.figures import Figures
+from engine.evaluation.hearing import Hearing
 from engine.evaluation.likelihood import Likelihood
 from engine.evaluation.phrase_report import Table
 from engine.evaluation.report import Report
@@ -37,6 +38,7 @@ REPORT = Report(
             vary=((0.0, 0.1, 0.2, 0.3, 0.4), (0.0, 0.25, 0.5, 0.75, 1.0)),
         )
     },
+    hearing=[Hearing("drummer", 1, (about(27.1), about(23.5), about(0.13)), (about(0.21),) * 3, about(0.52))],
     completion=[Completion("bar histograms", "taps", about(0.45), about(0.47))],
 )
 
@@ -72,7 +74,17 @@ def test_every_figure_is_printed_with_its_interval(folder: Path, monkeypatch: py
 
     monkeypatch.setattr(reports, "evaluate", fake_evaluate)
     output = run("m", "--judges", "2")
-    for figure in ("22.6 (22.59..22.61)", "5.4 (", "6.3 (", "0.61 (", "0.41 (", "0.71 (", "0.750", "0.45 ("):
+    for figure in (
+        "22.6 (22.59..22.61)",
+        "5.4 (",
+        "6.3 (",
+        "0.61 (",
+        "0.41 (",
+        "0.71 (",
+        "0.750",
+        "23.5 (",
+        "0.45 (",
+    ):
         assert figure in output
     assert (told["split"], list(told["models"]), told["judges"]) == ("validation", ["m"], 2)
 

@@ -67,6 +67,7 @@ class _Batch:
 class GrooveCourse:
     """The tasks of a recipe on the windows of a corpus; see engine.learning.curriculum.Course."""
 
+    left_out: tuple[str, ...] = ()
     steps_per_bar = STEPS_PER_BAR
 
     def __init__(self, config: Config, datasets: Datasets, device: torch.device):

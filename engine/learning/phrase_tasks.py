@@ -29,6 +29,9 @@ FEWEST_BARS = 4
 PLAYED_SHARE = 0.7
 """The share of the stretches that is played, not sequenced."""
 
+LEFT_OUT_LICENCE = "GPL"
+"""Weights that learnt from pieces with this licence could not be used by everybody."""
+
 COUNT = len(ATTRIBUTES)
 SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
@@ -100,6 +103,7 @@ class PhraseCourse:
     """The tasks of a recipe on the drums of songs; see engine.learning.curriculum.Course."""
 
     steps_per_bar = STEPS_PER_BAR
+    left_out: tuple[str, ...] = (f"without pieces under {LEFT_OUT_LICENCE}",)
 
     def __init__(self, config: Config, songs: Sequence[DrumSong], device: torch.device):
         assert isinstance(config.shape, PhraseShape)
@@ -244,7 +248,7 @@ class PhraseCourse:
 
 def load_drums(data: Sequence[Path], max_songs: int | None = None) -> list[DrumSong]:
     """The drums of corpora, without the pieces whose licence would bind the weights."""
-    return read_drum_songs(data, without_licence="GPL")[:max_songs]
+    return read_drum_songs(data, without_licence=LEFT_OUT_LICENCE)[:max_songs]
 
 
 def _starts(bars: int) -> int:

@@ -79,7 +79,7 @@ def train(
         run.begin_from(start)
     run.resume()
     run.train(on_progress)
-    return run.write(name or config.name, "; ".join(map(credit_of, data)))
+    return run.write(name or config.name, "; ".join([*map(credit_of, data), *course.left_out]))
 
 
 def open_course(

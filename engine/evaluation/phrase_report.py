@@ -67,11 +67,11 @@ class Amount:
 
     samples: int = 256
     windows: int = 4
-    judged: int = 10
+    judged: int = 8
     draws: int = 64
     few_draws: int = 16
     pairs: int = 256
-    epochs: int = 40
+    epochs: int = 25
 
 
 def evaluate_phrases(

@@ -1,4 +1,4 @@
-"""Judges of whole patterns, 8 bars of hits: they see each hit, and which of them were there 1, 2 and 4 bars before.
+"""Judges of whole patterns, 8 bars of hits: they see each hit, if it was there bars before, and how bars are alike.
 
 As engine/evaluation/judge.py, whose judges do not see repetition. Each learns from its own halves of the train
 pieces, played ones against those from the other half, until it gets no better at pieces that it does not learn
@@ -19,12 +19,14 @@ from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases import Hits, Integers, Phrases
-from engine.representation.drum_map import CLASSES
+from engine.representation.bar_attributes import similarity
+from engine.representation.drum_map import CLASSES, INSTRUMENTS
 
 LAGS = (1, 2, 4)
+KICK, SNARE = INSTRUMENTS.index("kick"), INSTRUMENTS.index("snare")
 SIZE, BEAT = 64, 4
 BATCH, RATE, DECAY = 64, 2e-3, 1e-3
-PATIENCE, EPOCHS = 5, 40
+PATIENCE, EPOCHS = 4, 25
 """A judge stops after so many passes over what it learns from without a better AUC; or after so many in all."""
 
 CHOOSING = 0.2
@@ -32,21 +34,22 @@ CHOOSING = 0.2
 
 
 class PhraseJudge(nn.Module):
-    """Hits -> the logit that they were played: convolutions over beats, then a GRU over them."""
+    """Hits -> the logit that they were played: convolutions over beats, a GRU over them, and beside it the bars."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_bars: int) -> None:
         super().__init__()
         seen = CLASSES + len(LAGS) * (CLASSES + 2)
         self.beats = nn.Conv1d(seen, SIZE, 2 * BEAT, stride=BEAT, padding=BEAT // 2)
         self.more = nn.Conv1d(SIZE, SIZE, 3, padding=1)
         self.gru = nn.GRU(SIZE, SIZE // 2, batch_first=True, bidirectional=True)
-        self.drop, self.verdict = nn.Dropout(0.3), nn.Linear(2 * SIZE, 1)
+        self.bars = nn.Sequential(nn.Linear(of_bars, SIZE), nn.ReLU(), nn.Dropout(0.3), nn.Linear(SIZE, SIZE))
+        self.drop, self.verdict = nn.Dropout(0.3), nn.Linear(3 * SIZE, 1)
 
-    def forward(self, compared: Tensor) -> Tensor:
-        """compared(hits), (batch, step, n) -> (batch,)."""
+    def forward(self, compared: Tensor, bars: Tensor) -> Tensor:
+        """compared(hits), (batch, step, n), and bars_compared(hits), (batch, n) -> (batch,)."""
         beats = F.relu(self.beats(self.drop(compared.transpose(1, 2))))
         states, _ = self.gru(self.drop(F.relu(self.more(beats))).transpose(1, 2))
-        pooled = torch.cat([states.mean(dim=1), states.amax(dim=1)], dim=1)
+        pooled = torch.cat([states.mean(dim=1), states.amax(dim=1), F.relu(self.bars(bars))], dim=1)
         return self.verdict(self.drop(pooled))[:, 0]  # type: ignore[no-any-return]
 
 
@@ -63,6 +66,20 @@ def compared(hits: Hits) -> Tensor:
         seen += [differs, ~differs.any(axis=3, keepdims=True) & known, known]
     table = np.concatenate(seen, axis=3).astype(np.float32)
     return torch.from_numpy(table.reshape(len(hits), -1, table.shape[3]))
+
+
+def bars_compared(hits: Hits) -> Tensor:
+    """How alike each two bars of hits (phrase, bar, 16, 9) are, whether they are equal, and how full: (phrase, n).
+
+    Alike as a whole, in the kick and in the snare; full of each drum.
+    """
+    first, second = np.triu_indices(hits.shape[1], 1)
+    whole, kick, snare = (
+        similarity(hits[:, first][..., drums], hits[:, second][..., drums])
+        for drums in (slice(None), slice(KICK, KICK + 1), slice(SNARE, SNARE + 1))
+    )
+    full = hits.mean(axis=2).reshape(len(hits), -1)
+    return torch.from_numpy(np.concatenate([whole, whole == 1, kick, snare, full], axis=1).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +153,16 @@ def parted(piece: Integers, *shares: float, seed: int) -> list[Integers]:
 
 def trained(lessons: Iterable[Side], choosing: Iterable[Side], seed: int, epochs: int) -> PhraseJudge:
     """A judge as it was when it told what it is stopped by best; sides are played, then the others."""
-    (seen, truth), (real, made) = _together(lessons), [side.hits for side in choosing]
+    (hits, truth), (real, made) = _together(lessons), [side.hits for side in choosing]
+    seen, bars = compared(hits), bars_compared(hits)
     torch.manual_seed(seed)
-    judge = PhraseJudge()
+    judge = PhraseJudge(bars.shape[1])
     optimizer = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=DECAY)
     best, state, since = -1.0, judge.state_dict(), 0
     for _ in range(epochs):
         judge.train()
         for rows in torch.split(torch.randperm(len(truth)), BATCH):
-            loss = F.binary_cross_entropy_with_logits(judge(seen[rows]), truth[rows])
+            loss = F.binary_cross_entropy_with_logits(judge(seen[rows], bars[rows]), truth[rows])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
@@ -163,15 +181,16 @@ def trained(lessons: Iterable[Side], choosing: Iterable[Side], seed: int, epochs
 def logits(judge: PhraseJudge, hits: Hits) -> Values:
     """The logit of each phrase: (phrase,)."""
     judge.eval()
-    return torch.cat([judge(part) for part in torch.split(compared(hits), 512)]).double().numpy()
+    seen = zip(torch.split(compared(hits), 512), torch.split(bars_compared(hits), 512), strict=True)
+    return torch.cat([judge(*part) for part in seen]).double().numpy()
 
 
-def _together(sides: Iterable[Side]) -> tuple[Tensor, Tensor]:
-    """What judges see of two sides with as many phrases each, and the truth; the smaller side is there again."""
+def _together(sides: Iterable[Side]) -> tuple[Hits, Tensor]:
+    """The hits of two sides with as many phrases each, and the truth; the smaller side is there again."""
     real, made = sides
     count = max(len(real.hits), len(made.hits))
     hits = [side.hits[np.arange(count) % len(side.hits)] for side in (real, made)]
-    return compared(np.concatenate(hits)), torch.cat([torch.ones(count), torch.zeros(count)])
+    return np.concatenate(hits), torch.cat([torch.ones(count), torch.zeros(count)])
 
 
 def _some(side: Side, rows: NDArray[np.int64]) -> Side:

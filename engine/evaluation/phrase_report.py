@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.data.drum_songs import DrumSong, read_drum_songs
+from engine.data.drum_songs import DrumSong
 from engine.errors import DataError, ModelError
 from engine.evaluation import phrase_judge
 from engine.evaluation.bar_prediction import NEXT, PAST, bar_prediction_of
@@ -40,6 +40,7 @@ from engine.evaluation.phrases import (
     songs_of,
     varied,
 )
+from engine.learning.phrase_tasks import load_drums
 from engine.verbs.resident import PhraseResident, load_resident
 from engine.weights import Library
 
@@ -66,11 +67,11 @@ class Amount:
 
     samples: int = 256
     windows: int = 4
-    judged: int = 10
+    judged: int = 8
     draws: int = 64
     few_draws: int = 16
     pairs: int = 256
-    epochs: int = 40
+    epochs: int = 25
 
 
 def evaluate_phrases(
@@ -89,7 +90,7 @@ def evaluate_phrases(
     judges: how many are trained for each AUC; with 0 there are none. DataError where the split holds no 16 bars.
     """
     residents = [phrase_resident(library, name) for name in models]
-    corpus = Corpus(read_drum_songs(data), split, amount)
+    corpus = Corpus(load_drums(data), split, amount)
     for resident in residents:
         measures: dict[str, Callable[[PhraseResident, Corpus], Table]] = {
             "repetition": partial(_repetition, seed=seed),

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from engine.data.corpus import read_corpus
-from engine.data.drum_songs import read_drum_songs
 from engine.data.windows import Windows, cut_windows
 from engine.errors import EngineError, ModelError
 from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
@@ -15,6 +14,7 @@ from engine.evaluation.examples import write_examples
 from engine.evaluation.phrase_pictures import SHOWN, draw_phrase_pictures
 from engine.evaluation.phrase_report import Amount, Corpus, phrase_resident
 from engine.evaluation.pictures import draw_pictures
+from engine.learning.phrase_tasks import load_drums
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
@@ -62,7 +62,7 @@ def show(
                 ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
                 paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
         if pictures and phrases:
-            corpus = Corpus(read_drum_songs(data), split, Amount(samples=SHOWN, windows=1))
+            corpus = Corpus(load_drums(data), split, Amount(samples=SHOWN, windows=1))
             for name in phrases:
                 on_progress(f"{name}: pictures")
                 samples = corpus.samples(phrase_resident(library, name), seed)

@@ -234,24 +234,26 @@ class _Hit:
     def __init__(self, performer: Performer, rows: int):
         heads = torch.cat([performer.offset.weight, performer.velocity_hidden.weight])
         self._offset_and_hidden = Head(heads.t().cpu().contiguous(), rows)
+        both = self._offset_and_hidden.out
+        self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         self._velocity = Head(performer.velocity.weight.t().cpu().contiguous(), rows)
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
         self._mixed = torch.empty(rows, performer.velocity_hidden.out_features)
         self._mix = self._mixed.numpy()
+        self._bins = np.empty((2, rows), np.int64).T
+        self._offset_bin, self._velocity_bin = self._bins.T
         self._first_bins = np.arange(rows)[:, None] * (OFFSET_BINS + VELOCITY_BINS) + (0, OFFSET_BINS)
 
     def __call__(self, state: State, known: tuple[Tensor, Bins, Array], chance: Pair) -> Bins:
         gates, fed, errors = known
         state.past.take(fed, out=state.lstm.fed, mode="clip")
-        logits = self._offset_and_hidden(state.lstm.step(gates), chance[0])
-        offset_bin = logits[:, :OFFSET_BINS].argmax(axis=1)
-        np.add(self._offset_drawn.take(offset_bin, axis=0), logits[:, OFFSET_BINS:], out=self._mix)
+        self._offset_and_hidden(state.lstm.step(gates), chance[0])
+        self._offset_logits.argmax(axis=1, out=self._offset_bin)
+        np.add(self._offset_drawn.take(self._offset_bin, axis=0), self._hidden, out=self._mix)
         np.tanh(self._mix, out=self._mix)
-        bins = np.empty((len(logits), 2), np.int64)
-        bins[:, 0] = offset_bin
-        bins[:, 1] = self._velocity(self._mixed, chance[1]).argmax(axis=1)
-        state.remember(errors.take(bins + self._first_bins))
-        return bins
+        self._velocity(self._mixed, chance[1]).argmax(axis=1, out=self._velocity_bin)
+        state.remember(errors.take(self._bins + self._first_bins))
+        return self._bins.copy()
 
 
 def step_features(hits: Tensor, given: Given) -> Tensor:

@@ -99,7 +99,7 @@ def run(
     step: Step[Known, Chance, Choice], state: State, known: Iterable[Known], chance: Iterable[Chance]
 ) -> list[Choice]:
     """Run all steps, on the CPU; known and chance have an entry for each -> their choices."""
-    return [step(state, *each) for each in zip(known, chance, strict=True)]
+    return [step(state, its_known, its_chance) for its_known, its_chance in zip(known, chance, strict=True)]
 
 
 def by_step(table: Tensor) -> NDArray[Any]:
@@ -108,16 +108,16 @@ def by_step(table: Tensor) -> NDArray[Any]:
 
 
 class Head:
-    """A linear layer at a step, in a buffer that its next call overwrites. weights (n, m) are on the CPU."""
+    """A linear layer at a step. weights (n, m) are on the CPU; its next call overwrites the result, `out`."""
 
     def __init__(self, weights: Tensor, rows: int):
-        self._weights, self._out = weights, torch.empty(rows, weights.shape[1])
-        self._array = self._out.numpy()
+        self._weights, self._result = weights, torch.empty(rows, weights.shape[1])
+        self.out: Array = self._result.numpy()
 
     def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
         """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
-        torch.addmm(bias, inputs, self._weights, out=self._out)
-        return self._array
+        torch.addmm(bias, inputs, self._weights, out=self._result)
+        return self.out
 
 
 class _Cell:

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import ModelError, WeightsError
 from engine.model.musicvae import SequenceShape
-from engine.model.phrase_vae import PhraseShape
+from engine.model.phrases.vae import PhraseShape
 from engine.model.vae import GrooveShape
 from engine.requests import VERBS
 from engine.weights import Card
@@ -239,7 +239,7 @@ CONFIGS: dict[str, Config] = {
                     bars=(4, 8, 16),
                     tasks={"autoencode": 0.4, "continue": 0.2, "infill": 0.15, "fill": 0.1, "tap": 0.15},
                     batch=64,
-                    epochs=8,
+                    epochs=18,
                     decay=0,
                 ),
             ),

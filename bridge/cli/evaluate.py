@@ -73,7 +73,7 @@ def evaluate(
 
     from bridge.cli.show import console
     from bridge.escapes import shown
-    from engine.evaluation.phrase_report import evaluate_phrases
+    from engine.evaluation.phrases.report import evaluate_phrases
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
 

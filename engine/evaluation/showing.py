@@ -11,8 +11,8 @@ from engine.data.windows import Windows, cut_windows
 from engine.errors import EngineError, ModelError
 from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
 from engine.evaluation.examples import write_examples
-from engine.evaluation.phrase_pictures import SHOWN, draw_phrase_pictures
-from engine.evaluation.phrase_report import Amount, Corpus, phrase_resident
+from engine.evaluation.phrases.pictures import SHOWN, draw_phrase_pictures
+from engine.evaluation.phrases.report import Amount, Corpus, phrase_resident
 from engine.evaluation.pictures import draw_pictures
 from engine.learning.phrase_tasks import load_drums
 from engine.model.noise import Noise

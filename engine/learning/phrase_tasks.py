@@ -16,8 +16,8 @@ from engine.data.drum_songs import SEQUENCED, DrumSong, read_drum_songs, styles_
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
 from engine.learning.prior import Prior, standard_prior
-from engine.model.phrase_decoder import BAR_NUMBERS, PAST_BARS, Condition
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
 from engine.representation.bar_attributes import ATTRIBUTES, Hits, bar_attributes
 from engine.representation.drum_map import CLASSES

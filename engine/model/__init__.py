@@ -1,4 +1,5 @@
-"""The networks. Two of them: vae.py, over grooves, and musicvae.py, over tokens; read these two first, top-down.
+"""The networks. Three of them: vae.py, over grooves, musicvae.py, over tokens, and phrases/vae.py, over drums of
+many bars; read these first, top-down.
 
 Both take their encoder from encoder.py, their LSTMs from lstm.py, and generate step by step with stepping.py.
 Grooves: tasks.py says what the encoder reads and what the decoder is given, groove_decoder.py is GrooVAE's decoder;

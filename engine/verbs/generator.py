@@ -13,7 +13,7 @@ import torch
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.model.noise import Noise
-from engine.model.phrase_vae import PhraseShape
+from engine.model.phrases.vae import PhraseShape
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import BAR_NUMBERS, Condition, unconditioned
+from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.bar_attributes import ATTRIBUTES
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
 from engine.representation.groove import (

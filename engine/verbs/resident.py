@@ -10,9 +10,9 @@ from engine.errors import ClipError, WeightsError
 from engine.learning.prior import Prior, standard_prior
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import Condition
-from engine.model.phrase_steps import draw_hits
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.decoder import Condition
+from engine.model.phrases.steps import draw_hits
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.tasks import Given, positions
 from engine.model.vae import Vae
 from engine.registry import Config, configure

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import BEFORE, PAST_BARS, Condition, looks, unconditioned
-from engine.model.phrase_steps import draw_hits
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.decoder import BEFORE, PAST_BARS, Condition, looks, unconditioned
+from engine.model.phrases.steps import draw_hits
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.subsets import subset_of
 
 SHAPE = PhraseShape(

@@ -7,9 +7,9 @@ import torch
 
 from engine.data.drum_songs import DrumSong
 from engine.errors import DataError, ModelError
-from engine.evaluation import phrase_judge
-from engine.evaluation.bar_prediction import ConvPredictor, LstmPredictor, bar_prediction_of, trained
-from engine.evaluation.phrase_figures import (
+from engine.evaluation.phrases import judge as phrase_judge
+from engine.evaluation.phrases.bar_prediction import ConvPredictor, LstmPredictor, bar_prediction_of, trained
+from engine.evaluation.phrases.figures import (
     StepModel,
     copies_of,
     interpolation_of,
@@ -17,10 +17,10 @@ from engine.evaluation.phrase_figures import (
     reconstruction_of,
     repetition_of,
 )
-from engine.evaluation.phrase_likelihood import CopyModel, bounds_of, likelihood_of, strangers
-from engine.evaluation.phrase_pictures import self_similarity
-from engine.evaluation.phrase_report import Amount, Corpus, evaluate_phrases
-from engine.evaluation.phrases import (
+from engine.evaluation.phrases.likelihood import CopyModel, bounds_of, likelihood_of, strangers
+from engine.evaluation.phrases.pictures import self_similarity
+from engine.evaluation.phrases.report import Amount, Corpus, evaluate_phrases
+from engine.evaluation.phrases.samples import (
     condition_of,
     continued,
     cut_phrases,
@@ -31,7 +31,7 @@ from engine.evaluation.phrases import (
     varied,
 )
 from engine.evaluation.showing import show
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.verbs.resident import load_resident
 from engine.weights import Card, Library, write_weights
 
@@ -171,7 +171,7 @@ def test_the_nearest_phrase_is_the_one_that_differs_in_the_fewest_hits():
 
 def test_what_comes_back_is_counted_for_all_steps_and_for_those_with_a_hit(resident, monkeypatch):
     phrases = cut_phrases(songs(3, "train"), 16, most=1)
-    silence = "engine.evaluation.phrase_figures.drawn"
+    silence = "engine.evaluation.phrases.figures.drawn"
     monkeypatch.setattr(silence, lambda _, condition, *__: np.zeros((len(condition.hits), 16, 16, 9), bool))
     found = reconstruction_of(resident, phrases, bars_given=True, draw=True)
     assert found["steps that come back"].value == pytest.approx(1 - phrases.hits.any(axis=3).mean())

@@ -7,7 +7,7 @@ import torch
 
 from engine.learning.prior import Prior
 from engine.model.musicvae import MusicVae, SequenceShape
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.vae import Vae
 from engine.registry import Config, find_config
 from engine.representation.catalogue import find_representation

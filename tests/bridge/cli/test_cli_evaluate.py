@@ -5,15 +5,16 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli import main as cli
-from engine.evaluation import phrase_report, showing
 from engine.evaluation import report as reports
+from engine.evaluation import showing
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.drums import Completion
 from engine.evaluation.feel import FEEL, Steering
 from engine.evaluation.figures import Figures
 from engine.evaluation.hearing import Hearing
 from engine.evaluation.likelihood import Likelihood
-from engine.evaluation.phrase_report import Table
+from engine.evaluation.phrases import report as phrase_report
+from engine.evaluation.phrases.report import Table
 from engine.evaluation.report import Report
 from engine.weights import Card, write_weights
 

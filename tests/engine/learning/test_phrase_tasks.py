@@ -7,7 +7,7 @@ import torch
 from engine.data.drum_songs import SEQUENCED, DrumSong
 from engine.errors import DataError
 from engine.learning.phrase_tasks import TASKS, PhraseCourse, Stretch
-from engine.model.phrase_vae import PhraseShape
+from engine.model.phrases.vae import PhraseShape
 from engine.registry import Config, Recipe, find_config
 
 SHAPE = PhraseShape(

@@ -13,7 +13,7 @@ from engine.clip import Clip, Note, Part
 from engine.errors import ClipError
 from engine.learning.prior import standard_prior
 from engine.model.noise import Noise
-from engine.model.phrase_vae import PhraseShape, PhraseVae
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import find_config
 from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, OFFSETS

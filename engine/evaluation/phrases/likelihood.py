@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.data.drum_songs import DrumSong
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
-from engine.evaluation.phrases import Hits, Integers, Phrases, condition_of, with_given
+from engine.evaluation.phrases.samples import Hits, Integers, Phrases, condition_of, with_given
 from engine.model.noise import Noise
 from engine.representation.drum_map import CLASSES
 from engine.verbs.resident import PhraseResident

@@ -13,10 +13,10 @@ import torch
 
 from engine.data.drum_songs import DrumSong
 from engine.errors import DataError, ModelError
-from engine.evaluation import phrase_judge
-from engine.evaluation.bar_prediction import NEXT, PAST, bar_prediction_of
 from engine.evaluation.bootstrap import Interval
-from engine.evaluation.phrase_figures import (
+from engine.evaluation.phrases import judge as phrase_judge
+from engine.evaluation.phrases.bar_prediction import NEXT, PAST, bar_prediction_of
+from engine.evaluation.phrases.figures import (
     COPIED_BARS,
     Figures,
     StepModel,
@@ -25,9 +25,9 @@ from engine.evaluation.phrase_figures import (
     reconstruction_of,
     repetition_of,
 )
-from engine.evaluation.phrase_judge import shuffled
-from engine.evaluation.phrase_likelihood import CopyModel, likelihood_of
-from engine.evaluation.phrases import (
+from engine.evaluation.phrases.judge import shuffled
+from engine.evaluation.phrases.likelihood import CopyModel, likelihood_of
+from engine.evaluation.phrases.samples import (
     SIMILARITY,
     Draw,
     Hits,

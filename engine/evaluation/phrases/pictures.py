@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.phrases import Hits
+from engine.evaluation.phrases.samples import Hits
 from engine.evaluation.pictures import LINE, OURS, PLAYED, panels_of, save_picture
 from engine.representation.bar_attributes import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS

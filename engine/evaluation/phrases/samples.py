@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.data.drum_songs import SEQUENCED, DrumSong
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import BAR_NUMBERS, Condition, unconditioned
+from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.drum_map import CLASSES
 from engine.representation.tokens import STEPS_PER_BAR
 from engine.verbs.latent import slerp

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
-from engine.evaluation.phrases import Hits, Integers, Phrases
+from engine.evaluation.phrases.samples import Hits, Integers, Phrases
 from engine.representation.bar_attributes import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 

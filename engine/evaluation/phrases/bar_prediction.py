@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from engine.data.drum_songs import DrumSong
 from engine.evaluation.bootstrap import Bootstrap, Interval, mean
-from engine.evaluation.phrase_judge import parted
-from engine.evaluation.phrases import condition_of, cut_phrases
+from engine.evaluation.phrases.judge import parted
+from engine.evaluation.phrases.samples import condition_of, cut_phrases
 from engine.verbs.resident import PhraseResident
 
 PAST, NEXT, BACK = 40, 5, 4

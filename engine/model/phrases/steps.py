@@ -1,4 +1,4 @@
-"""Phrases of drums, drawn step by step; see phrase_decoder.py for the network."""
+"""Phrases of drums, drawn step by step; see decoder.py for the network."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.model.noise import Noise
-from engine.model.phrase_decoder import (
+from engine.model.phrases.decoder import (
     AFTER,
     BEFORE,
     Condition,

@@ -1,6 +1,6 @@
 """A hierarchical VAE of drum phrases: a z for the phrase, one for each of its bars, and a prior that is learnt.
 
-The decoder (phrase_decoder.py) is given z and some bars' z; other bars it draws step by step from what it has
+The decoder (decoder.py) is given z and some bars' z; other bars it draws step by step from what it has
 played. So whatever a verb knows (nothing, the bars so far, those around a gap, every bar's idea) is given, and the
 rest is drawn. A bar's z is encoded from that bar alone: given bars say nothing of the others.
 Sources: MusicVAE's conductor, Roberts et al. 2018, arXiv 1803.05428; pointers that copy, Vinyals et al. 2015, arXiv
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS, Posterior
-from engine.model.phrase_decoder import (
+from engine.model.phrases.decoder import (
     CONDITION_DEPTH,
     STYLE_DEPTH,
     Condition,
@@ -41,7 +41,7 @@ class PhraseShape:
     context: int = 48
     conductor: int = 96
     plan: int = 48
-    prior_hidden: int = 96
+    prior_hidden: int = 160
     dropout: float = 0.3
 
 
@@ -83,13 +83,13 @@ class PhrasePrior(nn.Module):
     From N(0, I), to which the encoder is only drawn, a decoder wanders.
     """
 
-    def __init__(self, z: int, styles: int, hidden: int, *, context: int = 48, couplings: int = 6):
+    def __init__(self, z: int, styles: int, hidden: int, *, context: int = 48, couplings: int = 8):
         super().__init__()
         self.z = z
         self.style = nn.Embedding(styles + 1, STYLE_DEPTH)
         self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
         reads = CONDITION_DEPTH + 2 * len(ATTRIBUTES) + 4 * context
-        self.condition = nn.Sequential(nn.Linear(reads, hidden), nn.Tanh(), nn.Dropout(0.2))
+        self.condition = nn.Sequential(nn.Linear(reads, hidden), nn.Tanh(), nn.Dropout(0.1))
         self.base = nn.Linear(hidden, 2 * z)
         self.couplings = nn.ModuleList(
             nn.Sequential(nn.Linear(z // 2 + hidden, hidden), nn.Tanh(), nn.Dropout(0.1), nn.Linear(hidden, z))

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.errors import ModelError, WeightsError
 from engine.model.musicvae import SequenceShape
+from engine.model.phrases.vae import PhraseShape
 from engine.model.vae import GrooveShape
 from engine.requests import VERBS
 from engine.weights import Card
@@ -18,9 +19,11 @@ from engine.weights import Card
 class Recipe:
     """How a configuration is trained.
 
-    free_bits, beta and feel_bits, feel_beta weigh the divergence of the pattern, or of all of z, and of the feel;
+    free_bits, beta weigh the divergence of the pattern, or of all of z, and feel_bits, feel_beta that of the feel,
+    or of each bar's z;
     joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
-    expectation: how a drummer's expectations are trained, after all the rest has been.
+    step_temperature, opening_temperature: how phrases are drawn, see Card.
+    second: how what is trained after the rest is: a drummer's expectations, a prior of phrases.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
     beta_rate: beta grows as 1 - beta_rate^step. sampling_steps: k of the inverse sigmoid by which scheduled
@@ -47,7 +50,9 @@ class Recipe:
     rate_floor: float = 1e-5
     decay: float = 0.9999
     clip_norm: float = 1.0
-    expectation: "Recipe | None" = None
+    step_temperature: float = 1.0
+    opening_temperature: float = 1.0
+    second: "Recipe | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Config:
     name: str
     family: str
     representation: str
-    shape: GrooveShape | SequenceShape
+    shape: GrooveShape | SequenceShape | PhraseShape
     recipe: Recipe
 
     @property
@@ -194,7 +199,7 @@ CONFIGS: dict[str, Config] = {
                 feel_bits=16,
                 feel_beta=0.5,
                 decay=0,
-                expectation=Recipe(
+                second=Recipe(
                     bars=(2,),
                     tasks={"humanize": 0.7, "partial": 0.06, "transfer": 0.12, "same_feel": 0.12},
                     batch=128,
@@ -202,6 +207,39 @@ CONFIGS: dict[str, Config] = {
                     joined_bars=0.5,
                     tempo_spread=0.03,
                     silent_drums=0.06,
+                    decay=0,
+                ),
+            ),
+        ),
+        Config(
+            name="drums_16bar",
+            family="phrase",
+            representation="phrase",
+            shape=PhraseShape(),
+            recipe=Recipe(
+                bars=(4, 8, 8, 16, 16, 16),
+                tasks={
+                    "autoencode": 0.45,
+                    "continue": 0.12,
+                    "infill": 0.15,
+                    "fill": 0.1,
+                    "vary": 0.06,
+                    "tap": 0.12,
+                },
+                batch=32,
+                epochs=18,
+                free_bits=20,
+                beta=0.3,
+                feel_bits=29,
+                feel_beta=0.2,
+                opening_temperature=0.5,
+                rate_peak=2e-3,
+                decay=0,
+                second=Recipe(
+                    bars=(4, 8, 16),
+                    tasks={"autoencode": 0.4, "continue": 0.2, "infill": 0.15, "fill": 0.1, "tap": 0.15},
+                    batch=64,
+                    epochs=18,
                     decay=0,
                 ),
             ),
@@ -272,7 +310,7 @@ def configure(card: Card) -> Config:
         if not all(isinstance(number, int) and 0 <= number <= LARGEST for number in each):
             raise WeightsError(f"the size {name} of {card.name} must be whole numbers in 0..{LARGEST}, not {size}")
     try:
-        shape: GrooveShape | SequenceShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
+        shape: GrooveShape | SequenceShape | PhraseShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
         return replace(config, shape=shape)
     except TypeError as error:
         raise WeightsError(f"the card of {card.name} has a size that {card.config} has not: {error}") from error

@@ -7,20 +7,24 @@ all of that here. Knows no wire and no model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from engine.clip import Clip
 from engine.errors import ClipError
+from engine.representation.instruments import INSTRUMENTS
 
 MAX_SEED = 2**24 - 1
 """Seeds stay exact in a float32, which is all that Pure Data and Max have."""
 
 
-def setting(default: Any, low: float, high: float, text: str) -> Any:
-    """A field that must lie in low..high (or be None, where that is the default)."""
-    return field(default=default, metadata={"low": low, "high": high, "text": text})
+def setting(default: Any, low: float, high: float, text: str, *, by_drum: bool = False) -> Any:
+    """A field that must lie in low..high (or be None, where that is the default).
+
+    by_drum: one drum may have another value, under a name such as timing.snare.
+    """
+    return field(default=default, metadata={"low": low, "high": high, "text": text, "by_drum": by_drum})
 
 
 def choice(default: Any, text: str) -> Any:
@@ -50,11 +54,14 @@ class Request:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if "low" not in each.metadata or (value is None and each.default is None):
-                continue
-            low, high = each.metadata["low"], each.metadata["high"]
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ClipError(f"{each.name} must be in {low}..{high}, not {value}")
+            if "low" in each.metadata and not (value is None and each.default is None):
+                _check_range(each.name, value, each)
+
+
+def _check_range(name: str, value: float, each: Field[Any]) -> None:
+    low, high = each.metadata["low"], each.metadata["high"]
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ClipError(f"{name} must be in {low}..{high}, not {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +75,55 @@ class Sample(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoteForNote(Request):
-    """What plays the notes of a clip: each result has exactly these, in their order."""
+class Keeping(Request):
+    """What is about a clip of which some notes stay as they are, while the model hears how they are played.
+
+    A note stays that has one of the pitches to keep, or that is in keep_clip as well, with the same start, duration
+    and velocity: where both are said, all that either names. A pitch that the clip has not keeps nothing.
+    """
 
     clip: Clip
-    timing: float = setting(1.0, 0, 1, "how far notes move to where the model plays them")
-    velocity: float = setting(1.0, 0, 1, "how far velocities move to what the model plays")
+    keep: tuple[int, ...] = choice((), "these pitches stay as they are, and the model hears them")
+    keep_clip: Clip | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it says that notes are to stay."""
+        return bool(self.keep or self.keep_clip)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteForNote(Keeping):
+    """What plays the notes of a clip: each result has exactly these, in their order.
+
+    The notes of one drum in one sixteenth move together: beside a note that stays, all of them do. of_drum: timing
+    and velocity of single drums, as ("timing.snare", 0.5); the others have the common value, and so have all notes
+    that are played as taps.
+    """
+
+    timing: float = setting(1.0, 0, 1, "how far notes move to where the model plays them", by_drum=True)
+    velocity: float = setting(1.0, 0, 1, "how far velocities move to what the model plays", by_drum=True)
+    of_drum: tuple[tuple[str, float], ...] = ()
+    accents: float = setting(
+        0.0, 0, 1, "1: within each drum the model's velocities are dealt out in the order of the clip's own"
+    )
     taps: int | None = setting(
         None, 0, 1, "1: lay the feel on the onsets, as for a melody; 0: never; else by pitch"
     )
+
+    def __post_init__(self) -> None:
+        Request.__post_init__(self)  # super() fails in a class that slots=True made anew
+        settings = {each.name: each for each in fields(self) if each.metadata.get("by_drum")}
+        for name, value in self.of_drum:
+            own, _, drum = name.partition(".")
+            if own not in settings or drum not in INSTRUMENTS:
+                raise ClipError(f"there is no {name}: of drums there are {', '.join(INSTRUMENTS)}")
+            _check_range(name, value, settings[own])
+
+    def of_drums(self, name: str, *, as_taps: bool = False) -> tuple[float, ...]:
+        """A setting for each of INSTRUMENTS; as_taps: there are no drums."""
+        common, own = getattr(self, name), {} if as_taps else dict(self.of_drum)
+        return tuple(own.get(f"{name}.{drum}", common) for drum in INSTRUMENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +201,41 @@ class Interpolate(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vary(Request):
-    """Variations of the clip."""
+class Vary(Keeping):
+    """Variations of the clip.
+
+    A drum whose pitch is to be kept gets no new notes; where no note is left to change, the clip comes back.
+    """
 
     learnt_by = ("autoencode",)
-    clip: Clip
     similarity: float = setting(0.5, 0, 1, "1 is the clip as the model sees it, 0 anything")
     chords: str | None = choice(None, CHORDS)
+
+
+FILL_IN = "1: the last of the new bars is a drum fill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continue(Request):
+    """The bars that come after the clip, alone."""
+
+    learnt_by = ("continue",)
+    clip: Clip
+    bars: int | None = setting(None, 1, 64, "how many bars; else as many as the clip has, at most 16")
+    fill_in: int = setting(0, 0, 1, FILL_IN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infill(Keeping):
+    """The clip, of which the marked beats are made anew; every other note comes back as it was.
+
+    A drum whose pitch is to be kept gets no new notes in the mark.
+    """
+
+    learnt_by = ("infill",)
+    start: float = setting(0.0, 0, 4096, "the beat where the mark starts, from 0")
+    beats: float = setting(4.0, 0.25, 4096, "how many beats are marked")
+    fill_in: int = setting(0, 0, 1, FILL_IN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +266,15 @@ class Decode(Request):
 
 VERBS: dict[str, type[Request]] = {
     kind.__name__.lower(): kind
-    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Encode, Decode)
+    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Continue, Infill, Encode, Decode)
 }
 
-CLIP_FIELDS = {"clip": ("slot",), "feel": ("from",), "clips": ("from", "to", "from2", "to2")}
+CLIP_FIELDS = {
+    "clip": ("slot",),
+    "feel": ("from",),
+    "clips": ("from", "to", "from2", "to2"),
+    "keep_clip": ("keep_slot",),
+}
 """The fields of requests that hold clips, and the keys by which a client names their slots."""
 
 
@@ -209,8 +289,10 @@ def settings_of(kind: type[Request]) -> list[Field[Any]]:
 
 
 def clip_fields(kind: type[Request]) -> list[Field[Any]]:
-    """The fields that hold clips."""
-    return [each for each in fields(kind) if each.name in CLIP_FIELDS]
+    """The fields that hold clips, those that may be left out last."""
+    return sorted(
+        (each for each in fields(kind) if each.name in CLIP_FIELDS), key=lambda each: each.default is not MISSING
+    )
 
 
 def clips_of(request: Request) -> tuple[Clip, ...]:
@@ -219,9 +301,9 @@ def clips_of(request: Request) -> tuple[Clip, ...]:
     return tuple(clip for each in held if each for clip in (each if isinstance(each, tuple) else (each,)))
 
 
-def needs_clips(kind: type[Request]) -> bool:
-    """Whether a request cannot be without clips, which a model must then be able to hear."""
-    return any(each.default is MISSING for each in clip_fields(kind))
+def needs_clips(kind: type[Request]) -> int:
+    """How many clips a request cannot be without, which a model must then be able to hear."""
+    return sum(2 if each.name == "clips" else 1 for each in clip_fields(kind) if each.default is MISSING)
 
 
 def has_point(kind: type[Request]) -> bool:
@@ -237,7 +319,15 @@ def request_about(
     given: dict[str, Any] = {"clips": tuple(clips)} if "clips" in names else dict(zip(names, clips, strict=False))
     if has_point(kind):
         given["z"] = z
-    return kind(**settings, **given)
+    return request_with(kind, settings, **given)
+
+
+def request_with(kind: type[Request], settings: Mapping[str, Any], **given: Any) -> Request:
+    """The request with these settings, among them some of single drums, such as timing.snare."""
+    values = given | {name: value for name, value in settings.items() if "." not in name}
+    if of_drum := tuple((name, value) for name, value in settings.items() if "." in name):
+        values["of_drum"] = of_drum
+    return kind(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Card:
     config names a registry entry; sha256 is the safetensors file's; bars and steps_per_bar say what the model
     was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
     network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
+    step_temperature and opening_temperature: by how much the temperature is multiplied in the steps of a phrase,
+    and once more in the bar that opens it.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Card:
     styles: tuple[str, ...] = ()
     sizes: Mapping[str, Any] = field(default_factory=dict)
     chained: bool = False
+    step_temperature: float = 1.0
+    opening_temperature: float = 1.0
     sha256: str
     license: str = ""
     data: str = ""

@@ -1,8 +1,9 @@
 """evaluate: every figure of a model's card, as tables."""
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +27,9 @@ Pictures = Annotated[
 ]
 
 
+FAMILIES = ("groovae", "phrase")
+"""Of models that can be evaluated."""
+
 WIDEST = 180
 """Columns of the widest table; a narrower terminal breaks its lines, and nothing is cut."""
 
@@ -40,53 +44,63 @@ FIGURES = {
 }
 """The columns of the humanizing table."""
 
+HEARING = ("hats not given", "hats given", "lower by")
+
 
 def evaluate(
     data: Data,
-    models: Annotated[list[str] | None, typer.Argument(help="which models; else all", show_default=False)] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="which models of grooves or phrases; else all", show_default=False)
+    ] = None,
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     judges: Annotated[
-        int, typer.Option(min=0, help="how many learn to tell ours from played; 0: none, which is much faster")
-    ] = 5,
+        int | None,
+        typer.Option(
+            min=0,
+            help="how many learn to tell ours from played; 0: none, which is much faster; else 5, of phrases 3",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 0,
     examples: Examples = None,
     pictures: Pictures = None,
 ) -> None:
-    """How far from the drummers our models and simple baselines play, each figure with its 95 % interval."""
+    """How far from the drummers our models and simple baselines play, each figure with its 95 % interval.
+
+    Of models of phrases: how they repeat, what comes back from z, what bars cost, copies, judges of whole patterns.
+    """
     from rich.text import Text
 
     from bridge.cli.show import console
     from bridge.escapes import shown
+    from engine.evaluation.phrases.report import evaluate_phrases
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
 
     library, screen = open_library(), console()
-    names = models or [name for name, card in library.cards.items() if card.family == "groovae"]
+    named = models or [name for name, card in library.cards.items() if card.family in FAMILIES]
+    phrases = [name for name in named if library.card(name).family == "phrase"]
+    grooves = [name for name in named if name not in phrases]
     screen.width = max(screen.width, WIDEST)
     with screen.status("reading the data") as status:
+        settings: dict[str, Any] = {
+            "data": data,
+            "library": library,
+            "split": split,
+            "seed": seed,
+            "on_progress": lambda text: status.update(Text(shown(text))),
+        }
+        tables: Iterable[Table | str]
         if examples or pictures:
-            paths = show(
-                data=data,
-                library=library,
-                models=names,
-                split=split,
-                seed=seed,
-                examples=examples,
-                pictures=pictures,
-                on_progress=lambda text: status.update(Text(shown(text))),
-            )
-            tables: Iterable[Table | str] = map(str, paths)
+            tables = map(str, show(models=named, examples=examples, pictures=pictures, **settings))
         else:
-            parts = report_on(
-                data=data,
-                library=library,
-                models=names,
-                split=split,
-                judges=judges,
-                seed=seed,
-                on_progress=lambda text: status.update(Text(shown(text))),
+            settings |= {} if judges is None else {"judges": judges}
+            parts = report_on(models=grooves, **settings) if grooves else ()
+            of_phrases = evaluate_phrases(models=phrases, **settings) if phrases else ()
+            tables = chain(
+                (table for part in parts for table in _tables(part)),
+                (_table(part.title, part.columns, part.rows) for part in of_phrases),
             )
-            tables = (table for part in parts for table in _tables(part))
         for table in tables:
             screen.print(table)
 
@@ -102,6 +116,10 @@ def _tables(report: "Report") -> "Iterable[Table | str]":
         yield f"{name}, judges' AUC: " + ", ".join(f"{kind} {auc}" for kind, auc in aucs.items())
     for name, steering in report.steering.items():
         yield from _steering_tables(name, steering)
+    if report.hearing:
+        columns = (f"{error}, {what}" for error in ("timing MAE (ms)", "velocity MAE") for what in HEARING)
+        rows = ((row.name, str(row.temperature), *row.timing, *row.velocity, row.auc) for row in report.hearing)
+        yield _table("all drums but the hats", ("", "temperature", *columns, "judges' AUC"), rows)
     if report.completion:
         yield _table(
             "which drums are hit",

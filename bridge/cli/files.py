@@ -6,6 +6,7 @@ before.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -91,10 +92,22 @@ def _on_file(verb: str, kind: type[Request]) -> Command:
         from engine.midi.song import load_song
 
         model, is_edit = settings["model"], issubclass(kind, NoteForNote)
+
+        def clips_in(path: Path) -> "Sequence[Clip]":
+            if is_edit:
+                return load_song(path, track=track, channel=channel).clips
+            return [read_clip(path, verb, model, track=track, channel=channel)]
+
         song = load_song(source, track=track, channel=channel) if is_edit else None
-        clips = song.clips if song else [read_clip(source, verb, model, track=track, channel=channel)]
-        settings |= {name: read_clip(settings[name], verb, model) for name in other_files(kind)}
-        requests = [request_of(kind, settings, clip=clip) for clip in clips]
+        clips = song.clips if song else clips_in(source)
+        keep = settings.pop("keep_clip", None)
+        kept = clips_in(keep) if keep else ()  # of a version of the same file, so stretch by stretch
+        others = [each.name for each in other_files(kind) if each.name in settings]
+        settings |= {name: read_clip(settings[name], verb, model) for name in others}
+        requests = [
+            request_of(kind, settings, clip=clip, **({"keep_clip": own} if own else {}))
+            for clip, own in zip_longest(clips, kept[: len(clips)])
+        ]
         target = beside(source, "humanized" if verb == "humanize" else verb)
         if song:
             _edit_song(ctx, song, requests, output, force, otherwise=target)
@@ -131,7 +144,12 @@ def open_generator(config: "Config", request: Request) -> Runs:
 
     library = Library(config.weight_folders)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, library, verb_of(request)))
+    model = request.model or default_model(config, library, verb_of(request))
+    if library.card(model).family == "phrase":  # a drummer plays what it draws
+        for name in config.models:
+            if name in library.cards and "humanize" in library.cards[name].verbs:
+                generator.load(name)
+    generator.load(model)
     warn(library.problems)
     return generator
 
@@ -139,7 +157,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
 def read_clip(
     source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
 ) -> "Clip":
-    """The clip in a file: for a model of grooves its drums, for one of tokens all of its parts."""
+    """The clip in a file: for a model of grooves or phrases its drums, for one of tokens all of its parts."""
     from bridge.config import Config
     from engine.midi.song import clip_from_midi, parts_from_midi
     from engine.weights import Library
@@ -150,7 +168,7 @@ def read_clip(
         card = library.card(model or default_model(config, library, verb))
     except (ModelError, WeightsError):  # a daemon may have models that this folder has not
         return clip_from_midi(source, track=track, channel=channel)
-    read = clip_from_midi if card.family == "groovae" else parts_from_midi
+    read = clip_from_midi if card.family in ("groovae", "phrase") else parts_from_midi
     return read(source, track=track, channel=channel)
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 weights = typer.Typer(help="List, show, verify and import weights.", no_args_is_help=True)
 
 Data = Annotated[
-    Path,
+    list[Path],
     typer.Option(
-        help="a folder or zip of MIDI files; the Groove MIDI Dataset's splits are used", envvar="VAEBRIDGE_DATA"
+        help="a folder or zip of MIDI files, with the splits of its info.csv; again for another",
+        envvar="VAEBRIDGE_DATA",
     ),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
@@ -29,19 +30,17 @@ Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N")]
 
 def train(
     config: Annotated[str, typer.Argument(help="a configuration of engine/registry.py", show_default=False)],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            help="a folder or zip of MIDI files, with the splits of its info.csv; again for another",
-            envvar="VAEBRIDGE_DATA",
-        ),
-    ],
+    data: Data,
     out: Annotated[Path | None, typer.Option(help="the run's folder; else runs/CONFIG", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="the name of the weights; else CONFIG")] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same run on a CPU")] = 1,
     epochs: Annotated[int | None, typer.Option(help="else what the configuration says")] = None,
     max_windows: Annotated[int | None, typer.Option(help="train on no more than so many, to try a run")] = None,
     device: Device = "cpu",
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="a model of the same configuration to begin from", show_default=False),
+    ] = None,
 ) -> None:
     """Train a model; the same command again goes on where it was stopped."""
     from bridge.cli.show import console
@@ -58,6 +57,7 @@ def train(
             epochs=epochs,
             max_windows=max_windows,
             device=device,
+            start=open_library().tensors(start) if start else None,
             on_progress=on_progress,
         )
     console().print(f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats")

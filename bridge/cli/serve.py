@@ -105,7 +105,8 @@ def as_flags(words: Sequence[str], parameters: Iterable[Any]) -> Iterator[str]:
     What ends as a MIDI file does is one; where several values may stand, they go on to the next key, flag or file.
     """
     options = [each for each in parameters if each.param_type_name == "option" and not each.is_flag]
-    keys, flags = {each.name: each for each in options}, {flag: each for each in options for flag in each.opts}
+    flags = {flag: each for each in options for flag in each.opts}
+    keys = {flag.removeprefix("--").replace("-", "_"): each for flag, each in flags.items()}
     rest = deque(words)
     while rest:
         word = rest.popleft()

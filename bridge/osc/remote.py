@@ -252,12 +252,13 @@ def _lost_notes(replies: Sequence[Reply], clips: int) -> bool:
 
 
 def _settings(request: Request) -> Iterator[Atom]:
-    """The keys that are not at their default; a tuple is written with commas."""
+    """The keys that are not at their default, those of single drums last; a tuple is written with commas."""
     for each in settings_of(type(request)):
         value = getattr(request, each.name)
         if value != each.default:
             yield each.name
             yield ",".join(map(str, value)) if isinstance(value, tuple) else value
+    yield from itertools.chain(*getattr(request, "of_drum", ()))
 
 
 def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:

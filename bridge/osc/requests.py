@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,22 +121,30 @@ def _keys(verb: Verb, arguments: Sequence[Atom]) -> dict[str, Any]:
     rest = deque(arguments)
     while rest:
         name = rest.popleft()
-        if name not in known:
+        key = _key(known, name)
+        if key is None:
             accepted = ", ".join(known)
             raise RequestError("bad_request", f"{verb.name} has no key {name!r}; it has {accepted}")
-        key = known[str(name)]
-        if key.name in values:
+        if name in values:
             raise RequestError("bad_request", f"the key {name} stands twice")
         if not rest:
             raise RequestError("bad_request", f"the key {name} lacks its value")
         found = [_value(key, rest.popleft())]
-        while key.several and rest and rest[0] not in known:
+        while key.several and rest and _key(known, rest[0]) is None:
             found.append(_value(key, rest.popleft()))
-        values[key.name] = ",".join(map(str, found)) if key.several else found[0]
+        values[str(name)] = ",".join(map(str, found)) if key.several else found[0]
     for key in verb.keys:
         if key.required and key.name not in values:
             raise RequestError("bad_request", f"{verb.name} needs the key {key.name}")
     return values
+
+
+def _key(known: Mapping[str, Argument], name: Atom) -> Argument | None:
+    """The key of a name; of timing.snare and the like that of timing."""
+    if not isinstance(name, str):
+        return None
+    common = known.get(name.partition(".")[0])
+    return known.get(name, common if common and common.by_drum else None)
 
 
 def _value(argument: Argument, value: Atom) -> Atom:
@@ -213,7 +221,8 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
     """
     kind = call.verb.request
     assert kind is not None
-    settings = {each.name: call.values[each.name] for each in settings_of(kind) if each.name in call.values}
+    own = {each.name for each in settings_of(kind)}
+    settings = {name: value for name, value in call.values.items() if name.partition(".")[0] in own}
     for key in call.verb.keys:
         if key.several and key.name in settings:
             settings[key.name] = _pitches(key.name, settings[key.name])

@@ -4,7 +4,7 @@ requests.py reads requests by it, replies.py writes what goes back. The contract
 stands is never changed, only extended.
 """
 
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, Field, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
@@ -28,7 +28,7 @@ Kind = Literal["i", "f", "s"]
 class Argument:
     """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
 
-    several: a text with commas, or as many values as there are up to the next key.
+    several: a text with commas, or as many values as there are up to the next key. by_drum: also as timing.snare.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Argument:
     required: bool = False
     max_bytes: int = MAX_NAME_BYTES
     several: bool = False
+    by_drum: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Verb:
 
 REPLY_PORT = Argument("reply_port", "i", "where this client listens")
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
+SLOT_TEXTS = {SLOT.name: SLOT.text, "keep_slot": "notes that the clip in this slot has as well stay too"}
 METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
@@ -91,9 +93,10 @@ def _music(name: str, request: type[Request]) -> Verb:
         Argument(
             each.name,
             _kind(hints[each.name]),
-            each.metadata["text"],
+            each.metadata["text"] + f"; {each.name}.snare and the like of one drum" * _by_drum(each),
             max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
             several=get_origin(hints[each.name]) is tuple,
+            by_drum=_by_drum(each),
         )
         for each in settings_of(request)
     ]
@@ -108,10 +111,14 @@ def _music(name: str, request: type[Request]) -> Verb:
     return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, slots=names)
 
 
+def _by_drum(each: Field[Any]) -> bool:
+    return bool(each.metadata.get("by_drum"))
+
+
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
     """The keys for the slots of a request's clips, in the order of clips_of; of several clips two are required."""
     return tuple(
-        Argument(name, "s", SLOT.text if name == SLOT.name else "a slot", each.default is MISSING and place < 2)
+        Argument(name, "s", SLOT_TEXTS.get(name, "a slot"), each.default is MISSING and place < 2)
         for each in clip_fields(request)
         for place, name in enumerate(CLIP_FIELDS[each.name])
     )

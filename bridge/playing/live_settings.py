@@ -158,7 +158,7 @@ class LiveSettings:
         return sorted(clips, key=lambda clip: len(clip.notes))[round(rank)]
 
 
-NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "instrument", "chords", "count_in"})
+NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "keep", "instrument", "chords", "count_in"})
 
 KNOBS = {
     each.name: each

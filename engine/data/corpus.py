@@ -43,7 +43,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of a corpus before it is read; tempo, style, drummer and meter as listed, if they are."""
+    """One file of a corpus before it is read; tempo, style, drummer, meter and licence as listed, if they are."""
 
     name: str
     read: Callable[[], bytes]
@@ -52,6 +52,7 @@ class Source:
     drummer: str
     tempo_bpm: float | None
     beats_per_bar: float | None
+    licence: str = ""
 
 
 def find_corpus(path: Path) -> Path:
@@ -120,6 +121,7 @@ def _listed(files: dict[str, Callable[[], bytes]], table: str) -> Iterator[Sourc
                 row.get("drummer", ""),
                 float(row["bpm"]) if row.get("bpm") else None,
                 int(beats) * 4 / int(unit),
+                row.get("licence") or "",
             )
 
 

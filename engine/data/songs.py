@@ -47,13 +47,15 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """One file. tempo_bpm is as listed, else what lasts longest in the first meter."""
+    """One file. tempo_bpm is as listed, else what lasts longest in the first meter; style and licence as listed."""
 
     name: str
     split: str
+    style: str
     tempo_bpm: float
     meters: tuple[Meter, ...]
     tracks: tuple[Track, ...]
+    licence: str = ""
 
     def only(self, track: str) -> "Song":
         """The song with its tracks of that name alone."""
@@ -93,7 +95,7 @@ def _read_song(source: Source) -> Song:
     meters = (Meter(each.tick / per_beat, each.end_tick / per_beat, each.beats_per_bar) for each in found)
     tempo_bpm = source.tempo_bpm or found[0].tempo_bpm
     tracks = tuple(_track(each, per_beat) for each in instruments(midi, notes))
-    return Song(source.name, source.split, tempo_bpm, tuple(meters), tracks)
+    return Song(source.name, source.split, source.style, tempo_bpm, tuple(meters), tracks, source.licence)
 
 
 def _track(instrument: Instrument, ticks_per_beat: int) -> Track:

@@ -12,6 +12,8 @@ CREDITS = {
     "folk-midi.zip": "folk tunes of O'Neill 1850, Aird's Airs and Ryan's Mammoth Collection, public domain, as "
     "distributed with music21's corpus; train split by tune",
     "band-midi.zip": "band pieces of Freedoom (BSD style) and OpenMSX (GPL v2)",
+    "freedoom-history.zip": "earlier band pieces of Freedoom (BSD style); train split by piece",
+    "simutrans.zip": "music of Simutrans (Artistic 1.0, simutrans-data 123.0.1-1); train split by piece",
 }
 
 

@@ -108,10 +108,14 @@ def judged(
     return Verdicts(logits[:, : len(ask)], logits[:, len(ask) :], ask.performance)
 
 
-def auc(positive: Values, negative: Values, weight: Values | None = None) -> float:
-    """The share of pairs in which the positive score is higher; equals count half; weight [window] is of both."""
+def auc(positive: Values, negative: Values, weight: Values | None = None, others: Values | None = None) -> float:
+    """The share of pairs in which the positive score is higher; equals count half.
+
+    weight [window] is of the positive, and of the negative where these have no others.
+    """
     values, ranks = np.unique(np.concatenate([positive, negative]), return_inverse=True)
-    counts = (np.ones(len(positive)), np.ones(len(negative))) if weight is None else (weight, weight)
+    weight, others = (np.ones(len(positive)), np.ones(len(negative))) if weight is None else (weight, others)
+    counts = weight, weight if others is None else others
     winners = np.bincount(ranks[: len(positive)], counts[0], len(values))
     beaten = np.bincount(ranks[len(positive) :], counts[1], len(values))
     below = np.cumsum(beaten) - beaten / 2

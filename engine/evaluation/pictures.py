@@ -63,7 +63,7 @@ def draw_pictures(folder: Path, *, played: Windows, ours: Windows, z: Array, fee
     paths = []
     for name, figure in pictures.items():
         paths.append(folder / f"{name}.png")
-        _save(figure, paths[-1])
+        save_picture(figure, paths[-1])
     return paths
 
 
@@ -98,7 +98,7 @@ def most_frequent(index: NDArray[np.int64], names: Sequence[str], count: int) ->
 
 def draw_timing(played: Windows, ours: Windows) -> "Figure":
     """The distribution of lateness at each sixteenth: played to the left, ours to the right."""
-    figure, panels = _panels(len(DRUMS), 1, height_inches=7.4)
+    figure, panels = panels_of(len(DRUMS), 1, height_inches=7.4)
     rows = [hits_of(windows) for windows in (played, ours)]
     reach = _reach(np.concatenate([lateness_ms(hits) for hits in rows]))
     tempo_bpm = float(np.median(played.tempo_bpm))
@@ -121,7 +121,7 @@ def draw_velocity(played: Windows, ours: Windows) -> "Figure":
     """Mean velocity ± standard deviation at each sixteenth, a row for each of the most frequent styles."""
     styles = most_frequent(played.style, played.style_names, STYLES) or [-1]
     drums = DRUMS[:3]
-    figure, panels = _panels(len(styles), len(drums), height_inches=1.15 + 1.2 * len(styles))
+    figure, panels = panels_of(len(styles), len(drums), height_inches=1.15 + 1.2 * len(styles))
     for row, style in zip(panels, styles, strict=True):
         for windows, shift, colour in zip((played, ours), (-0.18, 0.18), (PLAYED, OURS), strict=True):
             hits = hits_of(windows[np.flatnonzero(windows.style == style)])
@@ -144,7 +144,7 @@ def draw_velocity(played: Windows, ours: Windows) -> "Figure":
 
 def draw_feels(z: Array, windows: Windows) -> "Figure":
     """The feels of windows on their two principal axes, by style and by drummer."""
-    figure, panels = _panels(1, 2, height_inches=5.4)
+    figure, panels = panels_of(1, 2, height_inches=5.4)
     points, share = principal_axes(z)
     shown = np.random.default_rng(0).permutation(len(points))[:POINTS]
     for axes, title, index, names in (
@@ -204,7 +204,7 @@ def _cloud(axes: "Axes", points: Values, index: NDArray[np.int64], names: Sequen
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=9)
 
 
-def _panels(rows: int, columns: int, *, height_inches: float) -> "tuple[Figure, NDArray[np.object_]]":
+def panels_of(rows: int, columns: int, *, height_inches: float) -> "tuple[Figure, NDArray[np.object_]]":
     """An empty figure and its axes [row, column]; EngineError if matplotlib is not there."""
     try:
         from matplotlib.figure import Figure
@@ -260,7 +260,7 @@ def _reach(values: Values) -> float:
     return max(10.0, float(np.ceil(widest / 10) * 10))
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_picture(figure: "Figure", path: Path) -> None:
     """A .png of few colours: a third of the size, and nobody sees it."""
     from PIL import Image
 

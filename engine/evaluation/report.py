@@ -3,7 +3,7 @@
 Baselines and judges are trained on the train split; a judge's epoch is chosen on the validation split.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from engine.evaluation.contenders import baselines, in_their_styles, models_of_g
 from engine.evaluation.drums import Completion, completion_of
 from engine.evaluation.feel import Steering, in_the_feel_of_others, steering_of
 from engine.evaluation.figures import Figures, figures_of
+from engine.evaluation.hearing import Hearing, hats_given, hearing_of
 from engine.evaluation.judge import SIZE, Play, judged
 from engine.evaluation.likelihood import Likelihood, likelihood_of
 from engine.model.tasks import humanize
@@ -43,11 +44,12 @@ class Report:
     likelihood: dict[str, Likelihood] = field(default_factory=dict)
     steering: dict[str, Steering] = field(default_factory=dict)
     completion: list[Completion] = field(default_factory=list)
+    hearing: list[Hearing] = field(default_factory=list)
 
 
 def evaluate(
     *,
-    data: Path,
+    data: Sequence[Path],
     library: Library,
     models: Iterable[str],
     split: str = "validation",
@@ -61,7 +63,7 @@ def evaluate(
 
     judges: how many are trained for each AUC; with 0 there are no AUCs, which saves most of the time.
     """
-    performances = read_corpus(data)
+    performances = [performance for path in data for performance in read_corpus(path)]
     short, long = _Jury(performances, split, BARS, judges), _Jury(performances, split, LONG_BARS, judges)
     residents = models_of_grooves(library, models)
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
@@ -72,6 +74,11 @@ def evaluate(
         on_progress(f"{contender.name}: humanize")
         figures.append(figures_of(contender, short.ask, seed, short.auc_of(contender.draw)))
     yield replace(nothing, humanize=figures)
+    for resident in humanizing:
+        if "partial" in resident.config.recipe.tasks:
+            on_progress(f"{resident.card.name}: with the hats given")
+            auc = short.auc_of(of_model(resident, hats_given).draw)
+            yield replace(nothing, hearing=list(hearing_of(resident, short.ask, seed, auc)))
     for resident in residents:
         if resident.model.shape.feel:
             name = resident.card.name

@@ -1,6 +1,6 @@
 """Models to be heard and seen: the listening test and the pictures of each, on the windows of a split."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,10 @@ from engine.data.windows import Windows, cut_windows
 from engine.errors import EngineError, ModelError
 from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
 from engine.evaluation.examples import write_examples
+from engine.evaluation.phrases.pictures import SHOWN, draw_phrase_pictures
+from engine.evaluation.phrases.report import Amount, Corpus, phrase_resident
 from engine.evaluation.pictures import draw_pictures
+from engine.learning.phrase_tasks import load_drums
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
@@ -23,7 +26,7 @@ BARS = 4
 
 def show(
     *,
-    data: Path,
+    data: Sequence[Path],
     library: Library,
     models: Iterable[str],
     split: str = "validation",
@@ -34,15 +37,20 @@ def show(
 ) -> list[Path]:
     """Write into a folder for each model that humanizes what is asked for, and say what there is to open.
 
-    Draws are at temperature 1. ModelError if no model humanizes, EngineError if the disk takes nothing.
+    Of models of phrases there are pictures alone. Draws are at temperature 1. ModelError if there is nothing to be
+    heard or seen of any model, EngineError if the disk takes nothing.
     """
-    windows = cut_windows(read_corpus(data), split=split, bars=BARS, pad=False)
-    residents = models_of_grooves(library, models)
+    names = list(models)
+    phrases = [name for name in names if library.card(name).family == "phrase"] if pictures else []
+    residents = models_of_grooves(library, (name for name in names if library.card(name).family != "phrase"))
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
-    if not humanizing:
+    if not humanizing and not phrases:
         raise ModelError("none of these models can humanize: there is nothing to hear or see of them")
     paths = []
     try:
+        if humanizing:
+            performances = [performance for path in data for performance in read_corpus(path)]
+            windows = cut_windows(performances, split=split, bars=BARS, pad=False)
         for resident in humanizing:
             name, play = resident.card.name, of_model(resident, humanize).draw
             if examples is not None:
@@ -53,6 +61,12 @@ def show(
                 on_progress(f"{name}: pictures")
                 ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
                 paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
+        if pictures and phrases:
+            corpus = Corpus(load_drums(data), split, Amount(samples=SHOWN, windows=1))
+            for name in phrases:
+                on_progress(f"{name}: pictures")
+                samples = corpus.samples(phrase_resident(library, name), seed)
+                paths += draw_phrase_pictures(pictures / name, played=corpus.measured.hits, ours=samples)
     except OSError as error:
         raise EngineError(
             f"{error.filename or examples or pictures} cannot be written: {error.strerror}"

@@ -16,8 +16,8 @@ BatchLosses = Callable[[int], dict[str, Tensor]]
 class Course(Protocol):
     """A model, its data, and the tasks it is trained on.
 
-    size: how many windows make an epoch. facts, for the card: the number of windows of each length in bars, and of
-    those left out, by reason.
+    left_out: sentences for the card on what of the data is not learnt from. size: how many windows make an
+    epoch. facts, for the card: the number of windows of each length in bars, and of those left out, by reason.
     """
 
     @property
@@ -25,6 +25,7 @@ class Course(Protocol):
         """The network that is trained."""
 
     steps_per_bar: int
+    left_out: tuple[str, ...]
     size: int
     facts: Mapping[str, int]
 

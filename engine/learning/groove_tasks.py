@@ -67,13 +67,14 @@ class _Batch:
 class GrooveCourse:
     """The tasks of a recipe on the windows of a corpus; see engine.learning.curriculum.Course."""
 
+    left_out: tuple[str, ...] = ()
     steps_per_bar = STEPS_PER_BAR
 
     def __init__(self, config: Config, datasets: Datasets, device: torch.device):
         assert isinstance(config.shape, GrooveShape)
         self.shape, self.datasets, self.device = config.shape, datasets, device
         self.model = Vae(config.shape).to(device)
-        self._expectation = config.recipe.expectation
+        self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
 
@@ -127,7 +128,7 @@ class GrooveCourse:
             tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
         example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
         noise = torch.randn(len(groove), self.shape.z, generator=generator).to(self.device)
-        if recipe is self._expectation:
+        if recipe is self._second:
             return {"total": self.model.expectation_loss(example, groove)}
         return self.model.loss(
             example,

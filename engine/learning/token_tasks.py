@@ -61,6 +61,8 @@ def _named_melody(song: Song) -> Song:
 class TokenCourse:
     """Windows of tokens; see engine.learning.curriculum.Course."""
 
+    left_out: tuple[str, ...] = ()
+
     def __init__(self, config: Config, datasets: Datasets, device: torch.device):
         assert isinstance(config.shape, SequenceShape)
         self.shape, self.device = config.shape, device

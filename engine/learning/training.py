@@ -7,7 +7,7 @@ On a CPU the same seed gives the same run, interrupted or not.
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.errors import DataError, TrainingError
 from engine.files import regular, replacing
 from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
+from engine.learning.phrase_tasks import PhraseCourse, load_drums
 from engine.learning.token_tasks import TokenCourse, cut_songs
 from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
@@ -53,11 +54,13 @@ def train(
     epochs: int | None = None,
     max_windows: int | None = None,
     device: str = "cpu",
+    start: Mapping[str, Tensor] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Card:
     """Train a configuration on corpora, resuming the run in `out` if there is one, and write its weights there.
 
-    max_windows limits the data, for a trial run. TrainingError if `out` holds a run with other settings.
+    max_windows limits the data, for a trial run. start: the tensors of weights of the same configuration, from
+    which a new run begins. TrainingError if `out` holds a run with other settings.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
     try:
@@ -72,15 +75,19 @@ def train(
             out.rmdir()
         raise
     run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
+    if start is not None:
+        run.begin_from(start)
     run.resume()
     run.train(on_progress)
-    return run.write(name or config.name, "; ".join(map(credit_of, data)))
+    return run.write(name or config.name, "; ".join([*map(credit_of, data), *course.left_out]))
 
 
 def open_course(
     config: Config, data: Sequence[Path], device: torch.device, max_windows: int | None = None
 ) -> Course:
     """A new model of a configuration, and the windows of the corpora."""
+    if config.representation == "phrase":
+        return PhraseCourse(config, load_drums(data, max_windows), device)
     if config.representation != "groove":
         return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:
@@ -96,8 +103,8 @@ class Run:
     ):
         self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
         self.recipes, self.stage = [config.recipe], 0
-        if config.recipe.expectation:
-            self.recipes.append(config.recipe.expectation)
+        if config.recipe.second:
+            self.recipes.append(config.recipe.second)
         self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
         self.device = device or torch.device("cpu")
         self.validation: dict[str, float] = {}
@@ -121,6 +128,15 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The settings that must be equal for a run to be resumed."""
         return {"config": self.config.name, "seed": self.seed, "epochs": self.epochs, "steps": self.steps_per_epoch}
+
+    def begin_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Begin with weights that have been trained before; TrainingError if they are of another network."""
+        own = self.model.state_dict()
+        other = sorted(key for key, value in own.items() if getattr(tensors.get(key), "shape", None) != value.shape)
+        if other:
+            text = f"the weights to begin from are of another network than {self.config.name}: see {other[0]}"
+            raise TrainingError(text)
+        self.model.load_state_dict({key: tensors[key].to(value.dtype) for key, value in own.items()})
 
     def resume(self) -> None:
         """Take up the checkpoint in the run's folder, if there is one."""
@@ -199,6 +215,11 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
         loss = self._losses(batch_losses, step)["total"]
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"the loss is not finite at step {step + 1}; {self.out} holds the run as it was after epoch "
+                f"{self.epoch}: begin anew with another seed, or from weights"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
@@ -239,6 +260,8 @@ class Run:
             steps_per_bar=self.course.steps_per_bar,
             verbs=config.verbs,
             styles=prior.names,
+            step_temperature=config.recipe.step_temperature,
+            opening_temperature=config.recipe.opening_temperature,
             sha256="",
             license="Apache-2.0",
             data=data,
@@ -262,7 +285,7 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     described = {
         key: value for key, value in asdict(recipe).items() if not isinstance(value, tuple) and value is not None
     }
-    return described | ({"expectation": _described(recipe.expectation)} if recipe.expectation else {})
+    return described | ({"second": _described(recipe.second)} if recipe.second else {})
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -9,13 +9,12 @@ from engine.model.lstm import InitialState, Lstm, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.stepping import Array, Head, State, Stepper, run
+from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
 
-SUBSETS = 2**CLASSES
 GIVEN_DEPTH = 2 * CLASSES + 6 + 16 + 1
-IMPOSSIBLE = -1e9
 PLAN_STEPS = 64
 """Four bars: the longest window in training; a longer clip has a z for every four bars."""
 
@@ -34,8 +33,6 @@ class PatternDecoder(nn.Module):
     linear in z, is trained to predict the hits by itself as well.
     """
 
-    bits: Tensor
-
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
         self.context = nn.LSTM(GIVEN_DEPTH, context, batch_first=True, bidirectional=True)
@@ -45,8 +42,6 @@ class PatternDecoder(nn.Module):
         self.lstm = Lstm(2 * CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.dropout = nn.Dropout(dropout)
-        bits = (torch.arange(SUBSETS)[:, None] >> torch.arange(CLASSES)) & 1
-        self.register_buffer("bits", bits.float(), persistent=False)
         self._empty_context: tuple[object, Tensor] | None = None
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
@@ -58,8 +53,7 @@ class PatternDecoder(nn.Module):
         inputs = torch.cat([*past, self.dropout(static)], dim=-1)
         hidden = self.dropout(self.lstm.run(inputs, self.initial_state(z))[0])
         logits = self.output(hidden) + self._impossible(given)
-        subset = (hits.long() << torch.arange(CLASSES, device=hits.device)).sum(dim=-1)
-        return F.cross_entropy(logits.transpose(1, 2), subset, reduction="none").sum(dim=1)
+        return F.cross_entropy(logits.transpose(1, 2), subset_of(hits), reduction="none").sum(dim=1)
 
     def planned_loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
         """The log loss of the hits that are not given, predicted from the plan alone, nats: (batch,)."""
@@ -104,11 +98,7 @@ class PatternDecoder(nn.Module):
         return context  # type: ignore[no-any-return]
 
     def _impossible(self, given: Given) -> Tensor:
-        """(batch, step, 512): a large negative logit for each subset that contradicts what is given."""
-        given_hits = given.groove[..., HITS] * given.hits_given
-        wrong = given_hits @ (1 - self.bits.t()) + (given.hits_given - given_hits) @ self.bits.t()
-        wrong[..., 0] += given.taps[..., 0]  # a tapped step is not empty
-        return (wrong > 0).to(wrong) * IMPOSSIBLE
+        return impossible(given.groove[..., HITS], given.hits_given, given.taps[..., 0])
 
 
 class _Subset:
@@ -119,7 +109,7 @@ class _Subset:
 
     def __init__(self, decoder: PatternDecoder, rows: int, steps_per_bar: int):
         self._logits, self._bar = Head(decoder.output.weight.t().cpu().contiguous(), rows), steps_per_bar
-        self._bits = decoder.bits.cpu().numpy()
+        self._bits = drums_of_subsets(torch.device("cpu")).numpy()
 
     def __call__(self, state: State, gates: Tensor, bias: Tensor) -> Array:
         subset = self._logits(state.lstm.step(gates), bias).argmax(axis=1)

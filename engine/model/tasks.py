@@ -97,10 +97,13 @@ def partial(groove: Tensor, given: Given, generator: torch.Generator) -> Example
 
     whole_drums = torch.rand(batch, 1, 1, generator=generator) < 0.5
     timing_given = torch.where(whole_drums, some(CLASSES, 1), some(CLASSES, steps)).to(groove)
-    encoder_input = groove * torch.cat([torch.ones_like(timing_given), timing_given, timing_given], dim=-1)
-    return Example(
-        encoder_input, replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given)
-    )
+    return with_some_timing(replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given))
+
+
+def with_some_timing(given: Given) -> Example:
+    """The encoder reads all hits, and the velocities and offsets that are given."""
+    timing = given.timing_given
+    return Example(given.groove * torch.cat([torch.ones_like(timing), timing, timing], dim=-1), given)
 
 
 def fill(groove: Tensor, given: Given, instrument: int) -> Example:

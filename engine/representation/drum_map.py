@@ -12,19 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ClipError
 from engine.files import read_toml
-
-INSTRUMENTS = (
-    "kick",
-    "snare",
-    "closed_hat",
-    "open_hat",
-    "low_tom",
-    "mid_tom",
-    "high_tom",
-    "crash",
-    "ride",
-)
-"""The nine classes, in the order of the representation."""
+from engine.representation.instruments import INSTRUMENTS as INSTRUMENTS
 
 CLASSES = len(INSTRUMENTS)
 

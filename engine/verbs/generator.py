@@ -13,12 +13,15 @@ import torch
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.model.noise import Noise
+from engine.model.phrases.vae import PhraseShape
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
 from engine.requests import (
     MAX_SEED,
     VERBS,
     Decode,
+    Infill,
     Interpolate,
+    Keeping,
     Request,
     Results,
     clips_of,
@@ -27,7 +30,8 @@ from engine.requests import (
     verb_of,
 )
 from engine.verbs.groove_verbs import Player
-from engine.verbs.resident import GrooveResident, TokenResident, load_resident
+from engine.verbs.phrase_verbs import PhrasePlayer
+from engine.verbs.resident import AnyResident, GrooveResident, PhraseResident, TokenResident, load_resident
 from engine.verbs.running import Played
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library
@@ -36,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 LARGE_BYTES = 64 * 2**20
 """Weights that no core's cache holds: several cores stream them faster than one."""
-
-Resident = GrooveResident | TokenResident
 
 
 class Generator:
@@ -50,7 +52,7 @@ class Generator:
         self.library = library
         self.device = _device(device)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
-        self._residents: dict[str, Resident] = {}
+        self._residents: dict[str, AnyResident] = {}
         self._change = threading.Lock()
         self._seeds = np.random.default_rng()
         self._cores = min(4, torch.get_num_threads())  # more do not stream faster
@@ -65,7 +67,7 @@ class Generator:
         """The model that was loaded last, or an empty name."""
         return next(reversed(self._residents), "")
 
-    def resident(self, name: str) -> Resident:
+    def resident(self, name: str) -> AnyResident:
         """A model that has been loaded."""
         return self._residents[name]
 
@@ -89,18 +91,21 @@ class Generator:
             self._warm_up(resident)
 
     @torch.inference_mode()
-    def _warm_up(self, resident: Resident) -> None:
+    def _warm_up(self, resident: AnyResident) -> None:
         if isinstance(resident, TokenResident):
             Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
+            return
+        if isinstance(resident, PhraseResident):
+            self._play(Infill(clip=Clip((Note(36, 0.0, 0.25, 100),), 4.0), start=2.0, beats=2.0), resident, 0)
             return
         clip = Clip(tuple(Note(36 + 2 * (i % 4), i / 4, 0.25, 100) for i in range(16)), 4.0)
         shape = resident.model.shape
         for verb, kind in VERBS.items():
             if verb in resident.card.verbs:
-                clips = (clip, clip) if needs_clips(kind) or shape.hits_control else ()
+                clips = (clip,) * (needs_clips(kind) or shape.hits_control)
                 self._play(request_about(kind, clips, z=(0.0,) * shape.z), resident, 0)
 
-    def _keep(self, resident: Resident, *, default: bool) -> None:
+    def _keep(self, resident: AnyResident, *, default: bool) -> None:
         """Put a model among the residents, in a new dictionary: a request that runs sees the old one."""
         with self._change:
             name = resident.card.name
@@ -128,14 +133,17 @@ class Generator:
             tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
         )
 
-    def _resident_for(self, request: Request) -> Resident:
+    def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
         verb, residents = verb_of(request), self._residents
         if request.model is None:
             able = [each for each in residents.values() if verb in each.card.verbs]
             if not able:
-                raise ModelError(f"no loaded model can {verb}")
-            return _checked(request, sorted(able, key=lambda each: _hears(each, request))[-1])
+                others = [name for name, card in self.library.cards.items() if verb in card.verbs]
+                instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
+                raise ModelError(f"no loaded model can {verb}{instead}")
+            fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in (_takes, _hears, _can_keep)))
+            return _checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -146,7 +154,16 @@ class Generator:
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
         return _checked(request, resident)
 
-    def _move_to_cpu(self, resident: Resident) -> Resident:
+    def _drummer(self) -> GrooveResident | None:
+        """The model that was loaded last of those that play given hits."""
+        able = [
+            each
+            for each in self._residents.values()
+            if isinstance(each, GrooveResident) and each.model.shape.decoder == "drummer"
+        ]
+        return able[-1] if able else None
+
+    def _move_to_cpu(self, resident: AnyResident) -> AnyResident:
         logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
         moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
         self._keep(moved, default=resident.card.name == self.default)
@@ -154,16 +171,18 @@ class Generator:
         return moved
 
     @torch.inference_mode()
-    def _play(self, request: Request, resident: Resident, seed: int) -> Played:
+    def _play(self, request: Request, resident: AnyResident, seed: int) -> Played:
         # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
         torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
+        if isinstance(resident, PhraseResident):
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         return Player(resident, self.drum_map, noise).play(request)
 
 
-def _checked(request: Request, resident: Resident) -> Resident:
+def _checked(request: Request, resident: AnyResident) -> AnyResident:
     """The model, if it takes what the request says of chords, clips and z."""
     name, shape = resident.card.name, resident.config.shape
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
@@ -171,12 +190,33 @@ def _checked(request: Request, resident: Resident) -> Resident:
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
-    if isinstance(request, Decode) and len(request.z) != shape.z:
-        raise ClipError(f"{name} decodes a z of {shape.z} numbers, not {len(request.z)}")
+    if not _can_keep(resident, request):
+        raise ClipError(
+            f"{name} makes all notes anew: leave keep and keep_slot out, or name a model of drums played"
+        )
+    if isinstance(request, Decode) and not _takes(resident, request):
+        raise ClipError(f"{name} decodes a z of {_sizes_of_points(resident)}, not {len(request.z)}")
     return resident
 
 
-def _hears(resident: Resident, request: Request) -> bool:
+def _takes(resident: AnyResident, request: Request) -> bool:
+    """Whether the point that a request is about, if it is about one, is of a size that the model decodes."""
+    if not isinstance(request, Decode):
+        return True
+    shape, size = resident.config.shape, len(request.z)
+    if isinstance(shape, PhraseShape):
+        return size in range(shape.z, shape.z + resident.card.bars * shape.bar_z + 1, shape.bar_z)
+    return size == shape.z
+
+
+def _sizes_of_points(resident: AnyResident) -> str:
+    shape = resident.config.shape
+    if isinstance(shape, PhraseShape):
+        return f"{shape.z} numbers, or of {shape.bar_z} for each of at most {resident.card.bars} bars more"
+    return f"{shape.z} numbers"
+
+
+def _hears(resident: AnyResident, request: Request) -> bool:
     """Whether a model can tell the z of the clips that a request starts from."""
     if not needs_clips(type(request)) or _has_encoder(resident):
         return True
@@ -184,7 +224,12 @@ def _hears(resident: Resident, request: Request) -> bool:
     return all(clip.origin and clip.origin.weights == own for clip in clips_of(request))
 
 
-def _has_encoder(resident: Resident) -> bool:
+def _can_keep(resident: AnyResident, request: Request) -> bool:
+    """Whether a model can leave the notes that are to stay."""
+    return not (isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident))
+
+
+def _has_encoder(resident: AnyResident) -> bool:
     return bool(getattr(resident.config.shape, "encoder", True))
 
 

@@ -14,7 +14,17 @@ from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
 from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
-from engine.representation.groove import DEPTH, Array, clip_to_groove, groove_to_clip, steps_of, steps_per_bar
+from engine.representation.groove import (
+    DEPTH,
+    HITS,
+    OFFSETS,
+    VELOCITIES,
+    Array,
+    clip_to_groove,
+    groove_to_clip,
+    steps_of,
+    steps_per_bar,
+)
 from engine.requests import (
     Decode,
     Drumify,
@@ -29,7 +39,8 @@ from engine.requests import (
 )
 from engine.verbs.follow_feel import feel_distance
 from engine.verbs.latent import plane, slerp
-from engine.verbs.note_grid import cut_cells, play_clip
+from engine.verbs.mark import all_marked, kept_notes
+from engine.verbs.note_grid import Cells, cut_cells, play_clip
 from engine.verbs.resident import GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 from engine.verbs.stretches import beside, stretches
@@ -60,9 +71,11 @@ class Player(RunsVerbs):
     def humanize(self, request: Humanize) -> Played:
         """The clip's own notes, moved to where the model plays their cells."""
 
-        def play(groove: Array) -> Tensor:
-            given = self._given(groove, request.clip, request.count)
+        def play(cells: Cells) -> Tensor:
+            given = self._given(cells.groove(), request.clip, request.count, cells.timing_given())
             example = tasks.humanize(given.groove, given)
+            if "partial" in self.resident.config.recipe.tasks:
+                example = tasks.with_some_timing(example.given)
             if request.style:
                 z = self._prior(request.count, request.style, temperature=request.temperature)
             elif "humanize" in self.resident.config.recipe.tasks:
@@ -75,12 +88,12 @@ class Player(RunsVerbs):
 
     def groove(self, request: Groove) -> Played:
         """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
-        pitches = _pitches(request.feel)
+        pitches = pitches_of(request.feel)
         as_taps = not self.drum_map.is_drums(pitches)
         feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
         if not feel.any():
             raise ClipError("groove needs a feel from a clip with at least one note that sounds")
-        played = self._play_notes(request, lambda groove: self._follow(groove, feel, request))
+        played = self._play_notes(request, lambda cells: self._follow(cells, feel, request))
         remarks = ("the clip that lends its feel is no drums: it was heard as taps",) if as_taps else ()
         return replace(played, remarks=(*played.remarks, *remarks))
 
@@ -91,14 +104,7 @@ class Player(RunsVerbs):
         groove = clip_to_groove(clip, self.drum_map, bars * steps_per_bar(clip.beats_per_bar))
         if not groove.any():
             raise ClipError("drumify needs a clip with at least one note that sounds")
-        given = self._given(groove, clip, request.count)
-        hit = groove[:, :CLASSES] > 0
-        example = tasks.tap(
-            given.groove,
-            given,
-            velocity_given=_varies(groove[:, CLASSES : 2 * CLASSES][hit]),
-            offset_given=bool(np.abs(groove[:, 2 * CLASSES :][hit]).max() > 1e-3),
-        )
+        example = self._tapped(groove, self._given(groove, clip, request.count))
         z = (
             self._prior(request.count, request.style)
             if request.style
@@ -121,7 +127,7 @@ class Player(RunsVerbs):
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
         added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
-        return Played(clips, remarks=_outside(_pitches(clip), self.drum_map))
+        return Played(clips, remarks=outside(pitches_of(clip), self.drum_map))
 
     def interpolate(self, request: Interpolate) -> Played:
         """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
@@ -137,11 +143,19 @@ class Player(RunsVerbs):
     def vary(self, request: Vary) -> Played:
         """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
         clip, count = request.clip, request.count
+        mark = all_marked(request, self.drum_map) if request.keeps else None
+        if mark and not mark.replaced:
+            return Played([clip] * count)
         mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
         z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
+        if mark:
+            given = self._given(mark.groove, clip, count, mark.groove[:, HITS])
+            given = replace(given, hits_given=self._rows(1 - mark.free, count))
         grooves = self._decode(z, given, request.temperature)
         pitches = own_pitches(self.drum_map, clip)
+        if mark:
+            return Played([mark.filled(row, pitches) for row in grooves.cpu().numpy()])
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
     def encode(self, request: Encode) -> Played:
@@ -150,11 +164,11 @@ class Player(RunsVerbs):
         if steps_of(clip) > longest:
             bars, name = self.resident.card.bars, self.resident.card.name
             raise TooLongError(f"{name} encodes {bars} bars, {longest} steps, not {steps_of(clip)} steps")
-        pitches = _pitches(clip)
+        pitches = pitches_of(clip)
         if len(pitches) == 0:
             raise ClipError("encode needs a clip with at least one note that sounds")
         z = self._hear(clip, steps_of(clip))
-        return Played([], remarks=_outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
+        return Played([], remarks=outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
 
     def decode(self, request: Decode) -> Played:
         """A window of the groove at a point, or a clip's own notes, played with the feel of the point."""
@@ -170,40 +184,83 @@ class Player(RunsVerbs):
         grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
         return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
 
+    def play_hits(
+        self,
+        grooves: Array,
+        timing_given: Array,
+        *,
+        bar: int,
+        tempo_bpm: float,
+        temperature: float,
+        style: str | None = None,
+        taps: Array | None = None,
+    ) -> Array:
+        """The hits of grooves (row, step, 27) as the model plays them, but those whose timing is given (step, 9).
+
+        taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow.
+        """
+        given = replace(
+            self._nothing(grooves, 1, tempo_bpm, bar),
+            hits_given=torch.ones(*grooves.shape[:2], CLASSES, device=self.resident.device),
+            timing_given=self._rows(timing_given, len(grooves)),
+        )
+        example = tasks.with_some_timing(given)
+        if taps is not None:
+            tapped = self._tapped(taps, given)
+            example = Example(tapped.encoder_input, replace(given, taps=tapped.given.taps))
+        if style:
+            z = self._prior(len(grooves), style, temperature=temperature)
+        else:
+            z = self._encode(example, temperature)
+        return self._decode(z, example.given, temperature).cpu().numpy()
+
+    def _tapped(self, taps: Array, given: Given) -> Example:
+        """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""
+        hit = taps[:, HITS] > 0
+        return tasks.tap(
+            self._rows(taps, len(given.groove)),
+            given,
+            velocity_given=_varies(taps[:, VELOCITIES][hit]),
+            offset_given=bool(np.abs(taps[:, OFFSETS][hit]).max() > 1e-3),
+        )
+
     def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
         """The notes of a clip with the feel of each z."""
 
-        def play(groove: Array) -> Tensor:
-            given = self._given(groove, clip, len(z))
+        def play(cells: Cells) -> Tensor:
+            given = self._given(cells.groove(), clip, len(z))
             return self._decode(z, tasks.transfer(given.groove, given).given, temperature)
 
         return self._play_notes(NoteForNote(clip=clip, count=len(z)), play)
 
     def _play_notes(
-        self, request: NoteForNote, play: Callable[[Array], Tensor], *, only: tuple[int, ...] = ()
+        self, request: NoteForNote, play: Callable[[Cells], Tensor], *, only: tuple[int, ...] = ()
     ) -> Played:
-        """The request's clip, its cells played: (step, 27) -> (batch, step, 27)."""
+        """The request's clip, its cells played: cells -> (batch, step, 27)."""
         clip, drum_map = request.clip, self.drum_map
-        pitches = _pitches(clip)
+        pitches = pitches_of(clip)
         if len(pitches) == 0:
             return Played([clip] * request.count)
         as_taps = not drum_map.is_drums(pitches) if request.taps is None else bool(request.taps)
-        cells = cut_cells(clip, drum_map, as_taps=as_taps)
-        clips = [
-            play_clip(clip, cells, groove, timing=request.timing, velocity=request.velocity, only=only)
-            for groove in play(cells.groove()).cpu().numpy()
-        ]
-        return Played(clips, as_taps, () if as_taps else _outside(pitches, drum_map))
+        cells = cut_cells(clip, drum_map, as_taps=as_taps, stays=kept_notes(clip, request.keep, request.keep_clip))
+        timing, velocity = (request.of_drums(each, as_taps=as_taps) for each in ("timing", "velocity"))
+        clips = [clip] * request.count
+        if not cells.held.all():
+            clips = [
+                play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
+                for groove in play(cells).cpu().numpy()
+            ]
+        return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
-    def _follow(self, groove: Array, feel: Array, request: Groove) -> Tensor:
-        """The groove's hits as they go on from the feel: (step, 27) -> (batch, step, 27).
+    def _follow(self, cells: Cells, feel: Array, request: Groove) -> Tensor:
+        """The cells' hits as they go on from the feel: (batch, step, 27).
 
         z alone carries too little timing, and what was played before fades after some bars: the groove is cut into
         stretches of half a window, and before each the feel's stretch beside it is given, as played; the encoder
         reads a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """
         half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
-        own = stretches(groove, bar, half)
+        own, own_given = (stretches(each, bar, half) for each in (cells.groove(), cells.timing_given()))
         lead = max(1, half // bar) * bar
         encoder_input, before = (
             beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead)
@@ -217,17 +274,17 @@ class Player(RunsVerbs):
         )
         order = np.arange(len(own)) % len(before)
         beside_own = before[order]
-        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1)
-        timing_given = torch.zeros_like(given.timing_given)
-        timing_given[:, :lead] = 1
-        given = replace(given, hits_given=torch.ones_like(timing_given), timing_given=timing_given)
-        draws = request.count * self._draws_of_feel(request, len(groove), given.groove.shape[1])
+        lead_given = np.ones((len(own), lead, CLASSES), np.float32)
+        timing_given = np.concatenate([lead_given, own_given], axis=1)
+        given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1, timing_given)
+        given = replace(given, hits_given=torch.ones_like(given.timing_given))
+        draws = request.count * self._draws_of_feel(request, cells.steps, given.groove.shape[1])
         played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
         played = played.reshape(len(own), request.count, -1, *own.shape[1:])
         distance = feel_distance(played, beside_own[:, None, None], bar, feel_bar)
         nearest = distance.argmin(axis=2)[:, :, None, None, None]
         chosen = np.take_along_axis(played, nearest, axis=2).swapaxes(0, 1).reshape(request.count, -1, DEPTH)
-        return torch.from_numpy(chosen[:, : len(groove)])
+        return torch.from_numpy(chosen[:, : cells.steps])
 
     def _draws_of_feel(self, request: Groove, steps: int, at_once: int) -> int:
         """Of how many draws groove chooses: of few in very long clips or bars, of one where all are the same.
@@ -239,8 +296,12 @@ class Player(RunsVerbs):
         longest = max(steps, 4 * at_once)
         return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * longest)))
 
-    def _given(self, groove: Array, clip: Clip, count: int) -> Given:
-        return self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+    def _given(self, groove: Array, clip: Clip, count: int, timing_given: Array | None = None) -> Given:
+        """As _nothing, in the tempo and meter of a clip; timing_given (step, 9), or (row, step, 9)."""
+        given = self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
+        if timing_given is None:
+            return given
+        return replace(given, timing_given=self._rows(timing_given, count).view(given.timing_given.shape))
 
     def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
         """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is given yet."""
@@ -298,7 +359,8 @@ def _bar(clip: Clip) -> int:
     return steps_per_bar(clip.beats_per_bar)
 
 
-def _pitches(clip: Clip) -> NDArray[np.int64]:
+def pitches_of(clip: Clip) -> NDArray[np.int64]:
+    """The pitches of the notes that sound."""
     return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
 
 
@@ -306,7 +368,7 @@ def _varies(values: Array) -> bool:
     return bool(np.ptp(values) > 1e-3)
 
 
-def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
+def outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
     """A sentence a pitch that the drum map does not have."""
     return tuple(
         f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
@@ -316,4 +378,4 @@ def _outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
 
 def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
     """The map that writes each drum with the pitch that the clip uses most for it."""
-    return drum_map.written_as(_pitches(clip))
+    return drum_map.written_as(pitches_of(clip))

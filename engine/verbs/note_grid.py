@@ -4,6 +4,7 @@ A cell is one drum in one sixteenth: the model says one offset and velocity for 
 numpy alone, no model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,8 @@ class Cells:
     """The sounding notes of a clip, as the grid sees them; every array is [sounding note].
 
     note is the index in the clip; place_beats the grid position it belongs to, a sixteenth, a triplet or a 32nd;
-    anchor the index (in these arrays) of the loudest note of its cell, which is what the model moves.
+    anchor the index (in these arrays) of the loudest note of its cell, which is what the model moves; of a cell in
+    which notes stay, the loudest of those; held whether it has any, then all of them stay.
     """
 
     note: NDArray[np.int64]
@@ -38,6 +40,7 @@ class Cells:
     drum: NDArray[np.int64]
     place_beats: NDArray[np.float64]
     anchor: NDArray[np.int64]
+    held: NDArray[np.bool_]
     steps: int
 
     def groove(self) -> Array:
@@ -50,9 +53,15 @@ class Cells:
         groove[step, 2 * CLASSES + drum] = np.clip(2 * early, -1, 1)
         return groove
 
+    def timing_given(self) -> Array:
+        """1 where a cell stays as it is played: [step, 9]."""
+        given = np.zeros((self.steps, CLASSES), dtype=np.float32)
+        given[self.step[self.held], self.drum[self.held]] = 1
+        return given
 
-def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool) -> Cells:
-    """The cells of a clip; as_taps puts all notes of a step in one."""
+
+def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool, stays: frozenset[int] = frozenset()) -> Cells:
+    """The cells of a clip; as_taps puts all notes of a step in one. stays: the indices of the notes that stay."""
     heard = [(index, note) for index, note in enumerate(clip.notes) if not note.mute]
     start_beats = np.array([note.start_beats for _, note in heard], dtype=np.float64)
     velocity = np.array([note.velocity for _, note in heard], dtype=np.float64)
@@ -61,13 +70,14 @@ def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool) -> Cells:
     step = nearest_step(start_beats)
     steps = max(steps_of(clip), int(step.max()) + 1 if len(step) else 0)
     note = np.array([index for index, _ in heard], dtype=np.int64)
-    anchor = _anchors(step * CLASSES + drum, velocity)
-    return Cells(note, start_beats, velocity, step, drum, _places(start_beats), anchor, steps)
+    kept = np.array([index in stays for index, _ in heard], dtype=np.bool_)
+    anchor = _anchors(step * CLASSES + drum, velocity, kept)
+    return Cells(note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps)
 
 
-def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The loudest note of each note's cell, of equals the first."""
-    order = np.lexsort((-np.arange(len(cell)), velocity, cell))
+def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The loudest note of each note's cell, of those kept if there are any; of equals the first."""
+    order = np.lexsort((-np.arange(len(cell)), velocity, kept, cell))
     return order[np.searchsorted(cell, cell, side="right", sorter=order) - 1]
 
 
@@ -97,25 +107,50 @@ def _places(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def play_clip(
-    clip: Clip, cells: Cells, groove: Array, *, timing: float, velocity: float, only: tuple[int, ...] = ()
+    clip: Clip,
+    cells: Cells,
+    groove: Array,
+    *,
+    timing: float | Sequence[float],
+    velocity: float | Sequence[float],
+    accents: float = 0.0,
+    only: tuple[int, ...] = (),
 ) -> Clip:
     """The same notes as the groove [step, 27] plays them: count, order, pitches and durations are the clip's.
 
-    timing and velocity 0..1 say how far; only, if given, which pitches change.
+    timing and velocity 0..1 say how far, or how far for each drum; only, if given, which pitches change. accents
+    0..1: how far the velocities that the model plays are dealt out in the order of the clip's own.
     """
     step, drum = cells.step, cells.drum
-    shift = timing * (_played_beats(cells, groove) - cells.start_beats)[cells.anchor]
-    shift = np.maximum(shift, _earliest_shift(cells)) if timing else shift
+    moves = ~cells.held & np.array([not only or clip.notes[i].pitch in only for i in cells.note], dtype=np.bool_)
+    how_far, how_loud = (np.broadcast_to(each, CLASSES)[drum] for each in (timing, velocity))
+    shift = how_far * (_played_beats(cells, groove) - cells.start_beats)[cells.anchor]
+    shift = np.where(how_far > 0, np.maximum(shift, _earliest_shift(cells)), shift)
     played = np.maximum(groove[step, CLASSES + drum] * 127, 1)
     louder = cells.velocity * (played / cells.velocity[cells.anchor] - 1)
-    velocities = np.clip(np.rint(cells.velocity + velocity * louder), 1, 127).astype(int)
+    if accents:
+        louder += accents * _to_own_order(cells.velocity + louder, cells, moves)
+    velocities = np.clip(np.rint(cells.velocity + how_loud * louder), 1, 127).astype(int)
     starts = np.maximum(cells.start_beats + shift, EARLIEST_START_BEATS)
     notes = list(clip.notes)
-    for index, start, loudness in zip(cells.note.tolist(), starts.tolist(), velocities.tolist(), strict=True):
+    moved = (each[moves].tolist() for each in (cells.note, starts, velocities))
+    for index, start, loudness in zip(*moved, strict=True):
         note = notes[index]
-        if not only or note.pitch in only:
-            notes[index] = Note(note.pitch, start, note.duration_beats, loudness)
+        notes[index] = Note(note.pitch, start, note.duration_beats, loudness)
     return clip.with_notes(tuple(notes))
+
+
+def _to_own_order(played: NDArray[np.float64], cells: Cells, moves: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What each velocity that is played differs from the one that it gets where the clip's own order is kept.
+
+    Within each drum, of the notes that move; those that are equal in the clip keep the order that is played.
+    """
+    differs = np.zeros_like(played)
+    for drum in range(CLASSES):
+        own = np.flatnonzero(moves & (cells.drum == drum))
+        order = own[np.lexsort((played[own], cells.velocity[own]))]
+        differs[order] = np.sort(played[own]) - played[order]
+    return differs
 
 
 def _played_beats(cells: Cells, groove: Array) -> NDArray[np.float64]:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from engine.errors import WeightsError
+from engine.errors import ClipError, WeightsError
 from engine.learning.prior import Prior, standard_prior
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
+from engine.model.phrases.decoder import Condition
+from engine.model.phrases.steps import draw_hits
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.tasks import Given, positions
 from engine.model.vae import Vae
 from engine.registry import Config, configure
@@ -81,7 +84,40 @@ class TokenResident(Resident):
     model: MusicVae
 
 
-def load_resident(library: Library, name: str, device: torch.device) -> GrooveResident | TokenResident:
+@dataclass(frozen=True, slots=True)
+class PhraseResident(Resident):
+    """A model of phrases."""
+
+    model: PhraseVae
+
+    def style_number(self, style: str) -> int:
+        """The number of a style; ClipError where the model has it not."""
+        if style not in self.card.styles:
+            known = ", ".join(self.card.styles) or "none"
+            raise ClipError(f"there is no style {style!r}; there are: {known}")
+        return self.card.styles.index(style)
+
+    def draw_style(self, noise: Noise) -> str:
+        """One of the styles, as often as it was played in training."""
+        edges = self.prior.share.cumsum(0)
+        return self.card.styles[int(torch.searchsorted(edges, noise.uniform(1, 1)[0, 0] * edges[-1]))]
+
+    def draw_z(self, condition: Condition, noise: Noise, temperature: float) -> Tensor:
+        """A z for each phrase, by what is given of it: (batch, z)."""
+        shape = self.model.shape
+        return self.model.z_prior.draw(condition, temperature * noise.normal(len(condition.hits), shape.z))
+
+    def draw_hits(self, z: Tensor, condition: Condition, temperature: float, noise: Noise) -> Tensor:
+        """The hits of each phrase, (batch, step, 9), drawn colder than z as the card says."""
+        steps, opening = self.card.step_temperature * temperature, self.card.opening_temperature
+        noise = noise.again() if noise.is_shared else noise
+        return draw_hits(self.model.decoder, z, condition, temperature=steps, opening=opening, noise=noise)
+
+
+AnyResident = GrooveResident | TokenResident | PhraseResident
+
+
+def load_resident(library: Library, name: str, device: torch.device) -> AnyResident:
     """A verified model on a device; on the CPU where a GPU's memory is full."""
     card = library.card(name)
     config = configure(card)
@@ -89,16 +125,17 @@ def load_resident(library: Library, name: str, device: torch.device) -> GrooveRe
     stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
     prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
     size = sum(tensor.nbytes for tensor in tensors.values())
-    resident: GrooveResident | TokenResident
-    if isinstance(config.shape, SequenceShape):
-        with torch.device("meta"):  # what is loaded need not be drawn first
-            tokens = MusicVae(config.shape, chained=card.chained)
-        _load(name, tokens, tensors)
-        resident = TokenResident(card, config, tokens, torch.device("cpu"), prior, size)
+    cpu, shape = torch.device("cpu"), config.shape
+    resident: AnyResident
+    if isinstance(shape, SequenceShape):
+        with torch.device("meta"):  # so large that what is loaded had better not be drawn first
+            model = MusicVae(shape, chained=card.chained)
+        resident = TokenResident(card, config, model, cpu, prior, size)
+    elif isinstance(shape, PhraseShape):
+        resident = PhraseResident(card, config, PhraseVae(shape), cpu, prior, size)
     else:
-        grooves = Vae(config.shape)
-        _load(name, grooves, tensors)
-        resident = GrooveResident(card, config, grooves, torch.device("cpu"), prior, size)
+        resident = GrooveResident(card, config, Vae(shape), cpu, prior, size)
+    _load(name, resident.model, tensors)
     try:
         resident.model.to(device)
         resident = replace(resident, device=device, prior=prior.to(device))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from engine.clip import Clip
@@ -20,11 +21,12 @@ class Played:
 
 
 class RunsVerbs:
-    """Runs a request with the method that has the name of its verb."""
+    """Runs a request with the method that has the name of its verb, continue_ for a word of Python."""
 
     def play(self, request: Request) -> Played:
         """Whatever is asked for; ModelError where there is no such method."""
-        run: Callable[[Any], Played] | None = getattr(self, verb_of(request), None)
+        verb = verb_of(request)
+        run: Callable[[Any], Played] | None = getattr(self, verb + "_" * iskeyword(verb), None)
         if run is None:
-            raise ModelError(f"no model can {verb_of(request)}")
+            raise ModelError(f"no model can {verb}")
         return run(request)

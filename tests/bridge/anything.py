@@ -49,6 +49,8 @@ NAMES: dict[tuple[str, str], Sequence[Any]] = {
     ("clear", "s"): ("model", "style", "seed,timing", "density", "temperature,volume"),
     ("chords", "s"): ("C", "C Am F G7"),
     ("only", "s"): ("36,38", "400"),
+    ("keep", "s"): ("36,38", "400"),
+    ("keep_slot", "s"): SLOTS,
     ("group", "s"): ("g",),
     ("client", "s"): ("me",),
     ("bpm", "f"): (3.0, 60.0, 120.0, 240.0, 600.0, 0.0, 1e9),

@@ -10,6 +10,7 @@ from engine.evaluation.bootstrap import Bootstrap, mean
 from engine.evaluation.contenders import baselines, in_their_styles, of_model
 from engine.evaluation.feel import FEEL, feel_of, in_the_feel_of_others, steering_of
 from engine.evaluation.figures import compare, divergence, figures_of
+from engine.evaluation.hearing import HATS, hats_given, hearing_of
 from engine.evaluation.hits import hits_of, played
 from engine.evaluation.judge import auc, judged
 from engine.evaluation.likelihood import likelihood_of
@@ -215,3 +216,18 @@ def test_f1_is_one_for_what_was_played_and_nothing_for_silence(windows):
     same = drums.Contender("same", lambda given: given.grooves, lambda given, _: np.zeros_like(given.grooves))
     row = drums.completion_of(same, "taps", windows)
     assert (row.f1_mean.value, row.f1.value) == (1.0, 0.0)
+
+
+def test_with_the_hats_given_all_other_drums_are_compared_on_the_same_windows(windows, drummer):
+    drawn, expected = hearing_of(drummer, windows[:12], auc=None)
+    assert (drawn.temperature, expected.temperature) == (1, 0)
+    for row in (drawn, expected):
+        for without, heard, lower in (row.timing, row.velocity):
+            assert lower.value == pytest.approx(1 - heard.value / without.value)
+
+
+def test_the_hats_that_are_given_come_back_as_they_were_played(windows, drummer):
+    grooves = of_model(drummer, hats_given).draw(windows[:12], 1)
+    for block in (HITS, VELOCITIES, OFFSETS):
+        hats, played_hats = (each[..., block][..., HATS] for each in (grooves, windows.grooves[:12]))
+        np.testing.assert_allclose(hats, played_hats, atol=1e-6)

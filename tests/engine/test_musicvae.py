@@ -11,7 +11,7 @@ from engine.model.token_decoder import TRUTH, Conductor, Feeding, one_hot
 from engine.registry import CONFIGS, find_config
 from tests.engine.untrained import small
 
-TOKENS = [name for name, config in CONFIGS.items() if config.representation != "groove"]
+TOKENS = [name for name, config in CONFIGS.items() if isinstance(config.shape, SequenceShape)]
 
 MELODY = SequenceShape(alphabet=(9,), z=4, encoder=(8,), decoder=(8, 8))
 TRIO = SequenceShape(

@@ -36,7 +36,9 @@ def test_windows_know_the_listed_drummers(data):
 
 def test_each_model_that_humanizes_is_heard_and_seen_in_a_folder_of_its_own(tmp_path, data, library):
     out = tmp_path / "out"
-    written = show(data=data, library=library, models=library.cards, examples=out / "heard", pictures=out / "seen")
+    written = show(
+        data=[data], library=library, models=library.cards, examples=out / "heard", pictures=out / "seen"
+    )
     humanizing = {name for name, card in library.cards.items() if "humanize" in card.verbs}
     assert {path.parent.name for path in written} == humanizing
     assert {path.name for path in written} == {"index.html", "timing.png", "velocity.png", "feel.png"}
@@ -44,7 +46,7 @@ def test_each_model_that_humanizes_is_heard_and_seen_in_a_folder_of_its_own(tmp_
 
 
 def test_only_what_is_asked_for_is_written(tmp_path, data, library):
-    (page,) = show(data=data, library=library, models=["drummer"], examples=tmp_path / "heard")
+    (page,) = show(data=[data], library=library, models=["drummer"], examples=tmp_path / "heard")
     assert page == tmp_path / "heard" / "drummer" / "index.html"
 
 
@@ -52,12 +54,12 @@ def test_only_what_is_asked_for_is_written(tmp_path, data, library):
 def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path, data, library, what):
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot be written: Not a directory"):
-        show(data=data, library=library, models=["drummer"], **{what: tmp_path / "file"})
+        show(data=[data], library=library, models=["drummer"], **{what: tmp_path / "file"})
 
 
 def test_models_that_do_not_humanize_are_refused(tmp_path, data, library):
     with pytest.raises(ModelError, match="humanize"):
-        show(data=data, library=library, models=["groovae_4bar"], examples=tmp_path)
+        show(data=[data], library=library, models=["groovae_4bar"], examples=tmp_path)
 
 
 def test_a_feel_is_the_last_part_of_z(data, library):

@@ -24,7 +24,7 @@ def track(*notes, program=0, drum=False, name=""):
 
 def song(*tracks, split="train", meters=None):
     end = max(each.end_beats.max() for each in tracks)
-    return Song("song", split, 120.0, meters or (Meter(0.0, end, 4.0),), tracks)
+    return Song("song", split, "", 120.0, meters or (Meter(0.0, end, 4.0),), tracks)
 
 
 def every_bar(bars, *, length=4.0, first=60):

@@ -7,6 +7,7 @@ import torch
 
 from engine.learning.prior import Prior
 from engine.model.musicvae import MusicVae, SequenceShape
+from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.vae import Vae
 from engine.registry import Config, find_config
 from engine.representation.catalogue import find_representation
@@ -40,8 +41,12 @@ def write_random_weights(
     config = find_config(config_name)
     shape = replace(config.shape, **sizes)
     torch.manual_seed(0)
-    is_groove = config.representation == "groove"
-    model = Vae(shape) if is_groove else MusicVae(shape, chained=chained)
+    is_groove = config.representation in ("groove", "phrase")
+    model: torch.nn.Module
+    if isinstance(shape, PhraseShape):
+        model = PhraseVae(shape)
+    else:
+        model = Vae(shape) if is_groove else MusicVae(shape, chained=chained)
     z = shape.z
     prior = Prior(("funk", "rock"), torch.randn(2, z), torch.eye(z).repeat(2, 1, 1), torch.full((2,), 0.5))
     tensors = {key: spread * each for key, each in model.state_dict().items()} | prior.tensors()

@@ -16,7 +16,19 @@ from bridge.config import Config
 from engine.clip import Clip, Note, Part
 from engine.errors import ModelError, WeightsError
 from engine.midi.song import clip_from_midi, clip_to_midi
-from engine.requests import VERBS, Decode, Encode, Groove, Humanize, Interpolate, Request, Results, Sample, clips_of
+from engine.requests import (
+    VERBS,
+    Decode,
+    Encode,
+    Groove,
+    Humanize,
+    Interpolate,
+    Keeping,
+    Request,
+    Results,
+    Sample,
+    clips_of,
+)
 from engine.weights import Card, Library
 
 BEAT = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.0, 0.25, 100), Note(36, 2.0, 0.25, 100)), 4.0)
@@ -116,6 +128,30 @@ def test_flags_are_the_settings_of_the_request(generator: FakeGenerator) -> None
     asked = generator.asked[0]
     assert isinstance(asked, Humanize)
     assert (asked.timing, asked.only, asked.style, asked.velocity) == (0.8, (36, 42), "funk", 1.0)
+
+
+def test_what_stays_is_a_list_of_pitches_and_a_file(generator: FakeGenerator, folder: Path) -> None:
+    clip_to_midi(FEEL, folder / "kept.mid")
+    for verb in ("humanize", "vary"):
+        result = run(generator, verb, "in.mid", "--keep", "36,42", "--keep-clip", "kept.mid", "-o", "out.mid")
+        assert result.exit_code == 0, result.output
+        asked = generator.asked[-1]
+        assert isinstance(asked, Keeping)
+        assert asked.keep == (36, 42)
+        assert asked.keep_clip is not None
+        assert len(asked.keep_clip.notes) == len(FEEL.notes)
+
+
+def test_a_drum_has_a_flag_of_its_own(generator: FakeGenerator) -> None:
+    run(generator, "humanize", "in.mid", "--timing.low_tom", ".5", "--velocity.kick", "0", "-o", "out.mid")
+    asked = generator.asked[0]
+    assert isinstance(asked, Humanize)
+    assert asked.of_drum == (("timing.low_tom", 0.5), ("velocity.kick", 0.0))
+
+
+def test_the_help_of_what_drums_can_differ_in_names_them(generator: FakeGenerator) -> None:
+    shown = " ".join(run(generator, "humanize", "--help").output.replace("│", " ").split())
+    assert "--timing.DRUM of one drum: kick, snare" in shown
 
 
 def test_a_setting_out_of_range_is_one_line_and_exit_code_1(generator: FakeGenerator) -> None:
@@ -321,7 +357,7 @@ def test_a_flag_of_several_is_given_with_commas_or_again(monkeypatch: pytest.Mon
     result = CliRunner().invoke(cli.app, ["serve", "--weights", "x,y", "--weights", "z"])
     assert result.exit_code == 0, result.output
     assert served[0].weights == (Path("x"), Path("y"), Path("z"))
-    assert served[0].models == ("drummer",)
+    assert served[0].models == ("drummer", "drums_16bar")
 
 
 def test_where_the_meter_changes_the_first_seed_is_used_for_every_stretch(

@@ -145,6 +145,12 @@ def test_only_settings_that_differ_from_their_default_are_sent(daemon: FakeDaemo
     assert arguments == ["slot", named(daemon, "slot"), "seed", 3, "timing", 0.5, "only", "36,42"]
 
 
+def test_what_stays_goes_into_a_slot_of_its_own(daemon: FakeDaemon, remote: Remote) -> None:
+    remote.run(Humanize(clip=CLIP, keep_clip=CLIP))
+    _, arguments = daemon.requests[-1]
+    assert arguments == ["slot", named(daemon, "slot"), "keep_slot", named(daemon, "keep_slot")]
+
+
 def test_the_clips_of_an_interpolation_go_into_their_slots(daemon: FakeDaemon, remote: Remote) -> None:
     remote.run(Interpolate(clips=(CLIP, CLIP), steps=3))
     way = ["from", named(daemon, "from"), "to", named(daemon, "to")]
@@ -304,6 +310,10 @@ def test_send_plays_a_file_through_the_daemon(
     [
         (["humanize", "in.mid", "timing", "0.5", "-o", "out.mid"], ["timing", 0.5]),
         (["humanize", "in.mid", "only", "36", "37", "timing", ".5"], ["timing", 0.5, "only", "36,37"]),
+        (
+            ["humanize", "in.mid", "timing.snare", ".5", "keep", "36", "37"],
+            ["keep", "36,37", "timing.snare", 0.5],
+        ),
         (["humanize", "seed.mid", "--seed", "3", "timing", "0.5", "-f"], ["seed", 3, "timing", 0.5]),
         (["sample", "seed", "1", "-o", "timing.mid"], ["seed", 1]),
     ],

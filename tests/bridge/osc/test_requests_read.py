@@ -10,7 +10,18 @@ from bridge.osc.packet import read_packet, write_message
 from bridge.osc.requests import engine_request, read_request, slots_of
 from bridge.osc.table import PREFIX, TABLE, slot_keys
 from engine.clip import Clip, Note
-from engine.requests import CLIP_FIELDS, VERBS, Decode, Groove, Interpolate, Request, clips_of
+from engine.requests import (
+    CLIP_FIELDS,
+    VERBS,
+    Decode,
+    Groove,
+    Humanize,
+    Interpolate,
+    Keeping,
+    NoteForNote,
+    Request,
+    clips_of,
+)
 from tests.bridge.peer import note_atoms
 
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
@@ -30,6 +41,9 @@ def requests(draw: st.DrawFn) -> Request:
     """Any request that the engine accepts."""
     kind = draw(st.sampled_from(list(VERBS.values())))
     settings = {each.name: draw(values(each)) for each in fields(kind) if "text" in each.metadata}
+    if issubclass(kind, NoteForNote):
+        drums = st.lists(st.sampled_from(["timing.snare", "timing.low_tom", "velocity.kick"]), unique=True)
+        settings["of_drum"] = tuple((name, draw(st.floats(0, 1, width=32))) for name in draw(drums))
     if kind is Interpolate:
         four = draw(st.booleans())
         settings |= {"clips": (CLIP,) * (4 if four else 2), "count": 1}
@@ -40,11 +54,13 @@ def requests(draw: st.DrawFn) -> Request:
     if kind is Decode:
         settings["z"] = tuple(draw(st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=300)))
         settings["clip"] = draw(st.sampled_from([CLIP, None]))
+    if issubclass(kind, Keeping):
+        settings["keep_clip"] = draw(st.sampled_from([CLIP, None]))
     return kind(**settings)
 
 
 def values(setting: Any) -> st.SearchStrategy[Any]:
-    if setting.name == "only":
+    if setting.name in ("only", "keep"):
         return st.lists(st.integers(0, 127), max_size=9).map(tuple)
     if "low" not in setting.metadata:
         return st.sampled_from([setting.default, "funk", "ride"])
@@ -63,7 +79,7 @@ def written(request: Request) -> list[object]:
         value = getattr(request, each.name)
         if "text" in each.metadata and value not in (None, ()):
             slots += [each.name, ",".join(map(str, value)) if isinstance(value, tuple) else value]
-    return slots
+    return slots + [atom for pair in getattr(request, "of_drum", ()) for atom in pair]
 
 
 @given(requests())
@@ -87,6 +103,31 @@ def test_groove_has_a_slot_for_its_notes_and_one_for_their_feel() -> None:
     assert slots_of(call) == ["a", "b"]
     assert engine_request(call, [CLIP, other]) == Groove(clip=CLIP, feel=other)
     assert call.values["to"] == "c"
+
+
+def test_the_slot_of_what_stays_may_be_named_or_not() -> None:
+    call, kept = parse("groove", 7, "keep_slot", "k", "slot", "a", "from", "b"), Clip((), 8.0)
+    assert slots_of(call) == ["a", "b", "k"]
+    assert engine_request(call, [CLIP, CLIP, kept]) == Groove(clip=CLIP, feel=CLIP, keep_clip=kept)
+    assert slots_of(parse("groove", 7, "slot", "a", "from", "b")) == ["a", "b"]
+
+
+def test_a_drum_has_a_value_of_its_own_and_ends_a_list_of_pitches() -> None:
+    call = parse("humanize", 7, "slot", "a", "keep", 36, 38, "timing.snare", 0.5, "timing", 1)
+    request = Humanize(clip=CLIP, keep=(36, 38), of_drum=(("timing.snare", 0.5),))
+    assert engine_request(call, [CLIP]) == request
+
+
+@pytest.mark.parametrize("key", ["timing.cowbell", "velocity.", "timing.snare.kick"])
+def test_a_drum_that_there_is_not_is_answered_with_those_that_there_are(key: str) -> None:
+    with pytest.raises(RequestError, match=f"there is no {key}: of drums there are kick, snare, .*, ride"):
+        engine_request(parse("humanize", 7, "slot", "a", key, 0.5), [CLIP])
+
+
+@pytest.mark.parametrize("key", ["accents.snare", "seed.snare", ".snare", "keep.snare"])
+def test_only_what_can_differ_from_drum_to_drum_has_drums(key: str) -> None:
+    with pytest.raises(RequestError, match="has no key"):
+        parse("humanize", 7, "slot", "a", key, 0.5)
 
 
 def test_the_slots_of_an_interpolation_are_those_of_its_clips() -> None:

@@ -54,6 +54,7 @@ SAMPLE = ("mode", "loop", "verb", "sample")
     ("knob", "value", "accepted"),
     [
         ("timing", 7.0, "timing must be in 0..1, not 7"),
+        ("accents", 2.0, "accents must be in 0..1, not 2"),
         ("seed", -1, "seed must be in 0..16777215, not -1"),
         ("taps", 2, "taps must be in 0..1, not 2"),
         ("position", -0.5, "position must be in 0..1"),
@@ -195,3 +196,13 @@ def test_a_knob_that_was_turned_hides_no_mistake_of_the_next_mode(
     steer(studio, knob, turned)
     assert refusal(answer(studio, "live", *HUMANIZE, knob, said, number=next(NUMBERS)))[0] == "bad_request"
     assert not studio.ensemble.live.running
+
+
+@pytest.mark.parametrize("key", ["keep", "keep_slot", "timing.snare"])
+def test_what_is_about_the_notes_of_one_clip_is_no_knob(studio: Studio, key: str) -> None:
+    assert "has no key" in refusal(steer(studio, key, "36"))[1]
+
+
+def test_accents_are_a_knob_of_what_plays_note_for_note(studio: Studio) -> None:
+    steer(studio, "accents", 0.5)
+    assert asked(studio, *HUMANIZE).accents == 0.5

@@ -144,7 +144,7 @@ def test_many_validation_hits_settle_what_to_trust(corpus, tmp_path, monkeypatch
 
 
 def test_a_report_has_a_row_for_each_baseline_and_each_model(corpus, trained):
-    parts = list(evaluate(data=corpus, library=Library([trained[0]]), models=["drummer"], judges=0))
+    parts = list(evaluate(data=[corpus], library=Library([trained[0]]), models=["drummer"], judges=0))
     names = [row.name for part in parts for row in part.humanize]
     assert names == ["quantised", "random jitter", "class histograms", "linear", "drummer"]
     completions = [(row.name, row.task) for part in parts for row in part.completion]
@@ -250,3 +250,26 @@ def test_a_run_without_data_leaves_no_folder_that_would_count_as_weights(tmp_pat
     with pytest.raises(DataError):
         train("drummer", data=[tmp_path / "empty"], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_begins_from_weights_that_have_been_trained_before(corpus, tmp_path, trained):
+    folder, _ = trained
+    run = run_of("drummer", corpus, tmp_path, 4)
+    start = tensors(folder)
+    run.begin_from(start)
+    torch.testing.assert_close(run.model.state_dict()["encoder.mu.weight"], start["encoder.mu.weight"].float())
+
+
+def test_weights_of_another_network_are_refused_by_name(corpus, tmp_path, trained):
+    folder, _ = trained
+    run = run_of("groovae_4bar", corpus, tmp_path, 4)
+    with pytest.raises(TrainingError, match="another network than groovae_4bar"):
+        run.begin_from(tensors(folder))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_what_is_left(corpus, tmp_path):
+    run = run_of("drums_16bar", corpus, tmp_path, 8, epochs=2)
+    with torch.no_grad():
+        next(iter(run.model.parameters()))[:] = math.nan
+    with pytest.raises(TrainingError, match="not finite at step 1"):
+        run.train(lambda _: None)

@@ -1,0 +1,1 @@
+"""The network of phrases: vae.py has it all, decoder.py what draws the hits, steps.py the steps of it."""

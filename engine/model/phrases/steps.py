@@ -1,0 +1,144 @@
+"""Phrases of drums, drawn step by step; see decoder.py for the network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.model.noise import Noise
+from engine.model.phrases.decoder import (
+    AFTER,
+    BEFORE,
+    Condition,
+    PhraseDecoder,
+    known_before,
+    looks_after,
+    read_bars,
+    signs,
+)
+from engine.model.stepping import Head, State, Stepper, by_step, run
+from engine.model.subsets import SUBSETS, drums_of_subsets, subset_of
+from engine.representation.drum_map import CLASSES
+
+Array = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+LOOKS = len(BEFORE) + len(AFTER)
+POWERS = (2.0 ** np.arange(CLASSES)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is given of a step.
+
+    gates (batch, 4·hidden): see Stepper.project. plan: the conductor's gates, at the first step of a bar.
+    after (batch, 3, 9): 1 a hit, -1 none, 0 unknown, of the bars 1, 2, 4 after, and after_subset (batch, 3). known
+    (batch, 7): which looks are.
+    """
+
+    gates: Tensor
+    plan: Tensor | None
+    after: Array
+    after_subset: Integers
+    known: Array
+
+
+class PhraseStep:
+    """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, a choice is a subset a row.
+
+    State.past holds the hits of the past bars, then those drawn.
+    """
+
+    def __init__(self, decoder: PhraseDecoder, conductor: Stepper, rows: int, steps_per_bar: int):
+        self._decoder, self._conductor, self._bar = decoder, conductor, steps_per_bar
+        self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
+        cpu = torch.device("cpu")
+        self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
+        self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
+        self._hits = (len(BEFORE) + 2) * CLASSES
+        self._flags = self._hits + 2 * len(BEFORE)
+        self._signed = np.empty((rows, LOOKS, CLASSES), np.float32)
+        self._subset = np.empty((rows, LOOKS), np.int64)
+        self._logits = np.empty((rows, SUBSETS), np.float32)
+        self._first, self._flat = np.arange(rows)[:, None] * SUBSETS, self._logits.reshape(-1)
+        self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
+
+    def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
+        """See stepping.Step."""
+        fed, looked = state.lstm.fed, state.past[:, state.now - self._back]
+        if known.plan is not None:
+            fed[:, self._flags :] = self._plan(state, known, known.plan)
+            fed[:, self._hits + 1 : self._flags : 2] = self._same_before
+        fed[:, : self._hits] = looked.reshape(len(looked), -1)
+        fed[:, self._hits : self._flags : 2] = self._same
+        back = looked[:, 2:]
+        choice = self._with_copies(self._head(state.lstm.step(known.gates), chance), back, known).argmax(axis=1)
+        hits = self._bits[choice]
+        self._same *= (back == hits[:, None]).all(axis=2)
+        state.remember(hits)
+        return choice  # type: ignore[no-any-return]
+
+    def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
+        """The conductor's plan of the bar that begins, (batch, plan), when it has read the one before."""
+        self._same_before[...], self._same[...] = self._same, known.known[:, : len(BEFORE)]
+        before = torch.from_numpy(state.past[:, state.now - self._bar : state.now].copy())
+        conductor = self._decoder.conductor
+        self._conductor.fed[...] = conductor.read(read_bars(before, self._bar))[:, 0].numpy() * known.known[:, :1]
+        return conductor.plan(self._conductor.step(gates)).numpy()  # type: ignore[no-any-return]
+
+    def _with_copies(self, output: Array, back: Array, known: Known) -> Array:
+        """The logits, with what is added for subsets like those of other bars: (batch, 512)."""
+        count, signed, subset = len(BEFORE), self._signed, self._subset
+        np.multiply(2 * back - 1, known.known[:, :count, None], out=signed[:, :count])
+        signed[:, count:], subset[:, count:] = known.after, known.after_subset
+        subset[:, :count] = back @ POWERS
+        whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
+        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
+        np.matmul(pull, self._signs, out=self._logits)
+        self._logits += output[:, :SUBSETS]
+        np.add.at(self._flat, subset + self._first, whole * known.known)
+        return self._logits
+
+
+def draw_hits(
+    decoder: PhraseDecoder,
+    z: Tensor,
+    condition: Condition,
+    *,
+    temperature: float,
+    opening: float = 1.0,
+    noise: Noise,
+) -> Tensor:
+    """z (batch, z) -> hits (batch, step, 9), those that are given as they are.
+
+    opening: by how much the temperature is multiplied in a bar that has none before it. What is strewn there is
+    taken over by the bars after it: a phrase that begins plainly may be varied freely.
+    """
+    rows, bar, steps = len(z), condition.steps_per_bar, condition.hits.shape[1]
+    idea = decoder.idea(z, condition)
+    lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
+    conductor = decoder.conductor.stepper(idea)
+    after, after_known = looks_after(condition)
+    before_known = known_before(condition)
+    known = torch.cat([before_known, after_known], dim=2)
+    plans = conductor.project(idea[:, None], decoder.of_bar(condition))
+    gates = lstm.project(*decoder.static(idea, condition, known))
+    arrays = (by_step((2 * after - 1) * after_known[..., None]), by_step(subset_of(after)), by_step(known))
+    each = zip(gates, *arrays, strict=True)
+    knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
+    colder = torch.where(before_known[..., :1] > 0, temperature, temperature * opening)
+    gumbel = colder * noise.gumbel(rows, steps, SUBSETS)
+    chance = torch.cat(
+        [
+            decoder.of_subsets(condition) + decoder.output.bias + gumbel,
+            decoder.copy.bias.expand(rows, steps, -1),
+        ],
+        dim=2,
+    )
+    past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
+    memory = torch.cat([past, condition.given_hits], dim=1).cpu().numpy().copy()
+    step = PhraseStep(decoder, conductor, rows, bar)
+    run(step, State(lstm, memory, past.shape[1]), knowns, chance.cpu().unbind(1))
+    return torch.from_numpy(memory[:, past.shape[1] :]).to(z.device)

@@ -4,6 +4,7 @@ Knows nothing of files, tensors or wires.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,6 +117,22 @@ class Clip:
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)
+
+
+def in_a_row(clips: Sequence[Clip], bars: int) -> Clip:
+    """So many bars of each clip, one behind the other, in the meter and tempo of the first and in no part.
+
+    A clip that has fewer goes round.
+    """
+    beats = bars * clips[0].beats_per_bar
+    notes = tuple(
+        replace(note, start_beats=place * beats + start)
+        for place, clip in enumerate(clips)
+        for turn in range(math.ceil(bars / clip.bars))
+        for note in clip.notes
+        if (start := turn * clip.bars * clip.beats_per_bar + note.start_beats) < beats
+    )
+    return Clip(notes, len(clips) * beats, clips[0].beats_per_bar, clips[0].tempo_bpm)
 
 
 def _clip_of(columns: tuple[tuple[Any, ...], ...], *rest: Any) -> Clip:

@@ -27,6 +27,7 @@ from engine.representation.groove import (
     groove_to_clip,
     steps_per_bar,
 )
+from engine.representation.tokens import drums_of
 from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary
 from engine.verbs.groove_verbs import Player, outside, own_pitches, pitches_of
 from engine.verbs.latent import plane, slerp
@@ -71,8 +72,8 @@ class PhrasePlayer(RunsVerbs):
         return self._played(hits, 16, 4.0, [120.0], request.temperature, self.drum_map, style=request.style)
 
     def continue_(self, request: Continue) -> Played:
-        """The bars after a clip, alone; the drummer goes on as the last of its bars were played."""
-        clip, bar = request.clip, _bar(request.clip)
+        """The bars after a clip's drums, alone; the drummer goes on as the last of these were played."""
+        clip, bar = drums_of(request.clip), _bar(request.clip)
         groove = _heard(clip, self.drum_map, "continue")
         new = np.zeros((bar * (request.bars or min(clip.bars, CONTINUED_BARS)), CLASSES), np.float32)
         known = np.ones_like(groove[:, HITS])

@@ -114,6 +114,12 @@ class Clip:
         notes = tuple(note for span in spans for note in sorted(span, key=lambda n: (n.start_beats, n.pitch)))
         return replace(self, notes=notes) if len(notes) == len(self.notes) else self
 
+    def followed_by(self, other: "Clip") -> "Clip":
+        """The same with the notes of another behind its last bar."""
+        begin = self.bars * self.beats_per_bar
+        notes = (replace(note, start_beats=begin + note.start_beats) for note in other.notes)
+        return replace(self.with_notes((*self.notes, *notes)), length_beats=begin + other.length_beats)
+
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)

@@ -47,9 +47,9 @@ def with_config(config: "type[Config]") -> Callable[[Command], Command]:
 
 def request_of(kind: type[Request], settings: dict[str, Any], **given: Any) -> Any:
     """The request that flags and clips make up."""
-    if "only" in settings:
-        settings = {**settings, "only": _pitches(",".join(settings["only"] or ()))}
-    return kind(**settings, **given)
+    lists = {name for name, hint in get_type_hints(kind).items() if hint == tuple[int, ...]}
+    pitches = {name: _pitches(name, ",".join(settings[name] or ())) for name in lists & settings.keys()}
+    return kind(**settings | pitches, **given)
 
 
 def config_of(config: "type[Config]", settings: dict[str, Any]) -> "Config":
@@ -58,12 +58,15 @@ def config_of(config: "type[Config]", settings: dict[str, Any]) -> "Config":
     return config(**{name: ",".join(each) if isinstance(each, list) else each for name, each in given.items()})
 
 
-def _pitches(text: str) -> tuple[int, ...]:
+def _pitches(name: str, text: str) -> tuple[int, ...]:
     """The pitches in a list such as 36,38."""
     try:
-        return tuple(int(pitch) for pitch in text.split(",")) if text else ()
-    except ValueError as error:
-        raise ClipError(f"only takes pitches such as 36,38, not {text!r}") from error
+        pitches = tuple(int(pitch) for pitch in text.split(",")) if text else ()
+    except ValueError:
+        pitches = (-1,)
+    if not all(0 <= pitch <= 127 for pitch in pitches):
+        raise ClipError(f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
+    return pitches
 
 
 def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:

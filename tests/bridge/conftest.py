@@ -140,7 +140,7 @@ def phrase_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
     folder = tmp_path_factory.mktemp("phrases")
     write_random_weights(folder, "drums_16bar", "phrases", spread=3.0, **SMALL_PHRASES)
-    daemon = launch(folder, weights=folder, models="drummer,phrases")
+    daemon = launch(folder, weights=folder, models="phrases,drummer")
     assert "phrases" in daemon.wait_until_ready(), daemon.log.read_text()
     yield daemon
     daemon.stop()

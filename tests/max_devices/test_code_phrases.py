@@ -88,9 +88,8 @@ def test_the_beats_of_the_selected_notes_are_made_anew_and_all_else_stays(
     select(phrasing, clip, 4, 8)
     stays, was = outside(phrasing, clip, 4, 8), within(phrasing, clip, 4, 8)
     press(device, "infill")
-    assert asked(phrasing) | {"slot": []} == {"slot": [], "start": [4], "beats": [3.75], "seed": [7]} | {
-        key: value for key, value in asked(phrasing).items() if key in ("temperature", "count")
-    }
+    keys = asked(phrasing)
+    assert (keys["start"], keys["beats"], "keep" in keys) == ([4], [3.75], False)
     assert outside(phrasing, clip, 4, 8) == stays, "ids, probability and expression as well"
     assert within(phrasing, clip, 4, 8) != was
     assert phrasing.ask("clip_state", id=clip)["loop_end"] == BEATS

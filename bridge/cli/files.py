@@ -5,6 +5,7 @@ before.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -196,7 +197,11 @@ def open_generator(config: "Config", request: Request) -> Runs:
 
     library = Library(config.weight_folders)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    generator.load(request.model or default_model(config, library, verb_of(request)))
+    name = request.model or default_model(config, library, verb_of(request))
+    if library.card(name).family == "phrase":
+        with suppress(ModelError):  # the one that plays the hits
+            generator.load(default_model(config, library, "humanize"))
+    generator.load(name)
     warn(library.problems)
     return generator
 

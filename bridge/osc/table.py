@@ -224,7 +224,7 @@ TABLE: dict[str, Verb] = {
                 _need("mode", "s", "off, answer, loop, drumify, morph or through"),
                 Argument("bars", "i", "how many bars"),
                 Argument("verb", "s", "what is asked of the model"),
-                Argument("slot", "s", "loop: the clip it varies"),
+                Argument("slot", "s", "loop: the clip it varies, or goes on from"),
                 Argument("from", "s", "morph: a slot"),
                 Argument("to", "s", "morph: a slot"),
                 Argument("count_in", "i", "bars of clicks before it begins"),

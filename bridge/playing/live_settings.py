@@ -52,7 +52,9 @@ MODES = {
         "what you play, humanized, a bar later", ("humanize",), listens=True, bars=1, takes_pickup=False
     ),
     "loop": Mode(
-        "a new variation each N bars", ("vary", "humanize", "drumify", "sample", "continue"), repeats=True
+        "a new variation each N bars; with `continue` what comes next, and after 16 the clip again",
+        ("vary", "humanize", "drumify", "sample", "continue"),
+        repeats=True,
     ),
     "morph": Mode(
         "a position between two slots", ("interpolate",), repeats=True, evolves=True, defaults={"position": 0.5}

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.errors import RequestError
 from engine.clip import Clip, in_a_row
 from engine.errors import EngineError
-from engine.representation.tokens import drums_of
+from engine.midi.song import drums_of
 from engine.requests import CLIP_FIELDS, VERBS, NoteForNote, Request, clip_fields, request_about, setting
 
 CANDIDATES = 5

@@ -168,6 +168,13 @@ def parts_from_midi(path: Path, *, track: str | None = None, channel: int | None
     return load_song(path, track=track, channel=channel, drums=False).clip_in_parts
 
 
+def drums_of(clip: Clip) -> Clip:
+    """The notes of its drum parts alone, or all where none of its parts is drums; in no part."""
+    drums = [part for part in clip.parts if part.channel == DRUM_CHANNEL]
+    notes = tuple(note for part in drums for note in clip.notes[part.first : part.first + part.count])
+    return replace(clip, notes=notes or clip.notes, parts=(), origin=None)
+
+
 def clip_to_midi(clip: Clip, path: Path, *, text: str = "") -> None:
     """Write a clip as a new file: its parts on their own tracks, else drums; muted notes are left out."""
     parts = clip.parts or (Part("vaebridge", DRUM_CHANNEL, 0, 0, len(clip.notes)),)

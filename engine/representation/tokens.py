@@ -1,7 +1,7 @@
 """What the token representations share: the interface, and notes quantised to a grid. numpy alone, no torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -123,11 +123,6 @@ def notes_of(clip: Clip, part: Part) -> tuple[Note, ...]:
 def is_drums(part: Part) -> bool:
     """Whether a part is played on the drum channel."""
     return part.channel == DRUM_CHANNEL
-
-
-def drums_of(clip: Clip) -> Clip:
-    """The notes of its drum parts alone, or all where none of its parts is drums; in no part."""
-    return replace(clip, notes=drum_notes(clip) or clip.notes, parts=(), origin=None)
 
 
 def parts_of(clip: Clip, programs: range) -> list[Part]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
+from engine.midi.song import drums_of
 from engine.model.noise import Noise
 from engine.model.phrase_decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.bar_attributes import ATTRIBUTES
@@ -27,7 +28,6 @@ from engine.representation.groove import (
     groove_to_clip,
     steps_per_bar,
 )
-from engine.representation.tokens import drums_of
 from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary
 from engine.verbs.groove_verbs import Player, outside, own_pitches, pitches_of
 from engine.verbs.latent import plane, slerp

@@ -50,6 +50,7 @@ def test_the_clip_of_the_slot_comes_first_goes_on_and_comes_back(client: Peer, p
 
 
 def test_what_is_tapped_goes_on(client: Peer, performer: Performer) -> None:
+    assert client.ask("tempo", "bpm", 60.0).is_done, "an answer has half a step, an eighth of a second"
     assert client.ask("subscribe", "topic", "beat").is_done
     assert client.ask("live", "mode", "answer", "verb", "continue", "bars", 1, "fill_in", 1).is_done
     while client.hear().arguments != (1, 1):  # the song begins

@@ -44,7 +44,7 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 def values(setting: Any) -> st.SearchStrategy[Any]:
-    if setting.name == "only":
+    if setting.name in ("only", "keep"):
         return st.lists(st.integers(0, 127), max_size=9).map(tuple)
     if "low" not in setting.metadata:
         return st.sampled_from([setting.default, "funk", "ride"])

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from bridge.errors import ConfigError
 from bridge.osc.access import PRIVATE, read_network
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
+from bridge.playing.live_settings import MODES
 from engine.weights import shipped_folder
 
 ENVIRONMENT = "VAEBRIDGE_"
@@ -60,7 +61,10 @@ class Config(BaseSettings):
     tempo: float = Field(120.0, ge=SLOWEST_BPM, le=FASTEST_BPM, description="bpm of the internal clock")
     beats_per_bar: float = Field(4.0, ge=0.25, le=64, description="quarter notes in a bar")
     live: Literal["off", "answer", "loop", "drumify", "morph", "through"] = Field(
-        "off", description="begin with this live mode"
+        "off",
+        description="; ".join(
+            ("begin with this live mode", *(f"{name}: {mode.text}" for name, mode in MODES.items()))
+        ),
     )
     bars: int | None = Field(None, ge=1, le=64, description="the bars of the live mode")
     controls: Path | None = Field(

@@ -4,6 +4,7 @@ Knows nothing of files, tensors or wires.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,9 +114,31 @@ class Clip:
         notes = tuple(note for span in spans for note in sorted(span, key=lambda n: (n.start_beats, n.pitch)))
         return replace(self, notes=notes) if len(notes) == len(self.notes) else self
 
+    def followed_by(self, other: "Clip") -> "Clip":
+        """The same with the notes of another behind its last bar."""
+        begin = self.bars * self.beats_per_bar
+        notes = (replace(note, start_beats=begin + note.start_beats) for note in other.notes)
+        return replace(self.with_notes((*self.notes, *notes)), length_beats=begin + other.length_beats)
+
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)
+
+
+def in_a_row(clips: Sequence[Clip], bars: int) -> Clip:
+    """So many bars of each clip, one behind the other, in the meter and tempo of the first and in no part.
+
+    A clip that has fewer goes round.
+    """
+    beats = bars * clips[0].beats_per_bar
+    notes = tuple(
+        replace(note, start_beats=place * beats + start)
+        for place, clip in enumerate(clips)
+        for turn in range(math.ceil(bars / clip.bars))
+        for note in clip.notes
+        if (start := turn * clip.bars * clip.beats_per_bar + note.start_beats) < beats
+    )
+    return Clip(notes, len(clips) * beats, clips[0].beats_per_bar, clips[0].tempo_bpm)
 
 
 def _clip_of(columns: tuple[tuple[Any, ...], ...], *rest: Any) -> Clip:

@@ -36,6 +36,7 @@ TIMING_TIP = "How much of the played timing the notes take on."
 VELOCITY_TIP = "How much of the played velocity the notes take on."
 STYLE_TIP = "The style that the model plays in."
 HUMANIZE_TIP = "Played timing and velocity for the notes of the clip."
+INFILL_TIP = "Makes the beats of the selected notes anew, on their pads; without a selection those of the loop."
 ORIGINAL_TIP = "The clip as it was, and back again."
 
 
@@ -90,15 +91,16 @@ def place_bridge(controls: Controls) -> None:
 
 
 def _place_verbs(controls: Controls) -> None:
-    """The buttons, two in a row; A and B beside Morph; then the results, to step through and to keep."""
+    """The buttons, two or three in a row; A and B beside Morph; then the results, to step through and to keep."""
     left, right, wide, high = 182, 262, 76, 22
     button = controls.button
     button("generate", "Generate", (left, 8, wide, high), "New bars, from nothing.")
     button("humanize", "Humanize", (right, 8, wide, high), HUMANIZE_TIP)
     button("drumify", "Drumify", (left, 34, wide, high), "Taps become a full drum part.")
     button("fill", "Fill", (right, 34, wide, high), "Adds the closed hat to the clip.")
-    button("vary", "Vary", (left, 60, wide, high), "Variations of the clip, as near as Similarity says.")
-    button("continue", "Continue", (right, 60, wide, high), "The bars that come next.")
+    button("vary", "Vary", (left, 60, 48, high), "Variations of the clip, as near as Similarity says.")
+    button("continue", "Continue", (left + 52, 60, 52, high), "The bars that come next.")
+    button("infill", "Infill", (left + 108, 60, 48, high), INFILL_TIP)
     button("store_a", "Store A", (left, 86, 48, high), "The clip in the detail view is A.")
     button("morph", "Morph", (left + 52, 86, 52, high), "What lies between A and B, at Position.")
     button("store_b", "Store B", (left + 108, 86, 48, high), "The clip in the detail view is B.")
@@ -130,11 +132,11 @@ def _place_parameters(controls: Controls) -> None:
     controls.seed((left + 162, 61, 56, 15))
     controls.button("die", "?", (left + 222, 61, 18, 15), "Draws a new seed.")
     notes = Parameter("Notes", "Notes", items=("All", "Selected", "Pads"), initial=0)
-    controls.tabs("notes", notes, (left, 83, 152, 17), "Which notes Humanize changes.")
+    controls.tabs("notes", notes, (left, 83, 152, 17), "Which notes Humanize and Infill change.")
     controls.target((left + 160, 84, 80, 15))
     for index, (pad, short_name) in enumerate(PADS.items()):
         down, across = divmod(index, 3)
-        tip = f"Whether Humanize changes the {pad.lower()} when Notes is at Pads."
+        tip = f"Whether Humanize and Infill change the {pad.lower()} when Notes is at Pads."
         controls.toggle(f"pad{index + 1}", pad, short_name, (left + across * 81, 107 + down * 19, 78, 16), tip)
 
 

@@ -17,7 +17,18 @@ NETWORKS = re.compile(
 """The import of what runs or trains a network, or works for one."""
 
 STARTERS = frozenset(
-    {"fake_daemon", "daemon", "jack", "needs", "opens", "start", "weights_folder", "groove_zip", "real_songs"}
+    {
+        "fake_daemon",
+        "daemon",
+        "phrase_daemon",
+        "jack",
+        "needs",
+        "opens",
+        "start",
+        "weights_folder",
+        "groove_zip",
+        "real_songs",
+    }
 )
 """Fixtures that start a process, make the weights of whole models, or need data."""
 

@@ -5,6 +5,7 @@ before.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -14,7 +15,17 @@ import typer
 
 from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
-from engine.requests import VERBS, NoteForNote, Request, Results, clip_fields, needs_clips, verb_of
+from engine.requests import (
+    VERBS,
+    Continue,
+    Infill,
+    NoteForNote,
+    Request,
+    Results,
+    clip_fields,
+    needs_clips,
+    verb_of,
+)
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -50,6 +61,8 @@ HELP = {
         "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
     ),
     "interpolate": "Walk from one clip to another, or in the plane between four.",
+    "continue": "Make the drums that come next.",
+    "infill": "Make some beats of a file's drums anew; all else stays.",
     "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
 }
 """What a command says of itself where it is not what the request's docstring says."""
@@ -64,6 +77,8 @@ def command_of(verb: str, kind: type[Request]) -> Command:
 
 def _shape_of(kind: type[Request]) -> Callable[[str, type[Request]], Command]:
     """What makes the command: it takes several files, one, or none."""
+    if kind in IN_SONG:
+        return IN_SONG[kind]
     about = [each.name for each in clip_fields(kind)]
     return _between if "clips" in about else _on_file if about else _new
 
@@ -117,6 +132,57 @@ def _on_file(verb: str, kind: type[Request]) -> Command:
     return command
 
 
+def _infilled(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        source: Source,
+        output: Output = None,
+        force: Force = False,
+        track: Track = None,
+        channel: Channel = None,
+        **settings: Any,
+    ) -> None:
+        from engine.midi.song import load_song
+
+        song = load_song(source, track=track, channel=channel)
+        request = request_of(kind, settings, clip=song.clip)
+        results = generator_of(ctx, request).run(request)
+        _write_songs(song, results, verb, output, force, otherwise=beside(source, verb))
+
+    return command
+
+
+def _continued(verb: str, kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(
+        ctx: typer.Context,
+        source: Source,
+        output: Output = None,
+        force: Force = False,
+        append: Annotated[bool, typer.Option("--append", help="write the file with the new bars behind")] = False,
+        track: Track = None,
+        channel: Channel = None,
+        **settings: Any,
+    ) -> None:
+        from engine.midi.song import load_song
+
+        song = load_song(source, track=track, channel=channel)
+        request = request_of(kind, settings, clip=song.clip)
+        results, target = generator_of(ctx, request).run(request), beside(source, verb)
+        if not append:
+            write_clips(results, verb, output, force, otherwise=target)
+            return
+        whole = tuple(song.clip.followed_by(clip) for clip in results.clips)
+        _write_songs(song, replace(results, clips=whole), verb, output, force, otherwise=target)
+
+    return command
+
+
+IN_SONG = {Infill: _infilled, Continue: _continued}
+"""The verbs whose clips are a part of the song in a file, which stays around them."""
+
+
 def _between(verb: str, kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(
@@ -144,12 +210,11 @@ def open_generator(config: "Config", request: Request) -> Runs:
 
     library = Library(config.weight_folders)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    model = request.model or default_model(config, library, verb_of(request))
-    if library.card(model).family == "phrase":  # a drummer plays what it draws
-        for name in config.models:
-            if name in library.cards and "humanize" in library.cards[name].verbs:
-                generator.load(name)
-    generator.load(model)
+    name = request.model or default_model(config, library, verb_of(request))
+    if library.card(name).family == "phrase":
+        with suppress(ModelError):  # the one that plays the hits
+            generator.load(default_model(config, library, "humanize"))
+    generator.load(name)
     warn(library.problems)
     return generator
 
@@ -157,7 +222,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
 def read_clip(
     source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
 ) -> "Clip":
-    """The clip in a file: for a model of grooves or phrases its drums, for one of tokens all of its parts."""
+    """The clip in a file: all of its parts for a model of tokens, its drums for any other."""
     from bridge.config import Config
     from engine.midi.song import clip_from_midi, parts_from_midi
     from engine.weights import Library
@@ -168,7 +233,7 @@ def read_clip(
         card = library.card(model or default_model(config, library, verb))
     except (ModelError, WeightsError):  # a daemon may have models that this folder has not
         return clip_from_midi(source, track=track, channel=channel)
-    read = clip_from_midi if card.family in ("groovae", "phrase") else parts_from_midi
+    read = parts_from_midi if card.family == "musicvae" else clip_from_midi
     return read(source, track=track, channel=channel)
 
 
@@ -232,6 +297,20 @@ def _edit_song(
         save_midi(song.with_clips([results.clips[index] for results in passages], remark=remark), target)
     show_change(song.clips[0], passages[0].clips[0])
     show_results(passages, targets)
+
+
+def _write_songs(
+    song: "MidiSong", results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path
+) -> None:
+    """Write the song with the notes of each clip in place of its own, and show the first."""
+    from bridge.cli.show import show_clip, show_results
+    from engine.midi.song import save_midi
+
+    targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
+    for clip, target in zip(results.clips, targets, strict=True):
+        save_midi(song.with_notes(clip.notes, remark=_remark(results, verb)), target)
+    show_clip(results.clips[0])
+    show_results([results], targets)
 
 
 def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:

@@ -69,9 +69,12 @@ def _pitches(name: str, texts: Sequence[str]) -> tuple[int, ...]:
     """The pitches in lists such as 36,38."""
     text = ",".join(texts)
     try:
-        return tuple(int(pitch) for pitch in text.split(",")) if text else ()
-    except ValueError as error:
-        raise ClipError(f"{name} takes pitches such as 36,38, not {text!r}") from error
+        pitches = tuple(int(pitch) for pitch in text.split(",")) if text else ()
+    except ValueError:
+        pitches = (-1,)
+    if not all(0 <= pitch <= 127 for pitch in pitches):
+        raise ClipError(f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
+    return pitches
 
 
 def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:

@@ -77,6 +77,13 @@ class Knobs:
             raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
         _check_style(style, able[:1])
 
+    def check_able(self, settings: LiveSettings) -> None:
+        """RequestError if no model is named and none that is loaded, where they are known, has the verb."""
+        settings, cards = self.applied(settings, begins=True), self.cards(None)
+        verb = settings.verb_name
+        if "model" not in settings.request and cards and not any(verb in card.verbs for card in cards):
+            raise RequestError("no_model", f"no loaded model can {verb}: load one that can, or name it as `model`")
+
     def _check_turned(self, turned: Set[str], running: LiveSettings | None) -> None:
         """RequestError if a model or style that was turned cannot be had; without a mode, by any model."""
         if running is not None:

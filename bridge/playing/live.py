@@ -260,8 +260,18 @@ class Live:
         assert self.settings is not None
         if empty := self.empty_slots(self.settings):
             self._lack(f"the slot {empty[0]!r} is empty")
+        elif self.settings.develops:
+            self._develop(self.settings, self._slots[self.settings.slot], now)
         else:
             self._ask(tuple(self._slots[slot] for slot in self.settings.slots), now)
+
+    def _develop(self, settings: LiveSettings, theme: Clip, now: float) -> None:
+        """Go on from what has been played since the theme began, or let the theme begin."""
+        passages = self.variations.since(theme)
+        if 0 < len(passages) < settings.passages(theme):
+            self._ask(passages, now)
+        elif not self.variations.frozen:
+            self.variations.new = theme
 
     def _ask(self, clips: tuple[Clip, ...], now: float) -> None:
         if not self.running or self.variations.frozen or self.settings is None:

@@ -57,6 +57,12 @@ class Variations:
             self.new, self._is_undone = self.played.pop(), True
         self.frozen = bool(self.played or self._is_undone)
 
+    def since(self, clip: Clip) -> tuple[Clip, ...]:
+        """Those that have begun since a clip last did, that one first; none where it has not."""
+        played = tuple(self.played)
+        begun = [place for place, each in enumerate(played) if each is clip]
+        return played[begun[-1] :] if begun else ()
+
     def forget_new(self) -> None:
         """Let what has not begun not begin; what was gone back to stays the last that was played."""
         self._put_back()

@@ -1,13 +1,15 @@
 """What a performer can set of the live modes, and the request to the engine that comes of it. Pure."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from bridge.errors import RequestError
-from engine.clip import Clip
+from engine.clip import Clip, in_a_row
 from engine.errors import EngineError
+from engine.midi.song import drums_of
 from engine.requests import CLIP_FIELDS, VERBS, NoteForNote, Request, clip_fields, request_about, setting
 
 CANDIDATES = 5
@@ -19,6 +21,9 @@ LONGEST_CLIP_BARS = 512
 
 LONGEST_WINDOW_BARS = 16
 """An answer must be made in the half step between the end of its window and its line."""
+
+PHRASE_BARS = 16
+"""After so many bars, or the next whole number of passages, a loop that goes on turns back to its clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,16 @@ class Mode:
 
 
 MODES = {
-    "answer": Mode("your bars, answered in the next ones", ("humanize", "vary"), listens=True, bars=2),
+    "answer": Mode("your bars, answered in the next ones", ("humanize", "vary", "continue"), listens=True, bars=2),
     "drumify": Mode("your taps become drums that go on", ("drumify",), listens=True, repeats=True, bars=2),
     "through": Mode(
         "what you play, humanized, a bar later", ("humanize",), listens=True, bars=1, takes_pickup=False
     ),
-    "loop": Mode("a new variation each N bars", ("vary", "humanize", "drumify", "sample"), repeats=True),
+    "loop": Mode(
+        "a new variation each N bars; with `continue` what comes next, and after 16 the clip again",
+        ("vary", "humanize", "drumify", "sample", "continue"),
+        repeats=True,
+    ),
     "morph": Mode(
         "a position between two slots", ("interpolate",), repeats=True, evolves=True, defaults={"position": 0.5}
     ),
@@ -124,6 +133,15 @@ class LiveSettings:
             slots[key] for each in clip_fields(self.kind) for key in CLIP_FIELDS[each.name] if key in slots
         )
 
+    @property
+    def develops(self) -> bool:
+        """Whether its clip is a theme: each passage goes on from those before, until the theme comes back."""
+        return self.verb_name == "continue" and not self.about.listens
+
+    def passages(self, theme: Clip) -> int:
+        """How many there are from one theme to the next, that one included, each as long as `bars` or the theme."""
+        return max(2, math.ceil(PHRASE_BARS / (self.bars or theme.bars)))
+
     def has(self, knob: str) -> bool:
         """Whether a knob changes anything of what it asks for."""
         return knob == "density" or any(each.name == knob for each in fields(self.kind))
@@ -134,15 +152,23 @@ class LiveSettings:
         return replace(self, density=request.pop("density", self.density), request=request)
 
     def build(self, clips: Sequence[Clip], seed: int | None = None) -> Request:
-        """The request about these clips; RequestError if it cannot be. seed: where the settings say none."""
+        """The request about these clips; RequestError if it cannot be. seed: where the settings say none.
+
+        Where it develops: for the passage after these, of which the first is the theme; the last ends in a fill.
+        """
         if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
             raise RequestError(
                 "too_big", f"{self.verb_name} takes {LONGEST_CLIP_BARS} bars in a live mode, not {too_long[0]}"
             )
         own = {name: value for name, value in self.request.items() if self.has(name)}
-        values = {"seed": seed, **self.about.defaults, **own}
+        values = {"seed": seed, **self.about.defaults}
         if self.has("bars"):
             values["bars"] = clips[0].bars if clips else self.bars or 2
+        if self.develops:
+            bars = self.bars or clips[0].bars
+            values |= {"bars": bars, "fill_in": int(len(clips) + 1 == self.passages(clips[0]))}
+            clips = (in_a_row([drums_of(clip) for clip in clips], bars),)
+        values |= own
         if self.density is not None and not issubclass(self.kind, NoteForNote):
             values["count"] = CANDIDATES
         try:
@@ -158,7 +184,12 @@ class LiveSettings:
         return sorted(clips, key=lambda clip: len(clip.notes))[round(rank)]
 
 
-NOT_LIVE = frozenset({"count", "bars", "steps", "position2", "only", "keep", "instrument", "chords", "count_in"})
+NOT_LIVE = frozenset(
+    {
+        *("count", "bars", "steps", "position2", "only", "instrument", "chords", "count_in"),
+        *("start", "beats", "keep"),
+    }
+)
 
 KNOBS = {
     each.name: each

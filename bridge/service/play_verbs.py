@@ -157,6 +157,7 @@ class PlayVerbs:
             return
         self._check_port()
         settings = live_settings(call.values, has_live_clip=self._ensemble.has_live_clip)
+        self._ensemble.live.knobs.check_able(settings)
         self._ensemble.start_live(settings, now)
         self._done(ticket, now, {"mode": settings.mode, "verb": settings.verb_name})
 

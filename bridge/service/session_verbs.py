@@ -130,8 +130,10 @@ class Session:
         self._tickets.done(ticket, now, {**facts, **playing, **({"problem": problem} if problem else {})})
 
     def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._tickets.send(ticket, (format_message("verb", ticket.id, name) for name in TABLE), len(TABLE))
-        self._tickets.done(ticket, now, {"count": len(TABLE)})
+        can = {verb for card in self._cards.values() for verb in card.verbs}
+        names = [name for name, verb in TABLE.items() if verb.request is None or name in can]
+        self._tickets.send(ticket, (format_message("verb", ticket.id, name) for name in names), len(names))
+        self._tickets.done(ticket, now, {"count": len(names)})
 
     def _models(self, call: Call, ticket: Ticket, now: float) -> None:
         self._cards = self._about.look_at_cards()

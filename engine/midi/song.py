@@ -5,7 +5,7 @@ Knows nothing of models. midi_events.py knows the bytes, midi_notes.py what is m
 
 import math
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -91,6 +91,26 @@ class MidiSong:
         chunks = [_edited(chunk, edits[index]) for index, chunk in enumerate(self.midi.chunks)]
         return _remarked(replace(self.midi, chunks=tuple(chunks)), remark)
 
+    def with_notes(self, notes: Iterable[Note], *, remark: str = "") -> MidiBytes:
+        """The file with notes of the clip in place of the chosen ones: one that is among these stays as it is.
+
+        Others come onto the track and the channel that most of the chosen ones are on.
+        """
+        places, left = _in_file_order(self.passages), Counter(notes)
+        gone: defaultdict[int, set[int | None]] = defaultdict(set)
+        for place, note in zip(places, self.clip.notes, strict=True):
+            if left[note] > 0:
+                left[note] -= 1
+            else:
+                gone[place.chunk] |= {place.on, place.off}
+        [((home, channel), _)] = Counter((place.chunk, place.channel) for place in places).most_common(1)
+        new = list(_note_events(left.elements(), channel, self.midi.ticks_per_beat))
+        chunks = [
+            _exchanged(chunk, gone[index], new if index == home else [])
+            for index, chunk in enumerate(self.midi.chunks)
+        ]
+        return _remarked(replace(self.midi, chunks=tuple(chunks)), remark)
+
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
@@ -146,6 +166,13 @@ def clip_from_midi(path: Path, *, track: str | None = None, channel: int | None 
 def parts_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
     """The notes of a file as one clip, all of them unless some are chosen; each instrument is a part."""
     return load_song(path, track=track, channel=channel, drums=False).clip_in_parts
+
+
+def drums_of(clip: Clip) -> Clip:
+    """The notes of its drum parts alone, or all where none of its parts is drums; in no part."""
+    drums = [part for part in clip.parts if part.channel == DRUM_CHANNEL]
+    notes = tuple(note for part in drums for note in clip.notes[part.first : part.first + part.count])
+    return replace(clip, notes=notes or clip.notes, parts=(), origin=None)
 
 
 def clip_to_midi(clip: Clip, path: Path, *, text: str = "") -> None:
@@ -242,6 +269,19 @@ def _edited(chunk: Chunk, edits: dict[int, _Edit]) -> Chunk:
     return replace(chunk, events=tuple(events))
 
 
+def _exchanged(chunk: Chunk, gone: set[int | None], new: list[Event]) -> Chunk:
+    """The track without some events and with others: at one tick new ends come first and new starts last."""
+    if not gone and not new:
+        return chunk
+    events = [event for index, event in enumerate(chunk.events) if index not in gone]
+    end = events.pop() if events[-1].is_meta(END_OF_TRACK) else None
+    ranked = [(event, 0) for event in events] + [(event, 1 if event.status & 0x10 else -1) for event in new]
+    events = [event for event, _ in sorted(ranked, key=lambda each: (each[0].tick, each[1]))]
+    if end is not None:
+        events.append(replace(end, tick=max(end.tick, events[-1].tick if events else 0)))
+    return replace(chunk, events=tuple(events))
+
+
 def _remarked(midi: MidiBytes, remark: str) -> MidiBytes:
     """The file with a text event after the meta events that open its first track."""
     if not remark:
@@ -255,8 +295,8 @@ def _remarked(midi: MidiBytes, remark: str) -> MidiBytes:
     return replace(midi, chunks=(*midi.chunks[:first], chunk, *midi.chunks[first + 1 :]))
 
 
-def _ticks(beats: float) -> int:
-    return max(0, round(beats * TICKS_PER_BEAT))
+def _ticks(beats: float, per_beat: int = TICKS_PER_BEAT) -> int:
+    return max(0, round(beats * per_beat))
 
 
 def _head_events(clip: Clip, text: str) -> list[Event]:
@@ -273,17 +313,21 @@ def _head_events(clip: Clip, text: str) -> list[Event]:
 
 def _part_events(clip: Clip, part: Part) -> list[Event]:
     """The name, program and notes of a part; an end comes before a start at the same tick."""
-    channel = part.channel - 1
-    timed = []
-    for note in clip.notes[part.first : part.first + part.count]:
-        if not note.mute:
-            start = _ticks(note.start_beats)
-            end = start + max(1, _ticks(note.duration_beats))
-            timed.append(Event(start, 0x90 | channel, bytes([note.pitch, note.velocity])))
-            timed.append(Event(end, 0x80 | channel, bytes([note.pitch, 0])))
-    timed.sort(key=lambda event: (event.tick, event.status))
-    program = [] if part.channel == DRUM_CHANNEL else [Event(0, 0xC0 | channel, bytes([part.program]))]
+    notes = clip.notes[part.first : part.first + part.count]
+    timed = sorted(_note_events(notes, part.channel), key=lambda event: (event.tick, event.status))
+    is_drums = part.channel == DRUM_CHANNEL
+    program = [] if is_drums else [Event(0, 0xC0 | part.channel - 1, bytes([part.program]))]
     return [meta(TRACK_NAME, part.name.encode()), *program, *timed]
+
+
+def _note_events(notes: Iterable[Note], channel: int, per_beat: int = TICKS_PER_BEAT) -> Iterable[Event]:
+    """The start and end of each note that is not muted."""
+    for note in notes:
+        if not note.mute:
+            start = _ticks(note.start_beats, per_beat)
+            end = start + max(1, _ticks(note.duration_beats, per_beat))
+            yield Event(start, 0x90 | channel - 1, bytes([note.pitch, note.velocity]))
+            yield Event(end, 0x80 | channel - 1, bytes([note.pitch, 0]))
 
 
 def _ended(events: list[Event], length_ticks: int) -> tuple[Event, ...]:

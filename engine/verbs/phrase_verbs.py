@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
+from engine.midi.song import drums_of
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.bar_attributes import ATTRIBUTES
@@ -72,8 +73,8 @@ class PhrasePlayer(RunsVerbs):
         return self._played(hits, 16, 4.0, [120.0], request.temperature, self.drum_map, style=style)
 
     def continue_(self, request: Continue) -> Played:
-        """The bars after a clip, alone; the drummer goes on as the last of its bars were played."""
-        clip, bar = request.clip, _bar(request.clip)
+        """The bars after a clip's drums, alone; the drummer goes on as the last of these were played."""
+        clip, bar = drums_of(request.clip), _bar(request.clip)
         groove = _heard(clip, self.drum_map, "continue")
         new = np.zeros((bar * (request.bars or min(clip.bars, CONTINUED_BARS)), CLASSES), np.float32)
         known = np.ones_like(groove[:, HITS])

@@ -2,6 +2,7 @@
 
 var MAX_NAME_BYTES = 64; // of the key only
 var LARGEST_SEED = 16777215;
+var STEP = 1 / 4; // beats: a sixteenth
 var PADS = [ // the drum classes, and the General MIDI pitches that count as each
     [36, 35],
     [38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85],
@@ -26,12 +27,13 @@ var device = {
     },
     buttons: {
         generate: generate, humanize: humanize, drumify: drumify, fill: fill, vary: vary, morph: morph,
-        "continue": go_on, store_a: function () { store("a"); }, store_b: function () { store("b"); }, die: die,
+        "continue": go_on, infill: infill,
+        store_a: function () { store("a"); }, store_b: function () { store("b"); }, die: die,
         previous: function () { step_by(-1); }, next: function () { step_by(1); }, original: flip, keep: keep
     },
     verbs: {
         generate: "sample", humanize: "humanize", drumify: "drumify", fill: "fill", vary: "vary", morph: "interpolate",
-        "continue": "continue"
+        "continue": "continue", infill: "infill"
     },
     displays: ["light", "line", "advice", "result"]
 };
@@ -67,6 +69,12 @@ function vary() {
 function go_on() {
     var clip = live.source("continue", live.all);
     ask("continue", clip, { "": clip }, in_slot(), ["bars"], { at: clip.beats });
+}
+
+function infill() {
+    var clip = live.source("infill", undefined, true), mark = live.mark_of(clip) || marked(clip);
+    var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], kept(clip, mark));
+    ask("infill", clip, { "": clip }, atoms, [], { mark: mark });
 }
 
 function morph() {
@@ -147,6 +155,57 @@ function pitches() {
         chosen = values["pad" + (i + 1)] ? chosen.concat(PADS[i]) : chosen;
     }
     return chosen;
+}
+
+// What is to be made anew: {start, beats, pitches: of what is selected there, none if all is}. The beats of the notes
+// that are selected in Live's editor, which tells of no other selection, else those of the loop.
+function marked(clip) {
+    var selected = live.selected(clip).map(function (i) { return clip.notes[i]; });
+    if (selected.length) {
+        return around(clip, selected);
+    }
+    if (live.selected_ids(clip.id).length) {
+        throw new Refusal("The selected notes lie outside the clip.");
+    }
+    return { start: clip.loop.start, beats: clip.loop.beats, pitches: [] };
+}
+
+function around(clip, selected) { // from the first start to the step in which the last note ends
+    var first = Math.min.apply(null, selected.map(function (note) { return note.start; })), end = first + STEP;
+    selected.forEach(function (note) {
+        end = Math.max(end, Math.ceil((note.start + note.duration - SAME) / STEP) * STEP);
+    });
+    var mark = { start: first, beats: end - first, pitches: [] };
+    if (inside(clip, mark).length > selected.length) {
+        mark.pitches = selected.map(function (note) { return note.pitch; });
+    }
+    return mark;
+}
+
+function inside(clip, mark) {
+    return clip.notes.filter(function (note) {
+        return note.start >= mark.start && note.start < mark.start + mark.beats;
+    });
+}
+
+function kept(clip, mark) { // what stays in the mark: the pads that are not chosen, and what else is played there
+    var chosen = values.notes === CHOSEN_PADS ? pitches() : pads_of(mark.pitches), stays = [];
+    if (values.notes !== CHOSEN_PADS && mark.pitches.length === 0) {
+        return [];
+    }
+    PADS.forEach(function (pad) { stays = chosen.indexOf(pad[0]) < 0 ? stays.concat(pad[0]) : stays; });
+    inside(clip, mark).forEach(function (note) {
+        if (chosen.indexOf(note.pitch) < 0 && stays.indexOf(note.pitch) < 0) {
+            stays.push(note.pitch);
+        }
+    });
+    return stays.length ? ["keep"].concat(stays) : [];
+}
+
+function pads_of(wanted) { // the pitches of each pad on which one of those is, and those
+    return PADS.reduce(function (found, pad) {
+        return pad.some(function (pitch) { return wanted.indexOf(pitch) >= 0; }) ? found.concat(pad) : found;
+    }, wanted);
 }
 
 function only(clip) { // the model hears the whole clip and plays these; too many to name are told apart here

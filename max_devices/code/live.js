@@ -34,18 +34,23 @@ var live = (function () {
     }
 
     // The MIDI clip in the detail view, null if there is none. live_notes: Live's; notes: what the daemon is told.
-    me.clip = function () {
+    // What is in its loop, or, where the whole is wanted, what is round it too; loop: where that lies, from `start`.
+    me.clip = function (whole) {
         var api = new LiveAPI("live_set view detail_clip");
         if (!exists(api) || !number(api, "is_midi_clip")) {
             return null;
         }
         var place = /live_set tracks (\d+)(?: clip_slots (\d+))?/.exec(api.path);
+        var loop_start = number(api, "loop_start"), length = number(api, "length");
+        var from = whole ? Math.min(loop_start, number(api, "start_marker")) : loop_start;
+        var to = whole ? Math.max(loop_start + length, number(api, "end_marker")) : loop_start + length;
         var clip = {
             id: Number(api.id),
             track: Number(place[1]),
             slot: place[2] === undefined ? -1 : Number(place[2]), // -1: in the Arrangement
-            start_time: number(api, "loop_start"),
-            beats: number(api, "length"),
+            start_time: from,
+            beats: to - from,
+            loop: { start: loop_start - from, beats: length },
             beats_per_bar: 4 * number(api, "signature_numerator") / number(api, "signature_denominator"),
             tempo: me.tempo()
         };
@@ -70,8 +75,9 @@ var live = (function () {
 
     // The clip to ask about; choose(clip) says which places are meant, and is left out where there may be no notes.
     // The same button again begins from the original again, another goes on from what is there.
-    me.source = function (button, choose) {
-        var clip = me.clip();
+    // whole: what is round the loop as well.
+    me.source = function (button, choose, whole) {
+        var clip = me.clip(whole);
         if (clip === null) {
             throw new Refusal("Double-click a MIDI clip first.");
         }
@@ -88,6 +94,9 @@ var live = (function () {
     };
 
     function is_chosen_again(choose) {
+        if (take.mark) {
+            return take.selection === String(me.selected_ids(take.id));
+        }
         return take.places === undefined || String(take.places) === String(choose(take.clip));
     }
 
@@ -97,9 +106,17 @@ var live = (function () {
 
     // The places in clip.notes of those that are selected in Live's editor.
     me.selected = function (clip) {
-        var ids = {}, selection = new LiveAPI("id " + clip.id).call("get_selected_notes_extended");
-        JSON.parse(selection).notes.forEach(function (note) { ids[note.note_id] = true; });
-        return places(clip, function (note) { return ids[note.note_id]; });
+        var ids = me.selected_ids(clip.id);
+        return places(clip, function (note) { return ids.indexOf(note.note_id) >= 0; });
+    };
+
+    me.selected_ids = function (id) {
+        var selection = new LiveAPI("id " + id).call("get_selected_notes_extended");
+        return JSON.parse(selection).notes.map(function (note) { return note.note_id; });
+    };
+
+    me.mark_of = function (clip) { // what was made anew of it, where it has just been asked about
+        return take !== null && take.clip === clip ? take.mark : undefined;
     };
 
     me.with_pitches = function (clip, pitches) {
@@ -189,18 +206,18 @@ var live = (function () {
 
     // clip: what was asked about. how: {button, places: of the notes to be edited in place, else all is written anew;
     // new_clip: true to leave the clip alone; go_on: true to write again where the offer before was written;
-    // at: beats from the clip's start to where the results go}.
+    // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip}.
     me.offer = function (clip, results, how) {
         var again = take !== null && (how.new_clip ? how.go_on && take.new_clip : take.clip === clip);
         take = {
-            clip: clip, button: how.button, places: how.places, new_clip: how.new_clip,
+            clip: clip, button: how.button, places: how.places, mark: how.mark, new_clip: how.new_clip,
             in_place: !how.new_clip && how.places !== undefined,
             id: how.new_clip ? (again ? take.id : 0) : clip.id, // 0: it is still to be made
             from: how.new_clip ? 0 : clip.start_time + (how.at || 0),
             before: again ? take.before : { notes: [], beats: 0, loop_end: 0 },
             results: [],
             index: 0, last: 1, // what is shown, and the last that was not the original
-            after: "" // the look of the clip since
+            after: "", selection: "" // the look of the clip since, and what was selected then
         };
         take.results = results.map(function (result) {
             return { beats: result.beats, notes: written(clip, result.notes, how) };
@@ -243,8 +260,9 @@ var live = (function () {
         });
         take.index = index;
         take.last = index || take.last;
-        var view = me.clip();
+        var view = me.clip(take.mark !== undefined);
         take.after = look_of(view);
+        take.selection = take.mark && !take.new_clip ? String(me.selected_ids(take.id)) : "";
         if (!take.new_clip && (view === null || view.id !== take.id)) {
             words += "Another clip is in view now.";
         }
@@ -293,7 +311,7 @@ var live = (function () {
         var there = notes_in(api, take.from, before.beats);
         remove(api, there.filter(is_not_in(wanted)), there.length);
         add(api, wanted.filter(is_not_in(there)));
-        var is_longer = index && take.from + result.beats > before.loop_end + SAME;
+        var is_longer = index && !take.mark && take.from + result.beats > before.loop_end + SAME;
         var loop_end = is_longer ? take.from + result.beats : before.loop_end;
         if (number(api, "loop_end") !== loop_end) {
             api.set("loop_end", loop_end);

@@ -133,6 +133,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     daemon.stop()
 
 
+@pytest.fixture(scope="session")
+def phrase_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with the real generator, the shipped drummer and a model of phrases that nobody has trained."""
+    from tests.engine.untrained import SMALL_PHRASES, write_random_weights
+
+    folder = tmp_path_factory.mktemp("phrases")
+    write_random_weights(folder, "drums_16bar", "phrases", spread=3.0, **SMALL_PHRASES)
+    daemon = launch(folder, weights=folder, models="phrases,drummer")
+    assert "phrases" in daemon.wait_until_ready(), daemon.log.read_text()
+    yield daemon
+    daemon.stop()
+
+
 @pytest.fixture
 def peer(fake_daemon: Daemon) -> Iterator[Peer]:
     """A client of the daemon with the fake generator."""

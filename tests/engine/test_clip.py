@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from engine.clip import Clip, Note, Origin, Part
+from engine.clip import Clip, Note, Origin, Part, in_a_row
 from engine.errors import ClipError
 
 
@@ -44,3 +44,17 @@ def test_a_clip_fills_whole_bars(beats, meter, bars):
 def test_other_notes_are_not_what_was_made_at_the_origin():
     clip = Clip((Note(36, 0, 1, 100),), 4.0, tempo_bpm=90.0, origin=Origin("sha", (0.5,)))
     assert clip.with_notes(()) == Clip((), 4.0, tempo_bpm=90.0)
+
+
+def test_clips_in_a_row_have_as_many_bars_each_and_a_shorter_one_goes_round():
+    short = Clip((Note(36, -0.1, 0.25, 100), Note(38, 1.0, 0.25, 100)), 4.0, tempo_bpm=90.0)
+    long = Clip((Note(50, 0.0, 0.25, 100), Note(51, 8.0, 0.25, 100)), 12.0)
+    row = in_a_row((short, long), 2)
+    assert [(note.pitch, note.start_beats) for note in row.notes] == [
+        (36, -0.1),
+        (38, 1.0),
+        (36, 3.9),
+        (38, 5.0),
+        (50, 8.0),
+    ]
+    assert (row.length_beats, row.tempo_bpm) == (16.0, 90.0)

@@ -17,6 +17,13 @@ SMALL = {"z": 8, "encoder": (16,), "decoder": (16, 16)}
 """Sizes by which a model of tokens is built in no time."""
 
 
+SMALL_PHRASES = {
+    **{"z": 6, "bar_z": 4, "styles": 3, "encoder_hidden": 8, "bar_hidden": 16, "decoder_hidden": 16},
+    **{"context": 4, "conductor": 8, "plan": 4},
+}
+"""Those of a model of phrases."""
+
+
 def small(config: Config) -> dict[str, object]:
     """The sizes of a model of tokens, of its kind but small."""
     shape = config.shape

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.bridge.conftest import Daemon, daemon, fake_daemon, needs, start  # noqa: F401
+from tests.bridge.conftest import Daemon, daemon, fake_daemon, needs, phrase_daemon, start  # noqa: F401
 from tests.max_devices.ableton import Ableton
 
 Needs = Callable[[str, str], None]
@@ -28,6 +28,12 @@ def opens(needs: Needs) -> Iterator[Opens]:  # noqa: F811
 def ableton(opens: Opens, fake_daemon: Daemon) -> Ableton:  # noqa: F811
     """A Live set beside a daemon whose generator plays every note 0.02 beats late."""
     return opens(fake_daemon.port)
+
+
+@pytest.fixture
+def phrasing(opens: Opens, phrase_daemon: Daemon) -> Ableton:  # noqa: F811
+    """A Live set beside a daemon that has a model of phrases as well."""
+    return opens(phrase_daemon.port)
 
 
 @pytest.fixture

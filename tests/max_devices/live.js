@@ -31,7 +31,10 @@ const FUNCTIONS = {
   },
 };
 const PROPERTIES = {
-  Clip: ["is_midi_clip", "loop_start", "loop_end", "length", "signature_numerator", "signature_denominator", "name"],
+  Clip: [
+    "is_midi_clip", "loop_start", "loop_end", "start_marker", "end_marker", "length", "signature_numerator",
+    "signature_denominator", "name",
+  ],
   ClipSlot: ["has_clip"],
   Song: ["tempo"],
   Track: ["name"],
@@ -54,11 +57,12 @@ class Live {
 
   // What a person does
 
-  add_clip({ track = 0, slot = 0, arrangement = false, midi = true, start = 0, beats = 8, notes = [] }) {
+  add_clip({ track = 0, slot = 0, arrangement = false, midi = true, start = 0, beats = 8, whole, notes = [] }) {
     const id = this.state.next_id++;
     this.state.clips[id] = {
-      is_midi_clip: midi ? 1 : 0, loop_start: start, loop_end: start + beats, name: "", signature_numerator: 4,
-      signature_denominator: 4, notes: [], next_note: 1, // each clip counts its notes from 1
+      is_midi_clip: midi ? 1 : 0, loop_start: start, loop_end: start + beats, name: "",
+      start_marker: whole ? whole[0] : start, end_marker: whole ? whole[1] : start + beats,
+      signature_numerator: 4, signature_denominator: 4, notes: [], next_note: 1, // each clip counts its notes from 1
     };
     if (arrangement) this.state.tracks[track].arrangement.push(id);
     else this.state.tracks[track].slots[slot] = id;

@@ -77,7 +77,7 @@ def test_3000_notes_are_humanized_by_the_real_daemon(musical: Ableton) -> None:
 def test_a_verb_that_the_daemon_lacks_is_greyed(ableton: Ableton) -> None:
     device = ableton.connected("VAE Bridge")
     shown = device.shown()
-    assert shown["continue"]["active"] == 0
+    assert [shown[button]["active"] for button in ("continue", "infill")] == [0, 0]
     assert [shown[button]["active"] for button in VERBS] == [1] * len(VERBS)
 
 

@@ -161,7 +161,7 @@ def test_a_setting_out_of_range_is_one_line_and_exit_code_1(generator: FakeGener
 
 def test_pitches_that_are_none_are_refused(generator: FakeGenerator) -> None:
     result = run(generator, "humanize", "in.mid", "--only", "kick")
-    assert result.stderr == "vaebridge: only takes pitches such as 36,38, not 'kick'\n"
+    assert result.stderr == "vaebridge: only takes pitches in 0..127 such as 36,38, not 'kick'\n"
 
 
 def test_a_file_that_is_not_there_is_one_line(generator: FakeGenerator) -> None:

@@ -14,7 +14,7 @@ from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
 from bridge.playing.slots import Slots
 from engine.clip import Clip, Note
-from engine.requests import Drumify, Humanize, Interpolate, Request, Results, Sample, Vary
+from engine.requests import Continue, Drumify, Humanize, Interpolate, Request, Results, Sample, Vary
 from tests.bridge.song import song
 
 BEGINS_AT = 0.05
@@ -27,8 +27,9 @@ Answer = Callable[[Request, int], tuple[Clip, ...]]
 
 def played(request: Request, number: int) -> tuple[Clip, ...]:
     """What stands for the model: each answer has a pitch of its own, 40 and up, on the beats of its clip."""
-    bars = request.bars if isinstance(request, Sample) else 0
-    clip = getattr(request, "clip", None) or (request.clips[0] if isinstance(request, Interpolate) else None)
+    bars = request.bars or 0 if isinstance(request, Sample | Continue) else 0
+    clip = None if bars else getattr(request, "clip", None)
+    clip = clip or (request.clips[0] if isinstance(request, Interpolate) else None)
     beats = clip.length_beats if clip else 4.0 * bars
     notes = tuple(Note(40 + number % 80, float(beat), 0.25, 100) for beat in range(int(beats)))
     return tuple(Clip(notes[: len(notes) - extra], beats) for extra in range(request.count))
@@ -443,13 +444,14 @@ def test_after_a_long_sleep_the_bars_between_are_left_out(band: Band) -> None:
     ("given", "sentence"),
     [
         ({"mode": "dance"}, "mode must be off, answer"),
-        ({"mode": "answer", "verb": "sample"}, "verb of answer must be humanize or vary"),
+        ({"mode": "answer", "verb": "sample"}, "verb of answer must be humanize or vary or continue"),
         ({"mode": "loop", "bars": 65}, "bars must be in 1..64, not 65"),
         ({"mode": "answer", "bars": 17}, "bars of answer must be in 1..16, not 17"),
         ({"mode": "loop", "count_in": 9}, "count_in must be in 0..8"),
         ({"mode": "loop", "density": 4.0}, "density must be in -3..3"),
         ({"mode": "loop", "request": {"temperature": 3.0}}, "temperature must be in 0..2"),
         ({"mode": "loop", "request": {"timing": 1.0}}, "loop with vary has no timing"),
+        ({"mode": "loop", "request": {"fill_in": 1}}, "loop with vary has no fill_in"),
     ],
 )
 def test_settings_out_of_range_are_refused(given: dict[str, Any], sentence: str) -> None:

@@ -22,7 +22,14 @@ from engine.weights import Card
 HOME = ("127.0.0.1", 9000)
 UNIX = 1_700_000_000.0
 CARD = Card(
-    name="m", config="c", family="f", bars=2, steps_per_bar=16, verbs=("sample",), styles=("funk",), sha256=""
+    name="m",
+    config="c",
+    family="f",
+    bars=2,
+    steps_per_bar=16,
+    verbs=("sample", "humanize", "drumify", "vary", "interpolate"),
+    styles=("funk",),
+    sha256="",
 )
 CLIP = Clip((Note(36, 0.0, 0.25, 100),), 4.0)
 

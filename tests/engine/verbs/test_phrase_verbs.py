@@ -9,15 +9,13 @@ from engine.errors import ClipError
 from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder
-from tests.engine.untrained import write_random_weights
-
-SIZES = {"encoder_hidden": 8, "bar_hidden": 16, "decoder_hidden": 16, "context": 4, "conductor": 8, "plan": 4}
+from tests.engine.untrained import SMALL_PHRASES, write_random_weights
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phrases")
-    write_random_weights(folder, "drums_16bar", "phrases", spread=3.0, z=6, bar_z=4, styles=3, **SIZES)
+    write_random_weights(folder, "drums_16bar", "phrases", spread=3.0, **SMALL_PHRASES)
     return folder
 
 

@@ -232,6 +232,7 @@ CONFIGS: dict[str, Config] = {
                 beta=0.3,
                 feel_bits=29,
                 feel_beta=0.2,
+                step_temperature=0.92,
                 opening_temperature=0.5,
                 rate_peak=2e-3,
                 decay=0,

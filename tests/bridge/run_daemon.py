@@ -11,10 +11,11 @@ from bridge.daemon import GENERATOR, serve
 from bridge.midi.ports import MidiPorts
 from bridge.playing.ensemble import Ensemble
 from bridge.service.engine_verbs import EngineVerbs
+from bridge.service.reception import Reception
 from bridge.service.service import Service
 
 FAKE = "tests.bridge.fake_generator:FakeGenerator"
-PARTS: dict[str, Any] = {each.__name__: each for each in (EngineVerbs, MidiPorts, Ensemble, Service)}
+PARTS: dict[str, Any] = {each.__name__: each for each in (EngineVerbs, MidiPorts, Ensemble, Reception, Service)}
 
 
 def main() -> None:

@@ -451,7 +451,7 @@ def test_serve_is_a_command(tmp_path: Path) -> None:
         "Ensemble.run_due",
         "Ensemble.panic",
         "Service.next_due",
-        "Service.admit",
+        "Reception.admit",
         "Service.handle_next",
         "Service.run_due",
         "Service.shut_down",

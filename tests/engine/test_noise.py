@@ -10,7 +10,7 @@ from engine.model.musicvae import MusicVae
 from engine.model.noise import Noise
 from engine.model.vae import Vae
 from engine.registry import CONFIGS
-from tests.engine.conftest import small
+from tests.engine.untrained import small
 
 SEEDS = [3, 5, 8]
 

@@ -112,7 +112,7 @@ class Ableton:
     def connected(self, name: str, **saved: float) -> "Device":
         """A device that has found the daemon and knows its verbs and styles."""
         device = self.load(name, **saved).start()
-        device.until("line", "Connected: drummer")
+        device.until("line", "Connected: drums_16bar")
         device.ask("until_true", expression="osc.styles.length > 0 && osc.verbs.length > 0")
         return device
 

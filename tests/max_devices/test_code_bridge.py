@@ -83,7 +83,7 @@ def test_a_verb_that_the_daemon_lacks_is_greyed(ableton: Ableton) -> None:
 
 def test_the_menus_are_filled_from_the_daemon(ableton: Ableton) -> None:
     shown = ableton.connected("VAE Bridge").shown()
-    assert shown["model"]["_parameter_range"] == ["default", "drummer", "drums_2bar", "melody_2bar"]
+    assert shown["model"]["_parameter_range"] == ["default", "drummer", "drums_16bar", "drums_2bar", "melody_2bar"]
     assert shown["style"]["_parameter_range"][:3] == ["any", "afrobeat", "afrocuban"]
 
 

@@ -52,7 +52,7 @@ def test_it_turns_green_by_itself_when_the_daemon_starts(opens: Opens, start: St
     device = opens(port, speed=FAST).load("VAE Humanize").start()
     device.until("line", "Not connected")
     start("fake", osc_port=port)
-    device.until("line", "Connected: drummer")
+    device.until("line", "Connected: drums_16bar")
     assert device.shown()["light"]["int"] == 1
     assert device.text("advice") == ""
 
@@ -66,7 +66,7 @@ def test_a_press_without_a_daemon_changes_nothing_then_or_later(opens: Opens, st
     device.until("line", "Not connected")
     device.press("humanize")
     start("fake", osc_port=port)
-    device.until("line", "Connected: drummer")
+    device.until("line", "Connected: drums_16bar")
     device.press("original")
     assert device.text("line").endswith("There is no result yet.")
     assert ableton.notes(clip) == before
@@ -252,7 +252,7 @@ def test_with_no_port_left_the_device_says_so(ableton: Ableton) -> None:
         device.until("line", "No reply port up to 8799 is free.")
         assert device.text("advice") == "Remove a device, or set Port lower."
         device.set(port=free_port())
-        device.until("line", "Connected: drummer")
+        device.until("line", "Connected: drums_16bar")
 
 
 def test_another_reply_port_is_taken_at_once(ableton: Ableton) -> None:

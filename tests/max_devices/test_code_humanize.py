@@ -204,7 +204,7 @@ def test_the_line_tells_the_model_and_the_latency(ableton: Ableton) -> None:
     device = ableton.connected("VAE Humanize")
     humanized(ableton, device)
     words = device.text("line").split()
-    assert words[:2] == ["Connected:", "drummer"]
+    assert words[:2] == ["Connected:", "drums_16bar"]
     assert words[2].isdigit()
     assert words[3:] == ["ms.", "Humanized", "48", "notes."]
 

@@ -102,7 +102,7 @@ def test_trained_weights_play_and_know_their_styles(trained):
 
 
 def test_an_unknown_configuration_is_answered_with_the_known_ones(corpus, tmp_path):
-    with pytest.raises(ModelError, match="there are: drummer, groovae_4bar"):
+    with pytest.raises(ModelError, match="there are: drummer, drums_16bar"):
         train("nothing", data=[corpus], out=tmp_path)
 
 

@@ -24,7 +24,7 @@ from engine.verbs.note_grid import cut_cells, play_clip
 from engine.verbs.phrase_verbs import PhrasePlayer
 from engine.verbs.resident import PhraseResident
 from engine.weights import Card, Library, shipped_folder
-from tests.engine.conftest import write_random_weights
+from tests.engine.untrained import write_random_weights
 
 KICK, SNARE, RIM, HAT = 36, 38, 40, 42
 ONE = (1.0,) * CLASSES

@@ -16,7 +16,9 @@ import tomlkit
 
 from bridge.daemon import endings, warn_of_others
 from bridge.osc.remote import Remote
-from engine.requests import Sample
+from bridge.playing.slots import MAX_NOTES
+from engine.clip import Clip, Note
+from engine.requests import Sample, Vary
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
@@ -82,6 +84,13 @@ def test_it_serves_over_ipv6(start: Start, host: str) -> None:
         assert peer.ask("sample").is_done
     with Remote(host, daemon.port) as remote:
         assert remote.run(Sample()).clips
+
+
+def test_the_largest_answer_comes_whole(running: Daemon) -> None:
+    clip = Clip(tuple(Note(36 + i % 8, i / 4, 0.25, 100) for i in range(MAX_NOTES)), MAX_NOTES / 4)
+    with Remote("127.0.0.1", running.port) as remote:
+        results = remote.run(Vary(clip=clip, count=16))
+    assert [len(each.notes) for each in results.clips] == [MAX_NOTES] * 16
 
 
 def test_each_start_has_another_boot(running: Daemon, start: Start) -> None:

@@ -136,4 +136,4 @@ def test_a_real_model_does_it_and_the_drummer_plays_the_hits(folder: Path, verb:
 @pytest.mark.usefixtures("phrases")
 def test_a_mark_outside_the_file_says_where_it_may_start() -> None:
     result = run(None, "infill", "in.mid", "--start", "9", "-o", "out.mid")
-    assert result.stderr == "vaebridge: the mark must start in the clip, in 0..8 beats, not at 9\n"
+    assert result.stderr == "vaebridge: the mark must start before the clip's end at 8 beats, not at 9\n"

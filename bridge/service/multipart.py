@@ -98,7 +98,7 @@ class Multipart:
         return True
 
     def forget(self, ticket: Ticket, now: float) -> None:
-        """A request was cancelled: nothing more is waited for, and an end that comes late is not answered as well."""
+        """A request was cancelled: nothing more is waited for, and its end, if it comes, is not answered."""
         key = (ticket.client.address, ticket.id)
         if key in self._open and self._open[key].ticket is ticket:
             del self._open[key]

@@ -66,6 +66,8 @@ class Remote:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self._patience_seconds = timeout_seconds / ATTEMPTS
             self._socket.connect(place)
+            own_port = self._socket.getsockname()[1]  # whoever had it before may have had answers sent elsewhere
+            self._socket.send(write_message("/vae/hello", 0, "vaebridge send", own_port))
         except OSError as error:
             raise BridgeError(f"{self.address} cannot be reached: {error.strerror}") from error
 

@@ -146,7 +146,9 @@ def _infilled(verb: str, kind: type[Request]) -> Command:
         from engine.midi.song import load_song
 
         song = load_song(source, track=track, channel=channel)
-        request = request_of(kind, settings, clip=song.clip)
+        keep = settings.pop("keep_clip", None)
+        kept = {"keep_clip": load_song(keep, track=track, channel=channel).clip} if keep else {}
+        request = request_of(kind, settings, clip=song.clip, **kept)
         results = generator_of(ctx, request).run(request)
         _write_songs(song, results, verb, output, force, otherwise=beside(source, verb))
 

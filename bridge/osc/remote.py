@@ -19,6 +19,7 @@ from bridge.addresses import LOOPBACK, resolved, shown_address
 from bridge.errors import BridgeError, PacketError, RequestError
 from bridge.osc.packet import Atom, read_packet, write_message
 from bridge.osc.replies import cut, note_atoms
+from bridge.osc.socket import LARGEST_DATAGRAM, RECEIVE_BUFFER_BYTES
 from bridge.osc.table import (
     ATOMS_PER_NOTE,
     MAX_NAME_BYTES,
@@ -32,7 +33,7 @@ from engine.clip import Clip, Note, Part
 from engine.requests import Request, Results, clips_of, has_point, settings_of, verb_of
 
 ATTEMPTS = 4
-LARGEST_DATAGRAM = 65_536
+NOTES = b"/vae/notes\0"
 WHOLE, NUMBER = re.compile(r"-?\d{1,18}"), re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.IGNORECASE)
 
 
@@ -62,8 +63,11 @@ class Remote:
         try:
             family, place = resolved(LOOPBACK.get(host, host), port)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self._patience_seconds = timeout_seconds / ATTEMPTS
             self._socket.connect(place)
+            own_port = self._socket.getsockname()[1]  # whoever had it before may have had answers sent elsewhere
+            self._socket.send(write_message("/vae/hello", 0, "vaebridge send", own_port))
         except OSError as error:
             raise BridgeError(f"{self.address} cannot be reached: {error.strerror}") from error
 
@@ -140,7 +144,7 @@ class Remote:
                 for datagram in datagrams:
                     self._socket.send(datagram)
                 with contextlib.suppress(TimeoutError), self._understanding():
-                    replies = list(self._replies(number))
+                    replies = self._replies(number)
                     if not (whole and _lacks_something(replies)):
                         return replies
         except OSError as error:
@@ -150,24 +154,26 @@ class Remote:
             ) from error
         raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
 
-    def _replies(self, number: int) -> Iterator[Reply]:
-        """The replies to a request, the done last; TimeoutError where no further one comes."""
+    def _replies(self, number: int) -> list[Reply]:
+        """The replies to a request, the done last; TimeoutError where no further one comes.
+
+        Notes are read when all has come: they come faster than they can be read.
+        """
+        came: list[bytes] = []
         deadline = time.monotonic() + self._patience_seconds
         while True:
             self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-            (message,) = read_packet(self._socket.recv(LARGEST_DATAGRAM))
-            if message.arguments[:1] != (number,):
-                if time.monotonic() >= deadline:
-                    raise TimeoutError
-                continue
-            deadline = time.monotonic() + self._patience_seconds
-            reply = Reply(message.address, message.arguments[1:])
-            if reply.address == "/vae/fail":
+            came.append(self._socket.recv(LARGEST_DATAGRAM))
+            reply = None if came[-1].startswith(NOTES) else _reply(came[-1], number)
+            if reply or came[-1].startswith(NOTES):
+                deadline = time.monotonic() + self._patience_seconds
+            elif time.monotonic() >= deadline:
+                raise TimeoutError
+            if reply and reply.address == "/vae/fail":
                 _, code, text = map(str, reply.arguments)
                 raise RequestError(code, f"{text} ({code})")
-            yield reply
-            if reply.address == "/vae/done":
-                return
+            if reply and reply.address == "/vae/done":
+                return [each for datagram in came if (each := _reply(datagram, number))]
 
     @contextlib.contextmanager
     def _understanding(self) -> Iterator[None]:
@@ -185,6 +191,12 @@ def atom(text: str) -> Atom:
     if WHOLE.fullmatch(text):
         return int(text)
     return float(text) if NUMBER.fullmatch(text) else text
+
+
+def _reply(datagram: bytes, number: int) -> Reply | None:
+    """What a datagram says about the request with this id, None if it is about another."""
+    (message,) = read_packet(datagram)
+    return Reply(message.address, message.arguments[1:]) if message.arguments[:1] == (number,) else None
 
 
 def _written(verb: str, *arguments: Atom) -> bytes:

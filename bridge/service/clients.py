@@ -49,8 +49,10 @@ class Clients:
 
     def register(self, source: Address, reply_port: int) -> None:
         """What hello says: replies to this source go to that port."""
+        self._registered.pop(source, None)
+        if reply_port == source[1]:  # where they go anyway
+            return
         self._registered[source] = reply_port
-        self._registered.move_to_end(source)
         while len(self._registered) > MAX_CLIENTS:
             self._registered.popitem(last=False)
 

@@ -48,11 +48,13 @@ class EngineVerbs:
         if not self._engine.ready:
             return None
         request = None if self._queue.is_running else self._ensemble.take_request()
+        if request is not None and request.model not in (None, *self._engine.loaded):
+            self._ensemble.refused(request, f"{request.model} is not loaded yet")
+            if not self._queue.is_loading:
+                return self._queue.begin_loading(str(request.model), now)
+            request = None
         if request is None:
             return self._queue.begin_next(now, self._engine.loaded)
-        if request.model not in (None, *self._engine.loaded):
-            self._ensemble.refused(request, f"{request.model} is not loaded yet")
-            return None if self._queue.is_loading else self._queue.begin_loading(str(request.model), now)
         return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
 
     def running_too_long(self, now: float) -> bool:

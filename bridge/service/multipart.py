@@ -97,9 +97,12 @@ class Multipart:
             return key in self._ended and not begins
         return True
 
-    def forget(self, ticket: Ticket) -> None:
-        """A request was cancelled: nothing more is waited for."""
-        self._open = {key: each for key, each in self._open.items() if each.ticket is not ticket}
+    def forget(self, ticket: Ticket, now: float) -> None:
+        """A request was cancelled: nothing more is waited for, and its end, if it comes, is not answered."""
+        key = (ticket.client.address, ticket.id)
+        if key in self._open and self._open[key].ticket is ticket:
+            del self._open[key]
+            self._ended.put(key, Ended(end_came=False), now)
 
     def expire(self, now: float) -> None:
         """End the requests whose last message came over 5 s ago."""

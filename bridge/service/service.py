@@ -183,7 +183,7 @@ class Service:
         def forget(cancelled: Ticket) -> None:
             self.engine_verbs.forget(cancelled)
             for each in self._multiparts.values():
-                each.forget(cancelled)
+                each.forget(cancelled, now)
 
         self._tickets.cancel(ticket.client, call.values["target"], now, forget)
         self._tickets.done(ticket, now, {})

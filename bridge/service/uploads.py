@@ -73,5 +73,5 @@ class Upload:
 
     def _missing(self) -> str:
         missing = [index for index, note in enumerate(self.notes) if note is None]
-        are = "notes are" if len(missing) > 1 else "note is"
+        are = "notes are" if len(missing) > 1 else "notes is"
         return f"{len(missing)} of {len(self.notes)} {are} missing, the first is {missing[0]}"

@@ -78,7 +78,9 @@ def marked(
     """
     kept = kept_notes(clip, keep, keep_clip)
     if not first < clip.length_beats:
-        raise ClipError(f"the mark must start in the clip, in 0..{clip.length_beats:g} beats, not at {first:g}")
+        raise ClipError(
+            f"the mark must start before the clip's end at {clip.length_beats:g} beats, not at {first:g}"
+        )
     end = min(first + beats, clip.length_beats)
     notes = [(index, clip.notes[index]) for index in _drum_notes(clip) if not clip.notes[index].mute]
     replaced = {index: note for index, note in notes if first <= note.start_beats < end and index not in kept}

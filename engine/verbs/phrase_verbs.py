@@ -233,7 +233,7 @@ class PhrasePlayer(RunsVerbs):
 
     def _encoded(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """The mu of a clip, of its first window (1, z), and of each of its bars (1, bar, z)."""
-        groove, bar = _heard(clip, self.drum_map, "encode"), _bar(clip)
+        groove, bar = _heard(clip, self.drum_map, self.resident.card.name), _bar(clip)
         hits = groove[None, :, HITS]
         condition = replace(
             self._blank(1, clip.bars, bar), hits=torch.from_numpy(hits).to(self.resident.device).contiguous()
@@ -362,9 +362,9 @@ def _bar(clip: Clip) -> int:
     return steps_per_bar(clip.beats_per_bar)
 
 
-def _heard(clip: Clip, drum_map: DrumMap, verb: str) -> Array:
-    """The clip as [step, 27]; ClipError where nothing sounds."""
+def _heard(clip: Clip, drum_map: DrumMap, who: str) -> Array:
+    """The clip as [step, 27]; ClipError where nothing sounds, with who needs it."""
     groove = clip_to_groove(clip, drum_map)
     if not groove.any():
-        raise ClipError(f"{verb} needs a clip with at least one note that sounds")
+        raise ClipError(f"{who} needs a clip with at least one note that sounds")
     return groove

@@ -4,19 +4,23 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomlkit
 
 from bridge.daemon import endings, warn_of_others
 from bridge.osc.remote import Remote
-from engine.requests import Sample
+from bridge.playing.slots import MAX_NOTES
+from engine.clip import Clip, Note
+from engine.requests import Sample, Vary
 from engine.weights import Card
 from tests.bridge.conftest import ROOT, Daemon, free_port
 from tests.bridge.peer import Peer, datagram, stiff_clip
@@ -81,6 +85,34 @@ def test_it_serves_over_ipv6(start: Start, host: str) -> None:
     with Peer(daemon.port, "::1") as peer:
         assert peer.ask("sample").is_done
     with Remote(host, daemon.port) as remote:
+        assert remote.run(Sample()).clips
+
+
+def test_the_largest_answer_comes_whole(running: Daemon) -> None:
+    clip = Clip(tuple(Note(36 + i % 8, i / 4, 0.25, 100) for i in range(MAX_NOTES)), MAX_NOTES / 4)
+    with Remote("127.0.0.1", running.port) as remote:
+        results = remote.run(Vary(clip=clip, count=16))
+    assert [len(each.notes) for each in results.clips] == [MAX_NOTES] * 16
+
+
+def test_send_is_answered_on_a_port_whose_last_owner_had_answers_sent_elsewhere(
+    running: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as before, socket.socket(type=socket.SOCK_DGRAM) as elsewhere:
+        for each in (before, elsewhere):
+            each.bind(("127.0.0.1", 0))
+        port, hello = before.getsockname()[1], ("last owner", elsewhere.getsockname()[1])
+        before.sendto(datagram("/vae/hello", 1, *hello), ("127.0.0.1", running.port))
+        elsewhere.settimeout(10)
+        assert elsewhere.recv(4096)
+
+    class OnThatPort(socket.socket):
+        def connect(self, place: Any) -> None:
+            self.bind(("127.0.0.1", port))
+            super().connect(place)
+
+    monkeypatch.setattr("bridge.osc.remote.socket.socket", OnThatPort)
+    with Remote("127.0.0.1", running.port) as remote:
         assert remote.run(Sample()).clips
 
 

@@ -53,7 +53,7 @@ def test_a_clip_without_notes_cannot_go_on_and_can_be_filled(client: Peer) -> No
 def test_a_mark_outside_the_clip_is_refused_with_where_it_may_start(client: Peer) -> None:
     answer = client.ask("infill", "slot", "beat", "start", 8.0)
     assert answer.code == "bad_request"
-    assert answer.text == "the mark must start in the clip, in 0..8 beats, not at 8"
+    assert answer.text == "the mark must start before the clip's end at 8 beats, not at 8"
 
 
 def test_one_hit_is_enough(client: Peer) -> None:

@@ -62,6 +62,14 @@ def test_what_is_asked_is_the_mark_and_what_stays_in_it(snares: Snares) -> None:
     assert (asked.start, asked.beats, asked.keep, len(asked.clip.notes)) == (4.0, 2.0, (42, 46), 16)
 
 
+def test_the_notes_of_another_file_stay_in_the_mark(snares: Snares) -> None:
+    result = run(snares, "infill", "in.mid", "--keep-clip", "in.mid", "-o", "out.mid")
+    assert result.exit_code == 0, result.output
+    (asked,) = snares.asked
+    assert isinstance(asked, Infill)
+    assert asked.keep_clip == asked.clip
+
+
 def test_infill_changes_the_marked_drums_alone(snares: Snares, folder: Path) -> None:
     run(snares, "infill", "in.mid", "--start", "4", "--beats", "2")
     before, after = clip_from_midi(folder / "in.mid"), clip_from_midi(folder / "in.infill.mid")
@@ -136,4 +144,4 @@ def test_a_real_model_does_it_and_the_drummer_plays_the_hits(folder: Path, verb:
 @pytest.mark.usefixtures("phrases")
 def test_a_mark_outside_the_file_says_where_it_may_start() -> None:
     result = run(None, "infill", "in.mid", "--start", "9", "-o", "out.mid")
-    assert result.stderr == "vaebridge: the mark must start in the clip, in 0..8 beats, not at 9\n"
+    assert result.stderr == "vaebridge: the mark must start before the clip's end at 8 beats, not at 9\n"

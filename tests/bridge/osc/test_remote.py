@@ -50,7 +50,7 @@ class FakeDaemon:
                 return
             message = OscMessage(data)
             verb, (number, *arguments) = message.address.removeprefix("/vae/"), message.params
-            if verb != "clip/clear":
+            if verb not in ("hello", "clip/clear"):
                 self.requests.append((verb, arguments))
             for address, *atoms in self.answer(verb, arguments, client):
                 builder = OscMessageBuilder(f"/vae/{address}")
@@ -67,6 +67,8 @@ class FakeDaemon:
         elif verb == "clip/notes":
             numbers = arguments[2:]
             self.slots[self.uploading[client]] += [numbers[i : i + 5] for i in range(0, len(numbers), 5)]
+        elif verb == "hello":
+            return
         elif verb == "clip/end":
             slot = self.uploading[client]
             yield "done", "clip", "slot", slot, "notes", len(self.slots[slot])

@@ -119,3 +119,13 @@ def test_a_flood_of_requests_is_not_gone_through_each_time() -> None:
         clients.recall(client, b"under way %d" % number, 0.0)
         clients.begin(client, b"under way %d" % number)
     assert client.size <= MAX_REMEMBERED_BYTES
+
+
+def test_a_hello_with_the_own_port_takes_nobodys_place() -> None:
+    clients = Clients()
+    clients.register(SOURCE, 6000)
+    for port in range(7000, 7000 + MAX_CLIENTS):
+        clients.register((SOURCE[0], port), port)
+    assert clients.find(SOURCE, None, 0.0).address[1] == 6000
+    clients.register(SOURCE, SOURCE[1])
+    assert clients.find(SOURCE, None, 0.0).address == SOURCE

@@ -286,12 +286,29 @@ def test_the_live_mode_has_a_model_loaded_that_it_names(studio: Studio, monkeypa
     assert isinstance(studio.job(), Run)
 
 
+def test_what_the_live_mode_waits_for_holds_up_no_client(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio.ensemble, "take_request", lambda: Sample(model="n"))
+    assert isinstance(studio.job(), Load)
+    studio.send("sample", 1)
+    studio.finish(studio.job())
+    assert ends(studio.said()) == [(1, "sample")]
+
+
 def test_a_load_may_take_longer_than_a_request(studio: Studio) -> None:
     studio.send("load", 1, "model", "m")
     studio.job()
     assert not studio.service.engine_verbs.running_too_long(studio.now + 299)
     assert studio.service.engine_verbs.running_too_long(studio.now + 301)
     assert ends(studio.said(301)) == [(1, "timeout")]
+
+
+def test_an_upload_that_is_cancelled_ends_once(studio: Studio) -> None:
+    studio.send("clip/begin", 1, "a", 1, 4.0)
+    studio.send("cancel", 2, "target", 1)
+    studio.send("clip/notes", 1, 0, 1, 36, 0.0, 0.25, 100, 0)
+    studio.send("clip/end", 1)
+    assert sorted(ends(studio.said())) == [(1, "cancelled"), (2, "cancel")]
+    assert "a" not in studio.service.slots
 
 
 def test_uploads_are_bounded(studio: Studio) -> None:

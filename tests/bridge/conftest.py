@@ -118,7 +118,7 @@ def start(tmp_path: Path) -> Iterator[Starts]:
 @pytest.fixture(scope="module")
 def fake_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon whose generator is tests/bridge/fake_generator.py; one for all tests of a module."""
-    daemon = launch(tmp_path_factory.mktemp("daemon"), "fake", models="drummer")
+    daemon = launch(tmp_path_factory.mktemp("daemon"), "fake")
     daemon.wait_until_ready()
     yield daemon
     daemon.stop()

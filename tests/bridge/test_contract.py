@@ -281,7 +281,7 @@ def test_a_repeat_while_the_first_still_runs_is_answered_once(peer: Peer) -> Non
 def test_hello_ping_and_status_carry_the_boot(peer: Peer) -> None:
     hello = peer.ask("hello", "test", peer.port).keys
     assert list(hello) == ["server", "version", "protocol", "boot", "model", "device"]
-    assert (hello["server"], hello["protocol"], hello["model"]) == ("vaebridge", 1, "drummer")
+    assert (hello["server"], hello["protocol"], hello["model"]) == ("vaebridge", 1, "drums_16bar")
     ping = peer.ask("ping").keys
     assert (ping["boot"], ping["ready"]) == (hello["boot"], 1)
     status = peer.ask("status").keys
@@ -492,7 +492,7 @@ def test_humanize_gives_note_for_note(peer: Peer) -> None:
     answer = peer.ask("humanize", "slot", "reversed", "seed", 5)
     assert [row[0] for row in answer.notes()] == [note.pitch for note in notes]
     assert list(answer.keys)[:5] == ["model", "seed", "results", "ms", "total_ms"]
-    assert (answer.keys["model"], answer.keys["seed"], answer.keys["results"]) == ("drummer", 5, 1)
+    assert (answer.keys["model"], answer.keys["seed"], answer.keys["results"]) == ("drums_16bar", 5, 1)
     assert float(answer.keys["total_ms"]) >= float(answer.keys["ms"]) > 0
 
 

@@ -222,7 +222,7 @@ CONFIGS: dict[str, Config] = {
                     "autoencode": 0.45,
                     "continue": 0.12,
                     "infill": 0.15,
-                    "fill": 0.1,
+                    "drums": 0.1,
                     "vary": 0.06,
                     "tap": 0.12,
                 },
@@ -238,7 +238,7 @@ CONFIGS: dict[str, Config] = {
                 decay=0,
                 second=Recipe(
                     bars=(4, 8, 16),
-                    tasks={"autoencode": 0.4, "continue": 0.2, "infill": 0.15, "fill": 0.1, "tap": 0.15},
+                    tasks={"autoencode": 0.4, "continue": 0.2, "infill": 0.15, "drums": 0.1, "tap": 0.15},
                     batch=64,
                     epochs=18,
                     decay=0,

@@ -93,7 +93,7 @@ TASKS: dict[str, Callable[[Given, Rng], None]] = {
     "autoencode": nothing,
     "continue": past,
     "infill": around,
-    "fill": drums,
+    "drums": drums,
     "vary": bars,
     "tap": nothing,
 }

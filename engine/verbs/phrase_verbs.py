@@ -18,7 +18,7 @@ from engine.midi.song import drums_of
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.bar_attributes import ATTRIBUTES
-from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
+from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import (
     DEPTH,
     HITS,
@@ -28,7 +28,7 @@ from engine.representation.groove import (
     groove_to_clip,
     steps_per_bar,
 )
-from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary
+from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary
 from engine.verbs.groove_verbs import Player, outside, own_pitches, pitches_of
 from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import Mark, all_marked, marked
@@ -146,26 +146,6 @@ class PhrasePlayer(RunsVerbs):
             style=request.style,
             taps=taps,
         )
-
-    def fill(self, request: Fill) -> Played:
-        """The clip's notes as they are, and the hits that the model adds for one instrument."""
-        if request.instrument not in INSTRUMENTS:
-            raise ClipError(f"there is no instrument {request.instrument!r}; there are: {', '.join(INSTRUMENTS)}")
-        clip, bar = request.clip, _bar(request.clip)
-        groove = clip_to_groove(clip, self.drum_map)
-        hits, given = groove[:, HITS], np.ones_like(groove[:, HITS])
-        added = INSTRUMENTS.index(request.instrument)
-        given[:, added] = hits[:, added]
-        drawn = self._complete(
-            self._condition(hits, given, request.count, bar, tempo_bpm=clip.tempo_bpm), request.temperature
-        )
-        grooves = np.repeat(groove[None], len(drawn), axis=0)
-        grooves[..., HITS] = drawn
-        played = self._play(grooves, bar, clip.tempo_bpm, request.temperature, timing_given=hits)
-        played[..., HITS] *= 1 - hits
-        extras = self._clips(played, clip.beats_per_bar, [clip.tempo_bpm], own_pitches(self.drum_map, clip))
-        clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in extras]
-        return Played(clips, remarks=(*outside(pitches_of(clip), self.drum_map), *self._remarks()))
 
     def vary(self, request: Vary) -> Played:
         """A share of the bars is made anew, as similarity says; of the others the idea stays, their z."""

@@ -177,7 +177,7 @@ def test_a_menu_is_whole_whatever_is_lost(opens: Opens, fake_daemon: Daemon, los
     device = opens(fake_daemon.port, speed=FAST).load("VAE Bridge")
     device.ask("lose", **{"in": [lost]})
     device.start()
-    device.ask("until_true", expression="osc !== null && osc.styles.length === 18 && osc.models.length === 3")
+    device.ask("until_true", expression="osc !== null && osc.styles.length === 19 && osc.models.length === 4")
     device.ask("until_true", expression="osc.verbs.indexOf('ping') >= 0 && osc.verbs.indexOf('subscribe') >= 0")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.clip import Clip, Note
 from engine.errors import ClipError
-from engine.requests import Continue, Decode, Drumify, Encode, Fill, Infill, Interpolate, Sample, Vary, verb_of
+from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder
 from tests.engine.untrained import SMALL_PHRASES, write_random_weights
@@ -49,7 +49,6 @@ REQUESTS = [
     Sample(seed=3, bars=2, style="funk", count=2),
     Drumify(seed=3, clip=beat(), count=2),
     Drumify(seed=3, clip=beat(1), bars=3),
-    Fill(seed=3, clip=beat(), instrument="ride"),
     Interpolate(seed=3, clips=(beat(2), beat(4)), steps=3),
     Interpolate(seed=3, clips=(beat(),) * 4, position=0.3, position2=0.6, count=2),
     Vary(seed=3, clip=beat(), similarity=0.8, count=2),

@@ -78,7 +78,7 @@ def test_a_mark_that_begins_in_a_note_leaves_it_sounding():
 
 @pytest.mark.parametrize("first", [8.0, 100.0])
 def test_a_mark_outside_the_clip_is_refused_with_where_it_may_start(first):
-    with pytest.raises(ClipError, match=r"in 0\.\.8 beats"):
+    with pytest.raises(ClipError, match="before the clip's end at 8 beats"):
         marked(CLIP, GENERAL_MIDI, first, 4.0, ())
 
 

@@ -44,6 +44,9 @@ SLOW = tuple(
 )
 """Tests that start processes without such a fixture, act a crowd or hours of ticks, or read what is long."""
 
+TIMED = "tests/bridge/midi/test_ports.py"
+"""Whose turns may take 50 ms: last, when who tests beside it has finished."""
+
 EXAMPLES = 10
 """How many examples the fast tests try of a property, unless a test says otherwise."""
 
@@ -77,6 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = STARTERS.intersection(getattr(item, "fixturenames", ()))
         if not (item.nodeid.startswith(SLOW) or _is_slow(item.path) or fixtures or marks & needing):
             item.add_marker("fast")
+    items.sort(key=lambda item: item.nodeid.startswith(TIMED))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

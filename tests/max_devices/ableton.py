@@ -42,10 +42,10 @@ class RefusedError(Exception):
 
 
 class Ableton:
-    """A Live set. speed: how many times faster its time runs."""
+    """A Live set. speed: how many times faster its time runs; default: the model that the daemon names."""
 
-    def __init__(self, daemon_port: int, *, speed: float = 1.0):
-        self.daemon_port, self.speed = daemon_port, speed
+    def __init__(self, daemon_port: int, *, speed: float = 1.0, default: str = "drums_16bar"):
+        self.daemon_port, self.speed, self.default = daemon_port, speed, default
         self._ids = itertools.count(1)
         self._node = subprocess.Popen(
             ["node", "--expose-internals", str(HARNESS)],
@@ -112,7 +112,7 @@ class Ableton:
     def connected(self, name: str, **saved: float) -> "Device":
         """A device that has found the daemon and knows its verbs and styles."""
         device = self.load(name, **saved).start()
-        device.until("line", "Connected: drums_16bar")
+        device.until("line", f"Connected: {self.default}")
         device.ask("until_true", expression="osc.styles.length > 0 && osc.verbs.length > 0")
         return device
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def opens(needs: Needs) -> Iterator[Opens]:  # noqa: F811
     needs("node", "nodejs")
     opened: list[Ableton] = []
 
-    def open_set(daemon_port: int, **settings: float) -> Ableton:
+    def open_set(daemon_port: int, **settings: Any) -> Ableton:
         opened.append(Ableton(daemon_port, **settings))
         return opened[-1]
 
@@ -33,7 +34,7 @@ def ableton(opens: Opens, fake_daemon: Daemon) -> Ableton:  # noqa: F811
 @pytest.fixture
 def phrasing(opens: Opens, phrase_daemon: Daemon) -> Ableton:  # noqa: F811
     """A Live set beside a daemon that has a model of phrases as well."""
-    return opens(phrase_daemon.port)
+    return opens(phrase_daemon.port, default="drummer")
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_the_clock_of_another_program_is_followed(
             if wire.is_steady(tempo_bpm, WINDOW_TICKS + 2):  # the daemon has yet to hear the last, perhaps
                 followed.append(tempo)
     assert client.ask("status").keys["playing"]
-    assert followed == pytest.approx([tempo_bpm] * len(followed), rel=0.001)
+    assert followed == pytest.approx([tempo_bpm] * len(followed), rel=0.002)  # the jitter that is_steady allows
 
 
 def test_a_flood_of_20_000_messages_stops_neither_osc_nor_what_plays(client: Peer, performer: Performer) -> None:

@@ -4,7 +4,7 @@ Knows nothing of files, tensors or wires.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,6 +113,28 @@ class Clip:
         spans = (self.notes[part.first : part.first + part.count] for part in parts)
         notes = tuple(note for span in spans for note in sorted(span, key=lambda n: (n.start_beats, n.pitch)))
         return replace(self, notes=notes) if len(notes) == len(self.notes) else self
+
+    def apart(self, *, but: Container[Note] = ()) -> "Clip":
+        """No note ends after its pitch starts again on its channel; two that are in `but` stay as they are."""
+        channels = [0] * len(self.notes)
+        for part in self.parts:
+            channels[part.first : part.first + part.count] = [part.channel] * part.count
+        order = sorted(range(len(self.notes)), key=lambda index: -self.notes[index].start_beats)
+        notes, following = list(self.notes), dict[tuple[int, int], tuple[Note, Note | None]]()
+        for index in order:
+            note, key = notes[index], (channels[index], notes[index].pitch)
+            if note.mute:
+                continue
+            next_note, later = following.get(key, (None, None))
+            if next_note is not None and next_note.start_beats == note.start_beats:
+                next_note = later
+            following[key] = (note, next_note)
+            if next_note is None or (note in but and next_note in but):
+                continue
+            room_beats = next_note.start_beats - note.start_beats
+            if note.duration_beats > room_beats:
+                notes[index] = replace(note, duration_beats=room_beats)
+        return self if notes == list(self.notes) else replace(self, notes=tuple(notes))
 
     def followed_by(self, other: "Clip") -> "Clip":
         """The same with the notes of another behind its last bar."""

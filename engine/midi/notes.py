@@ -3,6 +3,7 @@
 Knows nothing of clips: times are ticks here.
 """
 
+import math
 from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from engine.errors import MidiFileError
 from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, Event, MidiBytes
 
 DRUM_CHANNEL = 10
-PROGRAM_CHANGE = 0xC0
+CONTROLLER, PROGRAM_CHANGE = 0xB0, 0xC0
+PEDAL = 4
+"""The controller that says how far the pedal of a hat is down."""
+
+HAT_PITCHES = (22, 26, 42, 44, 46)
 DEFAULT_BEATS_PER_BAR = 4.0
 DEFAULT_TEMPO_BPM = 120.0
 
@@ -22,7 +27,9 @@ DEFAULT_TEMPO_BPM = 120.0
 class FileNote:
     """A note, and where its events are: midi.chunks[chunk].events[on] and [off].
 
-    off is None where the file never ends the note; it then ends with its track. channel 1..16.
+    off is None where the file never ends the note; it then ends with its track. channel 1..16. What belongs to it
+    besides: strays, the offs behind its end that end nothing, and pedals, how far a hat's pedal is down when it is
+    hit.
     """
 
     chunk: int
@@ -33,6 +40,8 @@ class FileNote:
     channel: int
     pitch: int
     velocity: int
+    strays: tuple[int, ...] = ()
+    pedals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +64,36 @@ def track_notes(events: Sequence[Event], chunk: int) -> list[FileNote]:
     """The notes of a track; of notes that overlap on one pitch the first to start is the first to end."""
     sounding: defaultdict[tuple[int, int], deque[int]] = defaultdict(deque)
     ends: dict[int, int | None] = {}
+    last: dict[tuple[int, int], int] = {}
+    strays: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
+    pedals: dict[int, tuple[int, ...]] = {}
+    pedal: dict[int, tuple[int, ...]] = {}
     for index, event in enumerate(events):
+        channel = event.status & 0x0F
+        if event.status >> 4 == CONTROLLER >> 4 and event.data[0] == PEDAL:
+            before = pedal.get(channel, ())
+            pedal[channel] = (*(each for each in before if events[each].tick == event.tick), index)
         if not 0x80 <= event.status < 0xA0:
             continue
-        key = (event.status & 0x0F, event.data[0])
+        key = (channel, event.data[0])
         if event.status >= 0x90 and event.data[1]:
-            ends[index] = None
+            ends[index], last[key] = None, index
             sounding[key].append(index)
+            if event.data[0] in HAT_PITCHES and channel in pedal:
+                pedals[index] = tuple(each for each in pedal.pop(channel) if events[each].tick == event.tick)
         elif sounding[key]:
             ends[sounding[key].popleft()] = index
-    return [_file_note(events, chunk, on, off) for on, off in ends.items()]
+        elif key in last:
+            strays[last[key]] += (index,)
+    return [_file_note(events, chunk, on, off, strays.get(on, ()), pedals.get(on, ())) for on, off in ends.items()]
 
 
-def _file_note(events: Sequence[Event], chunk: int, on: int, off: int | None) -> FileNote:
+def _file_note(
+    events: Sequence[Event], chunk: int, on: int, off: int | None, strays: tuple[int, ...], pedals: tuple[int, ...]
+) -> FileNote:
     event, end = events[on], events[-1 if off is None else off]
-    return FileNote(chunk, on, off, event.tick, end.tick, (event.status & 0x0F) + 1, event.data[0], event.data[1])
+    channel, pitch, velocity = (event.status & 0x0F) + 1, event.data[0], event.data[1]
+    return FileNote(chunk, on, off, event.tick, end.tick, channel, pitch, velocity, strays, pedals)
 
 
 def chosen_notes(
@@ -191,6 +215,13 @@ def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
         Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
         for (tick, beats_per_bar), (end, _) in pairwise(cuts)
     )
+
+
+def bar_line(midi: MidiBytes, tick: int) -> int:
+    """The first bar line at or after a tick."""
+    section = sections(midi, tick + 1)[-1]
+    bar_ticks = section.beats_per_bar * midi.ticks_per_beat
+    return section.tick + round(math.ceil((tick - section.tick) / bar_ticks - 1e-9) * bar_ticks)
 
 
 def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float]]:

@@ -19,11 +19,14 @@ from engine.requests import (
     MAX_SEED,
     VERBS,
     Decode,
+    Fill,
     Infill,
     Interpolate,
     Keeping,
+    NoteForNote,
     Request,
     Results,
+    Vary,
     clips_of,
     needs_clips,
     request_about,
@@ -128,10 +131,10 @@ class Generator:
             resident = self._move_to_cpu(resident)
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
+        own = _own_notes(request)
+        clips = tuple(clip.apart(but=own) for clip in played.clips)
         ms = (time.perf_counter() - began) * 1000
-        return Results(
-            tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
-        )
+        return Results(clips, resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent)
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
@@ -180,6 +183,12 @@ class Generator:
         if isinstance(resident, PhraseResident):
             return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         return Player(resident, self.drum_map, noise).play(request)
+
+
+def _own_notes(request: Request) -> frozenset[Note]:
+    """The notes that may come back as they were given."""
+    comes_back = isinstance(request, (NoteForNote, Fill, Infill)) or (isinstance(request, Vary) and request.keeps)
+    return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
 
 
 def _checked(request: Request, resident: AnyResident) -> AnyResident:

@@ -67,15 +67,15 @@ def show_change(before: Clip, after: Clip, screen: Console | None = None) -> Non
     screen.print(compare(before, after, width=screen.width, glyphs=_glyphs(screen)), end="")
 
 
-def show_results(results: Sequence[Results], targets: Sequence[Path]) -> None:
-    """Where it was written, how it was made, and what the engine remarks."""
+def show_results(results: Sequence[Results], targets: Sequence[Path], remarks: Sequence[str] = ()) -> None:
+    """Where it was written, how it was made, and what the engine, and whoever wrote it, remark."""
     screen, first = console(), results[0]
     for target in targets:
         screen.print(str(target), style="bold")
     taps = ", as taps" if first.as_taps else ""
     ms = sum(each.ms for each in results)
     screen.print(f"model {first.model}, seed {first.seed}, {ms:.1f} ms{taps}")
-    for remark in dict.fromkeys(remark for each in results for remark in each.remarks):
+    for remark in dict.fromkeys([*(remark for each in results for remark in each.remarks), *remarks]):
         screen.print(remark, style="yellow")
 
 

@@ -46,12 +46,16 @@ class FileNote:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks."""
+    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks.
+
+    beat_unit: the denominator of its meter.
+    """
 
     tick: int
     end_tick: int
     beats_per_bar: float
     tempo_bpm: float
+    beat_unit: int = 4
 
 
 def file_notes(midi: MidiBytes) -> tuple[FileNote, ...]:
@@ -94,30 +98,6 @@ def _file_note(
     event, end = events[on], events[-1 if off is None else off]
     channel, pitch, velocity = (event.status & 0x0F) + 1, event.data[0], event.data[1]
     return FileNote(chunk, on, off, event.tick, end.tick, channel, pitch, velocity, strays, pedals)
-
-
-def chosen_notes(
-    midi: MidiBytes, track: str | None = None, channel: int | None = None, *, drums: bool = True
-) -> tuple[FileNote, ...]:
-    """The notes to play with: of that track and channel; else the drum channel's where drums are wanted, else all.
-
-    track is a name or a number from 1. MidiFileError where there are none.
-    """
-    notes = file_notes(midi)
-    if not notes:
-        raise MidiFileError("it holds no notes")
-    if track is not None:
-        chunk = find_track(midi, track)
-        notes = tuple(note for note in notes if note.chunk == chunk)
-    if channel is not None:
-        notes = tuple(note for note in notes if note.channel == channel)
-    elif track is None and drums:
-        notes = tuple(note for note in notes if note.channel == DRUM_CHANNEL) or notes
-    if not notes:
-        chosen = {"track": track, "channel": channel}
-        where = " and ".join(f"{kind} {value}" for kind, value in chosen.items() if value is not None)
-        raise MidiFileError(f"it holds no notes on {where}; {described_tracks(midi)}")
-    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +190,10 @@ def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
     """The song up to end_tick, cut where the meter changes."""
     changes = _meter_changes(midi, end_tick)
     tempos = _tempos(midi)
-    cuts = [*changes, (end_tick, 0.0)]
+    cuts = [*changes, (end_tick, 0.0, 4)]
     return tuple(
-        Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
-        for (tick, beats_per_bar), (end, _) in pairwise(cuts)
+        Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end), unit)
+        for (tick, beats_per_bar, unit), (end, *_) in pairwise(cuts)
     )
 
 
@@ -224,29 +204,29 @@ def bar_line(midi: MidiBytes, tick: int) -> int:
     return section.tick + round(math.ceil((tick - section.tick) / bar_ticks - 1e-9) * bar_ticks)
 
 
-def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float]]:
-    """(tick, beats_per_bar) of each new meter; one that is only repeated on a bar line changes nothing."""
-    changes = [(0, DEFAULT_BEATS_PER_BAR)]
+def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float, int]]:
+    """(tick, beats_per_bar, beat_unit) of each new meter; one only repeated on a bar line changes nothing."""
+    changes = [(0, DEFAULT_BEATS_PER_BAR, 4)]
     for event in _metas(midi, TIME_SIGNATURE):
-        beats_per_bar = _beats_per_bar(event.payload)
-        if beats_per_bar is None or event.tick >= end_tick:
+        meter = _meter(event.payload)
+        if meter is None or event.tick >= end_tick:
             continue
-        tick, current = changes[-1]
-        bar_ticks = current * midi.ticks_per_beat
+        tick, *current = changes[-1]
+        bar_ticks = current[0] * midi.ticks_per_beat
         if event.tick == tick:
             changes.pop()
-        elif beats_per_bar == current and (event.tick - tick) % bar_ticks == 0:
+        elif meter[0] == current[0] and (event.tick - tick) % bar_ticks == 0:
             continue
-        changes.append((event.tick, beats_per_bar))
+        changes.append((event.tick, *meter))
     return changes
 
 
-def _beats_per_bar(payload: bytes) -> float | None:
-    """Quarter notes a bar, None where the time signature makes no sense."""
+def _meter(payload: bytes) -> tuple[float, int] | None:
+    """Quarter notes a bar and the denominator, None where the time signature makes no sense."""
     if len(payload) < 2 or payload[1] > 7:
         return None
     beats_per_bar: float = payload[0] * 4 / 2 ** payload[1]
-    return beats_per_bar if 0.25 <= beats_per_bar <= 64 else None
+    return (beats_per_bar, 2 ** min(payload[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
 
 
 def _tempos(midi: MidiBytes) -> list[tuple[int, float]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
 from engine.errors import MidiFileError
 from engine.files import replacing
+from engine.midi.choice import choose
 from engine.midi.events import (
     END_OF_TRACK,
     HEADER,
@@ -31,7 +32,7 @@ from engine.midi.events import (
     parse_midi,
 )
 from engine.midi.moving import Edit, Placed, edited, edits_of, ended, finer, placed_apart
-from engine.midi.notes import DRUM_CHANNEL, FileNote, Section, bar_line, chosen_notes, instruments, sections
+from engine.midi.notes import DRUM_CHANNEL, FileNote, Section, bar_line, instruments, sections
 
 TICKS_PER_BEAT = 480
 """The resolution of files that are written anew."""
@@ -56,10 +57,16 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class MidiSong:
-    """A MIDI file whose chosen notes can be played anew while everything else stays as it is."""
+    """A MIDI file whose chosen notes can be played anew while everything else stays as it is.
+
+    are_drums: None where neither channel, name, program nor pitches tell. remarks: what was wrong with the file,
+    and which of its notes were chosen, where that is not plain.
+    """
 
     midi: MidiBytes
     passages: tuple[Passage, ...]
+    are_drums: bool | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -172,7 +179,7 @@ class MidiSong:
 def load_song(path: Path, *, track: str | None = None, channel: int | None = None, drums: bool = True) -> MidiSong:
     """The song in a file, around the notes of a track (a name, or a number from 1) and of a channel.
 
-    Where neither is given: the drum channel's notes where drums are wanted, else all. MidiFileError if there is
+    Where neither is given: the drums, where they are wanted and found, else all. MidiFileError if there is
     nothing to play.
     """
     try:
@@ -202,11 +209,12 @@ def parse_song(
     if midi.kind == 2:
         raise MidiFileError("it holds independent patterns (type 2); only songs (type 0 and 1) can be played")
     try:
-        notes = chosen_notes(midi, track, channel, drums=drums)
+        choice = choose(midi, track, channel, drums=drums)
     except MidiFileError as error:
         raise MidiFileError("; ".join((str(error), *midi.faults))) from error
-    parts = sections(midi, max(note.tick for note in notes) + _early_ticks(midi) + 1)
-    return MidiSong(midi, tuple(_passages(midi, parts, notes)))
+    parts = sections(midi, max(note.tick for note in choice.notes) + _early_ticks(midi) + 1)
+    remarks = (*midi.faults, *filter(None, [choice.remark]))
+    return MidiSong(midi, tuple(_passages(midi, parts, choice.notes)), choice.are_drums, remarks)
 
 
 def clip_from_midi(path: Path, *, track: str | None = None, channel: int | None = None) -> Clip:
@@ -282,7 +290,8 @@ def _clip(midi: MidiBytes, section: Section, notes: Sequence[FileNote]) -> Clip:
     )
     last_beats = max(note.start_beats for note in heard)
     bars = math.floor(max(0.0, last_beats) / section.beats_per_bar) + 1
-    return Clip(heard, bars * section.beats_per_bar, section.beats_per_bar, section.tempo_bpm)
+    length_beats = bars * section.beats_per_bar
+    return Clip(heard, length_beats, section.beats_per_bar, section.tempo_bpm, beat_unit=section.beat_unit)
 
 
 def _exchanged(chunk: Chunk, gone: set[int | None], new: list[Event], end_tick: int) -> Chunk:
@@ -323,7 +332,8 @@ def length_ticks(clip: Clip) -> int:
 def _head_events(clip: Clip, text: str) -> list[Event]:
     """Tempo, meter and the text of a new file."""
     microseconds = min(round(60e6 / clip.tempo_bpm), 0xFFFFFF)
-    exponent = next((e for e in range(2, 7) if (clip.beats_per_bar * 2**e / 4).is_integer()), 6)
+    exponents = [clip.beat_unit.bit_length() - 1, *range(2, 7)]
+    exponent = next((e for e in exponents if (clip.beats_per_bar * 2**e / 4).is_integer()), 6)
     numerator = min(max(1, round(clip.beats_per_bar * 2**exponent / 4)), 255)
     events = [
         meta(SET_TEMPO, microseconds.to_bytes(3, "big")),
@@ -347,14 +357,14 @@ def _note_events(
 ) -> Iterable[Event]:
     """The start and end of each note that is not muted, apart from the next of its pitch, none after end_tick."""
     heard = sorted((note for note in notes if not note.mute), key=lambda note: note.start_beats)
-    next_start: dict[int, int] = {}
+    later: dict[int, tuple[int, int]] = {}
     for note in reversed(heard):
         start = min(_ticks(note.start_beats, per_beat), end_tick - 1)
-        end = max(start + 1, _ticks(note.start_beats + note.duration_beats, per_beat))
-        latest = next_start.get(note.pitch, end_tick)
-        if start < latest:
-            end = min(end, latest)
-            next_start[note.pitch] = start
+        following, latest = later.get(note.pitch, (end_tick, end_tick))
+        if start < following:
+            latest = following
+            later[note.pitch] = (start, latest)
+        end = min(max(start + 1, _ticks(note.start_beats + note.duration_beats, per_beat)), latest)
         yield Event(start, 0x90 | channel - 1, bytes([note.pitch, note.velocity]))
         yield Event(end, 0x80 | channel - 1, bytes([note.pitch, 0]))
 

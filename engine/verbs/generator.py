@@ -131,8 +131,7 @@ class Generator:
             resident = self._move_to_cpu(resident)
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
-        own = _own_notes(request)
-        clips = tuple(clip.apart(but=own) for clip in played.clips)
+        clips = tuple(_in_meter(clip.apart(but=_own_notes(request)), request) for clip in played.clips)
         ms = (time.perf_counter() - began) * 1000
         return Results(clips, resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent)
 
@@ -183,6 +182,13 @@ class Generator:
         if isinstance(resident, PhraseResident):
             return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         return Player(resident, self.drum_map, noise).play(request)
+
+
+def _in_meter(clip: Clip, request: Request) -> Clip:
+    """The clip in the meter of the first that the request is about, where its bars are as long."""
+    first = next(iter(clips_of(request)), clip)
+    same = clip.beats_per_bar == first.beats_per_bar and clip.beat_unit != first.beat_unit
+    return replace(clip, beat_unit=first.beat_unit) if same else clip
 
 
 def _own_notes(request: Request) -> frozenset[Note]:

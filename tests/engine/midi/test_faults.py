@@ -157,3 +157,31 @@ def test_a_broken_file_is_read_or_refused_with_a_sentence(changes: list[tuple[in
     except MidiFileError:
         return
     read_strictly(format_midi(source.with_clips(source.clips)))
+
+
+@pytest.mark.parametrize("name", ["song_drums_ch3", "stray_ch10", "piano", "base"])
+def test_drums_are_recognised_and_the_choice_is_said(name: str) -> None:
+    source = case(name)
+    expected = {
+        "song_drums_ch3": (40, True, "played as drums: track 4 'Drums' (channel 3), 40 of 80 notes"),
+        "stray_ch10": (41, True, "played as drums: track 1 '' (channel 1) and track 1 '' (channel 10), 41 of 41"),
+        "piano": (24, False, "no drums found: all 24 notes are played, as taps"),
+        "base": (40, True, ""),
+    }
+    count, are_drums, sentence = expected[name]
+    assert (len(source.clip.notes), source.are_drums) == (count, are_drums)
+    assert " ".join(source.remarks)[: len(sentence)] == sentence
+    assert bool(source.remarks) == bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "meter", "beats"), [("m68", "6/8", 3.0), ("m128", "12/8", 6.0), ("base", "4/4", 4)]
+)
+def test_a_meter_is_numerator_and_denominator(
+    name: str, meter: str, beats: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    clip = case(name).clip
+    assert (clip.meter, clip.beats_per_bar) == (meter, beats)
+    path = tmp_path_factory.getbasetemp() / f"{name}.mid"
+    clip_to_midi(clip, path)
+    assert parse_song(path.read_bytes()).clip.meter == meter

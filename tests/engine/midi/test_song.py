@@ -361,7 +361,7 @@ def test_a_written_clip_is_read_as_it_was(tmp_path: Path) -> None:
     clip = Clip(notes, 7.0, 3.5, 96.0)
     clip_to_midi(clip, tmp_path / "out.mid")
     again = clip_from_midi(tmp_path / "out.mid")
-    assert again == clip
+    assert again == replace(clip, beat_unit=8)
 
 
 def test_a_written_clip_carries_its_text_and_drum_channel(tmp_path: Path) -> None:

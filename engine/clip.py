@@ -159,6 +159,14 @@ class Clip:
         return replace(self, notes=notes, origin=None)
 
 
+def read_meter(text: str) -> tuple[float, int]:
+    """The quarter notes of a bar and the denominator of a meter such as 6/8; ClipError if it is none."""
+    numerator, _, unit = text.partition("/")
+    if not (numerator.isdecimal() and unit.isdecimal() and len(text) < 8 and int(unit) in BEAT_UNITS):
+        raise ClipError(f"a meter is written as 6/8, with one of {BEAT_UNITS} below, not {text!r}")
+    return int(numerator) * 4 / int(unit), int(unit)
+
+
 def in_a_row(clips: Sequence[Clip], bars: int) -> Clip:
     """So many bars of each clip, one behind the other, in the meter and tempo of the first and in no part.
 

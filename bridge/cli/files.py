@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from bridge.cli.hearing import config_here, drum_map_here, let_hear, with_hearing
 from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
 from engine.requests import (
@@ -70,7 +71,7 @@ HELP = {
 
 def command_of(verb: str, kind: type[Request]) -> Command:
     """The command of a verb: its settings are flags, its clips are files."""
-    command = _shape_of(kind)(verb, kind)
+    command = with_hearing(_shape_of(kind)(verb, kind))
     command.__doc__ = HELP.get(verb, kind.__doc__)
     return command
 
@@ -233,10 +234,9 @@ def read_clip(
     source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
 ) -> "Clip":
     """The clip in a file: all of its parts for a model of tokens, its drums for any other."""
-    from bridge.config import Config
     from engine.weights import Library
 
-    config = Config()
+    config = config_here()
     library = Library(config.weight_folders)
     try:
         card = library.card(model or default_model(config, library, verb))
@@ -264,10 +264,8 @@ def default_model(config: "Config", library: "Library", verb: str) -> str:
 
 def generator_of(ctx: typer.Context, request: Request) -> Runs:
     """The engine that the context names, else one in this process."""
-    from bridge.config import Config
-
     opener: OpenGenerator = ctx.obj or open_generator
-    return opener(Config(), request)
+    return opener(config_here(), request)
 
 
 def beside(source: Path, word: str) -> Path:
@@ -310,8 +308,9 @@ def _edit_song(
         save_midi(fine.with_clips(clips, remark=remark), target)
         remarks = remarks or raised(song, fine)
         if index == 0:
-            show_change(song.clips[0], fine.as_written(clips)[0])
+            show_change(song.clips[0], fine.as_written(clips)[0], drum_map=drum_map_here())
     show_results(passages, targets, remarks)
+    let_hear(targets)
 
 
 def raised(song: "MidiSong", fine: "MidiSong") -> tuple[str, ...]:
@@ -333,8 +332,9 @@ def _write_songs(
     fine = song.fine_enough(results.clips)
     for clip, target in zip(results.clips, targets, strict=True):
         save_midi(fine.with_notes(clip.notes, remark=_remark(results, verb)), target)
-    show_clip(results.clips[0])
+    show_clip(results.clips[0], drum_map=drum_map_here())
     show_results([results], targets, raised(song, fine))
+    let_hear(targets)
 
 
 def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
@@ -345,8 +345,9 @@ def write_clips(results: Results, verb: str, output: Path | None, force: bool, *
     targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
     for clip, target in zip(results.clips, targets, strict=True):
         clip_to_midi(clip, target, text=_remark(results, verb))
-    show_clip(results.clips[0])
+    show_clip(results.clips[0], drum_map=drum_map_here())
     show_results([results], targets)
+    let_hear(targets)
 
 
 def _remark(results: Results, verb: str) -> str:

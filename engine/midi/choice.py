@@ -61,7 +61,7 @@ def choose(midi: MidiBytes, track: str | None = None, channel: int | None = None
         return Choice(notes, are_drums, "" if are_drums is None else told)
     chosen = frozenset((note.chunk, note.on) for each in found for note in each.notes)
     kept = tuple(note for note in notes if (note.chunk, note.on) in chosen)
-    usual = len(kept) == len(notes) and {note.channel for note in kept} == {DRUM_CHANNEL}
+    usual = {note.channel for note in kept} == {DRUM_CHANNEL}
     return Choice(kept, True, "" if usual else _told(midi, kept, len(notes)))
 
 

@@ -194,6 +194,7 @@ def _track_events(content: bytes, at: int, end: int) -> tuple[tuple[Event, ...],
     """
     events: list[Event] = []
     tick = running_status = 0
+    alike: dict[bytes, bytes] = {}  # a file of controllers has few that differ
     try:
         while at < end:
             wait, start = read_length(content, at)
@@ -204,7 +205,8 @@ def _track_events(content: bytes, at: int, end: int) -> tuple[tuple[Event, ...],
             if stop > end:
                 raise IndexError
             at, tick = stop, tick + wait
-            events.append(Event(tick, status, content[start:stop], running))
+            data = content[start:stop]
+            events.append(Event(tick, status, alike.setdefault(data, data), running))
             if status < SYSEX:
                 running_status = status
             elif status == META and content[start] == END_OF_TRACK:

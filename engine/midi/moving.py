@@ -3,9 +3,11 @@
 Knows nothing of clips: times are ticks here.
 """
 
+import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from engine.midi.events import Chunk, Event, MidiBytes
 from engine.midi.notes import FileNote
@@ -84,17 +86,19 @@ def edited(chunk: Chunk, edits: Mapping[int, Edit], end_tick: int) -> Chunk:
     """The track with the edits done; its end stays the last event, where it was or else at end_tick."""
     if not edits:
         return chunk
-    placed = []
-    for index, event in enumerate(chunk.events):
-        edit = edits.get(index)
-        if edit is None:
-            placed.append((event.tick, 0, index, event))
-        else:
-            data = event.data if edit.velocity is None else bytes([event.data[0], edit.velocity])
-            placed.append((edit.tick, edit.rank, index, Event(edit.tick, event.status, data, event.running)))
-    end = placed.pop()[-1]
-    placed.sort()  # the index decides before the events would be compared
-    return replace(chunk, events=ended([event for *_, event in placed], end, end_tick))
+    *events, end = chunk.events
+    staying = (((event.tick, 0, index), event) for index, event in enumerate(events) if index not in edits)
+    placed = sorted(
+        (((edit.tick, edit.rank, index), _after(events[index], edit)) for index, edit in edits.items()),
+        key=itemgetter(0),
+    )
+    merged = [event for _, event in heapq.merge(staying, placed, key=itemgetter(0))]
+    return replace(chunk, events=ended(merged, end, end_tick))
+
+
+def _after(event: Event, edit: Edit) -> Event:
+    data = event.data if edit.velocity is None else bytes([event.data[0], edit.velocity])
+    return Event(edit.tick, event.status, data, event.running)
 
 
 def ended(events: Sequence[Event], end: Event, end_tick: int) -> tuple[Event, ...]:

@@ -189,10 +189,10 @@ def decoded(text: bytes) -> str:
 def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
     """The song up to end_tick, cut where the meter changes."""
     changes = _meter_changes(midi, end_tick)
-    tempos = _tempos(midi)
+    found = tempos(midi)
     cuts = [*changes, (end_tick, 0.0, 4)]
     return tuple(
-        Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end), unit)
+        Section(tick, end, beats_per_bar, _longest_tempo(found, tick, end), unit)
         for (tick, beats_per_bar, unit), (end, *_) in pairwise(cuts)
     )
 
@@ -229,14 +229,14 @@ def _meter(payload: bytes) -> tuple[float, int] | None:
     return (beats_per_bar, 2 ** min(payload[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
 
 
-def _tempos(midi: MidiBytes) -> list[tuple[int, float]]:
+def tempos(midi: MidiBytes) -> list[tuple[int, float]]:
     """(tick, bpm) of each tempo, inside what a clip can have."""
-    tempos = [(0, DEFAULT_TEMPO_BPM)]
+    found = [(0, DEFAULT_TEMPO_BPM)]
     for event in _metas(midi, SET_TEMPO):
         microseconds = int.from_bytes(event.payload[:3], "big")
         if microseconds:
-            tempos.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
-    return tempos
+            found.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
+    return found
 
 
 def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int) -> float:

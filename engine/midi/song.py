@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
@@ -41,6 +41,9 @@ COARSEST_TICKS_PER_BEAT = 192
 """Coarser ticks swallow what is played: one is more than 2.6 ms at 120 bpm."""
 
 ON_TICK = 1e-6
+
+LONGEST_SILENCE_BARS = 64
+"""A longer one parts two passages."""
 
 MOST_BYTES = 2**30
 """More than any song has; a pipe may have no end."""
@@ -190,6 +193,16 @@ def load_song(path: Path, *, track: str | None = None, channel: int | None = Non
         raise MidiFileError(f"{path} cannot be played: {error}") from error
 
 
+def read_midi(path: Path) -> MidiBytes:
+    """The events of a file; MidiFileError where it cannot be read."""
+    try:
+        return parse_midi(_read(path))
+    except OSError as error:
+        raise MidiFileError(f"{path} cannot be read: {error.strerror}") from error
+    except MidiFileError as error:
+        raise MidiFileError(f"{path} cannot be played: {error}") from error
+
+
 def _read(path: Path) -> bytes:
     """The bytes of a file or a pipe; what does not begin as MIDI does is not read on: it might have no end."""
     with path.open("rb") as file:
@@ -263,7 +276,23 @@ def _passages(midi: MidiBytes, parts: Sequence[Section], notes: Iterable[FileNot
     for note in notes:
         found[bisect_right(ticks, note.tick + _early_ticks(midi)) - 1].append(note)
     for index in sorted(found):
-        yield Passage(parts[index], tuple(found[index]), _clip(midi, parts[index], found[index]))
+        for section, group in _without_silence(midi, parts[index], found[index]):
+            yield Passage(section, tuple(group), _clip(midi, section, group))
+
+
+def _without_silence(
+    midi: MidiBytes, section: Section, notes: Sequence[FileNote]
+) -> Iterable[tuple[Section, list[FileNote]]]:
+    """The notes of a section, cut at bar lines behind long silences, so that these cost nothing."""
+    bar_ticks = section.beats_per_bar * midi.ticks_per_beat
+    bars = {note: math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks) for note in notes}
+    heard = sorted(set(bars.values()))
+    begins = [0, *(bar for before, bar in pairwise(heard) if bar - before > LONGEST_SILENCE_BARS)]
+    groups: defaultdict[int, list[FileNote]] = defaultdict(list)
+    for note in notes:
+        groups[begins[bisect_right(begins, max(0, bars[note])) - 1]].append(note)
+    for bar in sorted(groups):
+        yield replace(section, tick=section.tick + round(bar * bar_ticks)), groups[bar]
 
 
 def _early_ticks(midi: MidiBytes) -> int:

@@ -26,6 +26,7 @@ from engine.requests import (
     NoteForNote,
     Request,
     Results,
+    Sample,
     Vary,
     clips_of,
     needs_clips,
@@ -185,10 +186,21 @@ class Generator:
 
 
 def _in_meter(clip: Clip, request: Request) -> Clip:
-    """The clip in the meter of the first that the request is about, where its bars are as long."""
+    """The clip in the meter of the first that the request is about, if its bars are as long, or in its tempo."""
+    if isinstance(request, Sample):
+        return replace(clip, tempo_bpm=request.tempo or clip.tempo_bpm)
     first = next(iter(clips_of(request)), clip)
     same = clip.beats_per_bar == first.beats_per_bar and clip.beat_unit != first.beat_unit
     return replace(clip, beat_unit=first.beat_unit) if same else clip
+
+
+def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
+    """What is to be said where clips with notes went in and some that come out have none."""
+    silent = sum(not clip.notes for clip in clips)
+    if not silent or not any(clip.notes for clip in clips_of(request)):
+        return ()
+    which = "the result is" if len(clips) == 1 else f"{silent} of {len(clips)} results are"
+    return (f"{which} silent: the model plays no note there",)
 
 
 def _own_notes(request: Request) -> frozenset[Note]:
@@ -197,9 +209,18 @@ def _own_notes(request: Request) -> frozenset[Note]:
     return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
 
 
+MOST_BARS = 8192
+"""Of a clip. It is decoded whole, silence and all."""
+
+
 def _checked(request: Request, resident: AnyResident) -> AnyResident:
     """The model, if it takes what the request says of chords, clips and z."""
     name, shape = resident.card.name, resident.config.shape
+    longest = max((clip.bars for clip in clips_of(request)), default=0)
+    if longest > MOST_BARS:
+        raise ClipError(
+            f"a clip may have {MOST_BARS} bars, not {longest}: is there a stray note far behind the rest?"
+        )
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
         raise ClipError(f"{name} follows no chords: leave chords out")
     if not _hears(resident, request):

@@ -8,9 +8,12 @@ of notes, clips or disks.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from engine.errors import MidiFileError
+from engine.midi.packed import Event, PackedEvents, appended, packed
 
 HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
 MOST_RIFF_BYTES = 4096
@@ -19,36 +22,12 @@ TEXT, TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE = 0x01, 0x03, 0x2F, 0x
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One event of a track.
-
-    tick counts from the start of the file; status is 0x80..0xff; data is what follows it (of a meta event from
-    its type on, of a sysex from its length on). running: the file left the status byte out.
-    """
-
-    tick: int
-    status: int
-    data: bytes
-    running: bool = False
-
-    def is_meta(self, kind: int) -> bool:
-        """Whether this is the meta event of that type."""
-        return self.status == META and self.data[0] == kind
-
-    @property
-    def payload(self) -> bytes:
-        """The content of a meta event, without its type and length."""
-        _, start = read_length(self.data, 1)
-        return self.data[start:]
-
-
-@dataclass(frozen=True, slots=True)
 class Chunk:
     """A chunk of the file: a track with its events, or anything else as it stood, with no events."""
 
     name: bytes
     content: bytes = b""
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +76,15 @@ def format_midi(midi: MidiBytes) -> bytes:
     return b"".join(parts)
 
 
-def meta(kind: int, payload: bytes, *, tick: int = 0) -> Event:
+def payload(event: Event) -> bytes:
+    """The content of a meta event, without its type and length."""
+    _, start = read_length(event.data, 1)
+    return event.data[start:]
+
+
+def meta(kind: int, content: bytes, *, tick: int = 0) -> Event:
     """A new meta event."""
-    return Event(tick, META, bytes([kind]) + length_bytes(len(payload)) + payload)
+    return Event(tick, META, bytes([kind]) + length_bytes(len(content)) + content)
 
 
 def length_bytes(value: int) -> bytes:
@@ -145,7 +130,7 @@ def _chunks(content: bytes, at: int, faults: list[str]) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
-def _track(content: bytes, at: int, size: int, number: int, faults: list[str]) -> tuple[tuple[Event, ...], int]:
+def _track(content: bytes, at: int, size: int, number: int, faults: list[str]) -> tuple[Sequence[Event], int]:
     """The events of a track, ended, and where the next chunk begins: where its length says, or where it ends."""
     told, there = at + size, len(content)
     events, end, reason = _track_events(content, at, min(told, there))
@@ -157,7 +142,8 @@ def _track(content: bytes, at: int, size: int, number: int, faults: list[str]) -
     if not _is_ended(events):
         missing = f"{_bytes(told - there)} missing" if told > there else "no end"
         faults.append(f"track {number} is damaged: {reason or missing}; what was there before was read")
-        events = (*events, meta(END_OF_TRACK, b"", tick=events[-1].tick if events else 0))
+        end_event = meta(END_OF_TRACK, b"", tick=events[-1].tick if events else 0)
+        events = packed(chain(events, [end_event]))
         return _in_range(events, number, faults), min(told, there)
     if told > there or TRACK in content[end:told]:
         faults.append(f"track {number} is shorter than it says: it was read up to its end")
@@ -167,34 +153,33 @@ def _track(content: bytes, at: int, size: int, number: int, faults: list[str]) -
     return _in_range(events, number, faults), told
 
 
-def _is_ended(events: tuple[Event, ...]) -> bool:
+def _is_ended(events: Sequence[Event]) -> bool:
     return bool(events) and events[-1].is_meta(END_OF_TRACK)
 
 
-def _in_range(events: tuple[Event, ...], number: int, faults: list[str]) -> tuple[Event, ...]:
+def _in_range(events: Sequence[Event], number: int, faults: list[str]) -> Sequence[Event]:
     """The events of a track, no value of a channel's over 127."""
     over = [index for index, event in enumerate(events) if event.status < SYSEX and max(event.data) > 0x7F]
     if not over:
         return events
     faults.append(f"track {number}: values over 127, {len(over)} of them, were read as 127")
-    kept = list(events)
-    for index in over:
-        kept[index] = replace(kept[index], data=bytes(min(value, 0x7F) for value in kept[index].data))
-    return tuple(kept)
+    return packed(
+        replace(event, data=bytes(min(value, 0x7F) for value in event.data)) if event.status < SYSEX else event
+        for event in events
+    )
 
 
 def _bytes(count: int) -> str:
     return f"{count} byte{'s' * (count > 1)}"
 
 
-def _track_events(content: bytes, at: int, end: int) -> tuple[tuple[Event, ...], int, str]:
+def _track_events(content: bytes, at: int, end: int) -> tuple[Sequence[Event], int, str]:
     """The events of a track up to its end, where that is, and why it is damaged if it is.
 
     Meta and sysex events let the last channel status stand, as writers do.
     """
-    events: list[Event] = []
+    events: list[Event] | PackedEvents = []
     tick = running_status = 0
-    alike: dict[bytes, bytes] = {}  # a file of controllers has few that differ
     try:
         while at < end:
             wait, start = read_length(content, at)
@@ -206,16 +191,20 @@ def _track_events(content: bytes, at: int, end: int) -> tuple[tuple[Event, ...],
                 raise IndexError
             at, tick = stop, tick + wait
             data = content[start:stop]
-            events.append(Event(tick, status, alike.setdefault(data, data), running))
+            events = appended(events, Event(tick, status, data, running))
             if status < SYSEX:
                 running_status = status
             elif status == META and content[start] == END_OF_TRACK:
                 break
     except IndexError:
-        return tuple(events), at, "it ends in the middle of an event"
+        return _whole(events), at, "it ends in the middle of an event"
     except MidiFileError as error:
-        return tuple(events), at, str(error)
-    return tuple(events), at, ""
+        return _whole(events), at, str(error)
+    return _whole(events), at, ""
+
+
+def _whole(events: list[Event] | PackedEvents) -> Sequence[Event]:
+    return tuple(events) if isinstance(events, list) else events
 
 
 def _event_end(content: bytes, start: int, status: int) -> int:
@@ -228,7 +217,7 @@ def _event_end(content: bytes, start: int, status: int) -> int:
     return payload + size
 
 
-def _track_bytes(events: tuple[Event, ...]) -> bytes:
+def _track_bytes(events: Sequence[Event]) -> bytes:
     """The bytes of a track; an event that left out its status does so again where that is allowed."""
     parts, tick, status = bytearray(), 0, 0
     for event in events:

@@ -5,12 +5,13 @@ Knows nothing of clips: times are ticks here.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from engine.midi.events import Chunk, Event, MidiBytes
+from engine.midi.events import Chunk, MidiBytes
 from engine.midi.notes import FileNote
+from engine.midi.packed import Event, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,26 @@ def edited(chunk: Chunk, edits: Mapping[int, Edit], end_tick: int) -> Chunk:
     """The track with the edits done; its end stays the last event, where it was or else at end_tick."""
     if not edits:
         return chunk
-    *events, end = chunk.events
-    staying = (((event.tick, 0, index), event) for index, event in enumerate(events) if index not in edits)
-    placed = sorted(
-        (((edit.tick, edit.rank, index), _after(events[index], edit)) for index, edit in edits.items()),
-        key=itemgetter(0),
+    moved = [((edit.tick, edit.rank, index), _after(chunk.events[index], edit)) for index, edit in edits.items()]
+    return with_others(chunk, edits, moved, end_tick)
+
+
+Placing = tuple[int, int, int]
+"""Where an event goes: its tick, its rank among the events of that, its number among those of that rank."""
+
+
+def with_others(
+    chunk: Chunk, gone: Container[int | None], new: Iterable[tuple[Placing, Event]], end_tick: int
+) -> Chunk:
+    """The track without some of its events and with others; those that stay have rank 0. See edited for its end."""
+    last, end = len(chunk.events) - 1, chunk.events[-1]
+    staying = (
+        ((event.tick, 0, index), event)
+        for index, event in enumerate(chunk.events)
+        if index != last and index not in gone
     )
-    merged = [event for _, event in heapq.merge(staying, placed, key=itemgetter(0))]
-    return replace(chunk, events=ended(merged, end, end_tick))
+    merged = heapq.merge(staying, sorted(new, key=itemgetter(0)), key=itemgetter(0))
+    return replace(chunk, events=packed(ended((event for _, event in merged), end, end_tick)))
 
 
 def _after(event: Event, edit: Edit) -> Event:
@@ -101,16 +114,19 @@ def _after(event: Event, edit: Edit) -> Event:
     return Event(edit.tick, event.status, data, event.running)
 
 
-def ended(events: Sequence[Event], end: Event, end_tick: int) -> tuple[Event, ...]:
+def ended(events: Iterable[Event], end: Event, end_tick: int) -> Iterator[Event]:
     """The events and the end of their track: where it was, else, if one comes later, at end_tick or after that."""
-    last = events[-1].tick if events else 0
-    return (*events, end if last <= end.tick else replace(end, tick=max(end_tick, last)))
+    last = 0
+    for event in events:
+        last = event.tick
+        yield event
+    yield end if last <= end.tick else replace(end, tick=max(end_tick, last))
 
 
 def finer(midi: MidiBytes, factor: int) -> MidiBytes:
     """The same file in ticks of which so many make one."""
     chunks = (
-        replace(chunk, events=tuple(replace(event, tick=event.tick * factor) for event in chunk.events))
+        replace(chunk, events=packed(replace(event, tick=event.tick * factor) for event in chunk.events))
         for chunk in midi.chunks
     )
     return replace(midi, ticks_per_beat=midi.ticks_per_beat * factor, chunks=tuple(chunks))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.errors import MidiFileError
-from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, Event, MidiBytes
+from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, MidiBytes, payload
+from engine.midi.packed import Event
 
 DRUM_CHANNEL = 10
 CONTROLLER, PROGRAM_CHANGE = 0xB0, 0xC0
@@ -162,7 +163,7 @@ def track_names(midi: MidiBytes) -> dict[int, str]:
     names = {}
     for index, chunk in enumerate(midi.chunks):
         if chunk.name == b"MTrk":
-            names[index] = next((decoded(e.payload) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
+            names[index] = next((decoded(payload(e)) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
     return names
 
 
@@ -208,7 +209,7 @@ def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float, int
     """(tick, beats_per_bar, beat_unit) of each new meter; one only repeated on a bar line changes nothing."""
     changes = [(0, DEFAULT_BEATS_PER_BAR, 4)]
     for event in _metas(midi, TIME_SIGNATURE):
-        meter = _meter(event.payload)
+        meter = _meter(payload(event))
         if meter is None or event.tick >= end_tick:
             continue
         tick, *current = changes[-1]
@@ -221,19 +222,19 @@ def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float, int
     return changes
 
 
-def _meter(payload: bytes) -> tuple[float, int] | None:
+def _meter(content: bytes) -> tuple[float, int] | None:
     """Quarter notes a bar and the denominator, None where the time signature makes no sense."""
-    if len(payload) < 2 or payload[1] > 7:
+    if len(content) < 2 or content[1] > 7:
         return None
-    beats_per_bar: float = payload[0] * 4 / 2 ** payload[1]
-    return (beats_per_bar, 2 ** min(payload[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
+    beats_per_bar: float = content[0] * 4 / 2 ** content[1]
+    return (beats_per_bar, 2 ** min(content[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
 
 
 def tempos(midi: MidiBytes) -> list[tuple[int, float]]:
     """(tick, bpm) of each tempo, inside what a clip can have."""
     found = [(0, DEFAULT_TEMPO_BPM)]
     for event in _metas(midi, SET_TEMPO):
-        microseconds = int.from_bytes(event.payload[:3], "big")
+        microseconds = int.from_bytes(payload(event)[:3], "big")
         if microseconds:
             found.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
     return found

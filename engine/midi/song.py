@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
@@ -25,14 +25,14 @@ from engine.midi.events import (
     TIME_SIGNATURE,
     TRACK_NAME,
     Chunk,
-    Event,
     MidiBytes,
     format_midi,
     meta,
     parse_midi,
 )
-from engine.midi.moving import Edit, Placed, edited, edits_of, ended, finer, placed_apart
+from engine.midi.moving import Edit, Placed, edited, edits_of, ended, finer, placed_apart, with_others
 from engine.midi.notes import DRUM_CHANNEL, FileNote, Section, bar_line, instruments, sections
+from engine.midi.packed import Event, packed
 
 TICKS_PER_BEAT = 480
 """The resolution of files that are written anew."""
@@ -327,11 +327,8 @@ def _exchanged(chunk: Chunk, gone: set[int | None], new: list[Event], end_tick: 
     """The track without some events and with others: at one tick new ends come first and new starts last."""
     if not gone and not new:
         return chunk
-    events = [event for index, event in enumerate(chunk.events) if index not in gone]
-    end = events.pop()
-    ranked = [(event, 0) for event in events] + [(event, 1 if event.status & 0x10 else -1) for event in new]
-    events = [event for event, _ in sorted(ranked, key=lambda each: (each[0].tick, each[1]))]
-    return replace(chunk, events=ended(events, end, end_tick))
+    ranked = [((event.tick, 1 if event.status & 0x10 else -1, number), event) for number, event in enumerate(new)]
+    return with_others(chunk, gone, ranked, end_tick)
 
 
 def _remarked(midi: MidiBytes, remark: str) -> MidiBytes:
@@ -343,7 +340,8 @@ def _remarked(midi: MidiBytes, remark: str) -> MidiBytes:
     at = next(
         (i for i, e in enumerate(events) if e.tick or e.status != META or e.is_meta(END_OF_TRACK)), len(events)
     )
-    chunk = replace(midi.chunks[first], events=(*events[:at], meta(TEXT, remark.encode()), *events[at:]))
+    with_text = chain(events[:at], [meta(TEXT, remark.encode())], islice(events, at, None))
+    chunk = replace(midi.chunks[first], events=packed(with_text))
     return replace(midi, chunks=(*midi.chunks[:first], chunk, *midi.chunks[first + 1 :]))
 
 
@@ -400,4 +398,4 @@ def _note_events(
 
 def _ended(events: list[Event], length_ticks: int) -> tuple[Event, ...]:
     """The events and the end of their track, at the clip's end or after the last of them."""
-    return ended(events, meta(END_OF_TRACK, b"", tick=length_ticks), length_ticks)
+    return tuple(ended(events, meta(END_OF_TRACK, b"", tick=length_ticks), length_ticks))

@@ -72,9 +72,8 @@ def _by_fluidsynth(midi: MidiBytes, soundfont: Path | None) -> NDArray[np.float6
     try:
         import pretty_midi
 
-        played: NDArray[np.float64] = pretty_midi.PrettyMIDI(io.BytesIO(format_midi(midi))).fluidsynth(
-            fs=RATE, sf2_path=str(font)
-        )
+        song = pretty_midi.PrettyMIDI(io.BytesIO(format_midi(midi)))
+        played: NDArray[np.float64] = song.fluidsynth(RATE, str(font))  # the name of the second has changed
     except (ImportError, AttributeError) as error:
         if soundfont:
             raise MidiFileError(

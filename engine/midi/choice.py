@@ -59,6 +59,8 @@ def choose(midi: MidiBytes, track: str | None = None, channel: int | None = None
         are_drums = _all_alike([is_drums(each) for each in groups])
         told = f"no drums found: all {len(notes)} notes are played, as taps: chords move as one; {HOW_TO_CHOOSE}"
         return Choice(notes, are_drums, "" if are_drums is None else told)
+    if found == list(groups) and all(each.channel == DRUM_CHANNEL for each in found):
+        return Choice(notes, True)
     chosen = frozenset((note.chunk, note.on) for each in found for note in each.notes)
     kept = tuple(note for note in notes if (note.chunk, note.on) in chosen)
     usual = {note.channel for note in kept} == {DRUM_CHANNEL}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from engine.errors import MidiFileError
-from engine.midi.packed import Event, PackedEvents, appended, packed
+from engine.midi.packed import MANY, Event, PackedEvents, packed
 
 HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
 MOST_RIFF_BYTES = 4096
@@ -191,7 +191,9 @@ def _track_events(content: bytes, at: int, end: int) -> tuple[Sequence[Event], i
                 raise IndexError
             at, tick = stop, tick + wait
             data = content[start:stop]
-            events = appended(events, Event(tick, status, data, running))
+            events.append(Event(tick, status, data, running))
+            if len(events) == MANY and isinstance(events, list):
+                events = PackedEvents(events)
             if status < SYSEX:
                 running_status = status
             elif status == META and content[start] == END_OF_TRACK:

@@ -28,6 +28,12 @@ class Placed:
         """Whether it starts elsewhere than before."""
         return self.tick != self.note.tick
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything of it is other than before."""
+        note = self.note
+        return self.tick != note.tick or self.velocity != note.velocity or self.end_tick != note.end_tick
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

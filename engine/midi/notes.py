@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.errors import MidiFileError
-from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, MidiBytes, payload
+from engine.midi.events import META, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, MidiBytes, payload
 from engine.midi.packed import Event
 
 DRUM_CHANNEL = 10
@@ -74,14 +74,14 @@ def track_notes(events: Sequence[Event], chunk: int) -> list[FileNote]:
     pedals: dict[int, tuple[int, ...]] = {}
     pedal: dict[int, tuple[int, ...]] = {}
     for index, event in enumerate(events):
-        channel = event.status & 0x0F
-        if event.status >> 4 == CONTROLLER >> 4 and event.data[0] == PEDAL:
-            before = pedal.get(channel, ())
-            pedal[channel] = (*(each for each in before if events[each].tick == event.tick), index)
-        if not 0x80 <= event.status < 0xA0:
+        status, channel = event.status, event.status & 0x0F
+        if not 0x80 <= status < 0xA0:
+            if status - channel == CONTROLLER and event.data[0] == PEDAL:
+                before = pedal.get(channel, ())
+                pedal[channel] = (*(each for each in before if events[each].tick == event.tick), index)
             continue
         key = (channel, event.data[0])
-        if event.status >= 0x90 and event.data[1]:
+        if status >= 0x90 and event.data[1]:
             ends[index], last[key] = None, index
             sounding[key].append(index)
             if event.data[0] in HAT_PITCHES and channel in pedal:
@@ -250,5 +250,7 @@ def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int
 
 def _metas(midi: MidiBytes, kind: int) -> list[Event]:
     """The meta events of a type on all tracks, in time."""
-    found = (event for chunk in midi.chunks for event in chunk.events if event.is_meta(kind))
+    found = (
+        event for chunk in midi.chunks for event in chunk.events if event.status == META and event.data[0] == kind
+    )
     return sorted(found, key=lambda event: event.tick)

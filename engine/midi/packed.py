@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import overload
 
 MANY = 2**16
@@ -71,13 +72,6 @@ class PackedEvents(Sequence[Event]):
 
 def packed(events: Iterable[Event]) -> Sequence[Event]:
     """Events as a tuple, or, where there are many, as columns."""
-    found: list[Event] | PackedEvents = []
-    for event in events:
-        found = appended(found, event)
-    return tuple(found) if isinstance(found, list) else found
-
-
-def appended(events: list[Event] | PackedEvents, event: Event) -> list[Event] | PackedEvents:
-    """The same list with one more, or columns in its place where it has become long."""
-    events.append(event)
-    return PackedEvents(events) if len(events) == MANY and isinstance(events, list) else events
+    coming = iter(events)
+    first = tuple(islice(coming, MANY))
+    return first if len(first) < MANY else PackedEvents(chain(first, coming))

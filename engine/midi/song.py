@@ -101,19 +101,17 @@ class MidiSong:
         A note's end, the offs that stand behind it and a hat's pedal move with its start; one that would start
         before the file starts at tick 0. A note ends where its pitch starts again, and none outlasts its bars.
         """
-        placed = self._placed(clips)
+        placed, ends = self._placed(clips)
         edits: defaultdict[int, dict[int, Edit]] = defaultdict(dict)
         for each in placed:
-            edits[each.note.chunk].update(edits_of(each, self.midi.chunks[each.note.chunk].events))
-        chunks = [
-            edited(chunk, edits[index], self._end_tick(index) if edits[index] else 0)
-            for index, chunk in enumerate(self.midi.chunks)
-        ]
+            if each.changed:
+                edits[each.note.chunk].update(edits_of(each, self.midi.chunks[each.note.chunk].events))
+        chunks = [edited(chunk, edits[at], ends.get(at, 0)) for at, chunk in enumerate(self.midi.chunks)]
         return _remarked(replace(self.midi, chunks=tuple(chunks)), remark)
 
     def as_written(self, clips: Sequence[Clip]) -> tuple[Clip, ...]:
         """The clips as with_clips writes them: in ticks, and none before the file starts."""
-        placed, written = iter(self._placed(clips)), []
+        placed, written = iter(self._placed(clips)[0]), []
         for passage, clip in zip(self.passages, clips, strict=True):
             starts = ((next(placed).tick - passage.section.tick) / self.midi.ticks_per_beat for _ in clip.notes)
             notes = (replace(note, start_beats=start) for note, start in zip(clip.notes, starts, strict=True))
@@ -141,15 +139,15 @@ class MidiSong:
         )
         return replace(self, midi=finer(self.midi, factor), passages=tuple(passages))
 
-    def _placed(self, clips: Sequence[Clip]) -> list[Placed]:
-        """Where each note comes to lie, in the order of the passages."""
+    def _placed(self, clips: Sequence[Clip]) -> tuple[list[Placed], dict[int, int]]:
+        """Where each note comes to lie, in the order of the passages, and where each chunk ends at the latest."""
         wanted = [
             (place, passage.section.tick + round(note.start_beats * self.midi.ticks_per_beat), note.velocity)
             for passage, clip in zip(self.passages, clips, strict=True)
             for place, note in zip(passage.notes, clip.notes, strict=True)
         ]
         ends = {chunk: self._end_tick(chunk) for chunk in {place.chunk for place, *_ in wanted}}
-        return placed_apart(wanted, ends)
+        return placed_apart(wanted, ends), ends
 
     def _end_tick(self, chunk: int, new: Iterable[Note] = ()) -> int:
         """Where a track is to end at the latest: on the bar line that it ends on now, or the next."""
@@ -285,6 +283,9 @@ def _without_silence(
 ) -> Iterable[tuple[Section, list[FileNote]]]:
     """The notes of a section, cut at bar lines behind long silences, so that these cost nothing."""
     bar_ticks = section.beats_per_bar * midi.ticks_per_beat
+    if max(note.tick for note in notes) - section.tick <= LONGEST_SILENCE_BARS * bar_ticks:
+        yield section, list(notes)
+        return
     bars = {note: math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks) for note in notes}
     heard = sorted(set(bars.values()))
     begins = [0, *(bar for before, bar in pairwise(heard) if bar - before > LONGEST_SILENCE_BARS)]

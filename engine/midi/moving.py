@@ -55,6 +55,8 @@ def placed_apart(wanted: Sequence[tuple[FileNote, int, int]], ends: Mapping[int,
         for note, wish, velocity in wanted
         for tick in [wish if wish == note.tick else min(max(0, wish), ends[note.chunk] - 1)]
     ]
+    if not any(each.moved for each in placed):
+        return placed
     by_pitch: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for index, each in enumerate(placed):
         by_pitch[each.note.channel, each.note.pitch].append(index)

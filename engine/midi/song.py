@@ -286,12 +286,12 @@ def _without_silence(
     if max(note.tick for note in notes) - section.tick <= LONGEST_SILENCE_BARS * bar_ticks:
         yield section, list(notes)
         return
-    bars = {note: math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks) for note in notes}
-    heard = sorted(set(bars.values()))
+    bars = [math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks) for note in notes]
+    heard = sorted(set(bars))
     begins = [0, *(bar for before, bar in pairwise(heard) if bar - before > LONGEST_SILENCE_BARS)]
     groups: defaultdict[int, list[FileNote]] = defaultdict(list)
-    for note in notes:
-        groups[begins[bisect_right(begins, max(0, bars[note])) - 1]].append(note)
+    for note, at in zip(notes, bars, strict=True):
+        groups[begins[bisect_right(begins, max(0, at)) - 1]].append(note)
     for bar in sorted(groups):
         yield replace(section, tick=section.tick + round(bar * bar_ticks)), groups[bar]
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from bridge.cli import main as cli
+from engine.midi.song import parts_from_midi
+from engine.requests import Interpolate
 from engine.verbs.generator import Generator
-from tests.strict_midi import overlaps, read_strictly
+from tests.strict_midi import CASES, overlaps, read_strictly
 
 VERBS = ("humanize", "drumify", "vary", "infill", "fill", "continue")
 END = b"\x00\xff\x2f\x00"
@@ -147,3 +149,10 @@ def test_pretty_midi_reads_what_is_written(
     folder = tmp_path_factory.getbasetemp()
     if run(drummer, folder, verb, content).exit_code == 0:
         pretty_midi.PrettyMIDI(str(folder / "out.mid"))
+
+
+def test_a_silent_result_is_told(drummer: Generator) -> None:
+    clips = tuple(parts_from_midi(CASES / name) for name in ("mel_5s.mid", "melA.mid"))
+    results = drummer.run(Interpolate(clips=clips, model="melody_2bar", seed=1))
+    assert not results.clips[0].notes
+    assert results.remarks == ("1 of 5 results is silent: the model plays no note there",)

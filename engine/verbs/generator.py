@@ -133,8 +133,10 @@ class Generator:
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
         clips = tuple(_in_meter(clip.apart(but=_own_notes(request)), request) for clip in played.clips)
+        remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
-        return Results(clips, resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent)
+        meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
+        return Results(clips, resident.card.name, seed, ms, played.as_taps, remarks, played.latent, meter)
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
@@ -199,7 +201,7 @@ def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
     silent = sum(not clip.notes for clip in clips)
     if not silent or not any(clip.notes for clip in clips_of(request)):
         return ()
-    which = "the result is" if len(clips) == 1 else f"{silent} of {len(clips)} results are"
+    which = f"{silent} of {len(clips)} results {'are' if silent > 1 else 'is'}"
     return (f"{which} silent: the model plays no note there",)
 
 

@@ -522,3 +522,15 @@ def test_the_shipped_weights_play(shipped):
     ]
     assert 0 < max(late) <= 0.125
     assert 8 <= len(shipped.run(Sample(seed=1)).clips[0].notes) <= 120
+
+
+def test_results_are_in_the_meter_of_the_clip_and_say_so(generator):
+    clip = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.5, 0.25, 100)), 3.0, 3.0, beat_unit=8)
+    for request in (Drumify(clip=clip, seed=1), Vary(clip=clip, seed=1), Humanize(clip=clip, seed=1)):
+        results = generator.run(request)
+        assert [results.meter, *(each.meter for each in results.clips)] == ["6/8", "6/8"]
+
+
+def test_a_sample_has_the_tempo_that_is_asked_for(generator):
+    assert generator.run(Sample(seed=1, tempo=90.0)).clips[0].tempo_bpm == 90
+    assert generator.run(Sample(seed=1)).clips[0].tempo_bpm == 120

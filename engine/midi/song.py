@@ -248,10 +248,13 @@ def drums_of(clip: Clip) -> Clip:
 def clip_to_midi(clip: Clip, path: Path, *, text: str = "") -> None:
     """Write a clip as a new file: its parts on their own tracks, else drums; muted notes are left out."""
     parts = clip.parts or (Part("vaebridge", DRUM_CHANNEL, 0, 0, len(clip.notes)),)
-    tracks = [_part_events(clip, part) for part in parts]
+    tracks, end_tick = [_part_events(clip, part) for part in parts], length_ticks(clip)
     head = _head_events(clip, text)
     kind, tracks = (1, [head, *tracks]) if clip.parts else (0, [head + tracks[0]])
-    chunks = tuple(Chunk(b"MTrk", events=_ended(events, length_ticks(clip))) for events in tracks)
+    chunks = tuple(
+        Chunk(b"MTrk", events=tuple(ended(events, meta(END_OF_TRACK, b"", tick=end_tick), end_tick)))
+        for events in tracks
+    )
     save_midi(MidiBytes(kind, TICKS_PER_BEAT, chunks), path)
 
 
@@ -395,8 +398,3 @@ def _note_events(
         end = min(max(start + 1, _ticks(note.start_beats + note.duration_beats, per_beat)), latest)
         yield Event(start, 0x90 | channel - 1, bytes([note.pitch, note.velocity]))
         yield Event(end, 0x80 | channel - 1, bytes([note.pitch, 0]))
-
-
-def _ended(events: list[Event], length_ticks: int) -> tuple[Event, ...]:
-    """The events and the end of their track, at the clip's end or after the last of them."""
-    return tuple(ended(events, meta(END_OF_TRACK, b"", tick=length_ticks), length_ticks))

@@ -4,7 +4,7 @@ Knows nothing of files, tensors or wires.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from engine.errors import ClipError
 
 STEPS_PER_BEAT = 4
 """A step is a sixteenth."""
+
+BEAT_UNITS = (1, 2, 4, 8, 16, 32, 64)
 
 EARLIEST_START_BEATS = -0.5 / STEPS_PER_BEAT
 """A first hit may lie half a step before the clip."""
@@ -73,7 +75,8 @@ class Origin:
 class Clip:
     """Notes in the order in which they were given, and the length, meter and tempo they were given in.
 
-    origin: known of what a model without an encoder has made.
+    origin: known of what a model without an encoder has made. beat_unit: the denominator of the meter, which is
+    6/8 with 3 beats a bar and the unit 8.
     """
 
     notes: tuple[Note, ...]
@@ -82,12 +85,15 @@ class Clip:
     tempo_bpm: float = 120.0
     parts: tuple[Part, ...] = ()
     origin: Origin | None = None
+    beat_unit: int = 4
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.length_beats) and self.length_beats > 0):
             raise ClipError(f"a clip's length must be more than 0 beats, not {self.length_beats}")
         if not (math.isfinite(self.beats_per_bar) and 0.25 <= self.beats_per_bar <= 64):
             raise ClipError(f"beats_per_bar must be in 0.25..64, not {self.beats_per_bar}")
+        if self.beat_unit not in BEAT_UNITS:
+            raise ClipError(f"a meter's denominator must be one of {BEAT_UNITS}, not {self.beat_unit}")
         if not (math.isfinite(self.tempo_bpm) and 3 <= self.tempo_bpm <= 1000):
             raise ClipError(f"tempo must be in 3..1000 bpm, not {self.tempo_bpm}")
         for part in self.parts:
@@ -100,7 +106,13 @@ class Clip:
         """As columns of numbers, which pickle in half the time and bytes of as many notes."""
         rows = ((n.pitch, n.start_beats, n.duration_beats, n.velocity, n.mute) for n in self.notes)
         columns = tuple(zip(*rows, strict=True))
-        return _clip_of, (columns, self.length_beats, self.beats_per_bar, self.tempo_bpm, self.parts, self.origin)
+        size = (self.length_beats, self.beats_per_bar, self.tempo_bpm)
+        return _clip_of, (columns, *size, self.parts, self.origin, self.beat_unit)
+
+    @property
+    def meter(self) -> str:
+        """The meter as it is written, such as 6/8."""
+        return f"{self.beats_per_bar * self.beat_unit / 4:g}/{self.beat_unit}"
 
     @property
     def bars(self) -> int:
@@ -114,6 +126,28 @@ class Clip:
         notes = tuple(note for span in spans for note in sorted(span, key=lambda n: (n.start_beats, n.pitch)))
         return replace(self, notes=notes) if len(notes) == len(self.notes) else self
 
+    def apart(self, *, but: Container[Note] = ()) -> "Clip":
+        """No note ends after its pitch starts again on its channel; two that are in `but` stay as they are."""
+        channels = [0] * len(self.notes)
+        for part in self.parts:
+            channels[part.first : part.first + part.count] = [part.channel] * part.count
+        order = sorted(range(len(self.notes)), key=lambda index: -self.notes[index].start_beats)
+        notes, following = list(self.notes), dict[tuple[int, int], tuple[Note, Note | None]]()
+        for index in order:
+            note, key = notes[index], (channels[index], notes[index].pitch)
+            if note.mute:
+                continue
+            next_note, later = following.get(key, (None, None))
+            if next_note is not None and next_note.start_beats == note.start_beats:
+                next_note = later
+            following[key] = (note, next_note)
+            if next_note is None or (note in but and next_note in but):
+                continue
+            room_beats = next_note.start_beats - note.start_beats
+            if note.duration_beats > room_beats:
+                notes[index] = replace(note, duration_beats=room_beats)
+        return self if notes == list(self.notes) else replace(self, notes=tuple(notes))
+
     def followed_by(self, other: "Clip") -> "Clip":
         """The same with the notes of another behind its last bar."""
         begin = self.bars * self.beats_per_bar
@@ -123,6 +157,14 @@ class Clip:
     def with_notes(self, notes: tuple[Note, ...]) -> "Clip":
         """The same clip around other notes, which have another origin."""
         return replace(self, notes=notes, origin=None)
+
+
+def read_meter(text: str) -> tuple[float, int]:
+    """The quarter notes of a bar and the denominator of a meter such as 6/8; ClipError if it is none."""
+    numerator, _, unit = text.partition("/")
+    if not (numerator.isdecimal() and unit.isdecimal() and len(text) < 8 and int(unit) in BEAT_UNITS):
+        raise ClipError(f"a meter is written as 6/8, with one of {BEAT_UNITS} below, not {text!r}")
+    return int(numerator) * 4 / int(unit), int(unit)
 
 
 def in_a_row(clips: Sequence[Clip], bars: int) -> Clip:
@@ -138,7 +180,8 @@ def in_a_row(clips: Sequence[Clip], bars: int) -> Clip:
         for note in clip.notes
         if (start := turn * clip.bars * clip.beats_per_bar + note.start_beats) < beats
     )
-    return Clip(notes, len(clips) * beats, clips[0].beats_per_bar, clips[0].tempo_bpm)
+    first = clips[0]
+    return Clip(notes, len(clips) * beats, first.beats_per_bar, first.tempo_bpm, beat_unit=first.beat_unit)
 
 
 def _clip_of(columns: tuple[tuple[Any, ...], ...], *rest: Any) -> Clip:

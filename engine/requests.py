@@ -72,6 +72,7 @@ class Sample(Request):
     bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
     style: str | None = choice(None, "a style that the model knows")
     chords: str | None = choice(None, CHORDS)
+    tempo: float | None = setting(None, 3, 1000, "bpm; else 120, over OSC the daemon's")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +337,7 @@ class Results:
 
     seed is the one that was used; ms the time in the engine; as_taps is set where a clip that is no drums was
     played as taps; remarks are sentences for the user (a pitch outside the drum map, a fall back to the CPU);
-    latent is the mu that Encode asks for.
+    latent is the mu that Encode asks for; meter that of the clips where it is not in quarter notes, such as 6/8.
     """
 
     clips: tuple[Clip, ...]
@@ -346,3 +347,4 @@ class Results:
     as_taps: bool = False
     remarks: tuple[str, ...] = ()
     latent: tuple[float, ...] = ()
+    meter: str = ""

@@ -96,7 +96,7 @@ ROOMS = {
     ),
     "engine": (
         *("errors", "files", "clip", "midi", "representation", "model", "requests", "weights", "registry"),
-        *("data", "learning", "verbs", "magenta", "evaluation"),
+        *("audio", "data", "learning", "verbs", "magenta", "evaluation"),
     ),
 }
 """The rooms of each package, and the modules beside them, in the order of their imports."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from bridge.cli.hearing import config_here, drum_map_here, let_hear, with_hearing
 from bridge.cli.options import Command, other_files, request_of, with_settings
 from engine.errors import MidiFileError, ModelError, WeightsError
 from engine.requests import (
@@ -70,7 +71,7 @@ HELP = {
 
 def command_of(verb: str, kind: type[Request]) -> Command:
     """The command of a verb: its settings are flags, its clips are files."""
-    command = _shape_of(kind)(verb, kind)
+    command = with_hearing(_shape_of(kind)(verb, kind))
     command.__doc__ = HELP.get(verb, kind.__doc__)
     return command
 
@@ -104,16 +105,14 @@ def _on_file(verb: str, kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        from engine.midi.song import load_song
-
         model, is_edit = settings["model"], issubclass(kind, NoteForNote)
 
         def clips_in(path: Path) -> "Sequence[Clip]":
             if is_edit:
-                return load_song(path, track=track, channel=channel).clips
+                return open_song(path, track=track, channel=channel).clips
             return [read_clip(path, verb, model, track=track, channel=channel)]
 
-        song = load_song(source, track=track, channel=channel) if is_edit else None
+        song = open_song(source, track=track, channel=channel) if is_edit else None
         clips = song.clips if song else clips_in(source)
         keep = settings.pop("keep_clip", None)
         kept = clips_in(keep) if keep else ()  # of a version of the same file, so stretch by stretch
@@ -123,6 +122,8 @@ def _on_file(verb: str, kind: type[Request]) -> Command:
             request_of(kind, settings, clip=clip, **({"keep_clip": own} if own else {}))
             for clip, own in zip_longest(clips, kept[: len(clips)])
         ]
+        if song and song.are_drums is False and settings["taps"] is None:
+            requests = [replace(request, taps=1) for request in requests]
         target = beside(source, "humanized" if verb == "humanize" else verb)
         if song:
             _edit_song(ctx, song, requests, output, force, otherwise=target)
@@ -143,11 +144,9 @@ def _infilled(verb: str, kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        from engine.midi.song import load_song
-
-        song = load_song(source, track=track, channel=channel)
+        song = open_song(source, track=track, channel=channel)
         keep = settings.pop("keep_clip", None)
-        kept = {"keep_clip": load_song(keep, track=track, channel=channel).clip} if keep else {}
+        kept = {"keep_clip": open_song(keep, track=track, channel=channel).clip} if keep else {}
         request = request_of(kind, settings, clip=song.clip, **kept)
         results = generator_of(ctx, request).run(request)
         _write_songs(song, results, verb, output, force, otherwise=beside(source, verb))
@@ -167,9 +166,7 @@ def _continued(verb: str, kind: type[Request]) -> Command:
         channel: Channel = None,
         **settings: Any,
     ) -> None:
-        from engine.midi.song import load_song
-
-        song = load_song(source, track=track, channel=channel)
+        song = open_song(source, track=track, channel=channel)
         request = request_of(kind, settings, clip=song.clip)
         results, target = generator_of(ctx, request).run(request), beside(source, verb)
         if not append:
@@ -221,22 +218,33 @@ def open_generator(config: "Config", request: Request) -> Runs:
     return generator
 
 
+def open_song(
+    source: Path, *, track: str | None = None, channel: int | None = None, drums: bool = True
+) -> "MidiSong":
+    """The song in a file; what was wrong with it, and which of its notes are played, is said on stderr."""
+    from bridge.cli.show import warn
+    from engine.midi.song import load_song
+
+    song = load_song(source, track=track, channel=channel, drums=drums)
+    warn(f"{source}: {remark}" for remark in song.remarks)
+    return song
+
+
 def read_clip(
     source: Path, verb: str, model: str | None, *, track: str | None = None, channel: int | None = None
 ) -> "Clip":
     """The clip in a file: all of its parts for a model of tokens, its drums for any other."""
-    from bridge.config import Config
-    from engine.midi.song import clip_from_midi, parts_from_midi
     from engine.weights import Library
 
-    config = Config()
+    config = config_here()
     library = Library(config.weight_folders)
     try:
         card = library.card(model or default_model(config, library, verb))
     except (ModelError, WeightsError):  # a daemon may have models that this folder has not
-        return clip_from_midi(source, track=track, channel=channel)
-    read = parts_from_midi if card.family == "musicvae" else clip_from_midi
-    return read(source, track=track, channel=channel)
+        return open_song(source, track=track, channel=channel).clip
+    in_parts = card.family == "musicvae"
+    song = open_song(source, track=track, channel=channel, drums=not in_parts)
+    return song.clip_in_parts if in_parts else song.clip
 
 
 def default_model(config: "Config", library: "Library", verb: str) -> str:
@@ -256,10 +264,8 @@ def default_model(config: "Config", library: "Library", verb: str) -> str:
 
 def generator_of(ctx: typer.Context, request: Request) -> Runs:
     """The engine that the context names, else one in this process."""
-    from bridge.config import Config
-
     opener: OpenGenerator = ctx.obj or open_generator
-    return opener(Config(), request)
+    return opener(config_here(), request)
 
 
 def beside(source: Path, word: str) -> Path:
@@ -295,10 +301,24 @@ def _edit_song(
     passages = [generator.run(requests[0])]
     passages += [generator.run(replace(request, seed=passages[0].seed)) for request in requests[1:]]
     remark = _remark(passages[0], verb_of(requests[0]))
+    remarks: tuple[str, ...] = ()
     for index, target in enumerate(targets):
-        save_midi(song.with_clips([results.clips[index] for results in passages], remark=remark), target)
-    show_change(song.clips[0], passages[0].clips[0])
-    show_results(passages, targets)
+        clips = [results.clips[index] for results in passages]
+        fine = song.fine_enough(clips)
+        save_midi(fine.with_clips(clips, remark=remark), target)
+        remarks = remarks or raised(song, fine)
+        if index == 0:
+            show_change(song.clips[0], fine.as_written(clips)[0], drum_map=drum_map_here())
+    show_results(passages, targets, remarks)
+    let_hear(targets)
+
+
+def raised(song: "MidiSong", fine: "MidiSong") -> tuple[str, ...]:
+    """What is to be said where a song was written in finer ticks."""
+    old, new = song.midi.ticks_per_beat, fine.midi.ticks_per_beat
+    return (f"its resolution was raised from {old} to {new} ticks a beat, which hold what is played",) * (
+        old != new
+    )
 
 
 def _write_songs(
@@ -309,10 +329,12 @@ def _write_songs(
     from engine.midi.song import save_midi
 
     targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
+    fine = song.fine_enough(results.clips)
     for clip, target in zip(results.clips, targets, strict=True):
-        save_midi(song.with_notes(clip.notes, remark=_remark(results, verb)), target)
-    show_clip(results.clips[0])
-    show_results([results], targets)
+        save_midi(fine.with_notes(clip.notes, remark=_remark(results, verb)), target)
+    show_clip(results.clips[0], drum_map=drum_map_here())
+    show_results([results], targets, raised(song, fine))
+    let_hear(targets)
 
 
 def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
@@ -323,8 +345,9 @@ def write_clips(results: Results, verb: str, output: Path | None, force: bool, *
     targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
     for clip, target in zip(results.clips, targets, strict=True):
         clip_to_midi(clip, target, text=_remark(results, verb))
-    show_clip(results.clips[0])
+    show_clip(results.clips[0], drum_map=drum_map_here())
     show_results([results], targets)
+    let_hear(targets)
 
 
 def _remark(results: Results, verb: str) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from engine.clip import STEPS_PER_BEAT, Clip, Note
 from engine.midi.notes import DRUM_CHANNEL
-from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS
+from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS, DrumMap
 
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 LABEL_WIDTH = 11
@@ -52,18 +52,28 @@ class Roll:
     bars: int
 
 
-def draw(clip: Clip, *, width: int = 80, bars: int = 4, glyphs: Glyphs = BLOCKS) -> Text:
+def draw(
+    clip: Clip, *, width: int = 80, bars: int = 4, glyphs: Glyphs = BLOCKS, drum_map: DrumMap = GENERAL_MIDI
+) -> Text:
     """The first bars of a clip, as many side by side as the width holds."""
-    return _draw(_roll(clip, clip), width=width, bars=bars, cell=1, glyphs=glyphs)
+    return _draw(_roll(clip, clip, drum_map), width=width, bars=bars, cell=1, glyphs=glyphs)
 
 
-def compare(before: Clip, after: Clip, *, width: int = 80, bars: int = 2, glyphs: Glyphs = BLOCKS) -> Text:
+def compare(
+    before: Clip,
+    after: Clip,
+    *,
+    width: int = 80,
+    bars: int = 2,
+    glyphs: Glyphs = BLOCKS,
+    drum_map: DrumMap = GENERAL_MIDI,
+) -> Text:
     """A clip, and the same notes as they are played: how loud, and how many ms early (-) or late (+)."""
-    played = _roll(before, after)
+    played = _roll(before, after, drum_map)
     cell = WIDE_CELL if _room(width) >= played.steps_per_bar * WIDE_CELL else 1
     return Text.assemble(
         ("before\n", "bold"),
-        _draw(_roll(before, before), width=width, bars=bars, cell=1, glyphs=glyphs),
+        _draw(_roll(before, before, drum_map), width=width, bars=bars, cell=1, glyphs=glyphs),
         ("after, with the ms that each hit is early or late\n" if cell > 1 else "after\n", "bold"),
         _draw(played, width=width, bars=bars, cell=cell, glyphs=glyphs),
     )
@@ -74,14 +84,15 @@ def pitch_name(pitch: int) -> str:
     return f"{PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def drum_name(pitch: int) -> str:
+def drum_name(pitch: int, drum_map: DrumMap = GENERAL_MIDI) -> str:
     """The instrument that a pitch plays."""
-    return INSTRUMENTS[int(GENERAL_MIDI.class_of[pitch])].replace("_", " ")
+    return INSTRUMENTS[int(drum_map.class_of[pitch])].replace("_", " ")
 
 
-def _roll(grid: Clip, played: Clip) -> Roll:
+def _roll(grid: Clip, played: Clip, drum_map: DrumMap) -> Roll:
     """The cells of one clip's positions, with the velocities and times of the other's notes."""
-    names = [drum_name(pitch) if drums else pitch_name(pitch) for drums, pitch in _heard(grid)]
+    found = _heard(grid, drum_map)
+    names = [drum_name(pitch, drum_map) if drums else pitch_name(pitch) for drums, pitch in found]
     steps_per_bar = math.ceil(grid.beats_per_bar * STEPS_PER_BEAT)
     last = grid.bars * steps_per_bar - 1
     cells: dict[tuple[str, int], Hit] = {}
@@ -90,7 +101,11 @@ def _roll(grid: Clip, played: Clip) -> Roll:
         late_ms = round((note.start_beats - stiff.start_beats) * 60_000 / grid.tempo_bpm)
         if not note.mute:
             cells.setdefault((name, step), Hit(note.velocity, late_ms))
-    rows = tuple(dict.fromkeys(name for _, name in sorted(zip(map(_height, _heard(grid)), names, strict=True))))
+    rows = tuple(
+        dict.fromkeys(
+            name for _, name in sorted(zip((_height(*each, drum_map) for each in found), names, strict=True))
+        )
+    )
     return Roll(cells, rows, steps_per_bar, grid.bars)
 
 
@@ -101,19 +116,18 @@ def _step_in_bars(clip: Clip, note: Note) -> float:
     return bar * steps_per_bar + (note.start_beats - bar * clip.beats_per_bar) * STEPS_PER_BEAT
 
 
-def _heard(clip: Clip) -> list[tuple[bool, int]]:
+def _heard(clip: Clip, drum_map: DrumMap) -> list[tuple[bool, int]]:
     """Whether each note is a drum, and its pitch. Its part says so, else the pitches of most."""
     pitches = np.array([note.pitch for note in clip.notes], dtype=np.int64)
-    drums = [not clip.parts and GENERAL_MIDI.is_drums(pitches)] * len(pitches)
+    drums = [not clip.parts and drum_map.is_drums(pitches)] * len(pitches)
     for part in clip.parts:
         drums[part.first : part.first + part.count] = [part.channel == DRUM_CHANNEL] * part.count
     return list(zip(drums, pitches.tolist(), strict=True))
 
 
-def _height(heard: tuple[bool, int]) -> tuple[bool, int]:
+def _height(is_drum: bool, pitch: int, drum_map: DrumMap) -> tuple[bool, int]:
     """Rows from the top: high over low, then cymbals over toms over hats over snare and kick."""
-    drums, pitch = heard
-    return drums, -int(GENERAL_MIDI.class_of[pitch]) if drums else -pitch
+    return is_drum, -int(drum_map.class_of[pitch]) if is_drum else -pitch
 
 
 def _room(width: int) -> int:

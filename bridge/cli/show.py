@@ -17,6 +17,7 @@ from rich.text import Text
 from bridge.cli.piano_roll import ASCII, BLOCKS, Glyphs, compare, draw
 from bridge.escapes import shown
 from engine.clip import Clip
+from engine.representation.drum_map import GENERAL_MIDI, DrumMap
 from engine.requests import Results
 
 
@@ -55,27 +56,30 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | No
     return made
 
 
-def show_clip(clip: Clip) -> None:
+def show_clip(clip: Clip, *, drum_map: DrumMap = GENERAL_MIDI) -> None:
     """A clip as a piano roll."""
     screen = console()
-    screen.print(draw(clip, width=screen.width, glyphs=_glyphs(screen)), end="")
+    screen.print(draw(clip, width=screen.width, glyphs=_glyphs(screen), drum_map=drum_map), end="")
 
 
-def show_change(before: Clip, after: Clip, screen: Console | None = None) -> None:
+def show_change(
+    before: Clip, after: Clip, screen: Console | None = None, *, drum_map: DrumMap = GENERAL_MIDI
+) -> None:
     """A clip before and after it was played."""
     screen = screen or console()
-    screen.print(compare(before, after, width=screen.width, glyphs=_glyphs(screen)), end="")
+    picture = compare(before, after, width=screen.width, glyphs=_glyphs(screen), drum_map=drum_map)
+    screen.print(picture, end="")
 
 
-def show_results(results: Sequence[Results], targets: Sequence[Path]) -> None:
-    """Where it was written, how it was made, and what the engine remarks."""
+def show_results(results: Sequence[Results], targets: Sequence[Path], remarks: Sequence[str] = ()) -> None:
+    """Where it was written, how it was made, and what the engine, and whoever wrote it, remark."""
     screen, first = console(), results[0]
     for target in targets:
         screen.print(str(target), style="bold")
     taps = ", as taps" if first.as_taps else ""
     ms = sum(each.ms for each in results)
     screen.print(f"model {first.model}, seed {first.seed}, {ms:.1f} ms{taps}")
-    for remark in dict.fromkeys(remark for each in results for remark in each.remarks):
+    for remark in dict.fromkeys([*(remark for each in results for remark in each.remarks), *remarks]):
         screen.print(remark, style="yellow")
 
 

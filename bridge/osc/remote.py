@@ -88,6 +88,8 @@ class Remote:
         check_notes(len(clip.notes))
         size: tuple[Atom, ...] = (len(clip.notes), clip.length_beats)
         meter: tuple[Atom, ...] = ("beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo_bpm)
+        if clip.beat_unit != 4:
+            meter = (*meter, "meter", clip.meter)
         chunks = [
             ("clip/notes", _chunk(clip.notes, first)) for first in range(0, len(clip.notes), NOTES_PER_MESSAGE)
         ]
@@ -233,7 +235,7 @@ def _results(replies: Sequence[Reply], done: Reply, asked: Clip | None) -> Resul
     """What the replies say, in the meter and tempo of the clip that was asked about."""
     about, remark = done.keys, done.keys.get("remark")
     return Results(
-        clips=tuple(_clips(replies, asked)),
+        clips=tuple(_clips(replies, asked, float(about.get("tempo", 120.0)))),
         model=str(about.get("model", "")),
         seed=int(about.get("seed", 0)),
         ms=float(about.get("ms", 0)),
@@ -273,8 +275,8 @@ def _settings(request: Request) -> Iterator[Atom]:
     yield from itertools.chain(*getattr(request, "of_drum", ()))
 
 
-def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
-    """The clips among the replies, in the meter and tempo of the clip that was asked about."""
+def _clips(replies: Sequence[Reply], asked: Clip | None, tempo_bpm: float) -> Iterator[Clip]:
+    """The clips among the replies, in the meter and tempo of the clip that was asked about, or in that tempo."""
     notes: defaultdict[Atom, dict[int, Note]] = defaultdict(dict)
     for reply in replies:
         if reply.address == "/vae/notes":
@@ -290,9 +292,12 @@ def _clips(replies: Sequence[Reply], asked: Clip | None) -> Iterator[Clip]:
         if reply.address == "/vae/notes/begin":
             result, _, beats = reply.arguments
             ordered = tuple(note for _, note in sorted(notes[result].items()))
-            meter = (asked.beats_per_bar, asked.tempo_bpm) if asked else ()
+            clip = Clip(ordered, float(beats), tempo_bpm=tempo_bpm)
+            if asked:
+                meter = asked.beats_per_bar
+                clip = Clip(ordered, float(beats), meter, asked.tempo_bpm, beat_unit=asked.beat_unit)
             parts = [reply.arguments for reply in replies if reply.address == "/vae/part"]
-            yield replace(Clip(ordered, float(beats), *meter), parts=tuple(_parts(parts, result)))
+            yield replace(clip, parts=tuple(_parts(parts, result)))
 
 
 def _parts(rows: Sequence[tuple[Atom, ...]], result: Atom) -> Iterator[Part]:

@@ -72,7 +72,11 @@ class Verb:
 REPLY_PORT = Argument("reply_port", "i", "where this client listens")
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
 SLOT_TEXTS = {SLOT.name: SLOT.text, "keep_slot": "notes that the clip in this slot has as well stay too"}
-METER = (Argument("beats_per_bar", "f", "quarter notes in a bar"), Argument("tempo", "f", "bpm"))
+METER = (
+    Argument("beats_per_bar", "f", "quarter notes in a bar"),
+    Argument("tempo", "f", "bpm"),
+    Argument("meter", "s", "as 6/8, which says beats_per_bar too; done of what comes back says it where not in 4"),
+)
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")

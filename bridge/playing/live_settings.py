@@ -187,7 +187,7 @@ class LiveSettings:
 NOT_LIVE = frozenset(
     {
         *("count", "bars", "steps", "position2", "only", "instrument", "chords", "count_in"),
-        *("start", "beats", "keep"),
+        *("start", "beats", "keep", "tempo"),
     }
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.addresses import Address
 from bridge.errors import RequestError
-from engine.clip import Clip, Note, Part
+from engine.clip import Clip, Note, Part, read_meter
 from engine.errors import EngineError
 
 MAX_SLOTS = 256
@@ -88,7 +88,14 @@ def checked_clip(
     if beats > LONGEST_BEATS or any(max(note.start_beats, note.duration_beats) > LONGEST_BEATS for note in notes):
         raise RequestError("too_big", f"a clip may have {LONGEST_BEATS:.0f} beats")
     try:
-        return Clip(notes, beats, values.get("beats_per_bar", 4.0), values.get("tempo", 120.0), parts)
+        beats_per_bar, beat_unit = values.get("beats_per_bar", 4.0), 4
+        if meter := values.get("meter"):
+            beats_per_bar, beat_unit = read_meter(meter)
+        if beats_per_bar != values.get("beats_per_bar", beats_per_bar):
+            raise RequestError(
+                "bad_request", f"a bar of {meter} has {beats_per_bar:g} beats: leave beats_per_bar out"
+            )
+        return Clip(notes, beats, beats_per_bar, values.get("tempo", 120.0), parts, beat_unit=beat_unit)
     except EngineError as error:
         raise RequestError("bad_request", str(error)) from error
 

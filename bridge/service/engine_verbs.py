@@ -5,6 +5,7 @@ The live mode asks here as well, before everybody else. The daemon carries jobs 
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from bridge.errors import RequestError
 from bridge.osc.packet import Atom
@@ -19,6 +20,8 @@ from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, Ne
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
 from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
+from engine.midi.notes import DEFAULT_TEMPO_BPM
+from engine.requests import Sample
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
@@ -123,6 +126,9 @@ class EngineVerbs:
         self._tickets.check_room(ticket)
         clips = [self._slots[name] for name in slots_of(call)]
         request = engine_request(call, clips)
+        tempo_bpm = self._ensemble.transport.tempo_bpm
+        if isinstance(request, Sample) and request.tempo is None and tempo_bpm != DEFAULT_TEMPO_BPM:
+            request = replace(request, tempo=tempo_bpm)
         if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
             raise RequestError("too_big", f"{call.verb.name} takes {LONGEST_CLIP_BARS} bars, not {too_long[0]}")
         if request.model is not None:
@@ -162,6 +168,10 @@ class EngineVerbs:
             return
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
         about |= {"results": len(clips), "ms": results.ms}
+        if results.meter:
+            about["meter"] = results.meter
+        if isinstance(entry.job, Run) and isinstance(entry.job.request, Sample) and entry.job.request.tempo:
+            about["tempo"] = entry.job.request.tempo
         if results.latent:
             about["size"] = len(results.latent)
         if results.as_taps:

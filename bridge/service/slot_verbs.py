@@ -35,7 +35,8 @@ class SlotVerbs:
             raise RequestError("bad_request", "first and count must be 0 or more")
         datagrams = format_clip(ticket.id, 0, clip, first, count)
         self._tickets.send(ticket, datagrams, count_clip(len(clip.notes), len(clip.parts), first, count))
-        self._tickets.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes)})
+        meter = {"meter": clip.meter} if clip.beat_unit != 4 else {}
+        self._tickets.done(ticket, now, {"slot": call.values["slot"], "notes": len(clip.notes), **meter})
 
     def _list(self, call: Call, ticket: Ticket, now: float) -> None:
         clips = self._slots.items()

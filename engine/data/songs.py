@@ -1,21 +1,26 @@
 """Songs of several tracks in a zip or folder of MIDI files: what the token models learn from.
 
-Knows nothing of tokens; corpus.py lists the files and their splits.
+Knows nothing of tokens; listing.py lists the files and their splits.
 """
 
 import logging
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.corpus import NEEDED, Source, list_sources
-from engine.errors import DataError, MidiFileError
+from engine.data.listing import NEEDED, Source, list_sources
+from engine.errors import DataError, EngineError, MidiFileError
 from engine.midi.events import parse_midi
 from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, sections
 
 _log = logging.getLogger(__name__)
+
+UNREADABLE = (EngineError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What a damaged file or zip raises; RuntimeError: an encrypted one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """One file. tempo_bpm is as listed, else what lasts longest in the first meter; style and licence as listed."""
+    """One file. tempo_bpm is as listed, else what lasts longest in the first meter; what else is listed as listed.
+
+    beats_per_bar: as listed, else of the first meter.
+    """
 
     name: str
     split: str
@@ -56,6 +64,8 @@ class Song:
     meters: tuple[Meter, ...]
     tracks: tuple[Track, ...]
     licence: str = ""
+    drummer: str = ""
+    beats_per_bar: float = 4.0
 
     def only(self, track: str) -> "Song":
         """The song with its tracks of that name alone."""
@@ -64,25 +74,28 @@ class Song:
 
 
 def read_songs(path: Path) -> list[Song]:
-    """Every song of a zip or folder; files that cannot be read are logged and counted.
+    """Every song of a zip or folder; files that cannot be read are left out, named and counted.
 
     DataError where none can be read.
     """
     read = [_song_or_reason(source) for source in list_sources(path)]
     songs = [each for each in read if isinstance(each, Song)]
-    if len(songs) < len(read):
-        _log.warning("%d of %d files could not be read", len(read) - len(songs), len(read))
+    reasons = [each for each in read if isinstance(each, str)]
+    for reason in reasons:
+        _log.warning("left out: %s", reason)
+    if reasons:
+        _log.warning("%d of %d files could not be read", len(reasons), len(read))
     if not songs:
-        raise DataError(f"{path} holds no song that can be read: {NEEDED}")
+        why = f" ({reasons[0]})" if reasons else ""
+        raise DataError(f"{path} holds no song that can be read{why}: {NEEDED}")
     return songs
 
 
-def _song_or_reason(source: Source) -> Song | MidiFileError:
+def _song_or_reason(source: Source) -> Song | str:
     try:
         return _read_song(source)
-    except MidiFileError as error:
-        _log.warning("%s is left out: %s", source.name, error)
-        return error
+    except UNREADABLE as error:
+        return f"{source.name}: {error or type(error).__name__}"
 
 
 def _read_song(source: Source) -> Song:
@@ -95,7 +108,18 @@ def _read_song(source: Source) -> Song:
     meters = (Meter(each.tick / per_beat, each.end_tick / per_beat, each.beats_per_bar) for each in found)
     tempo_bpm = source.tempo_bpm or found[0].tempo_bpm
     tracks = tuple(_track(each, per_beat) for each in instruments(midi, notes))
-    return Song(source.name, source.split, source.style, tempo_bpm, tuple(meters), tracks, source.licence)
+    beats_per_bar = source.beats_per_bar or found[0].beats_per_bar
+    return Song(
+        source.name,
+        source.split,
+        source.style,
+        tempo_bpm,
+        tuple(meters),
+        tracks,
+        source.licence,
+        source.drummer,
+        beats_per_bar,
+    )
 
 
 def _track(instrument: Instrument, ticks_per_beat: int) -> Track:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.data.corpus import find_corpus
+from engine.data.listing import find_corpus
 from engine.data.sources import credit_of
 from engine.errors import DataError, TrainingError
 from engine.files import regular, replacing

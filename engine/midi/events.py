@@ -2,41 +2,23 @@
 
 Events stay the bytes they were, so that what nobody understands survives: invalid key signatures, unknown meta
 events, F7 escapes, running status, names in any charset, foreign chunks. (mido decodes its messages, loses the
-time of unknown meta events and refuses some of the rest.) Knows nothing of notes, clips or disks.
+time of unknown meta events and refuses some of the rest.) What every player forgives is read as players do, and
+told: cut or miscounted tracks, bytes behind the last of them, values over 127, a RIFF around it all. Knows nothing
+of notes, clips or disks.
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from engine.errors import MidiFileError
+from engine.midi.packed import MANY, Event, PackedEvents, packed
 
-HEADER = b"MThd"
+HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
+MOST_RIFF_BYTES = 4096
 META, SYSEX, ESCAPE = 0xFF, 0xF0, 0xF7
 TEXT, TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE = 0x01, 0x03, 0x2F, 0x51, 0x58
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of a track.
-
-    tick counts from the start of the file; status is 0x80..0xff; data is what follows it (of a meta event from
-    its type on, of a sysex from its length on). running: the file left the status byte out.
-    """
-
-    tick: int
-    status: int
-    data: bytes
-    running: bool = False
-
-    def is_meta(self, kind: int) -> bool:
-        """Whether this is the meta event of that type."""
-        return self.status == META and self.data[0] == kind
-
-    @property
-    def payload(self) -> bytes:
-        """The content of a meta event, without its type and length."""
-        _, start = read_length(self.data, 1)
-        return self.data[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +27,30 @@ class Chunk:
 
     name: bytes
     content: bytes = b""
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MidiBytes:
-    """A whole file. kind is 0, 1 or 2; extra is what a longer header holds after its six bytes."""
+    """A whole file. kind is 0, 1 or 2; extra is what a longer header holds after its six bytes.
+
+    faults: what was wrong with it, a sentence each, and what was made of it.
+    """
 
     kind: int
     ticks_per_beat: int
     chunks: tuple[Chunk, ...]
     extra: bytes = b""
+    faults: tuple[str, ...] = ()
 
 
 def parse_midi(content: bytes) -> MidiBytes:
-    """The chunks and events of a file's bytes; MidiFileError says what is wrong with them."""
+    """The chunks and events of a file's bytes, and what was wrong; MidiFileError where they are no MIDI file."""
+    faults: list[str] = []
+    if content[:4] == RIFF and HEADER in content[:MOST_RIFF_BYTES]:
+        start = content.index(HEADER)
+        content = content[start : start + int.from_bytes(content[start - 4 : start], "little")]
+        faults.append("it is a RIFF file around a MIDI file: the MIDI file is what is written")
     if content[:4] != HEADER or len(content) < 14:
         raise MidiFileError("it is not a MIDI file" if content[:4] != HEADER else "it is cut off in its header")
     size, kind, _, division = struct.unpack(">LHHH", content[4:14])
@@ -67,27 +58,33 @@ def parse_midi(content: bytes) -> MidiBytes:
         raise MidiFileError("its times are SMPTE frames; only files that count ticks per beat can be read")
     if kind > 2 or division == 0 or size < 6:
         raise MidiFileError("its header is damaged")
-    chunks = _chunks(content, 8 + size)
-    return MidiBytes(kind, division, chunks, content[14 : 8 + size])
+    chunks = _chunks(content, 8 + size, faults)
+    return MidiBytes(kind, division, chunks, content[14 : 8 + size], tuple(faults))
 
 
 def format_midi(midi: MidiBytes) -> bytes:
     """The bytes of a file; what parse_midi read is written back as it was."""
-    tracks = sum(chunk.name == b"MTrk" for chunk in midi.chunks)
+    tracks = sum(chunk.name == TRACK for chunk in midi.chunks)
     parts = [
         HEADER,
         struct.pack(">LHHH", 6 + len(midi.extra), midi.kind, tracks, midi.ticks_per_beat),
         midi.extra,
     ]
     for chunk in midi.chunks:
-        content = _track_bytes(chunk.events) if chunk.name == b"MTrk" else chunk.content
+        content = _track_bytes(chunk.events) if chunk.name == TRACK else chunk.content
         parts += [chunk.name, struct.pack(">L", len(content)), content]
     return b"".join(parts)
 
 
-def meta(kind: int, payload: bytes, *, tick: int = 0) -> Event:
+def payload(event: Event) -> bytes:
+    """The content of a meta event, without its type and length."""
+    _, start = read_length(event.data, 1)
+    return event.data[start:]
+
+
+def meta(kind: int, content: bytes, *, tick: int = 0) -> Event:
     """A new meta event."""
-    return Event(tick, META, bytes([kind]) + length_bytes(len(payload)) + payload)
+    return Event(tick, META, bytes([kind]) + length_bytes(len(content)) + content)
 
 
 def length_bytes(value: int) -> bytes:
@@ -109,62 +106,121 @@ def read_length(content: bytes, at: int) -> tuple[int, int]:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             return value, at
-    raise MidiFileError("it is damaged: a length or time takes more than four bytes")
+    raise MidiFileError("a length or time takes more than four bytes")
 
 
-def _chunks(content: bytes, at: int) -> tuple[Chunk, ...]:
-    """The chunks from a position on; trailing bytes too few for a chunk are padding and left out."""
+def _chunks(content: bytes, at: int, faults: list[str]) -> tuple[Chunk, ...]:
+    """The chunks from a position on; what follows and is no chunk is left out."""
     chunks: list[Chunk] = []
     while at + 8 <= len(content):
         name, size = struct.unpack(">4sL", content[at : at + 8])
-        at += 8
-        body = content[at : at + size]
-        if len(body) < size:
-            raise MidiFileError(
-                f"it is cut off: {size - len(body)} bytes of its track {len(chunks) + 1} are missing"
-            )
-        chunks.append(Chunk(name, events=_track_events(body)) if name == b"MTrk" else Chunk(name, body))
-        at += size
+        if name == TRACK:
+            events, at = _track(content, at + 8, size, len(chunks) + 1, faults)
+            chunks.append(Chunk(name, events=events))
+        elif at + 8 + size <= len(content) and name.isascii() and name.decode().isprintable():
+            chunks.append(Chunk(name, content[at + 8 : at + 8 + size]))
+            at += 8 + size
+        elif (track := content.find(TRACK, at + 1)) > 0:
+            faults.append(f"{_bytes(track - at)} before its track {len(chunks) + 1} are no chunk and were left out")
+            at = track
+        else:
+            break
+    if at < len(content):
+        faults.append(f"{_bytes(len(content) - at)} behind its last track were left out")
     return tuple(chunks)
 
 
-def _track_events(body: bytes) -> tuple[Event, ...]:
-    """The events of a track's bytes; meta and sysex events let the last channel status stand, as writers do."""
-    events: list[Event] = []
-    at = tick = running_status = 0
+def _track(content: bytes, at: int, size: int, number: int, faults: list[str]) -> tuple[Sequence[Event], int]:
+    """The events of a track, ended, and where the next chunk begins: where its length says, or where it ends."""
+    told, there = at + size, len(content)
+    events, end, reason = _track_events(content, at, min(told, there))
+    if told < there and not _is_ended(events) and content[told : told + 4] != TRACK:
+        longer = _track_events(content, at, there)
+        if _is_ended(longer[0]):
+            (events, end, _), told = longer, longer[1]
+            faults.append(f"track {number} is longer than it says: it was read up to its end")
+    if not _is_ended(events):
+        missing = f"{_bytes(told - there)} missing" if told > there else "no end"
+        faults.append(f"track {number} is damaged: {reason or missing}; what was there before was read")
+        end_event = meta(END_OF_TRACK, b"", tick=events[-1].tick if events else 0)
+        events = packed(chain(events, [end_event]))
+        return _in_range(events, number, faults), min(told, there)
+    if told > there or TRACK in content[end:told]:
+        faults.append(f"track {number} is shorter than it says: it was read up to its end")
+        told = found if (found := content.find(TRACK, end)) > 0 else there
+    elif end < told:
+        faults.append(f"{_bytes(told - end)} behind the end of track {number} were left out")
+    return _in_range(events, number, faults), told
+
+
+def _is_ended(events: Sequence[Event]) -> bool:
+    return bool(events) and events[-1].is_meta(END_OF_TRACK)
+
+
+def _in_range(events: Sequence[Event], number: int, faults: list[str]) -> Sequence[Event]:
+    """The events of a track, no value of a channel's over 127."""
+    over = [index for index, event in enumerate(events) if event.status < SYSEX and max(event.data) > 0x7F]
+    if not over:
+        return events
+    faults.append(f"track {number}: values over 127, {len(over)} of them, were read as 127")
+    return packed(
+        replace(event, data=bytes(min(value, 0x7F) for value in event.data)) if event.status < SYSEX else event
+        for event in events
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count} byte{'s' * (count > 1)}"
+
+
+def _track_events(content: bytes, at: int, end: int) -> tuple[Sequence[Event], int, str]:
+    """The events of a track up to its end, where that is, and why it is damaged if it is.
+
+    Meta and sysex events let the last channel status stand, as writers do.
+    """
+    events: list[Event] | PackedEvents = []
+    tick = running_status = 0
     try:
-        while at < len(body):
-            wait, at = read_length(body, at)
-            tick += wait
-            running = body[at] < 0x80
-            status = running_status if running else body[at]
-            start = at if running else at + 1
-            at = _event_end(body, start, status)
-            events.append(Event(tick, status, body[start:at], running))
+        while at < end:
+            wait, start = read_length(content, at)
+            running = content[start] < 0x80
+            status = running_status if running else content[start]
+            start += not running
+            stop = _event_end(content, start, status)
+            if stop > end:
+                raise IndexError
+            at, tick = stop, tick + wait
+            data = content[start:stop]
+            events.append(Event(tick, status, data, running))
+            if len(events) == MANY and isinstance(events, list):
+                events = PackedEvents(events)
             if status < SYSEX:
                 running_status = status
-    except IndexError as error:
-        raise MidiFileError("it is damaged: a track ends in the middle of an event") from error
-    return tuple(events)
+            elif status == META and content[start] == END_OF_TRACK:
+                break
+    except IndexError:
+        return _whole(events), at, "it ends in the middle of an event"
+    except MidiFileError as error:
+        return _whole(events), at, str(error)
+    return _whole(events), at, ""
 
 
-def _event_end(body: bytes, start: int, status: int) -> int:
-    """Where the data of an event ends; IndexError where that is past the track's end."""
+def _whole(events: list[Event] | PackedEvents) -> Sequence[Event]:
+    return tuple(events) if isinstance(events, list) else events
+
+
+def _event_end(content: bytes, start: int, status: int) -> int:
+    """Where the data of an event ends; IndexError where that is past what is there."""
     if 0x80 <= status < SYSEX:
-        end = start + (1 if status & 0xE0 == 0xC0 else 2)
-        if max(body[start], body[end - 1]) > 0x7F:
-            raise MidiFileError("it is damaged: an event has a value over 127")
-        return end
+        return start + (1 if status & 0xE0 == 0xC0 else 2)
     if status not in (META, SYSEX, ESCAPE):
-        raise MidiFileError(f"it is damaged: an event has the status {status}, which has no place in a file")
-    size, payload = read_length(body, start + 1 if status == META else start)
-    if payload + size > len(body):
-        raise IndexError
+        raise MidiFileError(f"an event has the status {status}, which has no place in a file")
+    size, payload = read_length(content, start + 1 if status == META else start)
     return payload + size
 
 
-def _track_bytes(events: tuple[Event, ...]) -> bytes:
-    """The bytes of a track; an event that left out its status does so again where that still holds."""
+def _track_bytes(events: Sequence[Event]) -> bytes:
+    """The bytes of a track; an event that left out its status does so again where that is allowed."""
     parts, tick, status = bytearray(), 0, 0
     for event in events:
         parts += length_bytes(event.tick - tick)
@@ -172,6 +228,5 @@ def _track_bytes(events: tuple[Event, ...]) -> bytes:
         if not (event.running and event.status == status):
             parts.append(event.status)
         parts += event.data
-        if event.status < 0xF0:
-            status = event.status
+        status = event.status if event.status < SYSEX else 0  # a meta or sysex event ends running status
     return bytes(parts)

@@ -3,6 +3,7 @@
 Knows nothing of clips: times are ticks here.
 """
 
+import math
 from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
@@ -10,10 +11,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.errors import MidiFileError
-from engine.midi.events import SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, Event, MidiBytes
+from engine.midi.events import META, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, MidiBytes, payload
+from engine.midi.packed import Event
 
 DRUM_CHANNEL = 10
-PROGRAM_CHANGE = 0xC0
+CONTROLLER, PROGRAM_CHANGE = 0xB0, 0xC0
+PEDAL = 4
+"""The controller that says how far the pedal of a hat is down."""
+
+HAT_PITCHES = (22, 26, 42, 44, 46)
 DEFAULT_BEATS_PER_BAR = 4.0
 DEFAULT_TEMPO_BPM = 120.0
 
@@ -22,7 +28,9 @@ DEFAULT_TEMPO_BPM = 120.0
 class FileNote:
     """A note, and where its events are: midi.chunks[chunk].events[on] and [off].
 
-    off is None where the file never ends the note; it then ends with its track. channel 1..16.
+    off is None where the file never ends the note; it then ends with its track. channel 1..16. What belongs to it
+    besides: strays, the offs behind its end that end nothing, and pedals, how far a hat's pedal is down when it is
+    hit.
     """
 
     chunk: int
@@ -33,16 +41,22 @@ class FileNote:
     channel: int
     pitch: int
     velocity: int
+    strays: tuple[int, ...] = ()
+    pedals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks."""
+    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks.
+
+    beat_unit: the denominator of its meter.
+    """
 
     tick: int
     end_tick: int
     beats_per_bar: float
     tempo_bpm: float
+    beat_unit: int = 4
 
 
 def file_notes(midi: MidiBytes) -> tuple[FileNote, ...]:
@@ -55,45 +69,36 @@ def track_notes(events: Sequence[Event], chunk: int) -> list[FileNote]:
     """The notes of a track; of notes that overlap on one pitch the first to start is the first to end."""
     sounding: defaultdict[tuple[int, int], deque[int]] = defaultdict(deque)
     ends: dict[int, int | None] = {}
+    last: dict[tuple[int, int], int] = {}
+    strays: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
+    pedals: dict[int, tuple[int, ...]] = {}
+    pedal: dict[int, tuple[int, ...]] = {}
     for index, event in enumerate(events):
-        if not 0x80 <= event.status < 0xA0:
+        status, channel = event.status, event.status & 0x0F
+        if not 0x80 <= status < 0xA0:
+            if status - channel == CONTROLLER and event.data[0] == PEDAL:
+                before = pedal.get(channel, ())
+                pedal[channel] = (*(each for each in before if events[each].tick == event.tick), index)
             continue
-        key = (event.status & 0x0F, event.data[0])
-        if event.status >= 0x90 and event.data[1]:
-            ends[index] = None
+        key = (channel, event.data[0])
+        if status >= 0x90 and event.data[1]:
+            ends[index], last[key] = None, index
             sounding[key].append(index)
+            if event.data[0] in HAT_PITCHES and channel in pedal:
+                pedals[index] = tuple(each for each in pedal.pop(channel) if events[each].tick == event.tick)
         elif sounding[key]:
             ends[sounding[key].popleft()] = index
-    return [_file_note(events, chunk, on, off) for on, off in ends.items()]
+        elif key in last:
+            strays[last[key]] += (index,)
+    return [_file_note(events, chunk, on, off, strays.get(on, ()), pedals.get(on, ())) for on, off in ends.items()]
 
 
-def _file_note(events: Sequence[Event], chunk: int, on: int, off: int | None) -> FileNote:
+def _file_note(
+    events: Sequence[Event], chunk: int, on: int, off: int | None, strays: tuple[int, ...], pedals: tuple[int, ...]
+) -> FileNote:
     event, end = events[on], events[-1 if off is None else off]
-    return FileNote(chunk, on, off, event.tick, end.tick, (event.status & 0x0F) + 1, event.data[0], event.data[1])
-
-
-def chosen_notes(
-    midi: MidiBytes, track: str | None = None, channel: int | None = None, *, drums: bool = True
-) -> tuple[FileNote, ...]:
-    """The notes to play with: of that track and channel; else the drum channel's where drums are wanted, else all.
-
-    track is a name or a number from 1. MidiFileError where there are none.
-    """
-    notes = file_notes(midi)
-    if not notes:
-        raise MidiFileError("it holds no notes")
-    if track is not None:
-        chunk = find_track(midi, track)
-        notes = tuple(note for note in notes if note.chunk == chunk)
-    if channel is not None:
-        notes = tuple(note for note in notes if note.channel == channel)
-    elif track is None and drums:
-        notes = tuple(note for note in notes if note.channel == DRUM_CHANNEL) or notes
-    if not notes:
-        chosen = {"track": track, "channel": channel}
-        where = " and ".join(f"{kind} {value}" for kind, value in chosen.items() if value is not None)
-        raise MidiFileError(f"it holds no notes on {where}; {described_tracks(midi)}")
-    return notes
+    channel, pitch, velocity = (event.status & 0x0F) + 1, event.data[0], event.data[1]
+    return FileNote(chunk, on, off, event.tick, end.tick, channel, pitch, velocity, strays, pedals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ def track_names(midi: MidiBytes) -> dict[int, str]:
     names = {}
     for index, chunk in enumerate(midi.chunks):
         if chunk.name == b"MTrk":
-            names[index] = next((decoded(e.payload) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
+            names[index] = next((decoded(payload(e)) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
     return names
 
 
@@ -185,47 +190,54 @@ def decoded(text: bytes) -> str:
 def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
     """The song up to end_tick, cut where the meter changes."""
     changes = _meter_changes(midi, end_tick)
-    tempos = _tempos(midi)
-    cuts = [*changes, (end_tick, 0.0)]
+    found = tempos(midi)
+    cuts = [*changes, (end_tick, 0.0, 4)]
     return tuple(
-        Section(tick, end, beats_per_bar, _longest_tempo(tempos, tick, end))
-        for (tick, beats_per_bar), (end, _) in pairwise(cuts)
+        Section(tick, end, beats_per_bar, _longest_tempo(found, tick, end), unit)
+        for (tick, beats_per_bar, unit), (end, *_) in pairwise(cuts)
     )
 
 
-def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float]]:
-    """(tick, beats_per_bar) of each new meter; one that is only repeated on a bar line changes nothing."""
-    changes = [(0, DEFAULT_BEATS_PER_BAR)]
+def bar_line(midi: MidiBytes, tick: int) -> int:
+    """The first bar line at or after a tick."""
+    section = sections(midi, tick + 1)[-1]
+    bar_ticks = section.beats_per_bar * midi.ticks_per_beat
+    return section.tick + round(math.ceil((tick - section.tick) / bar_ticks - 1e-9) * bar_ticks)
+
+
+def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float, int]]:
+    """(tick, beats_per_bar, beat_unit) of each new meter; one only repeated on a bar line changes nothing."""
+    changes = [(0, DEFAULT_BEATS_PER_BAR, 4)]
     for event in _metas(midi, TIME_SIGNATURE):
-        beats_per_bar = _beats_per_bar(event.payload)
-        if beats_per_bar is None or event.tick >= end_tick:
+        meter = _meter(payload(event))
+        if meter is None or event.tick >= end_tick:
             continue
-        tick, current = changes[-1]
-        bar_ticks = current * midi.ticks_per_beat
+        tick, *current = changes[-1]
+        bar_ticks = current[0] * midi.ticks_per_beat
         if event.tick == tick:
             changes.pop()
-        elif beats_per_bar == current and (event.tick - tick) % bar_ticks == 0:
+        elif meter[0] == current[0] and (event.tick - tick) % bar_ticks == 0:
             continue
-        changes.append((event.tick, beats_per_bar))
+        changes.append((event.tick, *meter))
     return changes
 
 
-def _beats_per_bar(payload: bytes) -> float | None:
-    """Quarter notes a bar, None where the time signature makes no sense."""
-    if len(payload) < 2 or payload[1] > 7:
+def _meter(content: bytes) -> tuple[float, int] | None:
+    """Quarter notes a bar and the denominator, None where the time signature makes no sense."""
+    if len(content) < 2 or content[1] > 7:
         return None
-    beats_per_bar: float = payload[0] * 4 / 2 ** payload[1]
-    return beats_per_bar if 0.25 <= beats_per_bar <= 64 else None
+    beats_per_bar: float = content[0] * 4 / 2 ** content[1]
+    return (beats_per_bar, 2 ** min(content[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
 
 
-def _tempos(midi: MidiBytes) -> list[tuple[int, float]]:
+def tempos(midi: MidiBytes) -> list[tuple[int, float]]:
     """(tick, bpm) of each tempo, inside what a clip can have."""
-    tempos = [(0, DEFAULT_TEMPO_BPM)]
+    found = [(0, DEFAULT_TEMPO_BPM)]
     for event in _metas(midi, SET_TEMPO):
-        microseconds = int.from_bytes(event.payload[:3], "big")
+        microseconds = int.from_bytes(payload(event)[:3], "big")
         if microseconds:
-            tempos.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
-    return tempos
+            found.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
+    return found
 
 
 def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int) -> float:
@@ -238,5 +250,7 @@ def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int
 
 def _metas(midi: MidiBytes, kind: int) -> list[Event]:
     """The meta events of a type on all tracks, in time."""
-    found = (event for chunk in midi.chunks for event in chunk.events if event.is_meta(kind))
+    found = (
+        event for chunk in midi.chunks for event in chunk.events if event.status == META and event.data[0] == kind
+    )
     return sorted(found, key=lambda event: event.tick)

@@ -85,13 +85,36 @@ def drum_map(pitches: Sequence[Sequence[int]]) -> DrumMap:
 TD11 = drum_map(TD11_PITCHES)
 GENERAL_MIDI = drum_map(GENERAL_MIDI_PITCHES)
 
+KNOWN_MAPS: dict[str, dict[str, Sequence[int]]] = {
+    "general_midi": {},
+    "roland_td11": {name: list(pitches) for name, pitches in zip(INSTRUMENTS, TD11_PITCHES, strict=True)},
+    "addictive_drums": {
+        "kick": [36],
+        "snare": [38, 37, 39, 40, 41, 42, 43, 44],
+        "closed_hat": [49, 48, 50, 51, 52],
+        "open_hat": [54, 53, 55, 56, 57, 58, 59],
+        "low_tom": [65, 66],
+        "mid_tom": [67, 68, 69, 70],
+        "high_tom": [71, 72],
+        "crash": [77, 79, 81],
+        "ride": [60, 61, 62, 63],
+    },
+}
+"""The maps of kits that are known by name."""
+
 
 def read_drum_map(path: Path) -> DrumMap:
-    """A map from a .toml of `instrument = [pitches]`; one that is left out keeps General MIDI's pitches."""
+    """A known map by its name, or one from a .toml of `instrument = [pitches]`.
+
+    An instrument that is left out keeps General MIDI's pitches.
+    """
+    if str(path) in KNOWN_MAPS:
+        return drum_map_of(KNOWN_MAPS[str(path)])
     try:
         content = read_toml(path)
     except OSError as error:
-        raise ClipError(f"{path} is no readable drum map: {error.strerror}") from error
+        known = ", ".join(KNOWN_MAPS)
+        raise ClipError(f"{path} is no readable drum map: {error.strerror}; by name: {known}") from error
     except ValueError as error:
         raise ClipError(f"{path} is no readable drum map: {error}") from error
     return drum_map_of(content)

@@ -19,11 +19,15 @@ from engine.requests import (
     MAX_SEED,
     VERBS,
     Decode,
+    Fill,
     Infill,
     Interpolate,
     Keeping,
+    NoteForNote,
     Request,
     Results,
+    Sample,
+    Vary,
     clips_of,
     needs_clips,
     request_about,
@@ -128,10 +132,11 @@ class Generator:
             resident = self._move_to_cpu(resident)
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
+        clips = tuple(_in_meter(clip.apart(but=_own_notes(request)), request) for clip in played.clips)
+        remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
-        return Results(
-            tuple(played.clips), resident.card.name, seed, ms, played.as_taps, played.remarks, played.latent
-        )
+        meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
+        return Results(clips, resident.card.name, seed, ms, played.as_taps, remarks, played.latent, meter)
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
@@ -182,9 +187,42 @@ class Generator:
         return Player(resident, self.drum_map, noise).play(request)
 
 
+def _in_meter(clip: Clip, request: Request) -> Clip:
+    """The clip in the meter of the first that the request is about, if its bars are as long, or in its tempo."""
+    if isinstance(request, Sample):
+        return replace(clip, tempo_bpm=request.tempo or clip.tempo_bpm)
+    first = next(iter(clips_of(request)), clip)
+    same = clip.beats_per_bar == first.beats_per_bar and clip.beat_unit != first.beat_unit
+    return replace(clip, beat_unit=first.beat_unit) if same else clip
+
+
+def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
+    """What is to be said where clips with notes went in and some that come out have none."""
+    silent = sum(not clip.notes for clip in clips)
+    if not silent or not any(clip.notes for clip in clips_of(request)):
+        return ()
+    which = f"{silent} of {len(clips)} results {'are' if silent > 1 else 'is'}"
+    return (f"{which} silent: the model plays no note there",)
+
+
+def _own_notes(request: Request) -> frozenset[Note]:
+    """The notes that may come back as they were given."""
+    comes_back = isinstance(request, (NoteForNote, Fill, Infill)) or (isinstance(request, Vary) and request.keeps)
+    return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
+
+
+MOST_BARS = 8192
+"""Of a clip. It is decoded whole, silence and all."""
+
+
 def _checked(request: Request, resident: AnyResident) -> AnyResident:
     """The model, if it takes what the request says of chords, clips and z."""
     name, shape = resident.card.name, resident.config.shape
+    longest = max((clip.bars for clip in clips_of(request)), default=0)
+    if longest > MOST_BARS:
+        raise ClipError(
+            f"a clip may have {MOST_BARS} bars, not {longest}: is there a stray note far behind the rest?"
+        )
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
         raise ClipError(f"{name} follows no chords: leave chords out")
     if not _hears(resident, request):

@@ -65,8 +65,9 @@ class Player(RunsVerbs):
         """New bars: z from the prior, or from where the style's clips lie."""
         steps = (request.bars or SAMPLED_BARS) * 16
         z = self._prior(request.count, request.style)
-        given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, 120.0, 16)
-        return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [120.0]))
+        tempo = request.tempo or 120.0
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, tempo, 16)
+        return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [tempo]))
 
     def humanize(self, request: Humanize) -> Played:
         """The clip's own notes, moved to where the model plays their cells."""

@@ -17,6 +17,9 @@ from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
 EXACT_BEATS = 1 / 240
 """A note this close to a grid position counts as on it: half a tick at 120 ticks a quarter."""
 
+TUPLETS, FEWEST_OF_TUPLET = (5, 7), 3
+"""A beat is quintuplets or septuplets where all of its onsets are exact, and there are at least so many."""
+
 BESIDE_REACH_BEATS = 1 / 24
 """How far a note that lies beside the sixteenths may move: half of the way from a triplet to its neighbour."""
 
@@ -94,7 +97,7 @@ def nearest_place(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
 def _places(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
     """The place of each start: a triplet where it is exact, or where its beat as a whole is nearer to triplets.
 
-    A late sixteenth by itself would soon be one.
+    A late sixteenth by itself would soon be one. Quintuplets and septuplets are those of whole beats of them.
     """
     nearest, beat = nearest_place(start_beats), np.floor(start_beats + 1 / 8).astype(np.int64)
     beat -= beat.min(initial=0)
@@ -103,7 +106,14 @@ def _places(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
         np.bincount(beat, (place - start_beats) ** 2)[beat] for place in (sixteenth, triplet)
     )
     loose = np.abs(nearest - start_beats) > EXACT_BEATS
-    return np.where(loose & (off_sixteenths <= off_triplets), sixteenth, nearest)
+    places = np.where(loose & (off_sixteenths <= off_triplets), sixteenth, nearest)
+    for division in TUPLETS:
+        of_division = np.round(start_beats * division) / division
+        beside = np.bincount(beat, np.abs(of_division - start_beats) > EXACT_BEATS)
+        onsets = np.bincount(beat[np.unique(of_division, return_index=True)[1]], minlength=len(beside))
+        even = (beside == 0) & (onsets >= FEWEST_OF_TUPLET) & (np.bincount(beat, loose) > 0)
+        places = np.where(even[beat], of_division, places)
+    return places
 
 
 def play_clip(

@@ -68,9 +68,11 @@ class PhrasePlayer(RunsVerbs):
         """New bars, in a style, or in one that is drawn, as often as it was played in training."""
         nothing = np.zeros(((request.bars or SAMPLED_BARS) * 16, CLASSES), np.float32)
         style = request.style or self.resident.draw_style(self.noise)
-        condition = self._condition(nothing, nothing, request.count, 16, style=style)
+        condition = self._condition(nothing, nothing, request.count, 16, style=style, tempo_bpm=request.tempo)
         hits = self._complete(condition, request.temperature)
-        return self._played(hits, 16, 4.0, [120.0], request.temperature, self.drum_map, style=style)
+        return self._played(
+            hits, 16, 4.0, [request.tempo or 120.0], request.temperature, self.drum_map, style=style
+        )
 
     def continue_(self, request: Continue) -> Played:
         """The bars after a clip's drums, alone; the drummer goes on as the last of these were played."""

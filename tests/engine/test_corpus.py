@@ -1,4 +1,5 @@
 import os
+import shutil
 import zipfile
 
 import mido
@@ -10,6 +11,7 @@ from engine.errors import DataError
 from engine.evaluation.contenders import baselines
 from engine.evaluation.figures import figures_of
 from engine.evaluation.hits import hits_of
+from tests.strict_midi import CASES
 
 
 def write_midi(path, *, channel=9, bars=4):
@@ -56,8 +58,19 @@ def test_a_place_without_drums_is_refused_with_what_is_needed(tmp_path, name):
 
 def test_a_file_that_is_no_midi_is_named(tmp_path):
     (tmp_path / "a.mid").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"a\.mid is no readable MIDI file"):
+    with pytest.raises(DataError, match=r"a\.mid: it is not a MIDI file"):
         read_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["keysig", "tempo0", "missing_last_byte", "smpte"])
+def test_a_bad_file_ends_nothing(tmp_path, caplog, name):
+    """keysig, tempo0 and missing_last_byte can be read all the same, smpte is left out, counted and named."""
+    write_midi(tmp_path / "good.mid")
+    shutil.copy(CASES / f"{name}.mid", tmp_path)
+    performances = read_corpus(tmp_path)
+    assert [each.name for each in performances] == ["good.mid"] + [f"{name}.mid"] * (name != "smpte")
+    assert all((each.start_beats >= 0).all() for each in performances)
+    assert ("left out: smpte.mid" in caplog.text and "1 of 2 files" in caplog.text) == (name == "smpte")
 
 
 def test_a_short_performance_is_padded_or_left_out(tmp_path):
@@ -71,7 +84,7 @@ def test_a_short_performance_is_padded_or_left_out(tmp_path):
 @pytest.mark.parametrize("name", ["a.mid", "info.csv"])
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(DataError, match=f"{name} .*no regular file"):
+    with pytest.raises(DataError, match=f"{name}.*no regular file"):
         read_corpus(tmp_path)
 
 

@@ -70,10 +70,19 @@ def test_a_map_is_read_from_a_file(tmp_path):
 
 
 def test_a_map_that_is_missing_is_told_in_plain_words(tmp_path):
-    with pytest.raises(ClipError, match=r"no readable drum map: No such file or directory$"):
+    with pytest.raises(ClipError, match=r"no readable drum map: No such file or directory; by name: "):
         read_drum_map(tmp_path / "none.toml")
 
 
 def test_a_map_that_is_no_file_is_one_sentence():
     with pytest.raises(ClipError, match="no regular file"):
         read_drum_map(Path("/dev/zero"))
+
+
+def test_a_kit_is_known_by_name():
+    named = read_drum_map(Path("addictive_drums"))
+    assert [INSTRUMENTS[named.class_of[pitch]] for pitch in (36, 38, 49, 54, 60, 77)] == [
+        *("kick", "snare", "closed_hat", "open_hat", "ride", "crash")
+    ]
+    with pytest.raises(ClipError, match="by name: general_midi, roland_td11, addictive_drums"):
+        read_drum_map(Path("nobodys_kit"))

@@ -101,7 +101,7 @@ def test_a_broken_file_is_skipped_named_and_counted(tmp_path, caplog, content):
     (folder / "broken.mid").write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert [song.name for song in read_songs(folder)] == ["good.mid"]
-    assert "broken.mid is left out" in caplog.text
+    assert "left out: broken.mid" in caplog.text
     assert "1 of 2 files could not be read" in caplog.text
 
 

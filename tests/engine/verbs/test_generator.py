@@ -92,7 +92,11 @@ def test_temperature_zero_is_the_same_for_every_seed(generator):
 def test_any_clip_is_humanized_note_for_note(generator, notes, meter, temperature):
     clip = Clip(tuple(Note(p, s, 0.1, v) for p, s, v in notes), 4.0, meter)
     (played,) = generator.run(Humanize(clip=clip, seed=1, temperature=temperature)).clips
-    assert [(n.pitch, n.duration_beats) for n in played.notes] == [(n.pitch, n.duration_beats) for n in clip.notes]
+    assert [note.pitch for note in played.notes] == [note.pitch for note in clip.notes]
+    for before, after in zip(clip.notes, played.notes, strict=True):
+        later = [n for n in played.notes if n.pitch == after.pitch and n.start_beats > after.start_beats]
+        room_beats = min((n.start_beats for n in later), default=1e9) - after.start_beats
+        assert after.duration_beats in (before.duration_beats, room_beats)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -106,7 +110,11 @@ def test_the_feel_of_another_clip_loses_no_note(generator, notes, meter, other_m
     clip = Clip(tuple(Note(p, s, 0.1, v) for p, s, v in notes), 4.0, meter)
     feel = Clip((Note(36, 0.0, 0.25, 100), Note(38, 9.0, 0.25, 60)), 10.0, other_meter, 90.0)
     (grooved,) = generator.run(Groove(clip=clip, feel=feel, seed=1, temperature=temperature)).clips
-    assert [(n.pitch, n.duration_beats) for n in grooved.notes] == [(n.pitch, n.duration_beats) for n in clip.notes]
+    assert [note.pitch for note in grooved.notes] == [note.pitch for note in clip.notes]
+    for before, after in zip(clip.notes, grooved.notes, strict=True):
+        later = [n for n in grooved.notes if n.pitch == after.pitch and n.start_beats > after.start_beats]
+        room_beats = min((n.start_beats for n in later), default=1e9) - after.start_beats
+        assert after.duration_beats in (before.duration_beats, room_beats)
     assert (grooved.beats_per_bar, grooved.tempo_bpm) == (clip.beats_per_bar, clip.tempo_bpm)
 
 
@@ -514,3 +522,15 @@ def test_the_shipped_weights_play(shipped):
     ]
     assert 0 < max(late) <= 0.125
     assert 8 <= len(shipped.run(Sample(seed=1)).clips[0].notes) <= 120
+
+
+def test_results_are_in_the_meter_of_the_clip_and_say_so(generator):
+    clip = Clip((Note(36, 0.0, 0.25, 100), Note(38, 1.5, 0.25, 100)), 3.0, 3.0, beat_unit=8)
+    for request in (Drumify(clip=clip, seed=1), Vary(clip=clip, seed=1), Humanize(clip=clip, seed=1)):
+        results = generator.run(request)
+        assert [results.meter, *(each.meter for each in results.clips)] == ["6/8", "6/8"]
+
+
+def test_a_sample_has_the_tempo_that_is_asked_for(generator):
+    assert generator.run(Sample(seed=1, tempo=90.0)).clips[0].tempo_bpm == 90
+    assert generator.run(Sample(seed=1)).clips[0].tempo_bpm == 120

@@ -138,3 +138,15 @@ def test_as_taps_a_chord_moves_as_one():
 
 def test_a_clip_without_notes_comes_back():
     assert play(Clip((), 4.0)) == Clip((), 4.0)
+
+
+@pytest.mark.parametrize("division", [5, 7])
+def test_an_even_subdivision_of_a_beat_stays_one(division):
+    starts = [beat + place / division for beat in range(4) for place in range(division)]
+    clip = Clip(tuple(Note(38, start, 0.1, 90) for start in starts), 4.0)
+    assert cut_cells(clip, GENERAL_MIDI, as_taps=False).place_beats == pytest.approx(starts)
+
+
+def test_two_notes_near_quintuplets_make_none():
+    clip = Clip((Note(38, 0.2, 0.1, 90), Note(38, 0.4, 0.1, 90)), 4.0)
+    assert cut_cells(clip, GENERAL_MIDI, as_taps=False).place_beats == pytest.approx([0.25, 0.5])

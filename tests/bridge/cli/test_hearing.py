@@ -1,0 +1,75 @@
+"""What every verb on files takes besides its settings, on the shipped models' files and on the cases of others."""
+
+import shutil
+import wave
+from pathlib import Path
+
+import mido
+import pytest
+from typer.testing import CliRunner, Result
+
+from bridge.cli import main as cli
+from engine.midi.song import load_song
+from tests.bridge.cli.test_cli import FakeGenerator
+from tests.strict_midi import CASES, overlaps, read_strictly
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for case in CASES.iterdir():
+        shutil.copy(case, tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    generator = FakeGenerator()
+    result = CliRunner().invoke(cli.app, list(arguments), obj=lambda config, request: generator)
+    assert result.exception is None or result.exit_code == 1, result.output
+    return result
+
+
+@pytest.mark.parametrize(
+    "arguments", [("humanize", "base.mid"), ("drumify", "base.mid"), ("sample",), ("play", "base.mid")]
+)
+def test_each_verb_lets_its_result_be_heard(arguments: tuple[str, ...], folder: Path) -> None:
+    result = run(*arguments, "--wav", "out.wav")
+    assert result.exit_code == 0, result.output
+    with wave.open(str(folder / "out.wav")) as file:
+        assert file.getnframes() > 44_100
+
+
+def test_of_several_results_each_is_heard(folder: Path) -> None:
+    run("sample", "--count", "2", "--wav", "out.wav")
+    assert sorted(each.name for each in folder.glob("*.wav")) == ["out.1.wav", "out.2.wav"]
+
+
+def test_the_picture_follows_the_drum_map() -> None:
+    assert "closed hat" in run("humanize", "addictive.mid", "--drum-map", "addictive_drums", "-o", "a.mid").stdout
+    assert "closed hat" in run("humanize", "addictive.mid", "--drum-map", "ad.toml", "-o", "a.mid").stdout
+    assert "closed hat" not in run("humanize", "addictive.mid", "-o", "a.mid").stdout
+
+
+def test_a_resolution_that_is_raised_is_told(folder: Path) -> None:
+    assert "its resolution was raised from 24 to 480 ticks" in run("humanize", "ppq24.mid", "-o", "a.mid").stdout
+    assert mido.MidiFile(folder / "a.mid").ticks_per_beat == 480
+
+
+def test_not_drums_are_played_as_taps_and_that_is_told() -> None:
+    assert "no drums found: all 24 notes are played, as taps" in run("humanize", "piano.mid", "-o", "a.mid").stderr
+
+
+@pytest.mark.parametrize("case", sorted(each.name for each in CASES.glob("*.mid")))
+@pytest.mark.parametrize("verb", ["humanize", "drumify", "vary", "infill"])
+def test_what_is_written_of_any_case_is_valid(verb: str, case: str, folder: Path) -> None:
+    result = run(verb, case, "-o", "out.mid")
+    if case == "smpte.mid":
+        assert "SMPTE" in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    per_beat, tracks = read_strictly((folder / "out.mid").read_bytes())
+    if case != "keysig.mid":  # mido refuses that key, which stays as it was
+        assert mido.MidiFile(folder / "out.mid").ticks_per_beat == per_beat
+    if verb != "infill":
+        assert not [each for track in tracks for each in overlaps(track)]
+    load_song(folder / "out.mid")

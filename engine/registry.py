@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import ModelError, WeightsError
+from engine.model.band.vae import BandShape
 from engine.model.musicvae import SequenceShape
 from engine.model.phrases.vae import PhraseShape
 from engine.model.vae import GrooveShape
@@ -62,7 +63,7 @@ class Config:
     name: str
     family: str
     representation: str
-    shape: GrooveShape | SequenceShape | PhraseShape
+    shape: GrooveShape | SequenceShape | PhraseShape | BandShape
     recipe: Recipe
 
     @property
@@ -311,7 +312,7 @@ def configure(card: Card) -> Config:
         if not all(isinstance(number, int) and 0 <= number <= LARGEST for number in each):
             raise WeightsError(f"the size {name} of {card.name} must be whole numbers in 0..{LARGEST}, not {size}")
     try:
-        shape: GrooveShape | SequenceShape | PhraseShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
+        shape: GrooveShape | SequenceShape | PhraseShape | BandShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
         return replace(config, shape=shape)
     except TypeError as error:
         raise WeightsError(f"the card of {card.name} has a size that {card.config} has not: {error}") from error

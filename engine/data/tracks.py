@@ -3,7 +3,7 @@
 Source of the rules: MusicVAE, Roberts et al. 2018, arXiv 1803.05428, and its released data pipeline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class Section:
     meter: Meter
     bars: int
 
-    def voices(self, programs: range) -> list[Line]:
+    def voices(self, programs: Container[int]) -> list[Line]:
         """The tracks of some programs, each as one voice; pitches outside 21..108 are not read."""
         lines = []
         for track in self.song.tracks:

@@ -199,7 +199,7 @@ class PhraseCourse:
             "tempo": np.array([math.log2(song.tempo_bpm / 120), 1] if tells(0.5) else [0, 0], np.float32),
             "attributes": self._attributes(own, bars, rng) if training else np.zeros((bars, 2 * COUNT), np.float32),
             "bar_number": numbers if tells(0.6) else np.full(bars, BAR_NUMBERS),
-            "bar_z_given": _some(rng, bars, none=0.45, all_of_them=0.27)
+            "bar_z_given": some_of(rng, bars, none=0.45, all_of_them=0.27)
             if training
             else np.zeros(bars, np.float32),
             "weight": np.repeat(np.arange(bars) < there, STEPS_PER_BAR).astype(np.float32),
@@ -266,7 +266,7 @@ def _chances(starts: Sequence[Stretch]) -> NDArray[np.float64]:
     return np.asarray(weight / weight.sum(), np.float64)
 
 
-def _some(rng: Rng, count: int, *, none: float, all_of_them: float) -> NDArray[np.float32]:
+def some_of(rng: Rng, count: int, *, none: float, all_of_them: float) -> NDArray[np.float32]:
     """Zeros, ones, or a random share of ones, with these chances: (count,)."""
     kind = rng.random()
     some = rng.random(count) < (0.0 if kind < none else 1.0 if kind < none + all_of_them else rng.random())

@@ -14,7 +14,7 @@ from engine.model.phrases.decoder import Condition
 from engine.model.phrases.steps import draw_hits
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.tasks import Given, positions
-from engine.model.vae import Vae
+from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, configure
 from engine.weights import Card, Library
 
@@ -134,6 +134,7 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     elif isinstance(shape, PhraseShape):
         resident = PhraseResident(card, config, PhraseVae(shape), cpu, prior, size)
     else:
+        assert isinstance(shape, GrooveShape)
         resident = GrooveResident(card, config, Vae(shape), cpu, prior, size)
     _load(name, resident.model, tensors)
     try:

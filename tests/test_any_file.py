@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mido
+import pretty_midi
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -145,7 +146,6 @@ def test_of_any_broken_file_there_is_a_result_or_a_sentence(
 def test_pretty_midi_reads_what_is_written(
     drummer: Generator, tmp_path_factory: pytest.TempPathFactory, content: bytes, verb: str
 ) -> None:
-    pretty_midi = pytest.importorskip("pretty_midi")
     folder = tmp_path_factory.getbasetemp()
     if run(drummer, folder, verb, content).exit_code == 0:
         pretty_midi.PrettyMIDI(str(folder / "out.mid"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.corpus import find_corpus
+from engine.data.listing import find_corpus
 from engine.data.songs import Song, Track, read_songs
 from engine.data.sources import drum_map_of
 from engine.data.tracks import Line, Section, bars_of

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.listing import find_corpus
-from engine.data.songs import Song, Track, read_songs
+from engine.data.songs import Song, Track, songs_of_corpora
 from engine.data.sources import drum_map_of
 from engine.data.tracks import Line, Section, bars_of
 from engine.errors import DataError
@@ -53,9 +52,7 @@ def read_band_songs(data: Sequence[Path], *, without_licence: str = "") -> list[
     """
     found = [
         band
-        for path in map(find_corpus, data)
-        for song in read_songs(path)
-        if not (without_licence and song.licence.startswith(without_licence))
+        for path, song in songs_of_corpora(data, without_licence=without_licence)
         for band in _bands(song, _kind(path), drum_map_of(path))
     ]
     if not found:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.listing import find_corpus
-from engine.data.songs import Song, read_songs
+from engine.data.songs import Song, songs_of_corpora
 from engine.data.sources import drum_map_of
 from engine.data.tracks import Section, bars_of
 from engine.errors import DataError
@@ -38,9 +37,7 @@ def read_drum_songs(data: Sequence[Path], *, without_licence: str = "") -> list[
     """
     found = [
         part
-        for path in map(find_corpus, data)
-        for song in read_songs(path)
-        if not (without_licence and song.licence.startswith(without_licence))
+        for path, song in songs_of_corpora(data, without_licence=without_licence)
         for part in _parts(song, drum_map_of(path))
     ]
     if not found:

@@ -6,13 +6,14 @@ Knows nothing of tokens; listing.py lists the files and their splits.
 import logging
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.listing import NEEDED, Source, list_sources
+from engine.data.listing import NEEDED, Source, find_corpus, list_sources
 from engine.errors import DataError, EngineError, MidiFileError
 from engine.midi.events import parse_midi
 from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, sections
@@ -71,6 +72,17 @@ class Song:
         """The song with its tracks of that name alone."""
         named = (each for each in self.tracks if each.name.casefold() == track.casefold())
         return replace(self, tracks=tuple(named))
+
+
+def songs_of_corpora(data: Iterable[Path], *, without_licence: str = "") -> Iterator[tuple[Path, Song]]:
+    """Each song of corpora, with the zip or folder that it is from.
+
+    without_licence: pieces that are listed with a licence of this beginning are left out.
+    """
+    for path in map(find_corpus, data):
+        for song in read_songs(path):
+            if not (without_licence and song.licence.startswith(without_licence)):
+                yield path, song
 
 
 def read_songs(path: Path) -> list[Song]:

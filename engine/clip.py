@@ -141,10 +141,10 @@ class Clip:
             if next_note is not None and next_note.start_beats == note.start_beats:
                 next_note = later
             following[key] = (note, next_note)
-            if next_note is None or (note in but and next_note in but):
+            if next_note is None:
                 continue
             room_beats = next_note.start_beats - note.start_beats
-            if note.duration_beats > room_beats:
+            if note.duration_beats > room_beats and not (note in but and next_note in but):
                 notes[index] = replace(note, duration_beats=room_beats)
         return self if notes == list(self.notes) else replace(self, notes=tuple(notes))
 

@@ -316,9 +316,9 @@ def _edit_song(
 def raised(song: "MidiSong", fine: "MidiSong") -> tuple[str, ...]:
     """What is to be said where a song was written in finer ticks."""
     old, new = song.midi.ticks_per_beat, fine.midi.ticks_per_beat
-    return (f"its resolution was raised from {old} to {new} ticks a beat, which hold what is played",) * (
-        old != new
-    )
+    if old == new:
+        return ()
+    return (f"its resolution was raised from {old} to {new} ticks a beat, which hold what is played",)
 
 
 def _write_songs(

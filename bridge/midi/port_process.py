@@ -10,6 +10,7 @@ import os
 import select
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from bridge.errors import PortError
@@ -18,7 +19,7 @@ from bridge.midi.jack import Room
 from bridge.midi.listener import Listener
 from bridge.midi.messages import NOTE_OFF, ends_notes
 from bridge.midi.orders import Lost, NotOpened, Open, Opened
-from bridge.midi.system import Load, MidiSystem, Names, open_system
+from bridge.midi.system import ATTEMPTS, Load, MidiSystem, Names, open_system
 from bridge.realtime import ask_for_realtime, steady_interpreter
 from bridge.worker.children import die_with_daemon, die_within, inherited
 from bridge.worker.pipe import Channel
@@ -86,8 +87,7 @@ def _open(system: MidiSystem, order: Open) -> tuple[Any, Opened]:
             before = mine_are_seen_as()
             handle = system.new_input(order.client) if order.hears else system.new_output(order.client)
             if order.peer:
-                others = names.sources() if order.hears else names.destinations()
-                handle.open_port(others.index(order.peer), order.name)
+                _connect(handle, names.sources if order.hears else names.destinations, order)
             else:
                 handle.open_virtual_port(order.name)
             new = Counter(mine_are_seen_as()) - Counter(before)
@@ -95,6 +95,20 @@ def _open(system: MidiSystem, order: Open) -> tuple[Any, Opened]:
         raise PortError(f"{order.peer} has gone" if isinstance(error, ValueError) else str(error)) from error
     name = next((full for full in new if full.startswith(order.client)), "" if order.peer else order.client)
     return handle, Opened(name, not order.peer and any(full.startswith(order.client) for full in before))
+
+
+def _connect(handle: Any, others: Callable[[], list[str]], order: Open) -> None:
+    """Connect to the peer; ValueError if it has gone.
+
+    RtMidi takes its number and counts again, so another port that comes or goes in between makes it begin again.
+    """
+    for _ in range(ATTEMPTS):
+        number = others().index(order.peer)
+        handle.open_port(number, order.name)
+        if others()[number : number + 1] == [order.peer]:
+            return
+        handle.close_port()
+    raise PortError(f"{order.peer}: the MIDI ports change faster than one can be opened")
 
 
 def hear(listener: Listener, channel: Channel) -> None:

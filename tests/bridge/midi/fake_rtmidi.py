@@ -8,6 +8,7 @@ class FakeRtMidi:
     """Stands where the module stands.
 
     refusing: its outputs take nothing, and refused counts what they were given. vanishing: listing fails so often.
+    coming: ports that are there, before all others, when the next is opened.
     """
 
     API_WINDOWS_MM = 4
@@ -20,6 +21,7 @@ class FakeRtMidi:
         self.opened: dict[str, Any] = {}
         self.closed: list[str] = []
         self.sent: list[tuple[str, bytes]] = []
+        self.coming: list[str] = []
         self.refusing, self.refused, self.vanishing = False, 0, 0
 
     def get_compiled_api(self) -> list[int]:
@@ -43,6 +45,8 @@ class FakeRtMidi:
         port.delete = lambda: None
 
         def open_port(number: int, _: str) -> None:
+            if self.coming:
+                names.insert(0, self.coming.pop())
             port.name = names[number]
             self.opened[port.name] = port
 

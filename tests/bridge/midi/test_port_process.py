@@ -72,6 +72,21 @@ def test_what_comes_through_the_channel_is_sent(windows: FakeRtMidi, synth: Proc
     wait_until(lambda: windows.sent == [("Synth", NOTE)])
 
 
+def test_the_port_that_was_meant_is_opened_when_another_comes_meanwhile(windows: FakeRtMidi) -> None:
+    windows.coming = ["Other", "Third"]
+    one = Process(port_process.run, order("Synth", hears=False), windows)
+    assert one.hear() == Opened("")
+    one.channel.put(NOTE)
+    wait_until(lambda: windows.sent == [("Synth", NOTE)])
+    one.leave()
+
+
+def test_ports_that_never_stop_coming_are_told(windows: FakeRtMidi) -> None:
+    windows.coming = [f"Port {number}" for number in range(1000)]
+    said = Process(port_process.run, order("Synth", hears=False), windows).hear()
+    assert said == NotOpened("Synth: the MIDI ports change faster than one can be opened")
+
+
 def test_what_still_sounds_when_the_daemon_goes_is_ended(windows: FakeRtMidi, synth: Process) -> None:
     for message in (NOTE, OTHER, OFF):
         synth.channel.put(message)

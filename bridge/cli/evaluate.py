@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Examples = Annotated[
     Path | None,
     typer.Option(
-        help="write a listening test there instead, a page for each model: who is the drummer?", show_default=False
+        help="write there instead what can be heard: of grooves a page that asks who drums, of phrases files",
+        show_default=False,
     ),
 ]
 Pictures = Annotated[

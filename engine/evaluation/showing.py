@@ -11,6 +11,7 @@ from engine.data.windows import Windows, cut_windows
 from engine.errors import EngineError, ModelError
 from engine.evaluation.contenders import AT_ONCE, models_of_grooves, of_model
 from engine.evaluation.examples import write_examples
+from engine.evaluation.phrases.examples import write_phrases
 from engine.evaluation.phrases.pictures import SHOWN, draw_phrase_pictures
 from engine.evaluation.phrases.report import Amount, Corpus, phrase_resident
 from engine.evaluation.pictures import draw_pictures
@@ -18,6 +19,7 @@ from engine.learning.phrase_tasks import load_drums
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
+from engine.verbs.generator import Generator
 from engine.verbs.resident import GrooveResident
 from engine.weights import Library
 
@@ -37,11 +39,11 @@ def show(
 ) -> list[Path]:
     """Write into a folder for each model that humanizes what is asked for, and say what there is to open.
 
-    Of models of phrases there are pictures alone. Draws are at temperature 1. ModelError if there is nothing to be
-    heard or seen of any model, EngineError if the disk takes nothing.
+    Examples of phrases are files, sampled and played ones of one style. Draws are at temperature 1. ModelError
+    if there is nothing to be heard or seen of any model, EngineError if the disk takes nothing.
     """
     names = list(models)
-    phrases = [name for name in names if library.card(name).family == "phrase"] if pictures else []
+    phrases = [name for name in names if library.card(name).family == "phrase"]
     residents = models_of_grooves(library, (name for name in names if library.card(name).family != "phrase"))
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
     if not humanizing and not phrases:
@@ -61,9 +63,13 @@ def show(
                 on_progress(f"{name}: pictures")
                 ours, z = windows.played_by(play(windows, seed)), feels_of(resident, windows)
                 paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
-        if pictures and phrases:
+        if phrases:
             corpus = Corpus(load_drums(data), split, Amount(samples=SHOWN, windows=1))
-            for name in phrases:
+        for name in phrases:
+            if examples is not None:
+                on_progress(f"{name}: examples")
+                paths += write_phrases(examples / name, corpus.measured, _with_drummer(library, name), name, seed)
+            if pictures is not None:
                 on_progress(f"{name}: pictures")
                 samples = corpus.samples(phrase_resident(library, name), seed)
                 paths += draw_phrase_pictures(pictures / name, played=corpus.measured.hits, ours=samples)
@@ -72,6 +78,17 @@ def show(
             f"{error.filename or examples or pictures} cannot be written: {error.strerror}"
         ) from error
     return paths
+
+
+def _with_drummer(library: Library, name: str) -> Generator:
+    """A model of phrases in memory, and what plays its hits; ModelError where nothing of the library does."""
+    drummers = [card.name for card in library.cards.values() if card.config == "drummer"]
+    if not drummers:
+        raise ModelError(f"to hear {name} a drummer must be there, to play its hits")
+    generator = Generator(library, device="cpu")
+    for each in (drummers[0], name):
+        generator.load(each)
+    return generator
 
 
 @torch.inference_mode()

@@ -31,6 +31,7 @@ from engine.evaluation.phrases.samples import (
     varied,
 )
 from engine.evaluation.showing import show
+from engine.midi.song import clip_from_midi
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.verbs.resident import load_resident
 from engine.weights import Card, Library, write_weights
@@ -391,5 +392,16 @@ def test_phrases_are_seen_as_repetition_and_as_a_score(tmp_path, folder, data):
     written = show(data=[data], library=Library([folder]), models=["phrases"], pictures=tmp_path / "seen")
     assert [path.name for path in written] == ["repetition.png", "score.png"]
     assert all(path.is_file() for path in written)
-    with pytest.raises(ModelError, match="humanize"):
+
+
+def test_phrases_are_heard_beside_played_ones_of_their_style_and_length(tmp_path, folder, weights_folder, data):
+    library = Library([folder, weights_folder])
+    written = show(data=[data], library=library, models=["phrases"], examples=tmp_path / "heard")
+    assert [path.name for path in written[:2]] == ["01-funk-sample.mid", "01-funk-played.mid"]
+    assert len(written) == 2 * 3
+    sample, played = (clip_from_midi(path) for path in written[:2])
+    assert sample.length_beats == played.length_beats == 64
+    assert sample.tempo_bpm == played.tempo_bpm == pytest.approx(110, abs=1e-3)
+    assert len(played.notes) == 16 * 16
+    with pytest.raises(ModelError, match="drummer"):
         show(data=[data], library=Library([folder]), models=["phrases"], examples=tmp_path / "heard")

@@ -37,6 +37,7 @@ from engine.evaluation.phrases.samples import (
     drawn_of,
     drumified,
     sampled,
+    sampled_there,
     songs_of,
     varied,
 )
@@ -251,6 +252,7 @@ def _judges(resident: PhraseResident, corpus: Corpus, judges: int, seed: int) ->
         ),
         "the ceiling: the bars of a piece in another order": auc(pair, [shuffled(each, seed) for each in pair]),
         "sample": auc(pair, drawn(sampled, pair)),
+        "sample, its bars numbered as the played ones": auc(pair, drawn(sampled_there, pair)),
         f"vary, similarity {SIMILARITY}": auc(pair, drawn(varied, pair)),
         "drumify": auc(pair, drawn(drumified, pair)),
         "continue": auc(halves, drawn(continued, long)),

@@ -114,8 +114,13 @@ def drawn(
 
 
 def sampled(resident: PhraseResident, phrases: Phrases, noise: Noise) -> Hits:
-    """Songs' first bars in the style of each phrase."""
-    condition = condition_of(resident, replace(phrases, first=np.zeros_like(phrases.first)))
+    """Songs' first bars in the style of each phrase, as `sample` gives them."""
+    return sampled_there(resident, replace(phrases, first=np.zeros_like(phrases.first)), noise)
+
+
+def sampled_there(resident: PhraseResident, phrases: Phrases, noise: Noise) -> Hits:
+    """Bars in the style of each phrase that have its place in the song."""
+    condition = condition_of(resident, phrases)
     known = {name: resident.style_number(name) for name in resident.card.styles}
     style = [known.get(name, resident.model.shape.styles) for name in phrases.style.tolist()]
     nothing = torch.zeros_like(condition.tempo)

@@ -10,9 +10,22 @@ import torch
 
 from engine.clip import Clip, Note
 from engine.model.walk import PAST
-from engine.requests import Drumify, Fill, Groove, Humanize, Interpolate, Request, Sample, Vary
+from engine.requests import (
+    Continue,
+    Drumify,
+    Fill,
+    Groove,
+    Humanize,
+    Infill,
+    Interpolate,
+    Request,
+    Sample,
+    Vary,
+)
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder
+
+PHRASES = "drums_16bar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +68,17 @@ def requests() -> Iterator[tuple[str, Request]]:
     yield "fill, 2 bars", Fill(clip=two, instrument="crash")
     yield "vary, 2 bars", Vary(clip=two)
     yield "interpolate, 5 × 2 bars", Interpolate(clips=(two, two))
+    for bars in (4, 16, 64):
+        yield f"{PHRASES}: sample, {bars} bars, played", Sample(model=PHRASES, bars=bars)
+    yield f"{PHRASES}: sample, 4 × 16 bars, played", Sample(model=PHRASES, bars=16, count=4)
+    yield f"{PHRASES}: continue, 16 bars, 16 given", Continue(model=PHRASES, clip=sixteen, bars=16)
+    yield f"{PHRASES}: infill, 2 bars of 16", Infill(model=PHRASES, clip=sixteen, start=28.0, beats=8.0)
 
 
 def measure(runs: int = 100) -> list[Row]:
     """A row for each verb, after a warm-up, each run with a seed of its own."""
     generator = Generator(Library([shipped_folder()]), device="cpu")
+    generator.load(PHRASES)
     generator.load("drummer")
     generator.warm_up()
     gc.collect()

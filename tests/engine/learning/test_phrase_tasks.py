@@ -1,5 +1,7 @@
 """Training on phrases: what is told of a stretch, and that the network learns from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from engine.data.drum_songs import SEQUENCED, DrumSong
 from engine.errors import DataError
 from engine.learning.phrase_tasks import TASKS, PhraseCourse, Stretch
+from engine.learning.training import Run
 from engine.model.phrases.vae import PhraseShape
 from engine.registry import Config, Recipe, find_config
 
@@ -27,6 +30,10 @@ def song(bars, split="train", style="funk", name="a"):
 
 @pytest.fixture
 def course():
+    return a_course()
+
+
+def a_course():
     torch.manual_seed(0)
     songs = [song(12), song(9, style=SEQUENCED), song(8, "validation"), song(8, "validation", SEQUENCED)]
     return PhraseCourse(CONFIG, songs, torch.device("cpu"))
@@ -118,3 +125,32 @@ def test_the_shipped_configuration_learns_what_its_verbs_need():
 def test_styles_are_drawn_as_often_as_they_were_played(course):
     prior = course.prior()
     assert dict(zip(prior.names, prior.share.tolist(), strict=True)) == {"funk": 1.0, SEQUENCED: 0.0}
+
+
+class PulledPlugError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, epoch):
+    """In the second epoch of phrases, and in the first of their prior."""
+    config = replace(CONFIG, recipe=replace(RECIPE, second=replace(RECIPE, tasks={"autoencode": 1.0}, epochs=1)))
+
+    def stop(progress):
+        if progress.epoch == epoch:
+            raise PulledPlugError
+
+    def run(folder):
+        run = Run(config, a_course(), tmp_path / folder, 1, 2)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        run.resume()
+        return run
+
+    whole = run("whole")
+    whole.train(lambda _: None)
+    with pytest.raises(PulledPlugError):
+        run("broken").train(stop)
+    again = run("broken")
+    again.train(lambda _: None)
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in again.model.state_dict().items())

@@ -111,10 +111,12 @@ def play(
     samples = render(read_midi(source), soundfont=soundfont, drum_map=drum_map_here())
     try:
         import sounddevice
+
+        sounddevice.play(samples, RATE, blocking=True)
     except (ImportError, OSError) as error:
         needed = "play needs sounddevice and PortAudio: pip install 'vaebridge[audio]', Debian's libportaudio2"
         raise MidiFileError(f"{needed}; --wav FILE needs neither") from error
-    try:
-        sounddevice.play(samples, RATE, blocking=True)
-    except sounddevice.PortAudioError as error:
+    except Exception as error:
+        if type(error).__name__ != "PortAudioError":  # which importing may raise already: there is no name for it
+            raise
         raise MidiFileError(f"the sound card does not play: {error}; --wav FILE needs none") from error

@@ -3,7 +3,6 @@
 Ours knows kick, snare, hats, toms and cymbals, and plays everything else as sines. Knows nothing of sound cards.
 """
 
-import io
 import wave
 from bisect import bisect_right
 from collections.abc import Callable
@@ -13,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.audio.soundfont import by_soundfont, found_soundfont
 from engine.errors import MidiFileError
 from engine.files import replacing
 from engine.midi.choice import is_drums
-from engine.midi.events import MidiBytes, format_midi
+from engine.midi.events import MidiBytes
 from engine.midi.notes import FileNote, file_notes, instruments, tempos
 from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS, DrumMap
 
@@ -25,16 +25,11 @@ Wave = NDArray[np.float32]
 RATE = 44_100
 LONGEST_SECONDS = 3600
 TAIL_SECONDS = 1.5
-SOUNDFONTS = (
-    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
-    Path("/usr/share/sounds/sf2/default-GM.sf2"),
-    Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
-)
-"""Where Debian's fluid-soundfont-gm and its like lie."""
+LOUDEST = 0.9
 
 
 def render(midi: MidiBytes, *, soundfont: Path | None = None, drum_map: DrumMap = GENERAL_MIDI) -> Wave:
-    """The samples of a file, [sample] in -1..1 at 44,100 a second.
+    """The samples of a file, [sample, side] in -1..1 at 44,100 a second; of one or two sides.
 
     MidiFileError where the soundfont that is named cannot be used, or the file lasts more than an hour.
     """
@@ -43,44 +38,25 @@ def render(midi: MidiBytes, *, soundfont: Path | None = None, drum_map: DrumMap 
     length = max((seconds_of(note.end_tick) for note in notes), default=0.0)
     if length > LONGEST_SECONDS:
         raise MidiFileError(f"what is heard may last {LONGEST_SECONDS} s at most, not {length:.0f} s")
-    heard = _by_fluidsynth(midi, soundfont)
-    if heard is None:
-        heard = _by_hand(midi, notes, seconds_of, length, drum_map)
+    samples, font = int((length + TAIL_SECONDS) * RATE), soundfont or found_soundfont()
+    if font:
+        heard = by_soundfont(midi, notes, seconds_of, samples, rate=RATE, font=font, drum_map=drum_map)
+    else:
+        heard = _by_hand(midi, notes, seconds_of, samples, drum_map)[:, None]
     peak = float(np.abs(heard).max(initial=0.0))
-    return (heard * (0.9 / max(peak, 0.9))).astype(np.float32)
+    return heard if peak <= LOUDEST else heard * np.float32(LOUDEST / peak)
 
 
 def write_wav(samples: Wave, path: Path) -> None:
-    """Write samples as 16 bits, one channel; MidiFileError where that fails."""
+    """Write samples as 16 bits; MidiFileError where that fails."""
     try:
         with replacing(path) as beside, wave.open(str(beside), "wb") as file:
-            file.setnchannels(1)
+            file.setnchannels(samples.shape[1])
             file.setsampwidth(2)
             file.setframerate(RATE)
             file.writeframes((samples * 32767).astype("<i2").tobytes())
     except OSError as error:
         raise MidiFileError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _by_fluidsynth(midi: MidiBytes, soundfont: Path | None) -> NDArray[np.float64] | None:
-    """As pretty_midi's FluidSynth plays it; None where that or a SoundFont is not there."""
-    font = soundfont or next((each for each in SOUNDFONTS if each.is_file()), None)
-    if font is None:
-        return None
-    if not font.is_file():
-        raise MidiFileError(f"{font} is no SoundFont file")
-    try:
-        import pretty_midi
-
-        song = pretty_midi.PrettyMIDI(io.BytesIO(format_midi(midi)))
-        played: NDArray[np.float64] = song.fluidsynth(RATE, str(font))  # the name of the second has changed
-    except (ImportError, AttributeError) as error:
-        if soundfont:
-            raise MidiFileError(
-                "a SoundFont needs FluidSynth: pip install 'vaebridge[audio]', and Debian's libfluidsynth3"
-            ) from error
-        return None
-    return played
 
 
 def _clock(midi: MidiBytes) -> Callable[[int], float]:
@@ -102,10 +78,10 @@ def _by_hand(
     midi: MidiBytes,
     notes: tuple[FileNote, ...],
     seconds_of: Callable[[int], float],
-    length: float,
+    samples: int,
     drum_map: DrumMap,
-) -> NDArray[np.float64]:
-    mix = np.zeros(int((length + TAIL_SECONDS) * RATE), np.float64)
+) -> Wave:
+    mix = np.zeros(samples, np.float32)
     sounds = [_drum(name) for name in INSTRUMENTS]
     for group in instruments(midi, notes):
         as_drums = is_drums(group)

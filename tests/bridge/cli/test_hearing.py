@@ -1,16 +1,23 @@
 """What every verb on files takes besides its settings, on the shipped models' files and on the cases of others."""
 
+import os
 import shutil
+import subprocess
+import sys
 import wave
+from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
 
 import mido
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli import main as cli
 from engine.midi.song import load_song
 from tests.bridge.cli.test_cli import FakeGenerator
+from tests.conftest import ROOT
 from tests.strict_midi import CASES, overlaps, read_strictly
 
 
@@ -42,6 +49,40 @@ def test_each_verb_lets_its_result_be_heard(arguments: tuple[str, ...], folder: 
 def test_of_several_results_each_is_heard(folder: Path) -> None:
     run("sample", "--count", "2", "--wav", "out.wav")
     assert sorted(each.name for each in folder.glob("*.wav")) == ["out.1.wav", "out.2.wav"]
+
+
+ALSA_TO_A_FILE = """
+pcm.card {{ type file; slave.pcm "null"; file "{file}"; format "raw"; hint {{ show on; description "a file" }} }}
+pcm.!default {{ type plug; slave.pcm "card"; hint {{ show on; description "a file" }} }}
+"""
+
+
+def play(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bridge.entry", "play", *arguments]
+    environment = {**os.environ, "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_play_brings_the_sound_to_the_sound_card(folder: Path, needs: Callable[[str, str], None]) -> None:
+    """ALSA writes what the card would play into a file."""
+    if not find_library("portaudio"):
+        needs("portaudio", "libportaudio2")
+    (folder / ".asoundrc").write_text(ALSA_TO_A_FILE.format(file=folder / "card.raw"))
+    done = play(folder, "base.mid")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    run("play", "base.mid", "--wav", "out.wav")
+    with wave.open(str(folder / "out.wav")) as file:
+        assert file.getnchannels() == 2  # FluidSynth's
+        written = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+    card = np.frombuffer((folder / "card.raw").read_bytes(), "<f4").reshape(-1, 2)
+    lead = int(np.flatnonzero(card.any(1))[0]) - int(np.flatnonzero(written.any(1))[0])  # the card is silent before
+    np.testing.assert_allclose(card[lead : lead + len(written)], written / 32767, atol=1e-3)
+
+
+def test_where_no_sound_card_is_a_sentence_says_so(folder: Path) -> None:
+    done = play(folder, "base.mid")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("--wav FILE needs none")
 
 
 def test_the_picture_follows_the_drum_map() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from engine.audio import render as audio
+from engine.audio import soundfont
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
 from engine.midi.events import MidiBytes
@@ -14,7 +15,7 @@ from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS
 
 @pytest.fixture(autouse=True)
 def _no_soundfont(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "SOUNDFONTS", ())
+    monkeypatch.setattr(soundfont, "SOUNDFONTS", ())
 
 
 def midi_of(clip: Clip, folder: Path) -> MidiBytes:
@@ -33,7 +34,7 @@ def test_each_drum_is_heard_where_it_is_hit(name: str, tmp_path: Path) -> None:
 
 def test_a_note_that_is_no_drum_sounds_at_its_pitch(tmp_path: Path) -> None:
     clip = Clip((Note(69, 0.0, 2.0, 100),), 4.0, parts=(Part("lead", 1, 80, 0, 1),))
-    heard = audio.render(midi_of(clip, tmp_path))[: audio.RATE]
+    heard = audio.render(midi_of(clip, tmp_path))[: audio.RATE, 0]
     assert np.argmax(np.abs(np.fft.rfft(heard))) == pytest.approx(440, abs=2)
 
 
@@ -43,7 +44,7 @@ def test_the_tempo_says_when(tmp_path: Path) -> None:
 
 
 def test_a_wav_file_has_the_samples(tmp_path: Path) -> None:
-    audio.write_wav(np.array([0.0, 0.5, -0.5], np.float32), tmp_path / "out.wav")
+    audio.write_wav(np.array([[0.0], [0.5], [-0.5]], np.float32), tmp_path / "out.wav")
     with wave.open(str(tmp_path / "out.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (44_100, 1, 3)
 

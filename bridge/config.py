@@ -24,6 +24,7 @@ from bridge.errors import ConfigError
 from bridge.osc.access import PRIVATE, read_network
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
 from bridge.playing.live_settings import MODES
+from engine.representation.kits import KIT_NAMES
 from engine.weights import shipped_folder
 
 ENVIRONMENT = "VAEBRIDGE_"
@@ -77,7 +78,7 @@ class Config(BaseSettings):
     weights: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders of weights beside the shipped ones; of one name the earlier wins"
     )
-    drum_map: Path | None = Field(None, description="a .toml of instrument = [pitches]; else General MIDI")
+    drum_map: Path | None = Field(None, description=f"a .toml of instrument = [pitches], or a kit: {KIT_NAMES}")
     request_timeout_seconds: float = Field(
         60.0, gt=0, le=3600, description="a request that runs longer fails, and the model process is restarted"
     )

@@ -14,6 +14,7 @@ import typer
 
 from bridge.cli.options import Command
 from engine.errors import MidiFileError
+from engine.representation.kits import KIT_NAMES
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -23,7 +24,7 @@ DrumMapFlag = Annotated[
     Path | None,
     typer.Option(
         "--drum-map",
-        help="a .toml of instrument = [pitches], or a kit: general_midi, roland_td11, addictive_drums",
+        help=rf"a .toml of instrument = \[pitches], or a kit: {KIT_NAMES}",
         show_default=False,
     ),
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import WeightsError
-from engine.representation.drum_map import GENERAL_MIDI_PITCHES
 from engine.representation.drums import KIT_PITCHES
+from engine.representation.kits import GENERAL_MIDI_PITCHES
 
 CHORDS = 49
 """Classes of chords: none, and the four triads of each root."""

@@ -1,7 +1,4 @@
-"""The nine drum classes, and which pitch belongs to which.
-
-Source: Roberts et al. 2018 (arXiv 1803.05428) and Gillick et al. 2019 (arXiv 1905.06118), as released.
-"""
+"""The nine drum classes, and which pitch belongs to which; kits.py has the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,34 +10,9 @@ from numpy.typing import NDArray
 from engine.errors import ClipError
 from engine.files import read_toml
 from engine.representation.instruments import INSTRUMENTS as INSTRUMENTS
+from engine.representation.kits import GENERAL_MIDI_PITCHES, KIT_NAMES, TD11_PITCHES, kit
 
 CLASSES = len(INSTRUMENTS)
-
-TD11_PITCHES = (
-    (36,),
-    (38, 37, 40),
-    (42, 22, 44),
-    (46, 26),
-    (43, 58),
-    (47, 45),
-    (50, 48),
-    (49, 52, 55, 57),
-    (51, 53, 59),
-)
-"""The Roland TD-11 of the Groove MIDI Dataset: what the models were trained on. 45, 48, 58 differ from GM."""
-
-GENERAL_MIDI_PITCHES = (
-    (36, 35),
-    (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
-    (42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22),
-    (46, 67, 72, 74, 79, 81, 26),
-    (45, 29, 41, 43, 61, 64, 84),
-    (48, 47, 60, 63, 77, 86, 87),
-    (50, 30, 62, 76, 83),
-    (49, 52, 55, 57, 58),
-    (51, 53, 59, 82),
-)
-"""What a clip's pitches mean at inference; the first of each class is the pitch that is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +57,16 @@ def drum_map(pitches: Sequence[Sequence[int]]) -> DrumMap:
 TD11 = drum_map(TD11_PITCHES)
 GENERAL_MIDI = drum_map(GENERAL_MIDI_PITCHES)
 
-KNOWN_MAPS: dict[str, dict[str, Sequence[int]]] = {
-    "general_midi": {},
-    "roland_td11": {name: list(pitches) for name, pitches in zip(INSTRUMENTS, TD11_PITCHES, strict=True)},
-    "addictive_drums": {
-        "kick": [36],
-        "snare": [38, 37, 39, 40, 41, 42, 43, 44],
-        "closed_hat": [49, 48, 50, 51, 52],
-        "open_hat": [54, 53, 55, 56, 57, 58, 59],
-        "low_tom": [65, 66],
-        "mid_tom": [67, 68, 69, 70],
-        "high_tom": [71, 72],
-        "crash": [77, 79, 81],
-        "ride": [60, 61, 62, 63],
-    },
-}
-"""The maps of kits that are known by name."""
-
 
 def read_drum_map(path: Path) -> DrumMap:
-    """A known map by its name, or one from a .toml of `instrument = [pitches]`.
+    """The map of a kit by its name, or one from a .toml of `instrument = [pitches]`.
 
     An instrument that is left out keeps General MIDI's pitches.
     """
-    if str(path) in KNOWN_MAPS:
-        return drum_map_of(KNOWN_MAPS[str(path)])
     try:
-        content = read_toml(path)
+        content = kit(str(path)) or read_toml(path)
     except OSError as error:
-        known = ", ".join(KNOWN_MAPS)
-        raise ClipError(f"{path} is no readable drum map: {error.strerror}; by name: {known}") from error
+        raise ClipError(f"{path} is no readable drum map: {error.strerror}; by name: {KIT_NAMES}") from error
     except ValueError as error:
         raise ClipError(f"{path} is no readable drum map: {error}") from error
     return drum_map_of(content)

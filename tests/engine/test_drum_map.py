@@ -6,12 +6,12 @@ import pytest
 from engine.errors import ClipError
 from engine.representation.drum_map import (
     GENERAL_MIDI,
-    GENERAL_MIDI_PITCHES,
     INSTRUMENTS,
     TD11,
     drum_map_of,
     read_drum_map,
 )
+from engine.representation.kits import GENERAL_MIDI_PITCHES
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,25 @@ def test_a_map_that_is_no_file_is_one_sentence():
         read_drum_map(Path("/dev/zero"))
 
 
-def test_a_kit_is_known_by_name():
-    named = read_drum_map(Path("addictive_drums"))
-    assert [INSTRUMENTS[named.class_of[pitch]] for pitch in (36, 38, 49, 54, 60, 77)] == [
-        *("kick", "snare", "closed_hat", "open_hat", "ride", "crash")
-    ]
-    with pytest.raises(ClipError, match="by name: general_midi, roland_td11, addictive_drums"):
+@pytest.mark.parametrize(
+    ("name", "pitches"),
+    [
+        ("general_midi", (36, 38, 42, 46, 45, 47, 50, 49, 51)),
+        ("roland_td11", (36, 40, 22, 26, 58, 45, 48, 55, 59)),
+        ("addictive_drums", (36, 42, 53, 57, 67, 69, 71, 46, 45)),
+        ("superior_drummer", (35, 40, 62, 24, 41, 47, 48, 50, 53)),
+    ],
+)
+def test_a_kit_is_known_by_name(name, pitches):
+    assert read_drum_map(Path(name)).class_of[list(pitches)].tolist() == list(range(9))
+
+
+def test_a_kit_that_nobody_knows_is_refused_with_those_that_are_known():
+    with pytest.raises(ClipError, match="by name: general_midi, roland_td11, addictive_drums, superior_drummer"):
         read_drum_map(Path("nobodys_kit"))
+
+
+def test_general_midi_by_name_is_what_is_used_without_a_map():
+    named = read_drum_map(Path("general_midi"))
+    for column in ("class_of", "inside", "pitch_of"):
+        np.testing.assert_array_equal(getattr(named, column), getattr(GENERAL_MIDI, column))

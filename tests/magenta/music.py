@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.clip import Clip, Note, Part
-from engine.representation.drum_map import GENERAL_MIDI_PITCHES
+from engine.representation.kits import GENERAL_MIDI_PITCHES
 
 Notes = list[dict[str, Any]]
 

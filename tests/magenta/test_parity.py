@@ -14,8 +14,9 @@ from engine.model.noise import Noise
 from engine.model.tasks import nothing_given
 from engine.representation.catalogue import find_representation
 from engine.representation.chords import read_chords
-from engine.representation.drum_map import GENERAL_MIDI_PITCHES, drum_map
+from engine.representation.drum_map import drum_map
 from engine.representation.groove import clip_to_groove
+from engine.representation.kits import GENERAL_MIDI_PITCHES
 from engine.verbs.resident import GrooveResident, TokenResident, load_resident
 from engine.weights import Library
 from tests.magenta.conftest import Original

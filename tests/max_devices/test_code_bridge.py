@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from engine.representation.drum_map import GENERAL_MIDI_PITCHES
+from engine.representation.kits import GENERAL_MIDI_PITCHES
 from tests.max_devices.ableton import Ableton, Device, Note, drums
 
 pytestmark = pytest.mark.node

@@ -1,6 +1,6 @@
 """A reader of MIDI files that forgives nothing: what the standard demands of a file that we write."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,17 @@ def overlaps(track: Track) -> list[tuple[int, int]]:
     return found
 
 
+def unended(track: Track) -> list[tuple[int, int]]:
+    """The (channel, pitch) of each note that nothing ends."""
+    sounding: Counter[tuple[int, int]] = Counter()
+    for _, status, data in track.events:
+        if status & 0xF0 == 0x90 and data[1]:
+            sounding[status & 15, data[0]] += 1
+        elif status & 0xE0 == 0x80:
+            sounding[status & 15, data[0]] -= 1
+    return [key for key, count in sounding.items() if count > 0]
+
+
 def _length(body: bytes, at: int) -> tuple[int, int]:
     value = 0
     for place in range(at, at + 4):
@@ -82,4 +93,5 @@ def _track(body: bytes) -> Track:
         assert at <= len(body), "an event is cut off"
         if status == 0xFF and body[at - size] == 0x2F:
             assert at == len(body), "there are bytes behind the end of a track"
+            assert events[-1][2] == b"\x2f\0", "an end with something in it"
             return Track(events, tick)

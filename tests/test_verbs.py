@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.clip import Clip, Note
-from engine.midi.song import clip_to_midi
+from engine.midi.clips import clip_to_midi
 from engine.registry import CONFIGS, Config
 from engine.requests import VERBS, Request
 from engine.verbs.groove_verbs import Player

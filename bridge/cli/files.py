@@ -294,7 +294,7 @@ def _edit_song(
 ) -> None:
     """Play each stretch of a song's notes, with the seed of the first, write the song and show the change."""
     from bridge.cli.show import show_change, show_results
-    from engine.midi.song import save_midi
+    from engine.midi.files import save_midi
 
     targets = targets_of(output or otherwise, requests[0].count, may_exist=force or output is not None)
     generator = generator_of(ctx, requests[0])
@@ -326,7 +326,7 @@ def _write_songs(
 ) -> None:
     """Write the song with the notes of each clip in place of its own, and show the first."""
     from bridge.cli.show import show_clip, show_results
-    from engine.midi.song import save_midi
+    from engine.midi.files import save_midi
 
     targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
     fine = song.fine_enough(results.clips)
@@ -340,7 +340,7 @@ def _write_songs(
 def write_clips(results: Results, verb: str, output: Path | None, force: bool, *, otherwise: Path) -> None:
     """Write each clip anew and show the first."""
     from bridge.cli.show import show_clip, show_results
-    from engine.midi.song import clip_to_midi
+    from engine.midi.clips import clip_to_midi
 
     targets = targets_of(output or otherwise, len(results.clips), may_exist=force or output is not None)
     for clip, target in zip(results.clips, targets, strict=True):

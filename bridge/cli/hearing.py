@@ -92,7 +92,7 @@ def let_hear(targets: Sequence[Path]) -> None:
 
 def _write_sound(source: Path, place: Path, soundfont: Path | None) -> None:
     from engine.audio.render import render, write_wav
-    from engine.midi.song import read_midi
+    from engine.midi.files import read_midi
 
     write_wav(render(read_midi(source), soundfont=soundfont, drum_map=drum_map_here()), place)
 
@@ -107,7 +107,7 @@ def play(
         _write_sound(source, wav, soundfont)
         return
     from engine.audio.render import RATE, render
-    from engine.midi.song import read_midi
+    from engine.midi.files import read_midi
 
     samples = render(read_midi(source), soundfont=soundfont, drum_map=drum_map_here())
     try:

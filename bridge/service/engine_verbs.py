@@ -20,7 +20,7 @@ from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, Ne
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
 from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
-from engine.midi.notes import DEFAULT_TEMPO_BPM
+from engine.midi.meters import DEFAULT_TEMPO_BPM
 from engine.requests import Sample
 from engine.weights import Card
 

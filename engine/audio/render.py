@@ -17,7 +17,8 @@ from engine.errors import MidiFileError
 from engine.files import replacing
 from engine.midi.choice import is_drums
 from engine.midi.events import MidiBytes
-from engine.midi.notes import FileNote, file_notes, instruments, tempos
+from engine.midi.meters import tempos
+from engine.midi.notes import FileNote, file_notes, instruments
 from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS, DrumMap
 
 Wave = NDArray[np.float32]

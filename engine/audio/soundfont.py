@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from engine.errors import MidiFileError
 from engine.midi.choice import is_drums
-from engine.midi.events import SYSEX, MidiBytes
+from engine.midi.events import MidiBytes
 from engine.midi.notes import DRUM_CHANNEL, FileNote, instruments
-from engine.midi.packed import Event
+from engine.midi.track import SYSEX, Event
 from engine.representation.drum_map import GENERAL_MIDI, DrumMap
 
 FULL_SCALE = 2**15

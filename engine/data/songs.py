@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from engine.data.listing import NEEDED, Source, find_corpus, list_sources
 from engine.errors import DataError, EngineError, MidiFileError
 from engine.midi.events import parse_midi
-from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments, sections
+from engine.midi.meters import sections
+from engine.midi.notes import DRUM_CHANNEL, Instrument, file_notes, instruments
 
 _log = logging.getLogger(__name__)
 

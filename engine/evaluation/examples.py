@@ -22,7 +22,7 @@ from engine.data.windows import STEPS_PER_BAR, Windows
 from engine.errors import DataError
 from engine.evaluation.judge import Play
 from engine.files import replacing
-from engine.midi.song import TICKS_PER_BEAT, clip_to_midi
+from engine.midi.clips import TICKS_PER_BEAT, clip_to_midi
 from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES, Array, groove_to_clip
 

@@ -34,9 +34,10 @@ HOW_TO_CHOOSE = "--track and --channel choose others"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The notes to play, and what to say of the choice, if anything; are_drums: None where nothing tells."""
+    """The notes to play, the others, and what to say of it, if anything; are_drums: None where nothing tells."""
 
     notes: tuple[FileNote, ...]
+    rest: tuple[FileNote, ...]
     are_drums: bool | None
     remark: str = ""
 
@@ -50,21 +51,28 @@ def choose(midi: MidiBytes, track: str | None = None, channel: int | None = None
     if not notes:
         raise MidiFileError("it holds no notes")
     if track is not None or channel is not None:
-        notes = _named(midi, notes, track, channel)
+        kept = _named(midi, notes, track, channel)
+        return _choice(kept, notes, _all_alike([is_drums(each) for each in instruments(midi, kept)]))
     groups = instruments(midi, notes)
-    if not drums or track is not None or channel is not None:
-        return Choice(notes, _all_alike([is_drums(each) for each in groups]))
-    found = _kit(groups)
+    found = _kit(groups) if drums else []
     if not found:
         are_drums = _all_alike([is_drums(each) for each in groups])
         told = f"no drums found: all {len(notes)} notes are played, as taps: chords move as one; {HOW_TO_CHOOSE}"
-        return Choice(notes, are_drums, "" if are_drums is None else told)
-    if found == list(groups) and all(each.channel == DRUM_CHANNEL for each in found):
-        return Choice(notes, True)
-    chosen = frozenset((note.chunk, note.on) for each in found for note in each.notes)
-    kept = tuple(note for note in notes if (note.chunk, note.on) in chosen)
+        return Choice(notes, (), are_drums, told if drums and are_drums is not None else "")
+    kept = tuple(note for each in found for note in each.notes)
     usual = {note.channel for note in kept} == {DRUM_CHANNEL}
-    return Choice(kept, True, "" if usual else _told(midi, kept, len(notes)))
+    return _choice(kept, notes, True, "" if usual else _told(midi, kept, len(notes)))
+
+
+def _choice(
+    kept: Sequence[FileNote], notes: Sequence[FileNote], are_drums: bool | None, remark: str = ""
+) -> Choice:
+    """What of the notes is kept, in their order, and the rest."""
+    chosen = frozenset((note.chunk, note.on) for note in kept)
+    sides: tuple[list[FileNote], list[FileNote]] = ([], [])
+    for note in notes:
+        sides[(note.chunk, note.on) in chosen].append(note)
+    return Choice(tuple(sides[True]), tuple(sides[False]), are_drums, remark)
 
 
 def is_drums(group: Instrument) -> bool | None:

@@ -1,140 +1,198 @@
-"""Where the events of a track go when its notes are moved.
+"""Where the events of a file go when notes are moved, come or go: no note is cut short by its neighbour.
 
 Knows nothing of clips: times are ticks here.
 """
 
-import heapq
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
+from itertools import chain, pairwise, takewhile
 
-from engine.midi.events import Chunk, MidiBytes
-from engine.midi.notes import FileNote
-from engine.midi.packed import Event, packed
+from engine.midi.events import MidiBytes
+from engine.midi.meters import bar_lines
+from engine.midi.notes import DRUM_CHANNEL, NEW, FileNote
+from engine.midi.track import END_OF_TRACK, META, TEXT, Track, Writer, meta, written
+
+OVERHANG_BEATS = 0.25
+"""What is no more than this behind a bar line, and only rings, ends on the line."""
+
+
+NOTE_STATUSES = range(0x80, 0xA0)
+
+
+Change = tuple[int, int, int, int, int, bytes]
+"""An event that is left out or comes: before which event it goes; 1 for one that is left out, else 0; its tick; its
+rank among what goes there; the index of the event that it takes the place of, or NEW; its status and data.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A note of the file, and the ticks and the velocity that it gets."""
+    """A note, and the ticks and the velocity that it gets. early: its end must come before what is at that tick."""
 
     note: FileNote
     tick: int
     end_tick: int
     velocity: int
+    early: bool = False
 
     @property
     def moved(self) -> bool:
         """Whether it starts elsewhere than before."""
-        return self.tick != self.note.tick
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything of it is other than before."""
-        note = self.note
-        return self.tick != note.tick or self.velocity != note.velocity or self.end_tick != note.end_tick
+        return self.tick != self.note.tick or self.note.on == NEW
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Where an event goes, what velocity it gets (None: its own), and its rank among the events of that tick."""
-
-    tick: int
-    velocity: int | None
-    rank: int
+def as_it_is(note: FileNote) -> Placed:
+    """A note where it was."""
+    return Placed(note, note.tick, note.end_tick, note.velocity)
 
 
-def placed_apart(wanted: Sequence[tuple[FileNote, int, int]], ends: Mapping[int, int]) -> list[Placed]:
-    """Notes at the ticks and with the velocities that are wanted, each as long as it was.
+def rewritten(
+    midi: MidiBytes,
+    placed: Sequence[Placed],
+    ends: Mapping[int, int],
+    gone: Iterable[FileNote] = (),
+    *,
+    remark: str = "",
+) -> MidiBytes:
+    """The file with all of its notes in their places, without those that are gone; each track ends at its tick.
 
-    But none that moves, or beside which one moves, ends after its pitch starts again, or after the tick at which
-    its chunk ends.
+    placed: as apart has put them. remark: a text behind the meta events that open the first track.
     """
-    placed = [
-        Placed(note, tick, tick + note.end_tick - note.tick, velocity)
-        for note, wish, velocity in wanted
-        for tick in [wish if wish == note.tick else min(max(0, wish), ends[note.chunk] - 1)]
-    ]
-    if not any(each.moved for each in placed):
-        return placed
-    by_pitch: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, each in enumerate(placed):
-        by_pitch[each.note.channel, each.note.pitch].append(index)
-    for row in by_pitch.values():
-        row.sort(key=lambda index: placed[index].tick)
-        end, following_moved = None, False
-        for place in range(len(row) - 1, -1, -1):
-            each = placed[row[place]]
-            latest = ends[each.note.chunk] if end is None else end
-            if (each.moved or following_moved) and each.end_tick > latest:
-                placed[row[place]] = replace(each, end_tick=latest)
-            if place and placed[row[place - 1]].tick < each.tick:
-                end, following_moved = each.tick, each.moved
-    return placed
-
-
-def edits_of(placed: Placed, events: Sequence[Event]) -> dict[int, Edit]:
-    """What becomes of a note's events; none where it stays.
-
-    At its new tick a moved note starts after what is there and ends before it: a note that ends where the next
-    of its pitch starts does not end that one.
-    """
-    note, edits = placed.note, dict[int, Edit]()
-    if placed.moved or placed.velocity != note.velocity:
-        edits[note.on] = Edit(placed.tick, placed.velocity, int(placed.moved))
-    if placed.moved or placed.end_tick != note.end_tick:
-        ending = Edit(placed.end_tick, None, -1 if placed.end_tick > placed.tick else 1)
-        edits |= {index: ending for index in (note.off, *note.strays) if index is not None}
-    if placed.moved:
-        ticks = {index: max(0, events[index].tick + placed.tick - note.tick) for index in note.pedals}
-        edits |= {index: Edit(tick, None, 1) for index, tick in ticks.items()}
-    return edits
-
-
-def edited(chunk: Chunk, edits: Mapping[int, Edit], end_tick: int) -> Chunk:
-    """The track with the edits done; its end stays the last event, where it was or else at end_tick."""
-    if not edits:
-        return chunk
-    moved = [((edit.tick, edit.rank, index), _after(chunk.events[index], edit)) for index, edit in edits.items()]
-    return with_others(chunk, edits, moved, end_tick)
-
-
-Placing = tuple[int, int, int]
-"""Where an event goes: its tick, its rank among the events of that, its number among those of that rank."""
-
-
-def with_others(
-    chunk: Chunk, gone: Container[int | None], new: Iterable[tuple[Placing, Event]], end_tick: int
-) -> Chunk:
-    """The track without some of its events and with others; those that stay have rank 0. See edited for its end."""
-    last, end = len(chunk.events) - 1, chunk.events[-1]
-    staying = (
-        ((event.tick, 0, index), event)
-        for index, event in enumerate(chunk.events)
-        if index != last and index not in gone
+    tracks = midi.tracks
+    changes, left_out = {chunk: list[Change]() for chunk in ends}, {chunk: set[int]() for chunk in ends}
+    for each in placed:
+        changes[each.note.chunk] += _changes(each, tracks[each.note.chunk])
+        left_out[each.note.chunk].update(each.note.strays)
+    for note in gone:
+        left_out[note.chunk] |= {index for index in (note.on, note.off, *note.strays) if index is not None}
+    if remark:
+        first = min(tracks)
+        changes[first].append(_text(tracks[first], remark))
+    return midi.with_tracks(
+        {chunk: spliced(tracks[chunk], left_out[chunk], changes[chunk], end) for chunk, end in ends.items()}
     )
-    merged = heapq.merge(staying, sorted(new, key=itemgetter(0)), key=itemgetter(0))
-    return replace(chunk, events=packed(ended((event for _, event in merged), end, end_tick)))
 
 
-def _after(event: Event, edit: Edit) -> Event:
-    data = event.data if edit.velocity is None else bytes([event.data[0], edit.velocity])
-    return Event(edit.tick, event.status, data, event.running)
+def apart(placed: Sequence[Placed], ends: Mapping[int, int]) -> list[Placed]:
+    """The same, but no note ends after its pitch starts again, or after the tick at which its track ends.
+
+    Notes that are one instrument's are neighbours: those of a track on a channel, and all on the drum channel.
+    """
+    found = list(placed)
+    rows = defaultdict[tuple[int, int, int], list[int]](list)
+    for index, each in enumerate(found):
+        note = each.note
+        rows[-1 if note.channel == DRUM_CHANNEL else note.chunk, note.channel, note.pitch].append(index)
+    for row in rows.values():
+        row.sort(key=lambda index: (found[index].tick, found[index].note.chunk))
+        _give_ends(found, row)
+        following: Placed | None = None
+        for place in range(len(row) - 1, -1, -1):
+            each = found[row[place]]
+            found[row[place]] = _before(each, following, ends[each.note.chunk])
+            if place and found[row[place - 1]].tick < each.tick:
+                following = each
+    return found
 
 
-def ended(events: Iterable[Event], end: Event, end_tick: int) -> Iterator[Event]:
-    """The events and the end of their track: where it was, else, if one comes later, at end_tick or after that."""
-    last = 0
-    for event in events:
-        last = event.tick
-        yield event
-    yield end if last <= end.tick else replace(end, tick=max(end_tick, last))
+def track_ends(midi: MidiBytes, chosen: Iterable[FileNote], rest: Iterable[FileNote]) -> dict[int, int]:
+    """Where the tracks are to end: those of chosen notes, and the longest, on a bar line; others where they do."""
+    lines, overhang = bar_lines(midi), round(OVERHANG_BEATS * midi.ticks_per_beat)
+    told = {chunk: track[-1].tick for chunk, track in midi.tracks.items()}
+    needed = {chunk: track.last_but(NOTE_STATUSES) for chunk, track in midi.tracks.items()}
+    chosen, ends = tuple(chosen), dict[int, int]()
+    for note in chain(chosen, rest):
+        needed[note.chunk] = max(needed[note.chunk], note.tick + 1)
+    for chunk, end in told.items():
+        line, _ = lines(end)
+        rings_only = line > 0 and end - line <= overhang and needed[chunk] <= line
+        ends[chunk] = line if rings_only else lines(max(end, needed[chunk]))[1]
+    played = {note.chunk for note in chosen}
+    longest = max(ends[chunk] if chunk in played else end for chunk, end in told.items())
+    return {chunk: ends[chunk] if chunk in played or end == longest else end for chunk, end in told.items()}
+
+
+def _give_ends(found: list[Placed], row: Sequence[int]) -> None:
+    """Where a note that is never ended starts in one that is, the end is its own: the other one starts it again."""
+    for index, following in pairwise(row):
+        each, after = found[index], found[following]
+        has_end = each.note.off is not None or each.end_tick != each.note.end_tick
+        if has_end and after.note.off is None and after.note.on != NEW and each.tick < after.tick < each.end_tick:
+            found[following] = replace(after, end_tick=each.end_tick)
+
+
+def _before(each: Placed, following: Placed | None, end_tick: int) -> Placed:
+    """A note that ends before the next of its pitch starts, and when its track does at the latest."""
+    if following is None:
+        return replace(each, end_tick=end_tick) if each.end_tick > end_tick else each
+    last = min(end_tick, following.tick)
+    note, other = each.note, following.note
+    if note.chunk > other.chunk and last - 1 > each.tick:
+        last -= (
+            following.tick == last
+        )  # players read the tracks in their order: its end would come behind the start
+    end = min(each.end_tick, last)
+    late = note.chunk == other.chunk and NEW != other.on < (note.off or 0)
+    early = end == following.tick and late and not (each.moved or following.moved)
+    return each if end == each.end_tick and not early else replace(each, end_tick=end, early=early)
+
+
+def _changes(placed: Placed, track: Track) -> Iterator[Change]:
+    """What becomes of a note's events; nothing where it stays.
+
+    At its new tick a moved note starts after what is there and ends before it: a note that ends where the next of
+    its pitch starts does not end that one.
+    """
+    note, moved, channel = placed.note, placed.moved, placed.note.channel - 1
+    off = NEW if note.off is None else note.off
+    if moved or placed.velocity != note.velocity:
+        start = bytes((0x90 | channel, note.pitch, placed.velocity))
+        yield _change(track, placed.tick, int(moved), note.on, start)
+    if moved or placed.early or placed.end_tick != note.end_tick or off == NEW:
+        end = bytes((0x80 | channel, note.pitch, 0)) if off == NEW else track.raw(off)
+        yield _change(track, placed.end_tick, -1 if placed.end_tick > placed.tick else 1, off, end)
+    if moved:
+        for each in note.pedals:
+            yield _change(track, placed.tick, 1, each, track.raw(each))
+
+
+def _change(track: Track, tick: int, rank: int, index: int, raw: bytes) -> Change:
+    """An event in place of another: before all at its tick (-1), after them (1), or where that one was (0)."""
+    before = index if rank == 0 else track.before(tick) if rank < 0 else track.behind(tick)
+    return before, 0, tick, rank, index, raw
+
+
+def _text(track: Track, text: str) -> Change:
+    """A text behind the meta events that open a track."""
+    opening = takewhile(lambda each: each.status == META and not (each.tick or each.is_meta(END_OF_TRACK)), track)
+    event = meta(TEXT, text.encode())
+    return sum(1 for _ in opening), 0, 0, 0, NEW, bytes((META,)) + event.data
+
+
+def spliced(track: Track, gone: Iterable[int], changes: Sequence[Change], end_tick: int) -> Track:
+    """The track without some events and with others, ended at a tick."""
+    left_out = {*gone, *(each[4] for each in changes)} - {NEW}
+    if not (left_out or changes or track[-1].tick != end_tick):
+        return track
+    cuts = sorted([*changes, *((index, 1, 0, 0, index, b"") for index in left_out)])
+    writer, at, last = Writer(), 0, min(len(track) - 1, track.behind(end_tick))  # behind it are ends of nothing
+    for before, is_left_out, tick, _, _, raw in cuts:
+        if at < before:
+            writer.copy(track, at, min(before, last))
+            at = before
+        if is_left_out:
+            at = before + 1
+        else:
+            writer.put(tick, raw)
+    writer.copy(track, at, last)
+    return writer.track(end_tick)
 
 
 def finer(midi: MidiBytes, factor: int) -> MidiBytes:
     """The same file in ticks of which so many make one."""
-    chunks = (
-        replace(chunk, events=packed(replace(event, tick=event.tick * factor) for event in chunk.events))
-        for chunk in midi.chunks
-    )
-    return replace(midi, ticks_per_beat=midi.ticks_per_beat * factor, chunks=tuple(chunks))
+    tracks = {
+        chunk: written((replace(each, tick=each.tick * factor) for each in track), track[-1].tick * factor)
+        for chunk, track in midi.tracks.items()
+    }
+    return replace(midi.with_tracks(tracks), ticks_per_beat=midi.ticks_per_beat * factor)

@@ -1,27 +1,23 @@
-"""What a player sees in the events of a MIDI file: notes with both their ends, tracks, meters, tempos.
+"""What a player sees in the events of a MIDI file: notes with both their ends, and tracks.
 
 Knows nothing of clips: times are ticks here.
 """
 
-import math
 from bisect import bisect_right
-from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from engine.errors import MidiFileError
-from engine.midi.events import META, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, MidiBytes, payload
-from engine.midi.packed import Event
+from engine.midi.events import MidiBytes
+from engine.midi.track import NOTES, PROGRAM_CHANGES, TRACK_NAME, Track, payload
 
 DRUM_CHANNEL = 10
-CONTROLLER, PROGRAM_CHANGE = 0xB0, 0xC0
-PEDAL = 4
+CONTROLLER, PEDAL = 0xB0, 4
 """The controller that says how far the pedal of a hat is down."""
 
 HAT_PITCHES = (22, 26, 42, 44, 46)
-DEFAULT_BEATS_PER_BAR = 4.0
-DEFAULT_TEMPO_BPM = 120.0
+NEW = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +25,8 @@ class FileNote:
     """A note, and where its events are: midi.chunks[chunk].events[on] and [off].
 
     off is None where the file never ends the note; it then ends with its track. channel 1..16. What belongs to it
-    besides: strays, the offs behind its end that end nothing, and pedals, how far a hat's pedal is down when it is
-    hit.
+    besides: strays, the offs around it that end nothing, and pedals, how far a hat's pedal is down when it is hit.
+    A note that is new has no place: on is NEW.
     """
 
     chunk: int
@@ -45,60 +41,54 @@ class FileNote:
     pedals: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the song in one meter: bars are counted from its tick. tempo_bpm: that of the most ticks.
-
-    beat_unit: the denominator of its meter.
-    """
-
-    tick: int
-    end_tick: int
-    beats_per_bar: float
-    tempo_bpm: float
-    beat_unit: int = 4
-
-
 def file_notes(midi: MidiBytes) -> tuple[FileNote, ...]:
     """All notes in the file's order: track by track, by their note on."""
-    notes = (note for chunk in range(len(midi.chunks)) for note in track_notes(midi.chunks[chunk].events, chunk))
-    return tuple(notes)
+    return tuple(note for chunk, track in midi.tracks.items() for note in track_notes(track, chunk))
 
 
-def track_notes(events: Sequence[Event], chunk: int) -> list[FileNote]:
+def track_notes(track: Track, chunk: int) -> list[FileNote]:
     """The notes of a track; of notes that overlap on one pitch the first to start is the first to end."""
     sounding: defaultdict[tuple[int, int], deque[int]] = defaultdict(deque)
     ends: dict[int, int | None] = {}
     last: dict[tuple[int, int], int] = {}
     strays: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
-    pedals: dict[int, tuple[int, ...]] = {}
-    pedal: dict[int, tuple[int, ...]] = {}
-    for index, event in enumerate(events):
-        status, channel = event.status, event.status & 0x0F
-        if not 0x80 <= status < 0xA0:
-            if status - channel == CONTROLLER and event.data[0] == PEDAL:
-                before = pedal.get(channel, ())
-                pedal[channel] = (*(each for each in before if events[each].tick == event.tick), index)
-            continue
-        key = (channel, event.data[0])
-        if status >= 0x90 and event.data[1]:
+    unowned: defaultdict[tuple[int, int], tuple[int, ...]] = defaultdict(tuple)
+    for index in track.places(NOTES):
+        _, status, pitch, velocity = track.message(index)
+        key = (status & 0x0F, pitch)
+        if status >= 0x90 and velocity:
             ends[index], last[key] = None, index
             sounding[key].append(index)
-            if event.data[0] in HAT_PITCHES and channel in pedal:
-                pedals[index] = tuple(each for each in pedal.pop(channel) if events[each].tick == event.tick)
+            if key in unowned:
+                strays[index] += unowned.pop(key)
         elif sounding[key]:
             ends[sounding[key].popleft()] = index
         elif key in last:
             strays[last[key]] += (index,)
-    return [_file_note(events, chunk, on, off, strays.get(on, ()), pedals.get(on, ())) for on, off in ends.items()]
+        else:
+            unowned[key] += (index,)
+    pedals = _pedals(track, ends)
+    return [_file_note(track, chunk, on, off, strays.get(on, ()), pedals.get(on, ())) for on, off in ends.items()]
+
+
+def _pedals(track: Track, ons: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """For each hit of a hat the events that say, at its tick and before it, how far its pedal is down."""
+    found, seen = dict[int, tuple[int, ...]](), dict[int, int]()
+    for on in ons:
+        tick, status, pitch, _ = track.message(on)
+        if pitch in HAT_PITCHES:
+            wanted, first = (tick, CONTROLLER | status & 0x0F, PEDAL), max(seen.get(status, 0), track.before(tick))
+            found[on] = tuple(each for each in range(first, on) if track.is_message(each, wanted))
+            seen[status] = on
+    return found
 
 
 def _file_note(
-    events: Sequence[Event], chunk: int, on: int, off: int | None, strays: tuple[int, ...], pedals: tuple[int, ...]
+    track: Track, chunk: int, on: int, off: int | None, strays: tuple[int, ...], pedals: tuple[int, ...]
 ) -> FileNote:
-    event, end = events[on], events[-1 if off is None else off]
-    channel, pitch, velocity = (event.status & 0x0F) + 1, event.data[0], event.data[1]
-    return FileNote(chunk, on, off, event.tick, end.tick, channel, pitch, velocity, strays, pedals)
+    tick, status, pitch, velocity = track.message(on)
+    end_tick = track.tick(-1 if off is None else off)
+    return FileNote(chunk, on, off, tick, end_tick, (status & 0x0F) + 1, pitch, velocity, strays, pedals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +122,11 @@ _Changes = dict[tuple[int | None, int], list[tuple[int, int]]]
 def _programs(midi: MidiBytes) -> _Changes:
     """(tick, program) of each program change, by chunk and channel, and by channel alone under (None, channel)."""
     changes: defaultdict[tuple[int | None, int], list[tuple[int, int]]] = defaultdict(list)
-    for index, chunk in enumerate(midi.chunks):
-        for event in chunk.events:
-            if event.status & 0xF0 == PROGRAM_CHANGE:
-                for where in (index, None):
-                    changes[where, (event.status & 0x0F) + 1].append((event.tick, event.data[0]))
+    for chunk, track in midi.tracks.items():
+        for index in track.places(PROGRAM_CHANGES):
+            tick, status, program, _ = track.message(index)
+            for where in (chunk, None):
+                changes[where, (status & 0x0F) + 1].append((tick, program))
     return {key: sorted(each, key=lambda change: change[0]) for key, each in changes.items()}
 
 
@@ -160,11 +150,10 @@ def find_track(midi: MidiBytes, wanted: str) -> int:
 
 def track_names(midi: MidiBytes) -> dict[int, str]:
     """The name of each track, perhaps empty, by its chunk."""
-    names = {}
-    for index, chunk in enumerate(midi.chunks):
-        if chunk.name == b"MTrk":
-            names[index] = next((decoded(payload(e)) for e in chunk.events if e.is_meta(TRACK_NAME)), "")
-    return names
+    return {
+        chunk: next((decoded(payload(event)) for event in track.metas(TRACK_NAME)), "")
+        for chunk, track in midi.tracks.items()
+    }
 
 
 def described_tracks(midi: MidiBytes) -> str:
@@ -185,72 +174,3 @@ def decoded(text: bytes) -> str:
         return text.decode("utf-8").strip("\0 ")
     except UnicodeDecodeError:
         return text.decode("latin-1").strip("\0 ")
-
-
-def sections(midi: MidiBytes, end_tick: int) -> tuple[Section, ...]:
-    """The song up to end_tick, cut where the meter changes."""
-    changes = _meter_changes(midi, end_tick)
-    found = tempos(midi)
-    cuts = [*changes, (end_tick, 0.0, 4)]
-    return tuple(
-        Section(tick, end, beats_per_bar, _longest_tempo(found, tick, end), unit)
-        for (tick, beats_per_bar, unit), (end, *_) in pairwise(cuts)
-    )
-
-
-def bar_line(midi: MidiBytes, tick: int) -> int:
-    """The first bar line at or after a tick."""
-    section = sections(midi, tick + 1)[-1]
-    bar_ticks = section.beats_per_bar * midi.ticks_per_beat
-    return section.tick + round(math.ceil((tick - section.tick) / bar_ticks - 1e-9) * bar_ticks)
-
-
-def _meter_changes(midi: MidiBytes, end_tick: int) -> list[tuple[int, float, int]]:
-    """(tick, beats_per_bar, beat_unit) of each new meter; one only repeated on a bar line changes nothing."""
-    changes = [(0, DEFAULT_BEATS_PER_BAR, 4)]
-    for event in _metas(midi, TIME_SIGNATURE):
-        meter = _meter(payload(event))
-        if meter is None or event.tick >= end_tick:
-            continue
-        tick, *current = changes[-1]
-        bar_ticks = current[0] * midi.ticks_per_beat
-        if event.tick == tick:
-            changes.pop()
-        elif meter[0] == current[0] and (event.tick - tick) % bar_ticks == 0:
-            continue
-        changes.append((event.tick, *meter))
-    return changes
-
-
-def _meter(content: bytes) -> tuple[float, int] | None:
-    """Quarter notes a bar and the denominator, None where the time signature makes no sense."""
-    if len(content) < 2 or content[1] > 7:
-        return None
-    beats_per_bar: float = content[0] * 4 / 2 ** content[1]
-    return (beats_per_bar, 2 ** min(content[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
-
-
-def tempos(midi: MidiBytes) -> list[tuple[int, float]]:
-    """(tick, bpm) of each tempo, inside what a clip can have."""
-    found = [(0, DEFAULT_TEMPO_BPM)]
-    for event in _metas(midi, SET_TEMPO):
-        microseconds = int.from_bytes(payload(event)[:3], "big")
-        if microseconds:
-            found.append((event.tick, min(max(60e6 / microseconds, 3.0), 1000.0)))
-    return found
-
-
-def _longest_tempo(tempos: Sequence[tuple[int, float]], tick: int, end_tick: int) -> float:
-    """The tempo that holds for the most ticks of a section."""
-    lasting: Counter[float] = Counter()
-    for (start, bpm), (end, _) in pairwise([*tempos, (end_tick, 0.0)]):
-        lasting[bpm] += max(0, min(end, end_tick) - max(start, tick))
-    return lasting.most_common(1)[0][0]
-
-
-def _metas(midi: MidiBytes, kind: int) -> list[Event]:
-    """The meta events of a type on all tracks, in time."""
-    found = (
-        event for chunk in midi.chunks for event in chunk.events if event.status == META and event.data[0] == kind
-    )
-    return sorted(found, key=lambda event: event.tick)

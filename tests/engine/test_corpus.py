@@ -62,15 +62,18 @@ def test_a_file_that_is_no_midi_is_named(tmp_path):
         read_corpus(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["keysig", "tempo0", "missing_last_byte", "smpte"])
+@pytest.mark.parametrize("name", ["keysig", "tempo0", "missing_last_byte", "smpte", "patterns"])
 def test_a_bad_file_ends_nothing(tmp_path, caplog, name):
-    """keysig, tempo0 and missing_last_byte can be read all the same, smpte is left out, counted and named."""
+    """What others refuse can be read all the same; independent patterns are left out, counted and named."""
     write_midi(tmp_path / "good.mid")
-    shutil.copy(CASES / f"{name}.mid", tmp_path)
+    if name == "patterns":
+        (tmp_path / "patterns.mid").write_bytes(b"MThd\0\0\0\6\0\2\0\2\1\xe0" + b"MTrk\0\0\0\4\0\xff\x2f\0" * 2)
+    else:
+        shutil.copy(CASES / f"{name}.mid", tmp_path)
     performances = read_corpus(tmp_path)
-    assert [each.name for each in performances] == ["good.mid"] + [f"{name}.mid"] * (name != "smpte")
+    assert [each.name for each in performances] == ["good.mid"] + [f"{name}.mid"] * (name != "patterns")
     assert all((each.start_beats >= 0).all() for each in performances)
-    assert ("left out: smpte.mid" in caplog.text and "1 of 2 files" in caplog.text) == (name == "smpte")
+    assert ("left out: patterns.mid" in caplog.text and "1 of 2 files" in caplog.text) == (name == "patterns")
 
 
 def test_a_short_performance_is_padded_or_left_out(tmp_path):

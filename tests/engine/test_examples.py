@@ -12,7 +12,8 @@ import pytest
 from engine.data.windows import Windows
 from engine.errors import DataError
 from engine.evaluation.examples import BEATS_PER_BAR, choose, write_examples
-from engine.midi.song import TICKS_PER_BEAT, clip_from_midi
+from engine.midi.clips import TICKS_PER_BEAT
+from engine.midi.song import clip_from_midi
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES, clip_to_groove
 

@@ -15,7 +15,8 @@ from bridge.cli import main as cli
 from bridge.config import Config
 from engine.clip import Clip, Note, Part
 from engine.errors import ModelError, WeightsError
-from engine.midi.song import clip_from_midi, clip_to_midi
+from engine.midi.clips import clip_to_midi
+from engine.midi.song import clip_from_midi
 from engine.requests import (
     VERBS,
     Decode,
@@ -205,7 +206,8 @@ def test_groove_plays_the_notes_and_leaves_the_rest_of_the_file(generator: FakeG
     clip_to_midi(FEEL, folder / "feel.mid")
     song = mido.MidiFile(folder / "in.mid")
     song.type = 1
-    song.tracks.append(mido.MidiTrack([mido.Message("note_on", channel=0, note=60, velocity=99, time=7)]))
+    piano = [mido.Message(kind, channel=0, note=60, velocity=99, time=7) for kind in ("note_on", "note_off")]
+    song.tracks.append(mido.MidiTrack(piano))
     song.save(folder / "in.mid")
     run(generator, "groove", "in.mid", "feel.mid")
     before, after = (mido.MidiFile(folder / name).tracks[-1] for name in ("in.mid", "in.groove.mid"))

@@ -8,7 +8,8 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli import main as cli
 from engine.clip import Clip, Note, Part
-from engine.midi.song import clip_from_midi, clip_to_midi
+from engine.midi.clips import clip_to_midi
+from engine.midi.song import clip_from_midi
 from engine.requests import Continue, Infill, Request, Results
 from tests.engine.untrained import SMALL_PHRASES, write_random_weights
 

@@ -19,7 +19,8 @@ from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.osc.remote import Remote, atom
 from engine.clip import Clip, Note
-from engine.midi.song import clip_from_midi, clip_to_midi
+from engine.midi.clips import clip_to_midi
+from engine.midi.song import clip_from_midi
 from engine.requests import Groove, Humanize, Interpolate, Sample
 
 NOTES = tuple(Note(36 + i % 2, i * 0.25, 0.125, 100) for i in range(100))

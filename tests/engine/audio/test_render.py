@@ -8,8 +8,9 @@ from engine.audio import render as audio
 from engine.audio import soundfont
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
+from engine.midi.clips import clip_to_midi
 from engine.midi.events import MidiBytes
-from engine.midi.song import clip_to_midi, read_midi
+from engine.midi.files import read_midi
 from engine.representation.drum_map import GENERAL_MIDI, INSTRUMENTS
 
 

@@ -10,8 +10,9 @@ from engine.audio.render import RATE, Wave, render
 from engine.audio.soundfont import found_soundfont
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
+from engine.midi.clips import clip_to_midi
 from engine.midi.events import MidiBytes, parse_midi
-from engine.midi.song import clip_to_midi, read_midi
+from engine.midi.files import read_midi
 from engine.representation.drum_map import drum_map_of
 from tests.engine.midi.test_faults import file_of
 from tests.strict_midi import CASES
@@ -88,7 +89,7 @@ def test_a_kit_with_pitches_of_its_own_sounds_as_general_midi(tmp_path: Path) ->
     assert np.abs(render(own) - usual).max() > 0.01
 
 
-@pytest.mark.parametrize("case", sorted(each.name for each in CASES.glob("*.mid") if each.name != "smpte.mid"))
+@pytest.mark.parametrize("case", sorted(each.name for each in CASES.glob("*.mid")))
 def test_every_case_is_heard(case: str) -> None:
     assert loudness(render(read_midi(CASES / case)), 0.0, 10.0) > 1e-3
 

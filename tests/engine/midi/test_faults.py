@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
+from engine.midi.clips import clip_to_midi
 from engine.midi.events import format_midi, parse_midi
-from engine.midi.song import MidiSong, clip_to_midi, parse_song
+from engine.midi.song import MidiSong, parse_song
 from tests.strict_midi import CASES, overlaps, read_strictly
 
 END = b"\x00\xff\x2f\x00"
@@ -82,6 +83,48 @@ def test_what_players_forgive_is_read_and_told(name: str, sentence: str) -> None
     source = case(name)
     assert source.clip == case("base").clip
     assert any(sentence in fault for fault in source.midi.faults)
+    read_strictly(format_midi(source.midi))
+
+
+def test_times_in_smpte_frames_are_read_as_beats_of_the_same_length() -> None:
+    source = case("smpte")
+    assert any("its times are SMPTE frames: they are read as beats" in fault for fault in source.midi.faults)
+    _, (first, *_) = read_strictly(format_midi(source.midi))
+    [tempo] = [data[2:] for _, status, data in first.events if status == 0xFF and data[0] == 0x51]
+    ticks_per_second = source.midi.ticks_per_beat / (int.from_bytes(tempo, "big") / 1e6)
+    frames, parts = (CASES / "smpte.mid").read_bytes()[12:14]
+    assert ticks_per_second == pytest.approx((256 - frames) * parts, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("division", "per_beat", "bpm"),
+    [(0xE728, 500, 120.0), (0xE250, 1200, 120.0), (0xE350, 1199, 119.98), (0xE801, 12, 120.0)],
+    ids=["25 fps", "30 fps", "29.97 fps", "24 fps"],
+)
+def test_smpte_frames_of_each_kind_are_beats(division: int, per_beat: int, bpm: float) -> None:
+    content = bytearray(file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00" + END))
+    content[12:14] = division.to_bytes(2, "big")
+    source = parse_song(bytes(content))
+    assert (source.midi.ticks_per_beat, source.clip.tempo_bpm) == (per_beat, pytest.approx(bpm, abs=0.01))
+
+
+def test_the_beat_of_smpte_frames_is_that_of_their_tempo() -> None:
+    content = bytearray(file_of(b"\x00\xff\x51\x03\x09\x27\xc0\x00\x99\x24\x64\x18\x89\x24\x00" + END))
+    content[12:14] = b"\xe7\x28"
+    source = parse_song(bytes(content))
+    assert (source.midi.ticks_per_beat, source.clip.tempo_bpm) == (600, 100)
+
+
+def test_a_file_of_one_track_that_has_several_is_a_file_of_several() -> None:
+    content = bytearray(file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00" + END, END))
+    content[9] = 0
+    source = parse_song(bytes(content))
+    read_strictly(format_midi(source.midi))
+    assert source.midi.faults == ("it says that it has one track, and has several: they are played together",)
+
+
+def test_an_end_of_a_track_holds_nothing() -> None:
+    source = parse_song(file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00\x00\xff\x2f\x01\x00"))
     read_strictly(format_midi(source.midi))
 
 

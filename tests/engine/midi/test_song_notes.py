@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.clip import Clip, Note, Part
+from engine.midi.clips import clip_to_midi
 from engine.midi.events import format_midi
-from engine.midi.song import MidiSong, clip_to_midi, load_song, parse_song
+from engine.midi.song import MidiSong, load_song, parse_song
 
 NOTES = tuple(Note(36 + beat % 3, beat / 2, 0.25, 60 + beat) for beat in range(16))
 SONG = Clip((*(Note(60, 0.0, 4.0, 90),), *NOTES), 8.0, parts=(Part("lead", 1, 5, 0, 1), Part("kit", 10, 0, 1, 16)))

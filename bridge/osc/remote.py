@@ -121,11 +121,6 @@ class Remote:
             for slot, clip in zip(slots.values(), clips, strict=True):
                 self.upload(slot, clip)
             *replies, done = self._answer(asked, whole=True)
-        except RequestError as error:
-            if error.code != "too_big" or not request.makes_clips:  # what is encoded is short by itself
-                raise
-            way_out = f"`vaebridge {verb_of(request)}`, without send, plays files of any length"
-            raise RequestError(error.code, f"{error}; {way_out}") from error
         finally:
             with contextlib.suppress(BridgeError):  # what went wrong before is what is told
                 for slot in slots.values():

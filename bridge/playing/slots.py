@@ -13,6 +13,8 @@ from engine.errors import EngineError
 MAX_SLOTS = 256
 MAX_NOTES = 4096
 LONGEST_BEATS = 2.0**14
+WAY_OUT = "longer files are played without a daemon: `vaebridge VERB FILE`"
+"""What is said beside what is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def checked_clip(
 ) -> Clip:
     """The clip that an upload describes; RequestError if its length, meter or tempo is out of range."""
     if beats > LONGEST_BEATS or any(max(note.start_beats, note.duration_beats) > LONGEST_BEATS for note in notes):
-        raise RequestError("too_big", f"a clip may have {LONGEST_BEATS:.0f} beats")
+        raise RequestError("too_big", f"a clip may have {LONGEST_BEATS:.0f} beats; {WAY_OUT}")
     try:
         beats_per_bar, beat_unit = values.get("beats_per_bar", 4.0), 4
         if meter := values.get("meter"):
@@ -103,4 +105,4 @@ def checked_clip(
 def check_notes(count: int) -> None:
     """RequestError if a clip cannot have so many notes."""
     if count > MAX_NOTES:
-        raise RequestError("too_big", f"a clip may have {MAX_NOTES} notes, not {count}")
+        raise RequestError("too_big", f"a clip may have {MAX_NOTES} notes, not {count}; {WAY_OUT}")

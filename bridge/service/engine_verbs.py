@@ -14,7 +14,7 @@ from bridge.osc.requests import Call, engine_request, slots_of
 from bridge.osc.table import TO_SLOT
 from bridge.playing.ensemble import Ensemble
 from bridge.playing.live_settings import LONGEST_CLIP_BARS
-from bridge.playing.slots import Slots, check_notes
+from bridge.playing.slots import WAY_OUT, Slots, check_notes
 from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
 from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
 from bridge.service.session_verbs import Engine
@@ -130,7 +130,8 @@ class EngineVerbs:
         if isinstance(request, Sample) and request.tempo is None and tempo_bpm != DEFAULT_TEMPO_BPM:
             request = replace(request, tempo=tempo_bpm)
         if too_long := [clip.bars for clip in clips if clip.bars > LONGEST_CLIP_BARS]:
-            raise RequestError("too_big", f"{call.verb.name} takes {LONGEST_CLIP_BARS} bars, not {too_long[0]}")
+            told = f"{call.verb.name} takes {LONGEST_CLIP_BARS} bars, not {too_long[0]}; {WAY_OUT}"
+            raise RequestError("too_big", told)
         if request.model is not None:
             self._card(request.model)
         to_slot = call.values.get(TO_SLOT.name, "") if TO_SLOT in call.verb.keys else ""

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
@@ -28,6 +28,9 @@ ON_TICK = 1e-6
 
 LONGEST_SILENCE_BARS = 64
 """A longer one parts two passages."""
+
+LONGEST_PIECE_BARS = 4096
+"""Of a passage, which is decoded whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,24 +215,24 @@ def _passages(midi: MidiBytes, parts: Sequence[Section], notes: Iterable[FileNot
     for note in notes:
         found[bisect_right(ticks, note.tick + _early_ticks(midi)) - 1].append(note)
     for index in sorted(found):
-        for section, group in _without_silence(midi, parts[index], found[index]):
+        for section, group in _in_pieces(midi, parts[index], found[index]):
             yield Passage(section, tuple(group), _clip(midi, section, group))
 
 
-def _without_silence(
+def _in_pieces(
     midi: MidiBytes, section: Section, notes: Sequence[FileNote]
 ) -> Iterable[tuple[Section, list[FileNote]]]:
-    """The notes of a section, cut at bar lines behind long silences, so that these cost nothing."""
+    """The notes of a section, cut at bar lines: behind long silences, which then cost nothing, and where long."""
     bar_ticks = section.beats_per_bar * midi.ticks_per_beat
-    if max(note.tick for note in notes) - section.tick <= LONGEST_SILENCE_BARS * bar_ticks:
-        yield section, list(notes)
-        return
-    bars = [math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks) for note in notes]
-    heard = sorted(set(bars))
-    begins = [0, *(bar for before, bar in pairwise(heard) if bar - before > LONGEST_SILENCE_BARS)]
+    bars = [max(0, math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks)) for note in notes]
+    begins, before = [0], 0
+    for bar in sorted(set(bars)):
+        if bar - before > LONGEST_SILENCE_BARS or bar - begins[-1] >= LONGEST_PIECE_BARS:
+            begins.append(bar)
+        before = bar
     groups: defaultdict[int, list[FileNote]] = defaultdict(list)
     for note, at in zip(notes, bars, strict=True):
-        groups[begins[bisect_right(begins, max(0, at)) - 1]].append(note)
+        groups[begins[bisect_right(begins, at) - 1]].append(note)
     for bar in sorted(groups):
         yield replace(section, tick=section.tick + round(bar * bar_ticks)), groups[bar]
 

@@ -221,7 +221,7 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
     longest = max((clip.bars for clip in clips_of(request)), default=0)
     if longest > MOST_BARS:
         raise ClipError(
-            f"a clip may have {MOST_BARS} bars, not {longest}: is there a stray note far behind the rest?"
+            f"a clip may have {MOST_BARS} bars, not {longest}: a stray note far behind the rest is to be taken out"
         )
     if getattr(request, "chords", None) and not getattr(shape, "control", 0):
         raise ClipError(f"{name} follows no chords: leave chords out")

@@ -15,6 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli import main as cli
+from engine.clip import Clip, Note
+from engine.midi.clips import clip_to_midi
 from engine.midi.song import load_song
 from tests.bridge.cli.test_cli import FakeGenerator
 from tests.conftest import ROOT
@@ -110,3 +112,11 @@ def test_what_is_written_of_any_case_is_valid(verb: str, case: str, folder: Path
         assert mido.MidiFile(folder / "out.mid").ticks_per_beat == per_beat
     assert not [each for track in tracks for each in (*overlaps(track), *unended(track))]
     load_song(folder / "out.mid")
+
+
+def test_a_song_of_more_bars_than_a_clip_has_is_played_in_pieces(folder: Path) -> None:
+    notes = tuple(Note(36, 4.0 * bar, 1.0, 100) for bar in range(9000))
+    clip_to_midi(Clip(notes, 36_000.0), folder / "long.mid")
+    assert [clip.bars for clip in load_song(folder / "long.mid").clips] == [4096, 4096, 808]
+    assert run("humanize", "long.mid", "-o", "out.mid").exit_code == 0
+    assert len(load_song(folder / "out.mid").clips[2].notes) == 808

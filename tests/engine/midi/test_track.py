@@ -69,11 +69,10 @@ def test_a_file_of_many_controllers_is_edited_like_any_other() -> None:
     content = controllers(2**17)
     assert format_midi(parse_midi(content)) == content
     song = parse_song(content)
-    note, other = song.clip.notes
+    (clip,) = song.clips
+    note, other = clip.notes
     moved = type(note)(36, note.start_beats + 0.1, note.duration_beats, 100)
-    _, (track,) = read_strictly(
-        format_midi(song.with_clips([song.clip.with_notes((moved, other))], remark="moved"))
-    )
+    _, (track,) = read_strictly(format_midi(song.with_clips([clip.with_notes((moved, other))], remark="moved")))
     assert (2**17 + 48, 0x99, b"\x24\x64") in track.events
     assert sum(status == 0xB9 for _, status, _ in track.events) == 2**17
 
@@ -88,8 +87,8 @@ from engine.midi.song import load_song
 source, size = Path(sys.argv[1]), Path(sys.argv[1]).stat().st_size
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 song = load_song(source)
-notes = tuple(replace(note, velocity=50) for note in song.clip.notes)
-save_midi(song.with_clips([song.clip.with_notes(notes)], remark="softer"), source.with_name("out.mid"))
+clips = [clip.with_notes(tuple(replace(n, velocity=50) for n in clip.notes)) for clip in song.clips]
+save_midi(song.with_clips(clips, remark="softer"), source.with_name("out.mid"))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / size)
 """
 

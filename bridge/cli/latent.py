@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.files import Channel, Force, Output, Track, generator_of, read_clip, targets_of, write_clips
+from bridge.cli.desk import Desk
 from bridge.cli.options import request_of, with_settings
 from engine.errors import ClipError
 from engine.files import read_at_most, replacing
@@ -23,46 +23,34 @@ Onto = Annotated[
 
 @with_settings(Encode)
 def encode(
-    ctx: typer.Context,
+    desk: Desk,
     source: Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)],
-    output: Output = None,
-    force: Force = False,
-    track: Track = None,
-    channel: Channel = None,
     **settings: Any,
 ) -> None:
     """Write where a file's clip lies in the latent space, as JSON: the model's name and z."""
     from bridge.cli.show import show_results
 
-    target = output or source.with_name(f"{source.stem}.z.json")
-    targets = targets_of(target, 1, may_exist=force or output is not None)
-    clip = read_clip(source, "encode", settings["model"], track=track, channel=channel)
-    request = request_of(Encode, settings, clip=clip)
-    results = generator_of(ctx, request).run(request)
+    clip = desk.clip(source, settings["model"])
+    (target,) = desk.targets(source.with_name(f"{source.stem}.z.json"), 1)
+    (results,) = desk.run(request_of(Encode, settings, clip=clip))
     try:
         with replacing(target) as beside:
             beside.write_text(json.dumps({"model": results.model, "z": results.latent}), encoding="utf-8")
     except OSError as error:
         raise ClipError(f"{target} cannot be written: {error.strerror}") from error
-    show_results([results], targets)
+    show_results([results], [target])
 
 
 @with_settings(Decode)
-def decode(
-    ctx: typer.Context,
-    source: Point,
-    output: Output = None,
-    force: Force = False,
-    onto: Onto = None,
-    **settings: Any,
-) -> None:
+def decode(desk: Desk, source: Point, onto: Onto = None, **settings: Any) -> None:
     """Make the clip at a point of the latent space, with the model that the file names."""
     model, z = read_point(source)
+    desk.sources.append(source)
     settings["model"] = settings["model"] or model
-    clip = read_clip(onto, "decode", settings["model"]) if onto else None
-    request = request_of(Decode, settings, z=z, clip=clip)
-    results = generator_of(ctx, request).run(request)
-    write_clips(results, "decode", output, force, otherwise=source.with_name(f"{source.stem}.decode.mid"))
+    clip = desk.clip(onto, settings["model"]) if onto else None
+    otherwise = source.with_name(f"{source.stem}.decode.mid")
+    (results,) = desk.run(request_of(Decode, settings, z=z, clip=clip), otherwise=otherwise)
+    desk.write_clips(results, otherwise)
 
 
 def read_point(path: Path) -> tuple[str, tuple[float, ...]]:

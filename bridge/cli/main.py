@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import devices, evaluate, files, hearing, latent, models, ports, serve
+from bridge.cli import devices, evaluate, files, latent, models, play, ports, serve
+from bridge.cli.desk import HEARING, MAKE, READ, with_desk
 from bridge.entry import INTERRUPTED
 from bridge.escapes import shown
 from engine.errors import VaebridgeError
@@ -67,7 +68,10 @@ def root(
     """Human drums in milliseconds: MusicVAE and GrooVAE over OSC, MIDI and on files."""
 
 
-OWN_COMMANDS = {"encode": latent.encode, "decode": hearing.with_hearing(latent.decode)}
+OWN_COMMANDS = {
+    "encode": with_desk("encode", latent.encode, ("output", "force", *READ)),
+    "decode": with_desk("decode", latent.decode, MAKE),
+}
 """The verbs whose command is not that of others like them: they write a point to a file or read one."""
 
 DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
@@ -80,7 +84,7 @@ app.add_typer(devices.devices, name="devices", rich_help_panel=DAEMON)
 for verb in dict.fromkeys(("humanize", *VERBS)):  # what people come for is named first
     command = OWN_COMMANDS.get(verb) or files.command_of(verb, VERBS[verb])
     app.command(verb, rich_help_panel=FILES)(command)
-app.command("play", rich_help_panel=FILES)(hearing.with_hearing(hearing.play))
+app.command("play", rich_help_panel=FILES)(with_desk("play", play.play, HEARING))
 app.command("train", rich_help_panel=MODELS)(models.train)
 app.command("evaluate", rich_help_panel=MODELS)(evaluate.evaluate)
 app.add_typer(models.weights, name="weights", rich_help_panel=MODELS)

@@ -17,7 +17,7 @@ from engine.midi.choice import choose
 from engine.midi.clips import TICKS_PER_BEAT, ticks
 from engine.midi.events import MidiBytes, parse_midi
 from engine.midi.files import read_midi
-from engine.midi.meters import Section, sections
+from engine.midi.meters import Section, bar_lines, sections
 from engine.midi.moving import Placed, apart, as_it_is, finer, rewritten, track_ends
 from engine.midi.notes import DRUM_CHANNEL, NEW, FileNote, instruments
 
@@ -132,12 +132,13 @@ class MidiSong:
         ]
         return apart([*moved, *map(as_it_is, self.rest)], ends), ends
 
-    def with_notes(self, notes: Iterable[Note], *, remark: str = "") -> MidiBytes:
-        """The file with notes of the clip in place of the chosen ones: one that is among these stays as it is.
+    def with_notes(self, clip: Clip, *, remark: str = "") -> MidiBytes:
+        """The file with the notes of a clip in place of the chosen ones: one that is among these stays as it is.
 
-        Others come onto the track and the channel that most of the chosen ones are on.
+        Others come onto the track and the channel that most of the chosen ones are on, which lasts as long as the
+        clip.
         """
-        places, left = _in_file_order(self.passages), Counter(notes)
+        places, left = _in_file_order(self.passages), Counter(clip.notes)
         gone, stay = list[FileNote](), list[FileNote]()
         for place, note in zip(places, self.clip.notes, strict=True):
             (stay if left[note] > 0 else gone).append(place)
@@ -145,6 +146,8 @@ class MidiSong:
         [((home, channel), _)] = Counter((place.chunk, place.channel) for place in places).most_common(1)
         new = [self._new(note, home, channel) for note in left.elements() if not note.mute]
         ends = track_ends(self.midi, [*places, *new], self.rest)
+        length = ticks(clip.bars * clip.beats_per_bar, self.midi.ticks_per_beat)
+        ends[home] = max(ends[home], bar_lines(self.midi)(length)[1])
         if not (new or gone or remark):
             return self.midi
         placed = apart([as_it_is(each) for each in (*stay, *new, *self.rest)], ends)

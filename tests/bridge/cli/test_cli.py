@@ -10,7 +10,7 @@ import pytest
 import tomlkit
 from typer.testing import CliRunner, Result
 
-from bridge.cli import files as cli_files
+from bridge.cli import desk
 from bridge.cli import main as cli
 from bridge.config import Config
 from engine.clip import Clip, Note, Part
@@ -106,7 +106,10 @@ def test_a_written_file_carries_the_model_and_the_seed(generator: FakeGenerator,
 
 
 def test_the_input_may_be_the_output(generator: FakeGenerator, folder: Path) -> None:
-    assert run(generator, "humanize", "in.mid", "-o", "in.mid").exit_code == 0
+    refused = run(generator, "humanize", "in.mid", "-o", "in.mid")
+    assert refused.stderr == "vaebridge: in.mid is what was read; --force writes over it, -o names another\n"
+    assert clip_from_midi(folder / "in.mid").notes[0].velocity == 100
+    assert run(generator, "humanize", "in.mid", "-o", "in.mid", "--force").exit_code == 0
     assert clip_from_midi(folder / "in.mid").notes[0].velocity == 70
 
 
@@ -414,20 +417,20 @@ def library(folder: Path, **verbs: tuple[str, ...]) -> Library:
 
 def test_the_default_model_is_the_last_resident_one_that_has_the_verb(folder: Path) -> None:
     cards = library(folder, a=("sample",), b=("sample", "vary"), c=("vary",))
-    assert cli_files.default_model(Config(models=("a", "b", "c")), cards, "sample") == "b"
+    assert desk.default_model(Config(models=("a", "b", "c")), cards, "sample") == "b"
 
 
 def test_a_file_is_not_for_a_model_without_an_encoder(folder: Path) -> None:
     cards = library(folder, a=("vary", "encode"), b=("sample", "vary"))
-    assert cli_files.default_model(Config(models=("a", "b")), cards, "vary") == "a"
+    assert desk.default_model(Config(models=("a", "b")), cards, "vary") == "a"
 
 
 def test_a_model_that_cannot_be_had_leaves_its_place_to_the_others(folder: Path) -> None:
     (folder / "b.toml").write_text("[")
     cards = library(folder, a=("sample",))
-    assert cli_files.default_model(Config(models=("a", "b")), cards, "sample") == "a"
+    assert desk.default_model(Config(models=("a", "b")), cards, "sample") == "a"
     with pytest.raises(WeightsError, match=r"b\.toml is no readable card"):
-        cli_files.default_model(Config(models=("b",)), cards, "sample")
+        desk.default_model(Config(models=("b",)), cards, "sample")
 
 
 @pytest.mark.parametrize("asked", [(), ("--model", "drummer")])
@@ -456,7 +459,7 @@ def test_a_damaged_card_of_another_name_is_told_and_the_others_play(
 def test_a_verb_that_no_resident_model_has_is_refused(folder: Path) -> None:
     cards = library(folder, a=("sample",))
     with pytest.raises(ModelError, match="no model can humanize"):
-        cli_files.default_model(Config(models=("a",)), cards, "humanize")
+        desk.default_model(Config(models=("a",)), cards, "humanize")
 
 
 IMPORTED = """

@@ -120,3 +120,36 @@ def test_a_song_of_more_bars_than_a_clip_has_is_played_in_pieces(folder: Path) -
     assert [clip.bars for clip in load_song(folder / "long.mid").clips] == [4096, 4096, 808]
     assert run("humanize", "long.mid", "-o", "out.mid").exit_code == 0
     assert len(load_song(folder / "out.mid").clips[2].notes) == 808
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("humanize", "base.mid", "--wav", "base.mid"), "--wav names a .wav file, not base.mid"),
+        (("play", "base.mid", "--wav", "out.mp3"), "--wav names a .wav file, not out.mp3"),
+        (("humanize", "base.mid", "-o", "out.wav"), "-o names a MIDI file: --wav out.wav writes the sound"),
+        (("humanize", "base.mid", "--soundfont", "a.sf2"), "--soundfont goes with --wav FILE"),
+        (
+            ("groove", "base.mid", "quint.mid", "-o", "quint.mid"),
+            "quint.mid is what was read; --force writes over it",
+        ),
+        (
+            ("interpolate", "base.mid", "quint.mid", "-o", "quint.mid", "--position", "0.5"),
+            "quint.mid is what was read",
+        ),
+    ],
+)
+def test_what_would_write_over_something_else_is_refused_before_it_is_played(
+    arguments: tuple[str, ...], sentence: str, folder: Path
+) -> None:
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"vaebridge: {sentence}")
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
+def test_what_is_appended_lasts_to_the_end_of_its_bars(folder: Path) -> None:
+    assert run("continue", "base.mid", "--append", "-o", "out.mid").exit_code == 0
+    per_beat, tracks = read_strictly((folder / "out.mid").read_bytes())
+    assert {track.end for track in tracks} == {2 * load_song(folder / "base.mid").clip.bars * 4 * per_beat}

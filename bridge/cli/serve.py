@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from engine.requests import Request
 
 ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
-ANSWER_SECONDS = 10.0
 FILE_ARGUMENT = re.compile(r"-[A-Za-z-]|.*\.midi?$", re.IGNORECASE)
 """What only the verbs on files have: an option, or the name of a MIDI file."""
 
@@ -62,11 +61,10 @@ def send(
     from bridge.cli.show import console
     from bridge.config import Config
     from bridge.osc.remote import atom
-    from bridge.osc.table import LESSON_SECONDS
 
     if verb in VERBS and any(FILE_ARGUMENT.match(argument) for argument in ctx.args):
         raise typer.Exit(_send_files(ctx, [verb, *ctx.args]))
-    with _remote(Config(), LESSON_SECONDS + ANSWER_SECONDS if verb == "learn" else ANSWER_SECONDS) as daemon:
+    with _remote(Config()) as daemon:
         for reply in daemon.ask(verb, *map(atom, ctx.args)):
             console().print(reply.address, *reply.arguments)
 
@@ -125,10 +123,10 @@ def _open_remote(config: "Config", request: "Request") -> "Remote":
     return _remote(config)
 
 
-def _remote(config: "Config", timeout_seconds: float = ANSWER_SECONDS) -> "Remote":
+def _remote(config: "Config") -> "Remote":
     from bridge.osc.remote import Remote
 
-    return Remote(config.osc_host, config.osc_port, timeout_seconds=timeout_seconds)
+    return Remote(config.osc_host, config.osc_port)
 
 
 def greet(config: "Config", *, models: tuple[str, ...], seconds: float, quiet: bool) -> None:

@@ -51,7 +51,7 @@ class Reply:
 
 
 class Remote:
-    """A conversation with the daemon at an address; BridgeError where it fails or does not answer.
+    """A conversation with the daemon at an address; BridgeError where it fails, or is silent for timeout_seconds.
 
     A RequestError is a refusal of the daemon's.
     """
@@ -132,24 +132,43 @@ class Remote:
         """Send the messages of one request under one id, and collect what comes back.
 
         What is lost is asked for again, notes too where the clips must be whole: the daemon answers the same id and
-        content from memory.
+        content from memory. While it says that it is there it is waited for: it ends each request itself.
         """
-        number = next(self._ids)
+        number, silent, lacking = next(self._ids), 0, 0
         datagrams = [_written(verb, number, *arguments) for verb, arguments in messages]
         try:
-            for _ in range(ATTEMPTS):
+            while silent < ATTEMPTS and lacking < ATTEMPTS:
                 for datagram in datagrams:
                     self._socket.send(datagram)
-                with contextlib.suppress(TimeoutError), self._understanding():
-                    replies = self._replies(number)
-                    if not (whole and _lacks_something(replies)):
-                        return replies
+                try:
+                    with self._understanding():
+                        replies = self._replies(number)
+                        if not (whole and _lacks_something(replies)):
+                            return replies
+                    lacking += 1
+                except TimeoutError:
+                    silent = 0 if self._is_there() else silent + 1
+                except RequestError as error:
+                    lacking += 1
+                    if len(datagrams) == 1 or error.code != "bad_request" or lacking == ATTEMPTS:
+                        raise  # else some of them may be lost
         except OSError as error:
             raise BridgeError(
                 f"no daemon on {self.address}; `vaebridge serve` starts one, and VAEBRIDGE_OSC_HOST and "
                 "VAEBRIDGE_OSC_PORT name one that is elsewhere"
             ) from error
         raise BridgeError(f"nothing answers on {self.address}, or not all of it arrives: is that a daemon?")
+
+    def _is_there(self) -> bool:
+        """Whether a daemon answers at all."""
+        number = next(self._ids)
+        self._socket.send(_written("ping", number))
+        try:
+            with self._understanding():
+                self._replies(number)
+        except (TimeoutError, BridgeError) as error:
+            return isinstance(error, RequestError)
+        return True
 
     def _replies(self, number: int) -> list[Reply]:
         """The replies to a request, the done last; TimeoutError where no further one comes.

@@ -17,7 +17,7 @@ from bridge.cli import serve as cli_daemon
 from bridge.cli.welcome import first_clip, stiff_beat
 from bridge.config import Config
 from bridge.errors import BridgeError
-from bridge.osc.remote import Remote, atom
+from bridge.osc.remote import ATTEMPTS, Remote, atom
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.midi.song import clip_from_midi
@@ -238,6 +238,43 @@ def test_a_result_that_has_not_come_whole_is_asked_for_again(
 
     monkeypatch.setattr(daemon, "answer", lossy)
     assert len(remote.run(Sample()).clips) == 1
+
+
+def test_a_daemon_that_is_there_is_waited_for(
+    daemon: FakeDaemon, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, turns = daemon.answer, iter(range(100))
+
+    def slow(verb: str, *asked: Any) -> Iterator[tuple[object, ...]]:
+        if verb == "ping":
+            yield "done", "ping"
+        elif verb != "sample" or next(turns) == 2 * ATTEMPTS:
+            yield from answer(verb, *asked)
+
+    monkeypatch.setattr(daemon, "answer", slow)
+    with Remote("127.0.0.1", daemon.port, timeout_seconds=0.4) as impatient:
+        assert len(impatient.run(Sample()).clips) == 1
+
+
+def test_notes_that_are_lost_on_the_way_up_are_sent_again(
+    daemon: FakeDaemon, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, ends = daemon.answer, iter(range(100))
+
+    def lossy(verb: str, *asked: Any) -> Iterator[tuple[object, ...]]:
+        if verb == "clip/end" and next(ends) < 2:
+            yield "fail", "clip", "bad_request", "48 of 60 notes are missing, the first is 0"
+        else:
+            yield from answer(verb, *asked)
+
+    monkeypatch.setattr(daemon, "answer", lossy)
+    assert len(remote.run(Humanize(clip=CLIP)).clips[0].notes) == len(NOTES)
+
+
+def test_a_clip_that_is_refused_for_good_is_told(daemon: FakeDaemon, remote: Remote) -> None:
+    daemon.refuses["clip/end"] = ("bad_request", "tempo must be in 3..1000")
+    with pytest.raises(BridgeError, match=r"tempo must be in 3\.\.1000"):
+        remote.run(Humanize(clip=CLIP))
 
 
 def test_a_refusal_is_the_daemons_sentence(remote: Remote) -> None:

@@ -69,8 +69,11 @@ class Library:
         self.problems: list[str] = []
         self._broken: dict[str, str] = {}
         for folder in folders:
-            for path in sorted(folder.glob("*.toml")):
+            cards = sorted(folder.glob("*.toml"))
+            for path in cards:
                 self._add(path)
+            if not cards:
+                self.problems.append(f"{folder} holds no weights: a card, NAME.toml, is beside NAME.safetensors")
 
     def _add(self, path: Path) -> None:
         try:

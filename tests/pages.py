@@ -54,6 +54,8 @@ def _argument(verb: Verb, each: Argument) -> tuple[str, ...]:
     bounds = default = ""
     if setting is not None and "low" in setting.metadata:
         bounds = f"{setting.metadata['low']}..{setting.metadata['high']}"
+    elif each.within:
+        bounds = "{}..{}".format(*each.within)
     elif each.kind == "s":
         bounds = f"1..{each.max_bytes} bytes"
     if setting is not None and setting.default not in (None, MISSING, ()):

@@ -77,7 +77,7 @@ OWN_COMMANDS = {
 DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
 
 app.command("serve", rich_help_panel=DAEMON)(serve.serve)
-app.command("send", rich_help_panel=DAEMON, context_settings=serve.ANY_ARGUMENTS)(serve.send)
+app.command("send", cls=serve.Asking, rich_help_panel=DAEMON, context_settings=serve.ANY_ARGUMENTS)(serve.send)
 app.command("ports", rich_help_panel=DAEMON)(ports.ports)
 app.command("doctor", rich_help_panel=DAEMON)(serve.doctor)
 app.add_typer(devices.devices, name="devices", rich_help_panel=DAEMON)

@@ -5,11 +5,14 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from bridge.cli.options import config_of, with_config
+from bridge.errors import BridgeError
 from engine.errors import VaebridgeError
 from engine.requests import VERBS
 
@@ -22,6 +25,29 @@ if TYPE_CHECKING:
 ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 FILE_ARGUMENT = re.compile(r"-[A-Za-z-]|.*\.midi?$", re.IGNORECASE)
 """What only the verbs on files have: an option, or the name of a MIDI file."""
+
+
+BESIDE_FILES = {
+    "slot": "the MIDI file is named itself: `send humanize in.mid -o out.mid`",
+    "keep_slot": "it is keep_clip with a MIDI file",
+    **dict.fromkeys(
+        ("from", "to", "from2", "to2"), "the MIDI files are named themselves: `send groove a.mid b.mid`"
+    ),
+}
+"""What is said of the keys of slots where files are meant."""
+
+
+class Asking(TyperCommand):
+    """A command whose help ends with what can be asked."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        from bridge.cli.show import console, table
+        from bridge.osc.table import TABLE
+
+        super().format_help(ctx, formatter)
+        alone = (verb for verb in TABLE.values() if verb.begun_by in ("", verb.name))
+        console().print(table(("verb", "what it does"), ((verb.name, verb.text) for verb in alone)))
 
 
 def serve() -> None:
@@ -90,8 +116,15 @@ STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
 def _send_files(ctx: typer.Context, arguments: list[str]) -> int:
     """Run the verb on files with the daemon as its engine; its exit code."""
+    from bridge.cli.show import warn
+
     commands: Any = ctx.find_root().command
     verb, *words = arguments
+    for word in words:
+        if word in BESIDE_FILES and not Path(word).exists():
+            raise BridgeError(f"{word} names a clip in the daemon: beside files {BESIDE_FILES[word]}")
+    if any(word.replace("-", "_").lstrip("_").startswith("drum_map") for word in words):
+        warn(["the daemon plays by its own drum map, `vaebridge serve --drum-map`: this one is for the picture"])
     arguments = [verb, *as_flags(words, commands.get_command(ctx.find_root(), verb).params)]
     code = commands.main(args=arguments, prog_name="vaebridge send", obj=_open_remote, standalone_mode=False)
     return code or 0

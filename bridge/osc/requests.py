@@ -164,9 +164,10 @@ def _value(argument: Argument, value: Atom) -> Atom:
 
 
 def _in_range(argument: Argument, value: int) -> int:
-    """The value, unless it is a port that there cannot be."""
-    if argument is REPLY_PORT and not 0 < value < 65536:
-        raise RequestError("bad_request", f"reply_port must be in 1..65535, not {value}")
+    """The value, unless it is not within what the argument takes."""
+    if argument.within and not argument.within[0] <= value <= argument.within[1]:
+        low, high = argument.within
+        raise RequestError("bad_request", f"{argument.name} must be in {low}..{high}, not {value}")
     return value
 
 

@@ -28,7 +28,8 @@ Kind = Literal["i", "f", "s"]
 class Argument:
     """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
 
-    several: a text with commas, or as many values as there are up to the next key. by_drum: also as timing.snare.
+    within: the least and the greatest whole number. several: a text with commas, or as many values as there are up
+    to the next key. by_drum: also as timing.snare.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Argument:
     text: str = ""
     required: bool = False
     max_bytes: int = MAX_NAME_BYTES
+    within: tuple[int, int] | None = None
     several: bool = False
     by_drum: bool = False
 
@@ -69,7 +71,7 @@ class Verb:
         return self.answers_as or self.name
 
 
-REPLY_PORT = Argument("reply_port", "i", "where this client listens")
+REPLY_PORT = Argument("reply_port", "i", "where this client listens", within=(1, 65535))
 SLOT = Argument("slot", "s", "the clip in this slot", required=True)
 SLOT_TEXTS = {SLOT.name: SLOT.text, "keep_slot": "notes that the clip in this slot has as well stay too"}
 METER = (
@@ -78,7 +80,7 @@ METER = (
     Argument("meter", "s", "as 6/8, which says beats_per_bar too; done of what comes back says it where not in 4"),
 )
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
-ON = Argument("on", "i", "1, or 0 to end it")
+ON = Argument("on", "i", "1, or 0 to end it", within=(0, 1))
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
@@ -222,7 +224,7 @@ TABLE: dict[str, Verb] = {
             keys=(
                 SLOT,
                 Argument("at", "s", "bar, beat or now"),
-                Argument("loop", "i", "1: again and again"),
+                Argument("loop", "i", "1: again and again", within=(0, 1)),
                 Argument("channel", "i", "1..16"),
             ),
         ),

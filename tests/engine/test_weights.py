@@ -97,6 +97,12 @@ def test_a_damaged_card_leaves_the_others_in_the_library(folder):
     assert len(library.problems) == 2
 
 
+def test_a_folder_without_weights_is_told(tmp_path):
+    assert Library([tmp_path]).problems == [
+        f"{tmp_path} holds no weights: a card, NAME.toml, is beside NAME.safetensors"
+    ]
+
+
 def test_no_other_folders_model_stands_in_for_one_whose_card_is_damaged(folder, tmp_path_factory):
     first = tmp_path_factory.mktemp("first")
     (first / "mine.toml").write_text("name = ")

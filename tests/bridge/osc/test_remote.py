@@ -407,3 +407,42 @@ def test_what_a_daemon_says_does_not_act_on_the_terminal(daemon: FakeDaemon) -> 
     assert refused.stderr == "vaebridge: there is no verb a\\x1b[2J\\nb (unknown_verb)\n"
     answered = CliRunner().invoke(cli.app, ["send", "clip/clear", "slot", "a\x9b\n[red]:smile:"], env=environment)
     assert answered.output == "/vae/done clip/clear slot a\\x9b\\n[red]:smile:\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["humanize", "slot", "x", "-o", "out.mid"],
+            "slot names a clip in the daemon: beside files the MIDI file is",
+        ),
+        (
+            ["humanize", "in.mid", "keep_slot", "x"],
+            "keep_slot names a clip in the daemon: beside files it is keep_clip",
+        ),
+        (["groove", "in.mid", "from", "x"], "from names a clip in the daemon: beside files the MIDI files are"),
+    ],
+)
+def test_what_names_a_slot_beside_files_is_told_what_is_accepted(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip_to_midi(CLIP, tmp_path / "in.mid")
+    result = CliRunner().invoke(cli.app, ["send", *words], env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert (result.exit_code, daemon.requests) == (1, [])
+    assert result.stderr.startswith(f"vaebridge: {sentence}")
+
+
+def test_a_drum_map_beside_a_daemon_is_told_to_be_for_the_picture(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip_to_midi(CLIP, tmp_path / "in.mid")
+    words = ["send", "humanize", "in.mid", "drum_map", "addictive_drums"]
+    result = CliRunner().invoke(cli.app, words, env={"VAEBRIDGE_OSC_PORT": str(daemon.port)})
+    assert "the daemon plays by its own drum map" in result.stderr
+
+
+def test_the_help_of_send_lists_what_can_be_asked() -> None:
+    output = CliRunner().invoke(cli.app, ["send", "--help"]).output
+    assert all(verb in output for verb in ("humanize", "clip/list", "status", "steer"))

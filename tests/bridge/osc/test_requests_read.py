@@ -36,6 +36,24 @@ def parse(verb: str, *arguments: object) -> Any:
     return call
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments", "sentence"),
+    [
+        ("freeze", (1, "on", 7), "on must be in 0..1, not 7"),
+        ("freeze", (1, "on", -1), "on must be in 0..1, not -1"),
+        ("learn", (1, "target", "temperature", "on", 2), "on must be in 0..1, not 2"),
+        ("subscribe", (1, "topic", "beat", "on", 127), "on must be in 0..1, not 127"),
+        ("play", (1, "slot", "a", "loop", 9), "loop must be in 0..1, not 9"),
+        ("ping", (1, "reply_port", 70000), "reply_port must be in 1..65535, not 70000"),
+    ],
+)
+def test_a_number_that_an_argument_does_not_take_is_refused(
+    verb: str, arguments: tuple[object, ...], sentence: str
+) -> None:
+    with pytest.raises(RequestError, match=sentence):
+        parse(verb, *arguments)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     """Any request that the engine accepts."""

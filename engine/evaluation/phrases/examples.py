@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.clip import Clip
 from engine.evaluation.phrases.samples import Phrases
-from engine.midi.song import clip_to_midi
+from engine.midi.clips import clip_to_midi
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import DEPTH, HITS, VELOCITIES, groove_to_clip
 from engine.requests import Humanize, Sample

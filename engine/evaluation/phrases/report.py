@@ -47,6 +47,9 @@ from engine.weights import Library
 
 BARS, JUDGED_BARS = 16, 8
 
+FLOOR_JUDGES = 3
+"""How many times as many judges the floor has: it needs no draws, and fewer pieces are asked of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -248,7 +251,7 @@ def _judges(resident: PhraseResident, corpus: Corpus, judges: int, seed: int) ->
 
     rows = {
         f"the floor: train against {corpus.split}": phrase_judge.floor(
-            *pair, judges=judges, epochs=corpus.amount.epochs
+            *pair, judges=FLOOR_JUDGES * judges, epochs=corpus.amount.epochs
         ),
         "the ceiling: the bars of a piece in another order": auc(pair, [shuffled(each, seed) for each in pair]),
         "sample": auc(pair, drawn(sampled, pair)),

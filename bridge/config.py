@@ -73,7 +73,9 @@ class Config(BaseSettings):
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(
-        ("drummer", "drums_16bar"), min_length=1, description="the models to keep in memory, the default last"
+        ("trio_16bar", "drummer", "drums_16bar"),
+        min_length=1,
+        description="the models to keep in memory, the default last",
     )
     weights: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders of weights beside the shipped ones; of one name the earlier wins"

@@ -33,6 +33,9 @@ def choice(default: Any, text: str) -> Any:
 
 
 CHORDS = "a chord a bar, as C Am F G7, repeated to the end; for models that follow chords"
+PARTS = "which parts are made, of lead, bass and drums; else "
+KEY = "as C or F#m, for models of several parts; else the one that is heard, or C"
+SCALE = "the new notes are of it: major, minor, dorian, pentatonic and others, on the key's tonic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,10 @@ class Sample(Request):
     learnt_by = ("autoencode",)
     bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
     style: str | None = choice(None, "a style that the model knows")
+    parts: tuple[str, ...] = choice((), PARTS + "all")
     chords: str | None = choice(None, CHORDS)
+    key: str | None = choice(None, KEY)
+    scale: str | None = choice(None, SCALE)
     tempo: float | None = setting(None, 3, 1000, "bpm; else 120, over OSC the daemon's")
 
 
@@ -210,7 +216,10 @@ class Vary(Keeping):
 
     learnt_by = ("autoencode",)
     similarity: float = setting(0.5, 0, 1, "1 is the clip as the model sees it, 0 anything")
+    parts: tuple[str, ...] = choice((), PARTS + "those of the clip")
     chords: str | None = choice(None, CHORDS)
+    key: str | None = choice(None, KEY)
+    scale: str | None = choice(None, SCALE)
 
 
 FILL_IN = "1: the last of the new bars is a drum fill"
@@ -224,6 +233,29 @@ class Continue(Request):
     clip: Clip
     bars: int | None = setting(None, 1, 64, "how many bars; else as many as the clip has, at most 16")
     fill_in: int = setting(0, 0, 1, FILL_IN)
+    parts: tuple[str, ...] = choice((), PARTS + "those of the clip")
+    chords: str | None = choice(None, CHORDS)
+    key: str | None = choice(None, KEY)
+    scale: str | None = choice(None, SCALE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accompany(Request):
+    """The parts that belong to the clip's, as long as it is, alone.
+
+    Of a clip without parts a melody's highest voice is the lead, and what sounds beneath it is harmony.
+    """
+
+    learnt_by = ("accompany",)
+    clip: Clip
+    parts: tuple[str, ...] = choice((), PARTS + "those that the clip lacks")
+    since: float = setting(
+        0.0, 0, 4096, "the beat from which they are made, and sent; what they play before it is heard"
+    )
+    style: str | None = choice(None, "a style that the model knows")
+    chords: str | None = choice(None, CHORDS)
+    key: str | None = choice(None, KEY)
+    scale: str | None = choice(None, SCALE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +269,10 @@ class Infill(Keeping):
     start: float = setting(0.0, 0, 4096, "the beat where the mark starts, from 0")
     beats: float = setting(4.0, 0.25, 4096, "how many beats are marked")
     fill_in: int = setting(0, 0, 1, FILL_IN)
+    parts: tuple[str, ...] = choice((), PARTS + "those of the clip")
+    chords: str | None = choice(None, CHORDS)
+    key: str | None = choice(None, KEY)
+    scale: str | None = choice(None, SCALE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +303,20 @@ class Decode(Request):
 
 VERBS: dict[str, type[Request]] = {
     kind.__name__.lower(): kind
-    for kind in (Sample, Humanize, Drumify, Fill, Interpolate, Vary, Groove, Continue, Infill, Encode, Decode)
+    for kind in (
+        Sample,
+        Humanize,
+        Drumify,
+        Fill,
+        Interpolate,
+        Vary,
+        Groove,
+        Continue,
+        Infill,
+        Accompany,
+        Encode,
+        Decode,
+    )
 }
 
 CLIP_FIELDS = {

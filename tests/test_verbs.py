@@ -14,6 +14,7 @@ from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.registry import CONFIGS, Config
 from engine.requests import VERBS, Request
+from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
 from engine.verbs.phrase_verbs import PhrasePlayer
 from engine.verbs.running import Played, RunsVerbs
@@ -98,7 +99,7 @@ def test_a_request_is_run_by_the_method_of_its_verbs_name() -> None:
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.name)
 def test_every_verb_of_a_configuration_has_its_method(config: Config) -> None:
-    runner = {"groove": Player, "phrase": PhrasePlayer}.get(config.representation, Composer)
+    runner = {"groove": Player, "phrase": PhrasePlayer, "band": BandPlayer}.get(config.representation, Composer)
     assert config.verbs
     methods = [verb + "_" * iskeyword(verb) for verb in config.verbs]
     assert [method for method in methods if not callable(getattr(runner, method, None))] == []

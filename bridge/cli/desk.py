@@ -114,7 +114,13 @@ class Desk:
         return song
 
     def clip(self, source: Path, model: str | None, *, chosen: bool = True) -> "Clip":
-        """The clip in a file: all of its parts for a model of tokens, its drums for any other."""
+        """The clip in a file: all of its parts for a model that hears them, its drums for any other."""
+        in_parts = self.hears_parts(model)
+        song = self.song(source, drums=not in_parts, chosen=chosen)
+        return song.clip_in_parts if in_parts else song.clip
+
+    def hears_parts(self, model: str | None) -> bool:
+        """Whether the model that will be asked hears all of a file's parts, not its drums alone."""
         from engine.weights import Library
 
         config = self.config
@@ -122,10 +128,18 @@ class Desk:
         try:
             card = library.card(model or default_model(config, library, self.verb))
         except (ModelError, WeightsError):  # a daemon may have models that this folder has not
-            return self.song(source, chosen=chosen).clip
-        in_parts = card.family == "musicvae"
-        song = self.song(source, drums=not in_parts, chosen=chosen)
-        return song.clip_in_parts if in_parts else song.clip
+            return False
+        return card.family in ("musicvae", "band")
+
+    def for_bands(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings of a command; what only bands are told asks, where no model is named, one of these."""
+        from engine.weights import Library
+
+        if settings["model"] or not any(settings.get(name) for name in ("parts", "key", "scale")):
+            return settings
+        cards = Library(self.config.weight_folders).cards
+        able = [name for name in self.config.models if name in cards and cards[name].family == "band"]
+        return settings | {"model": able[-1] if able else None}
 
     def run(self, *requests: Request, otherwise: Path | None = None) -> list[Results]:
         """The results of each request, all of them with the seed of the first.
@@ -236,7 +250,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
     library = Library(config.weight_folders)
     generator = Generator(library, device=config.device, drum_map=config.drum_map)
     name = request.model or default_model(config, library, verb_of(request))
-    if library.card(name).family == "phrase":
+    if library.card(name).family in ("phrase", "band"):
         with suppress(ModelError):  # the one that plays the hits
             generator.load(default_model(config, library, "humanize"))
     generator.load(name)

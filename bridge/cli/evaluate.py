@@ -28,7 +28,7 @@ Pictures = Annotated[
 ]
 
 
-FAMILIES = ("groovae", "phrase")
+FAMILIES = ("groovae", "phrase", "band")
 """Of models that can be evaluated."""
 
 WIDEST = 180
@@ -51,7 +51,8 @@ HEARING = ("hats not given", "hats given", "lower by")
 def evaluate(
     data: Data,
     models: Annotated[
-        list[str] | None, typer.Argument(help="which models of grooves or phrases; else all", show_default=False)
+        list[str] | None,
+        typer.Argument(help="which models of grooves, phrases or bands; else all", show_default=False),
     ] = None,
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     judges: Annotated[
@@ -68,20 +69,22 @@ def evaluate(
 ) -> None:
     """How far from the drummers our models and simple baselines play, each figure with its 95 % interval.
 
-    Of models of phrases: how they repeat, what comes back from z, what bars cost, copies, judges of whole patterns.
+    Of models of phrases: how they repeat, what comes back from z, what bars cost, copies, judges of whole patterns;
+    of bands also what parts cost beside each other.
     """
     from rich.text import Text
 
     from bridge.cli.show import console
     from bridge.escapes import shown
+    from engine.evaluation.bands.report import evaluate_bands
     from engine.evaluation.phrases.report import evaluate_phrases
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
 
     library, screen = open_library(), console()
     named = models or [name for name, card in library.cards.items() if card.family in FAMILIES]
-    phrases = [name for name in named if library.card(name).family == "phrase"]
-    grooves = [name for name in named if name not in phrases]
+    phrases, bands = ([name for name in named if library.card(name).family == each] for each in FAMILIES[1:])
+    grooves = [name for name in named if name not in (*phrases, *bands)]
     screen.width = max(screen.width, WIDEST)
     with screen.status("reading the data") as status:
         settings: dict[str, Any] = {
@@ -95,12 +98,13 @@ def evaluate(
         if examples or pictures:
             tables = map(str, show(models=named, examples=examples, pictures=pictures, **settings))
         else:
+            of_bands = evaluate_bands(models=bands, **settings) if bands else ()
             settings |= {} if judges is None else {"judges": judges}
             parts = report_on(models=grooves, **settings) if grooves else ()
             of_phrases = evaluate_phrases(models=phrases, **settings) if phrases else ()
             tables = chain(
                 (table for part in parts for table in _tables(part)),
-                (_table(part.title, part.columns, part.rows) for part in of_phrases),
+                (_table(part.title, part.columns, part.rows) for part in chain(of_phrases, of_bands)),
             )
         for table in tables:
             screen.print(table)

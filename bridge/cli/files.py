@@ -12,7 +12,7 @@ import typer
 
 from bridge.cli.desk import ALL, MAKE, Desk, beside, with_desk
 from bridge.cli.options import Command, other_files, request_of, with_settings
-from engine.requests import Continue, Infill, NoteForNote, Request, Results, clip_fields
+from engine.requests import Accompany, Continue, Infill, NoteForNote, Request, Results, clip_fields
 
 if TYPE_CHECKING:
     from engine.clip import Clip
@@ -28,8 +28,9 @@ HELP = {
         "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
     ),
     "interpolate": "Walk from one clip to another, or in the plane between four.",
-    "continue": "Make the drums that come next.",
-    "infill": "Make some beats of a file's drums anew; all else stays.",
+    "continue": "Make the bars that come next, of the drums or of all parts.",
+    "infill": "Make some beats of a file's drums, or of its parts, anew; all else stays.",
+    "accompany": "Put bass and drums beneath a melody, or whatever its band lacks; all else stays.",
     "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
 }
 """What a command says of itself where it is not what the request's docstring says."""
@@ -46,8 +47,8 @@ def command_of(verb: str, kind: type[Request]) -> Command:
 def _shape_of(kind: type[Request]) -> Callable[[type[Request]], Command]:
     """What makes the command: its clips are several files, one, or none, or a part of the song in one."""
     about = [each.name for each in clip_fields(kind)]
-    if kind in (Infill, Continue):
-        return {Infill: _infilled, Continue: _continued}[kind]
+    if kind in (Infill, Continue, Accompany):
+        return {Infill: _infilled, Continue: _continued, Accompany: _accompanied}[kind]
     if issubclass(kind, NoteForNote):
         return _note_for_note
     return _between if "clips" in about else _on_file if about else _new
@@ -56,7 +57,7 @@ def _shape_of(kind: type[Request]) -> Callable[[type[Request]], Command]:
 def _new(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, **settings: Any) -> None:
-        (results,) = desk.run(request_of(kind, settings))
+        (results,) = desk.run(request_of(kind, desk.for_bands(settings)))
         desk.write_clips(results, Path(f"{desk.verb}.{results.seed}.mid"))
 
     return command
@@ -65,6 +66,7 @@ def _new(kind: type[Request]) -> Command:
 def _on_file(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, **settings: Any) -> None:
+        settings = desk.for_bands(settings)
         clip, otherwise = desk.clip(source, settings["model"]), beside(source, desk.verb)
         request = request_of(kind, _with_files(desk, kind, settings), clip=clip)
         (results,) = desk.run(request, otherwise=otherwise)
@@ -108,10 +110,13 @@ def _note_for_note(kind: type[Request]) -> Command:
 def _infilled(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, **settings: Any) -> None:
-        song, keep = desk.song(source), settings.pop("keep_clip", None)
+        settings = desk.for_bands(settings)
+        in_parts, keep = desk.hears_parts(settings["model"]), settings.pop("keep_clip", None)
+        song = desk.song(source, drums=not in_parts)
+        clip = song.clip_in_parts if in_parts else song.clip
         kept = {"keep_clip": desk.song(keep).clip} if keep else {}
         otherwise = beside(source, desk.verb)
-        (results,) = desk.run(request_of(kind, settings, clip=song.clip, **kept), otherwise=otherwise)
+        (results,) = desk.run(request_of(kind, settings, clip=clip, **kept), otherwise=otherwise)
         _write_in_song(desk, song, results, otherwise, results.clips)
 
     return command
@@ -120,13 +125,32 @@ def _infilled(kind: type[Request]) -> Command:
 def _continued(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, append: Append = False, **settings: Any) -> None:
-        song, otherwise = desk.song(source), beside(source, desk.verb)
-        (results,) = desk.run(request_of(kind, settings, clip=song.clip), otherwise=otherwise)
+        from engine.midi.parts import followed_by
+
+        settings, otherwise = desk.for_bands(settings), beside(source, desk.verb)
+        in_parts = desk.hears_parts(settings["model"])
+        song = desk.song(source, drums=not in_parts)
+        clip = song.clip_in_parts if in_parts else song.clip
+        (results,) = desk.run(request_of(kind, settings, clip=clip), otherwise=otherwise)
         if append:
-            whole = tuple(song.clip.followed_by(clip) for clip in results.clips)
+            whole = tuple(followed_by(clip, new) if in_parts else clip.followed_by(new) for new in results.clips)
             _write_in_song(desk, song, results, otherwise, whole)
         else:
             desk.write_clips(results, otherwise)
+
+    return command
+
+
+def _accompanied(kind: type[Request]) -> Command:
+    @with_settings(kind)
+    def command(desk: Desk, source: Source, **settings: Any) -> None:
+        from engine.midi.parts import made_since
+
+        song, otherwise = desk.song(source, drums=False), beside(source, desk.verb)
+        clip = song.clip_in_parts
+        (results,) = desk.run(request_of(kind, settings, clip=clip), otherwise=otherwise)
+        clips = tuple(made_since(clip, each, settings["since"]) for each in results.clips)
+        _write_in_song(desk, song, results, otherwise, clips)
 
     return command
 
@@ -157,8 +181,11 @@ def _write_in_song(
     desk: Desk, song: "MidiSong", results: Results, otherwise: Path, clips: Sequence["Clip"]
 ) -> None:
     """Write the song with the notes of each clip in place of its own, and show the first."""
+    from engine.midi.parts import with_parts
+
     fine = song.fine_enough(clips)
-    midis = (fine.with_notes(clip, remark=desk.remark(results)) for clip in clips)
+    write = with_parts if clips[0].parts else type(fine).with_notes
+    midis = (write(fine, clip, remark=desk.remark(results)) for clip in clips)
     desk.write([results], midis, otherwise, shown=clips[0], remarks=_raised(song, [fine]))
 
 

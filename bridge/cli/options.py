@@ -55,7 +55,7 @@ def request_of(kind: type[Request], settings: dict[str, Any], **given: Any) -> A
         if OF_DRUM in name:
             values |= {} if value is None else {name.replace(OF_DRUM, "."): value}
         else:
-            values[name] = _pitches(name, value or ()) if hints[name] == tuple[int, ...] else value
+            values[name] = SPLIT[hints[name]](name, value or ()) if hints[name] in SPLIT else value
     return request_with(kind, values, **given)
 
 
@@ -75,6 +75,15 @@ def _pitches(name: str, texts: Sequence[str]) -> tuple[int, ...]:
     if not all(0 <= pitch <= 127 for pitch in pitches):
         raise ClipError(f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
     return pitches
+
+
+def _names(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """The names in lists such as lead,bass."""
+    return tuple(each.strip() for each in ",".join(texts).split(",") if each.strip())
+
+
+SPLIT = {tuple[int, ...]: _pitches, tuple[str, ...]: _names}
+"""How what is written with commas is read, by what it is."""
 
 
 def _with_flags(flags: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 from bridge.errors import RequestError
 from bridge.osc.packet import Atom, Message
@@ -222,11 +222,12 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
     """
     kind = call.verb.request
     assert kind is not None
-    own = {each.name for each in settings_of(kind)}
+    own, hints = {each.name for each in settings_of(kind)}, get_type_hints(kind)
     settings = {name: value for name, value in call.values.items() if name.partition(".")[0] in own}
     for key in call.verb.keys:
         if key.several and key.name in settings:
-            settings[key.name] = _pitches(key.name, settings[key.name])
+            read = _pitches if hints[key.name] == tuple[int, ...] else _names
+            settings[key.name] = read(key.name, settings[key.name])
     try:
         return request_about(kind, clips, z=call.numbers, **settings)
     except EngineError as error:
@@ -236,6 +237,10 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
 def slots_of(call: Call) -> list[str]:
     """The slots whose clips a call is about, in the order of the request's clips."""
     return [call.values[name] for name in call.verb.slots if name in call.values]
+
+
+def _names(name: str, text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def _pitches(name: str, text: str) -> tuple[int, ...]:

@@ -234,7 +234,7 @@ TABLE: dict[str, Verb] = {
             "live",
             "play along",
             keys=(
-                _need("mode", "s", "off, answer, loop, drumify, morph or through"),
+                _need("mode", "s", "off, answer, loop, drumify, accompany, morph or through"),
                 Argument("bars", "i", "how many bars"),
                 Argument("verb", "s", "what is asked of the model"),
                 Argument("slot", "s", "loop: the clip it varies, or goes on from"),

@@ -17,7 +17,7 @@ from bridge.errors import RequestError
 from bridge.playing.knobs import Knobs
 from bridge.playing.live_history import Variations
 from bridge.playing.live_settings import LiveSettings
-from bridge.playing.phrases import CLOSING_BEATS, Phrases
+from bridge.playing.phrases import CLOSING_BEATS, Accompaniment, Phrases
 from bridge.playing.playback import plan_clicks, plan_clip
 from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
@@ -65,7 +65,7 @@ class Live:
         self._transport, self._scheduler, self._slots = transport, scheduler, slots
         self._home_channel = self._channel = recorder.home_channel
         self._phrases = Phrases(transport, recorder)
-        self.variations = Variations(transport)
+        self.variations, self._accompaniment = Variations(transport), Accompaniment()
         self.knobs = Knobs()
         self.settings: LiveSettings | None = None
         self.running, self.missed, self.problem = False, 0, ""
@@ -106,6 +106,7 @@ class Live:
         """Play no more: at once, or from a beat on."""
         self.running, self._refused, self._asked = False, False, None
         self.variations = Variations(self._transport)
+        self._accompaniment.begin()
         self._scheduler.drop(VOICE, first=-math.inf if at_beat is None else at_beat + EARLIEST_START_BEATS)
         if at_beat is None:
             self._scheduler.silence(VOICE)
@@ -175,7 +176,9 @@ class Live:
         self._seconds.append(now - self._asked.at_seconds)
         self._asked, self.problem = None, ""
         settings = self.knobs.applied(self.settings)
-        self.variations.take(settings.choose(results.clips))
+        chosen = settings.choose(results.clips)
+        self._accompaniment.made(chosen)
+        self.variations.take(chosen)
         if settings.about.evolves and self._seed is None and "seed" not in settings.request:
             self._seed = results.seed  # so that from bar to bar nothing but the position changes
 
@@ -245,7 +248,8 @@ class Live:
             if clip is not None:
                 self._slots.keep(SLOT, clip)
                 self._channel = clip.parts[0].channel if clip.parts else self._home_channel
-                self._ask((clip,), now)
+                accompanies = self.settings is not None and self.settings.accompanies
+                self._ask((self._accompaniment.heard(clip) if accompanies else clip,), now)
         elif self.variations.new is None and self._asked is None and self._wants_new:
             self._ask_for_variation(now)
 
@@ -330,6 +334,7 @@ class Live:
         """Go on from this bar line, with nothing heard yet; a variation is asked for at once."""
         self._go_on_from(line)
         self._phrases.restart(line)
+        self._accompaniment.begin()
         if self._listens:
             self._asked = None
             self.variations.forget_new()

@@ -56,6 +56,14 @@ MODES = {
         ("vary", "humanize", "drumify", "sample", "continue"),
         repeats=True,
     ),
+    "accompany": Mode(
+        "your melody gets bass and drums, a bar later; they go on while it rests",
+        ("accompany",),
+        listens=True,
+        repeats=True,
+        bars=1,
+        takes_pickup=False,
+    ),
     "morph": Mode(
         "a position between two slots", ("interpolate",), repeats=True, evolves=True, defaults={"position": 0.5}
     ),
@@ -134,6 +142,11 @@ class LiveSettings:
         )
 
     @property
+    def accompanies(self) -> bool:
+        """Whether what it makes is heard again with what is played next."""
+        return self.mode == "accompany"
+
+    @property
     def develops(self) -> bool:
         """Whether its clip is a theme: each passage goes on from those before, until the theme comes back."""
         return self.verb_name == "continue" and not self.about.listens
@@ -164,6 +177,9 @@ class LiveSettings:
         values = {"seed": seed, **self.about.defaults}
         if self.has("bars"):
             values["bars"] = clips[0].bars if clips else self.bars or 2
+        if self.has("since") and clips:
+            window = (self.bars or self.about.bars or 1) * clips[0].beats_per_bar
+            values["since"] = max(0.0, clips[0].length_beats - window)
         if self.develops:
             bars = self.bars or clips[0].bars
             values |= {"bars": bars, "fill_in": int(len(clips) + 1 == self.passages(clips[0]))}
@@ -187,7 +203,7 @@ class LiveSettings:
 NOT_LIVE = frozenset(
     {
         *("count", "bars", "steps", "position2", "only", "instrument", "chords", "count_in"),
-        *("start", "beats", "keep", "tempo"),
+        *("start", "beats", "keep", "tempo", "since", "parts"),
     }
 )
 

@@ -1,10 +1,13 @@
-"""Cuts what was recorded into phrases: windows of whole bars. Pure."""
+"""Cuts what was recorded into phrases, windows of whole bars, and remembers what was played to them. Pure."""
 
 import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from bridge.playing.recorder import PICKUP_BEATS, Recorder
 from bridge.playing.transport import Transport
-from engine.clip import EARLIEST_START_BEATS, Clip
+from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
 
 CLOSING_BEATS = -EARLIEST_START_BEATS
 """A window closes half a step before its last line, so that the answer can start on it."""
@@ -62,3 +65,52 @@ class Phrases:
             pickup=self._pickup and not is_empty,
             closing_beats=closing_beats,
         )
+
+
+REMEMBERED = 8
+"""So many passages of a melody, and what was made to them, are heard again with the next."""
+
+LEAD = Part("lead", 1, 0, 0, 0)
+"""As what a melody is heard, on whatever channel it is played."""
+
+
+@dataclass(slots=True)
+class Accompaniment:
+    """Passages of a melody, each with what was made to it, if that came in time."""
+
+    _passages: deque[tuple[Clip, Clip | None]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def begin(self) -> None:
+        """Forget what was played."""
+        self._passages.clear()
+
+    def heard(self, melody: Clip) -> Clip:
+        """The song so far, with the passage that has just been played at its end, in parts."""
+        if self._passages and self._passages[-1][0].beats_per_bar != melody.beats_per_bar:
+            self.begin()
+        self._passages.append((melody, None))
+        return _in_parts(tuple(self._passages))
+
+    def made(self, clip: Clip) -> None:
+        """What is played to the passage heard last."""
+        if self._passages:
+            self._passages[-1] = self._passages[-1][0], clip
+
+
+def _in_parts(passages: Sequence[tuple[Clip, Clip | None]]) -> Clip:
+    """Passages one after the other; parts of one name are one."""
+    found: dict[str, tuple[Part, list[Note]]] = {}
+    begin = 0.0
+    for melody, made in passages:
+        heard = [(melody, replace(LEAD, count=len(melody.notes)))]
+        heard += [(made, part) for part in made.parts] if made else []
+        for clip, part in heard:
+            _, notes = found.setdefault(part.name, (part, []))
+            own = clip.notes[part.first : part.first + part.count]
+            notes += [replace(note, start_beats=max(0.0, begin + note.start_beats)) for note in own]
+        begin += melody.length_beats
+    together, parts = list[Note](), list[Part]()
+    for part, each in found.values():
+        parts.append(replace(part, first=len(together), count=len(each)))
+        together += each
+    return replace(passages[-1][0], notes=tuple(together), parts=tuple(parts), length_beats=begin)

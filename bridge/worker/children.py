@@ -28,6 +28,10 @@ LOOK_SECONDS = 0.05
 """How often it is looked whether a process that was let go has ended."""
 
 
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy multiplies on one core: what it multiplies is small, and beside a busy DAW threads wait for each other."""
+
+
 class Child:
     """A process that runs a module of ours, whose main reads what it is to be with `inherited`."""
 
@@ -42,7 +46,7 @@ class Child:
             pass_fds=() if windows else (theirs.fileno(),),
             start_new_session=not windows,  # out of reach of the terminal's Ctrl-C
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         assert self.process.stdin is not None
         with contextlib.suppress(OSError), self.process.stdin as stdin:  # one that died at once: its channel tells

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.clip import STEPS_PER_BEAT
 from engine.data.songs import Song, Track, songs_of_corpora
 from engine.data.sources import drum_map_of
 from engine.data.tracks import Line, Section, bars_of
@@ -70,9 +71,12 @@ def _bands(song: Song, kind: str, drum_map: DrumMap) -> Iterator[BandSong]:
         if meter.beats_per_bar != BEATS_PER_BAR:
             continue
         bars = bars_of(meter)
+        basses = Section(song, meter, bars).voices(BASS_PROGRAMS)
+        if kind == "pop":
+            basses = Section(_lowest(song), meter, bars).voices(LEAD_PROGRAMS)
         lines = (
             Section(melodies, meter, bars).voices(LEAD_PROGRAMS),
-            Section(song, meter, bars).voices(BASS_PROGRAMS),
+            basses,
             Section(song, meter, bars).drums(Drums(), drum_map),
         )
         for parts in product(*((*each[:MOST_LINES],) or (None,) for each in lines)):
@@ -82,6 +86,24 @@ def _bands(song: Song, kind: str, drum_map: DrumMap) -> Iterator[BandSong]:
 
 MOST_LINES = 4
 """Of a piece so many leads, and basses, are read."""
+
+
+def _lowest(song: Song) -> Song:
+    """Of a song's piano what is its bass: the low notes that nothing starts below."""
+    return replace(song, tracks=tuple(_low(track) for track in song.tracks if track.name.casefold() == "piano"))
+
+
+def _low(track: Track) -> Track:
+    steps = np.round(track.start_beats * STEPS_PER_BEAT)
+    order = np.lexsort((track.pitch, steps))
+    lowest = order[np.unique(steps[order], return_index=True)[1]]
+    kept = lowest[track.pitch[lowest] <= HIGHEST_BASS]
+    arrays = {name: getattr(track, name)[kept] for name in ("start_beats", "end_beats", "pitch", "velocity")}
+    return replace(track, **arrays)
+
+
+HIGHEST_BASS = 52
+"""The E below middle C: what is higher in a piano's left hand is harmony."""
 
 
 def _is_melody(track: Track) -> bool:

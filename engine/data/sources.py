@@ -11,6 +11,7 @@ CREDITS = {
     "pop909-beats.zip": "POP909 on its beats, Wang et al. 2020, MIT; train split by song",
     "folk-midi.zip": "folk tunes of O'Neill 1850, Aird's Airs and Ryan's Mammoth Collection, public domain, as "
     "distributed with music21's corpus; train split by tune",
+    "lieder-melodies.zip": "voice lines of OpenScore Lieder (CC0); train split by song",
     "band-midi.zip": "band pieces of Freedoom (BSD style) and OpenMSX (GPL v2)",
     "freedoom-history.zip": "earlier band pieces of Freedoom (BSD style); train split by piece",
     "simutrans.zip": "music of Simutrans (Artistic 1.0, simutrans-data 123.0.1-1); train split by piece",

@@ -43,7 +43,7 @@ STYLE_SHARES = {"band": 0.5, "drums": 0.4, "folk": 0.12, "pop": 0.22, "song": 0.
 PLAYS_SHARE = 0.25
 """A part that plays in fewer of the bars of a stretch is not known of it."""
 
-KEY_CERTAINTY = 20.0
+KEY_CERTAINTY = 9.0
 """How much surer a key is for a correlation that is higher by 1, as a logit."""
 
 OTHERS_WHOLE, OTHERS_ALIKE = 0.6, 0.15
@@ -212,7 +212,7 @@ class BandCourse:
         return Prior(STYLES, normal.mean.repeat(count, 1), normal.scale.repeat(count, 1, 1), share / share.sum())
 
 
-VOICE_RATE = 0.7
+VOICE_RATE = 1.0
 """The free bits of a voice's bars, as a share of those of the drums' bars."""
 
 

@@ -22,6 +22,7 @@ from engine.data.listing import find_corpus
 from engine.data.sources import credit_of
 from engine.errors import DataError, TrainingError
 from engine.files import regular, replacing
+from engine.learning.band_tasks import BandCourse, load_bands
 from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
 from engine.learning.phrase_tasks import PhraseCourse, load_drums
@@ -88,6 +89,8 @@ def open_course(
     """A new model of a configuration, and the windows of the corpora."""
     if config.representation == "phrase":
         return PhraseCourse(config, load_drums(data, max_windows), device)
+    if config.representation == "band":
+        return BandCourse(config, load_bands(data, max_windows), device)
     if config.representation != "groove":
         return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:

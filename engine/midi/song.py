@@ -71,12 +71,12 @@ class MidiSong:
     def clip(self) -> Clip:
         """The chosen notes as one clip from the file's start, in the meter that has the most of them."""
         longest = max(self.passages, key=lambda passage: len(passage.notes))
-        return _clip(self.midi, replace(longest.section, tick=0), _in_file_order(self.passages))
+        return _clip(self.midi, replace(longest.section, tick=0), in_file_order(self.passages))
 
     @property
     def clip_in_parts(self) -> Clip:
         """The same, its notes by instrument, each a part."""
-        found = instruments(self.midi, _in_file_order(self.passages))
+        found = instruments(self.midi, in_file_order(self.passages))
         longest = max(self.passages, key=lambda passage: len(passage.notes))
         notes = [note for each in found for note in each.notes]
         firsts = accumulate((len(each.notes) for each in found), initial=0)
@@ -138,13 +138,13 @@ class MidiSong:
         Others come onto the track and the channel that most of the chosen ones are on, which lasts as long as the
         clip.
         """
-        places, left = _in_file_order(self.passages), Counter(clip.notes)
+        places, left = in_file_order(self.passages), Counter(clip.notes)
         gone, stay = list[FileNote](), list[FileNote]()
         for place, note in zip(places, self.clip.notes, strict=True):
             (stay if left[note] > 0 else gone).append(place)
             left[note] -= left[note] > 0
         [((home, channel), _)] = Counter((place.chunk, place.channel) for place in places).most_common(1)
-        new = [self._new(note, home, channel) for note in left.elements() if not note.mute]
+        new = [self.new_note(note, home, channel) for note in left.elements() if not note.mute]
         ends = track_ends(self.midi, [*places, *new], self.rest)
         length = ticks(clip.bars * clip.beats_per_bar, self.midi.ticks_per_beat)
         ends[home] = max(ends[home], bar_lines(self.midi)(length)[1])
@@ -153,7 +153,8 @@ class MidiSong:
         placed = apart([as_it_is(each) for each in (*stay, *new, *self.rest)], ends)
         return rewritten(self.midi, placed, ends, gone, remark=remark)
 
-    def _new(self, note: Note, chunk: int, channel: int) -> FileNote:
+    def new_note(self, note: Note, chunk: int, channel: int) -> FileNote:
+        """A note of a clip from the file's start, to come onto a track."""
         per_beat = self.midi.ticks_per_beat
         start, end = (
             ticks(beats, per_beat) for beats in (note.start_beats, note.start_beats + note.duration_beats)
@@ -245,7 +246,8 @@ def _early_ticks(midi: MidiBytes) -> int:
     return math.floor(-EARLIEST_START_BEATS * midi.ticks_per_beat)
 
 
-def _in_file_order(passages: Sequence[Passage]) -> list[FileNote]:
+def in_file_order(passages: Sequence[Passage]) -> list[FileNote]:
+    """All notes of passages, track by track, by their note on."""
     notes = (note for passage in passages for note in passage.notes)
     return sorted(notes, key=lambda note: (note.chunk, note.on))
 

@@ -28,7 +28,8 @@ HALF = np.array(0.5, np.float32)
 class Stepper:
     """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
 
-    torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's. Of the first
+    torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's, and for one row its
+    product half. Of the first
     layer's input only the first `fed` columns depend on earlier steps: the caller writes them to `fed` before each
     step. The others, the static inputs, are multiplied by their weights for all steps at unexpanded (`project`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
@@ -113,11 +114,20 @@ class Head:
     def __init__(self, weights: Tensor, rows: int):
         self._weights, self._result = weights, torch.empty(rows, weights.shape[1])
         self.out: Array = self._result.numpy()
+        self._for_one = weights.numpy() if rows == 1 else None
 
     def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
         """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
-        torch.addmm(bias, inputs, self._weights, out=self._result)
+        if self._for_one is None:
+            torch.addmm(bias, inputs, self._weights, out=self._result)
+        else:
+            np.dot(_array(inputs), self._for_one, out=self.out)
+            self.out += bias.numpy()
         return self.out
+
+
+def _array(values: Tensor | Array) -> Array:
+    return values.numpy() if isinstance(values, Tensor) else values
 
 
 class _Cell:
@@ -128,6 +138,7 @@ class _Cell:
         inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
         self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
         self._weights, self._inputs, self._gates = weights, inputs, gates
+        self._for_one = weights.numpy() if batch == 1 and weights.dtype == torch.float32 else None
         self._all = gates.numpy()
         self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
         self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
@@ -135,7 +146,10 @@ class _Cell:
 
     def step(self, gates: Tensor) -> Array:
         """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
-        if self._weights.dtype == torch.bfloat16:
+        if self._for_one is not None:
+            np.dot(self.inputs, self._for_one, out=self._all)
+            self._all += gates.numpy()
+        elif self._weights.dtype == torch.bfloat16:
             torch.add(gates, self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
         else:
             torch.addmm(gates, self._inputs, self._weights, out=self._gates)

@@ -84,13 +84,25 @@ def pitch_classes(states: Tokens) -> NDArray[np.float64]:
     return np.bincount((LOWEST + (notes - FIRST_NOTE_ON) % PITCHES) % 12, minlength=12).astype(np.float64)
 
 
+def _profiles() -> NDArray[np.float64]:
+    """Both profiles, moved back by -6..5 semitones, each of mean 0 and length 1: (2, 12, 12)."""
+    turned = [
+        [np.roll(profile, -(by + first)) for by in range(-6, 6)]
+        for profile, first in ((MAJOR_PROFILE, 0), (MINOR_PROFILE, 3))
+    ]
+    centred = np.array(turned) - np.mean(turned, axis=-1, keepdims=True)
+    return np.asarray(centred / np.linalg.norm(centred, axis=-1, keepdims=True), np.float64)
+
+
+PROFILES = _profiles()
+
+
 def key_fits(sounding: NDArray[np.float64]) -> NDArray[np.float64]:
     """How well pitch classes (12,) fit C or A minor if moved by -6..5 semitones: (12,), correlations."""
     if sounding.max() == sounding.min():
         return np.zeros(12)
-    major = np.array([np.corrcoef(np.roll(sounding, by), MAJOR_PROFILE)[0, 1] for by in range(-6, 6)])
-    minor = np.array([np.corrcoef(np.roll(sounding, by + 3), MINOR_PROFILE)[0, 1] for by in range(-6, 6)])
-    return np.asarray(np.maximum(major, minor), np.float64)
+    own = sounding - sounding.mean()
+    return np.asarray((PROFILES @ (own / np.linalg.norm(own))).max(axis=0), np.float64)
 
 
 def to_c(states: Tokens) -> int:

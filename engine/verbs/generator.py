@@ -12,12 +12,16 @@ import torch
 
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
+from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
+from engine.representation.band import PARTS
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
+from engine.representation.tokens import is_drums
 from engine.requests import (
     MAX_SEED,
     VERBS,
+    Accompany,
     Decode,
     Fill,
     Infill,
@@ -33,9 +37,17 @@ from engine.requests import (
     request_about,
     verb_of,
 )
+from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
 from engine.verbs.phrase_verbs import PhrasePlayer
-from engine.verbs.resident import AnyResident, GrooveResident, PhraseResident, TokenResident, load_resident
+from engine.verbs.resident import (
+    AnyResident,
+    BandResident,
+    GrooveResident,
+    PhraseResident,
+    TokenResident,
+    load_resident,
+)
 from engine.verbs.running import Played
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library
@@ -99,6 +111,9 @@ class Generator:
         if isinstance(resident, TokenResident):
             Composer(resident, self.drum_map, Noise(0, device=resident.device)).warm_up()
             return
+        if isinstance(resident, BandResident):
+            self._play(Accompany(clip=Clip((Note(60, 0.0, 1.0, 100),), 4.0)), resident, 0)
+            return
         if isinstance(resident, PhraseResident):
             self._play(Infill(clip=Clip((Note(36, 0.0, 0.25, 100),), 4.0), start=2.0, beats=2.0), resident, 0)
             return
@@ -147,7 +162,8 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in (_takes, _hears, _can_keep)))
+            fitting = (_takes, _hears, _can_keep, _suits)
+            fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in fitting))
             return _checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
@@ -182,6 +198,8 @@ class Generator:
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
+        if isinstance(resident, BandResident):
+            return BandPlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         if isinstance(resident, PhraseResident):
             return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
         return Player(resident, self.drum_map, noise).play(request)
@@ -211,6 +229,9 @@ def _own_notes(request: Request) -> frozenset[Note]:
     return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
 
 
+OF_BANDS = ("parts", "key", "scale")
+"""What only models of several parts are told."""
+
 MOST_BARS = 8192
 """Of a clip. It is decoded whole, silence and all."""
 
@@ -223,8 +244,11 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
         raise ClipError(
             f"a clip may have {MOST_BARS} bars, not {longest}: a stray note far behind the rest is to be taken out"
         )
-    if getattr(request, "chords", None) and not getattr(shape, "control", 0):
+    in_parts = isinstance(resident, BandResident)
+    if getattr(request, "chords", None) and not (getattr(shape, "control", 0) or in_parts):
         raise ClipError(f"{name} follows no chords: leave chords out")
+    if not in_parts and (told := [each for each in OF_BANDS if getattr(request, each, None)]):
+        raise ClipError(f"{name} is told no {told[0]}: leave it out, or name a model of several parts")
     if not _hears(resident, request):
         made = f"clips that {name} has made itself, which `sample to SLOT` keeps"
         raise ClipError(f"{name} has no encoder: {verb_of(request)} takes {made}")
@@ -242,6 +266,9 @@ def _takes(resident: AnyResident, request: Request) -> bool:
     if not isinstance(request, Decode):
         return True
     shape, size = resident.config.shape, len(request.z)
+    if isinstance(shape, BandShape):
+        of_bar = len(PARTS) * shape.bar_z
+        return size in range(shape.z, shape.z + resident.card.bars * of_bar + 1, of_bar)
     if isinstance(shape, PhraseShape):
         return size in range(shape.z, shape.z + resident.card.bars * shape.bar_z + 1, shape.bar_z)
     return size == shape.z
@@ -249,6 +276,9 @@ def _takes(resident: AnyResident, request: Request) -> bool:
 
 def _sizes_of_points(resident: AnyResident) -> str:
     shape = resident.config.shape
+    if isinstance(shape, BandShape):
+        each = len(PARTS) * shape.bar_z
+        return f"{shape.z} numbers, or of {each} for each of at most {resident.card.bars} bars more"
     if isinstance(shape, PhraseShape):
         return f"{shape.z} numbers, or of {shape.bar_z} for each of at most {resident.card.bars} bars more"
     return f"{shape.z} numbers"
@@ -264,7 +294,19 @@ def _hears(resident: AnyResident, request: Request) -> bool:
 
 def _can_keep(resident: AnyResident, request: Request) -> bool:
     """Whether a model can leave the notes that are to stay."""
-    return not (isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident))
+    return not (
+        isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident | BandResident)
+    )
+
+
+def _suits(resident: AnyResident, request: Request) -> bool:
+    """Whether a model plays what a request is about: drums, or several parts."""
+    pitched = any(not is_drums(part) for clip in clips_of(request) for part in clip.parts)
+    in_parts = pitched or any(getattr(request, each, None) for each in OF_BANDS)
+    return isinstance(resident, HEARS_PARTS if in_parts else NOT_OF_BANDS)
+
+
+HEARS_PARTS, NOT_OF_BANDS = (BandResident, TokenResident), (GrooveResident, PhraseResident, TokenResident)
 
 
 def _has_encoder(resident: AnyResident) -> bool:

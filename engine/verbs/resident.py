@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from engine.errors import ClipError, WeightsError
 from engine.learning.prior import Prior, standard_prior
+from engine.model.band.decoder import PartDecoder, Score
+from engine.model.band.steps import draw_part
+from engine.model.band.vae import BandShape, BandVae
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import Condition
@@ -16,6 +19,7 @@ from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.tasks import Given, positions
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, configure
+from engine.representation.band import DRUMS
 from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
@@ -36,6 +40,13 @@ class Resident:
     def window_steps(self) -> int:
         """How many steps share a z."""
         return self.card.bars * self.card.steps_per_bar
+
+    def style_number(self, style: str) -> int:
+        """The number of a style; ClipError where the model has it not."""
+        if style not in self.card.styles:
+            known = ", ".join(self.card.styles) or "none"
+            raise ClipError(f"there is no style {style!r}; there are: {known}")
+        return self.card.styles.index(style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +101,6 @@ class PhraseResident(Resident):
 
     model: PhraseVae
 
-    def style_number(self, style: str) -> int:
-        """The number of a style; ClipError where the model has it not."""
-        if style not in self.card.styles:
-            known = ", ".join(self.card.styles) or "none"
-            raise ClipError(f"there is no style {style!r}; there are: {known}")
-        return self.card.styles.index(style)
-
     def draw_style(self, noise: Noise) -> str:
         """One of the styles, as often as it was played in training."""
         edges = self.prior.share.cumsum(0)
@@ -114,7 +118,32 @@ class PhraseResident(Resident):
         return draw_hits(self.model.decoder, z, condition, temperature=steps, opening=opening, noise=noise)
 
 
-AnyResident = GrooveResident | TokenResident | PhraseResident
+@dataclass(frozen=True, slots=True)
+class BandResident(Resident):
+    """A model of bands."""
+
+    model: BandVae
+
+    def draw_z(self, score: Score, noise: Noise, temperature: float) -> Tensor:
+        """A z for each band, by what is given of it: (batch, z)."""
+        shape = self.model.shape
+        return self.model.z_prior.draw(score, temperature * noise.normal(len(score.states), shape.z))  # type: ignore[arg-type]
+
+    def draw_part(
+        self, part: int, z: Tensor, score: Score, temperature: float, noise: Noise, against: Tensor | None = None
+    ) -> Tensor:
+        """The states of a part, (batch, step); voices are drawn colder than z as the card says.
+
+        At 1 drums return as often as played ones do, voices less often. against: see draw_part.
+        """
+        noise = noise.again() if noise.is_shared else noise
+        decoder, opening = self.model.decoders[part], self.card.opening_temperature
+        steps = temperature * (1.0 if part == DRUMS else self.card.step_temperature)
+        assert isinstance(decoder, PartDecoder)
+        return draw_part(decoder, z, score, temperature=steps, opening=opening, noise=noise, against=against)
+
+
+AnyResident = GrooveResident | TokenResident | PhraseResident | BandResident
 
 
 def load_resident(library: Library, name: str, device: torch.device) -> AnyResident:
@@ -131,6 +160,8 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
         with torch.device("meta"):  # so large that what is loaded had better not be drawn first
             model = MusicVae(shape, chained=card.chained)
         resident = TokenResident(card, config, model, cpu, prior, size)
+    elif isinstance(shape, BandShape):
+        resident = BandResident(card, config, BandVae(shape), cpu, prior, size)
     elif isinstance(shape, PhraseShape):
         resident = PhraseResident(card, config, PhraseVae(shape), cpu, prior, size)
     else:

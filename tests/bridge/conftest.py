@@ -146,6 +146,19 @@ def phrase_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     daemon.stop()
 
 
+@pytest.fixture(scope="session")
+def band_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with the real generator, the shipped drummer and a model of bands that nobody has trained."""
+    from tests.engine.untrained import SMALL_BANDS, write_random_weights
+
+    folder = tmp_path_factory.mktemp("bands")
+    write_random_weights(folder, "trio_16bar", "bands", spread=3.0, **SMALL_BANDS)
+    daemon = launch(folder, weights=folder, models="bands,drummer")
+    assert "bands" in daemon.wait_until_ready(), daemon.log.read_text()
+    yield daemon
+    daemon.stop()
+
+
 @pytest.fixture
 def peer(fake_daemon: Daemon) -> Iterator[Peer]:
     """A client of the daemon with the fake generator."""

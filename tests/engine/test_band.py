@@ -9,7 +9,7 @@ import torch
 from engine.data.band_songs import BandSong
 from engine.learning.band_tasks import BandCourse
 from engine.learning.training import Run
-from engine.model.band.decoder import Score, blank, looks, tokens_of
+from engine.model.band.decoder import Score, alike, blank, chroma, looks, tokens_of
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
 from engine.model.noise import Noise
@@ -121,6 +121,39 @@ def _logits(decoder: torch.nn.Module, z: torch.Tensor, score: Score) -> torch.Te
     handle.remove()
     logits: torch.Tensor = decoder.logits(hidden[0], seen) + decoder.of_tokens(score)  # type: ignore[operator]
     return logits
+
+
+def test_a_bar_that_returns_in_a_given_part_is_told_and_one_of_a_hidden_part_is_not(course: BandCourse) -> None:
+    score, _, _ = score_of(course, BASS, "accompany")
+    states = score.states.clone()
+    states[:, 48:64, LEAD] = 0
+    shares = torch.unflatten(alike(replace(score, states=states)), 2, (7, 3))
+    assert shares[0, 2, :2, LEAD].tolist() == [1, 1]
+    assert float(shares[0, 3, 0, LEAD]) == 0, "the fourth bar is silent where the third is not"
+    assert not shares[..., BASS].any()
+    assert not shares[0, 0, :4].any(), "before the first bar there is none"
+
+
+def test_the_pitch_classes_of_a_bar_are_those_of_given_voices(course: BandCourse) -> None:
+    score, _, _ = score_of(course, BASS, "accompany")
+    heard = course.model.decoders[BASS].alphabets.all_parts(score.states, score.given)  # type: ignore[union-attr,operator]
+    classes = chroma(heard)
+    assert torch.equal(classes[0, 0], classes[0, 7])
+    assert classes[0, 0, :12].nonzero().flatten().tolist() == [0, 4], "its first half"
+    assert classes[0, 0, 12:].nonzero().flatten().tolist() == [0, 4, 7]
+    assert classes[0, 0, :12].sum() == pytest.approx(1)
+    nothing = course.model.decoders[BASS].alphabets.all_parts(score.states, 0 * score.given)  # type: ignore[union-attr,operator]
+    assert not chroma(nothing).any()
+
+
+def test_a_bars_z_teaches_by_itself_what_is_played(course: BandCourse) -> None:
+    model = course.model.train()
+    score, heard, weight = score_of(course, LEAD, "autoencode")
+    assert not score.bar_z_given.any()
+    losses = model.loss(LEAD, score, heard, weight, beta=0.3, free_nats=9, bar_beta=0.25, bar_free_nats=9)
+    torch.autograd.backward(losses["total"])
+    gradient = model.decoders[LEAD].bar[-1].weight.grad  # type: ignore[union-attr,index]
+    assert bool(gradient.any())  # type: ignore[union-attr,operator]
 
 
 @pytest.mark.parametrize("part", range(3), ids=PARTS)

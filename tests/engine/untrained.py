@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from engine.learning.prior import Prior
+from engine.model.band.vae import BandShape, BandVae
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.vae import Vae
@@ -22,6 +23,13 @@ SMALL_PHRASES = {
     **{"context": 4, "conductor": 8, "plan": 4},
 }
 """Those of a model of phrases."""
+
+
+SMALL_BANDS = {
+    **{"z": 6, "bar_z": 4, "styles": 3, "encoder_hidden": 8, "bar_hidden": 16, "decoder_hidden": 16},
+    **{"context": 4, "prior_hidden": 8},
+}
+"""Those of a model of bands."""
 
 
 def small(config: Config) -> dict[str, object]:
@@ -48,10 +56,12 @@ def write_random_weights(
     config = find_config(config_name)
     shape = replace(config.shape, **sizes)
     torch.manual_seed(0)
-    is_groove = config.representation in ("groove", "phrase")
+    is_groove = config.representation in ("groove", "phrase", "band")
     model: torch.nn.Module
     if isinstance(shape, PhraseShape):
         model = PhraseVae(shape)
+    elif isinstance(shape, BandShape):
+        model = BandVae(shape)
     else:
         model = Vae(shape) if is_groove else MusicVae(shape, chained=chained)
     z = shape.z

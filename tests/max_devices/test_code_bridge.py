@@ -82,7 +82,8 @@ def test_every_verb_that_a_model_of_the_daemon_can_do_is_lit(ableton: Ableton) -
 
 def test_the_menus_are_filled_from_the_daemon(ableton: Ableton) -> None:
     shown = ableton.connected("VAE Bridge").shown()
-    assert shown["model"]["_parameter_range"] == ["default", "drummer", "drums_16bar", "drums_2bar", "melody_2bar"]
+    models = ["default", "drummer", "drums_16bar", "drums_2bar", "melody_2bar", "trio_16bar"]
+    assert shown["model"]["_parameter_range"] == models
     assert shown["style"]["_parameter_range"][:3] == ["any", "afrobeat", "afrocuban"]
 
 

@@ -24,7 +24,8 @@ CONDITION_DEPTH = STYLE_DEPTH + 2
 ATTRIBUTES = ("density", "register")
 """What is told of a bar of a part: the notes that begin, and of a voice their mean pitch, standardised."""
 
-BAR_HIDDEN, BAR_RANK = 192, 24
+BAR_HIDDEN, BAR_RANK = 256, 32
+CHROMA = 12
 FEATURES = (22, 22, 9)
 OF_ALL_PARTS = sum(FEATURES) + len(PARTS)
 
@@ -105,6 +106,35 @@ class Alphabets(nn.Module):
         return torch.cat([*read, given], dim=-1)
 
 
+def alike(score: Score) -> Tensor:
+    """How much of what is given of each part's bar is as in the bars 1, 2, 4, 8 before and 1, 2, 4 after.
+
+    (batch, bar, 21), shares of the steps: where a lead returns, a bass may return as well.
+    """
+    states, given = (torch.unflatten(each, 1, (-1, BAR)) for each in (score.states, score.given))
+    bars, shares = states.shape[1], []
+    for by in (*(-k for k in BEFORE), *AFTER):
+        same = torch.zeros_like(given)
+        first, end = max(0, -by), bars - max(0, by)
+        if first < end:
+            here, there = slice(first, end), slice(first + by, end + by)
+            same[:, here] = (states[:, here] == states[:, there]) * given[:, here] * given[:, there]
+        shares.append(same.mean(dim=2))
+    return torch.cat(shares, dim=-1)
+
+
+def chroma(heard: Tensor) -> Tensor:
+    """What all_parts reads -> the pitch classes that its voices sound in each half of a bar, and in the whole bar.
+
+    (batch, step, 24), shares of the steps.
+    """
+    first = 3
+    voices = sum(heard[..., place + first : place + first + CHROMA] for place in (0, FEATURES[0]))
+    halves = torch.unflatten(cast(Tensor, voices), 1, (-1, 2, BAR // 2)).mean(dim=3)
+    bars = halves.mean(dim=2, keepdim=True).expand(-1, -1, 2, -1)
+    return torch.cat([halves, bars], dim=-1).flatten(1, 2).repeat_interleave(BAR // 2, dim=1)
+
+
 def tokens_of(part: int, states: Tensor) -> Tensor:
     """States of a part -> its tokens."""
     return states if part == DRUMS else torch.where(states < MELODY_SIZE, states, 0)
@@ -175,11 +205,18 @@ class PartDecoder(nn.Module):
         self.fed = self.flags + 2 * len(BEFORE)
         of_bar = 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
         static = 2 * context + z + CONDITION_DEPTH + of_bar + POSITIONS + 2 * OF_ALL_PARTS
+        static += 2 * CHROMA + (len(BEFORE) + len(AFTER)) * len(PARTS)
         looked = len(AFTER) * depth + len(BEFORE) + len(AFTER)
         self.lstm = Lstm(self.fed + static + looked, hidden)
         self.output = nn.Linear(hidden, tokens)
         self.copy = nn.Linear(hidden, (len(BEFORE) + len(AFTER)) * (1 + aspects))
-        self.bar = nn.Sequential(nn.Linear(bar_z, BAR_HIDDEN), nn.Tanh(), nn.Linear(BAR_HIDDEN, BAR * BAR_RANK))
+        self.bar = nn.Sequential(
+            nn.Linear(bar_z, BAR_HIDDEN),
+            nn.Tanh(),
+            nn.Linear(BAR_HIDDEN, BAR_HIDDEN),
+            nn.Tanh(),
+            nn.Linear(BAR_HIDDEN, BAR * BAR_RANK),
+        )
         self.of_rank = nn.Linear(BAR_RANK, tokens, bias=False)
         for start_at_zero in (self.copy, self.bar[-1]):
             nn.init.zeros_(cast(nn.Linear, start_at_zero).weight)
@@ -189,7 +226,9 @@ class PartDecoder(nn.Module):
     def nats(self, z: Tensor, score: Score) -> Tensor:
         """z (batch, z), score with all true states -> the nats of each step that is not given: (batch, step)."""
         seen, idea, part = looks(score, self.part), self.idea(z, score), self.part
-        inputs = torch.cat([self._fed(score, seen), self.drop_static(self.static(idea, score))], dim=-1)
+        static = self.static(idea, score)
+        kept = self.drop_static(torch.ones_like(static[:, :1]))
+        inputs = torch.cat([self._fed(score, seen), static * kept], dim=-1)
         hidden, _ = self.lstm.run(inputs, self.initial_state(idea))
         logits = self.logits(self.drop_hidden(hidden), seen) + self.of_tokens(score)
         target = tokens_of(part, score.states[..., part])
@@ -207,16 +246,14 @@ class PartDecoder(nn.Module):
         following = F.pad(heard[:, 1:], (0, 0, 0, 1))
         context, _ = self.context(torch.cat([heard, position], dim=-1))
         given = score.bar_z_given[..., None]
-        of_bar = torch.cat(
-            [score.attributes, self.bar_number(score.bar_number), score.bar_z * given, given], dim=-1
-        )
+        numbers = self.bar_number(score.bar_number)
+        of_bar = torch.cat([score.attributes, numbers, score.bar_z * given, given, alike(score)], dim=-1)
         ideas = idea[:, None].expand(-1, steps, -1)
         known, first = known_looks(score, self.part), sum(FEATURES[: self.part])
         own = F.pad(heard[..., first : first + FEATURES[self.part]], (0, 0, 0, max(AFTER) * BAR))
         after = torch.cat([own[:, k * BAR :][:, :steps] for k in AFTER], dim=-1)
-        return torch.cat(
-            [context, ideas, of_bar.repeat_interleave(BAR, dim=1), position, heard, following, after, known], dim=-1
-        )
+        bars = of_bar.repeat_interleave(BAR, dim=1)
+        return torch.cat([context, ideas, bars, position, heard, following, chroma(heard), after, known], dim=-1)
 
     def logits(self, hidden: Tensor, seen: Looks) -> Tensor:
         """The output layer's, and more for tokens like those of other bars: (batch, step, token)."""
@@ -232,6 +269,12 @@ class PartDecoder(nn.Module):
         """What the given z of a bar adds to the logits of each step: (batch, step, token)."""
         bars = self.bar(score.bar_z) * score.bar_z_given[..., None]
         return self.of_rank(torch.unflatten(bars, -1, (BAR, BAR_RANK)).flatten(1, 2))  # type: ignore[no-any-return]
+
+    def bar_nats(self, score: Score) -> Tensor:
+        """The nats of each step if a bar's z alone says what is played: (batch, step)."""
+        logits = self.of_tokens(replace(score, bar_z_given=torch.ones_like(score.bar_z_given))).float()
+        target = tokens_of(self.part, score.states[..., self.part])
+        return F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
 
     def _fed(self, score: Score, seen: Looks) -> Tensor:
         """The inputs that depend on earlier steps: (batch, step, fed); some are hidden in training."""

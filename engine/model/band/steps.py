@@ -1,6 +1,7 @@
 """Parts of bands, drawn step by step; see decoder.py for the network."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from engine.model.band.decoder import BAR, PartDecoder, Score, known_looks
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import AFTER, BEFORE
 from engine.model.stepping import Head, State, Stepper, by_step, run
-from engine.representation.band import DRUMS, PITCHES, SIZES, token_of
+from engine.representation.band import DRUMS, PITCHES, SIZES, VOICE_STATES, token_of
 from engine.representation.melody import FIRST_NOTE_ON, MELODY_SIZE
 
 Array = NDArray[np.float32]
@@ -26,7 +27,8 @@ class Known:
     """What is known of a step.
 
     gates (batch, 4·hidden): see Stepper.project. opens: whether a bar begins. after (batch, 3): the tokens 1, 2, 4
-    bars after; known (batch, 7): which looks are. own, given (batch,): the state that is given, and whether it is.
+    bars after; known (batch, 7): which looks are. own, given (batch,): the state that is given, and whether it is;
+    some_given: whether any is. against (token,): added to the logits of notes, see PartStep; None for nothing.
     """
 
     gates: Tensor
@@ -35,6 +37,14 @@ class Known:
     known: Array
     own: Integers
     given: NDArray[np.bool_]
+    some_given: bool
+    against: Array | None
+
+
+def some_looks(decoder: PartDecoder, of_copies: Tensor, looks: int) -> Tensor:
+    """Of what is said of copies, a tensor whose first axis is theirs, what is said of the first so many looks."""
+    aspects = decoder.alphabets.signs(decoder.part).shape[1]
+    return torch.cat([of_copies[:looks], of_copies[LOOKS : LOOKS + looks * aspects]])
 
 
 class PartStep:
@@ -43,15 +53,18 @@ class PartStep:
     State.past holds the features of what was drawn, after eight bars of nothing.
     """
 
-    def __init__(self, decoder: PartDecoder, rows: int, steps: int):
+    def __init__(self, decoder: PartDecoder, rows: int, steps: int, looks: int):
         self._part, self._flags, self._size = decoder.part, decoder.flags, SIZES[decoder.part]
-        self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
+        self._looks = looks
+        weights = torch.cat([decoder.output.weight, some_looks(decoder, decoder.copy.weight, looks)])
+        self._head = Head(weights.t().cpu().contiguous(), rows)
         self._table = decoder.alphabets.features(decoder.part).cpu().numpy()
         self._signs = decoder.alphabets.signs(decoder.part).cpu().numpy()
         self._from_signs = np.ascontiguousarray(self._signs.T)
         self._back = np.array([1, BAR - 1, *(k * BAR for k in BEFORE)])
         self._states = np.zeros((rows, PAST + steps), np.int64)
-        self._tokens = np.zeros((rows, LOOKS), np.int64)
+        self._drawn = np.zeros_like(self._states)
+        self._tokens = np.zeros((rows, looks), np.int64)
         self._logits = np.empty((rows, self._size), np.float32)
         self._first, self._flat = np.arange(rows)[:, None] * self._size, self._logits.reshape(-1)
         self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
@@ -64,35 +77,55 @@ class PartStep:
             fed[:, self._flags + 1 :: 2] = self._same_before
         fed[:, : self._flags] = state.past[:, state.now - self._back].reshape(len(fed), -1)
         fed[:, self._flags :: 2] = self._same
-        back = self._states[:, state.now - self._back[2:]]
-        logits = self._with_copies(self._head(state.lstm.step(known.gates), chance), back, known)
-        drawn = self._state_of(logits.argmax(axis=1), self._states[:, state.now - 1])
-        choice: Integers = np.where(known.given, known.own, drawn)
+        places = state.now - self._back[2:]
+        back = self._states[:, places]
+        self._tokens[:, :count] = self._drawn[:, places]
+        logits = self._with_copies(self._head(state.lstm.step(known.gates), chance), known)
+        if known.against is not None:
+            _turn_against(logits[:, FIRST_NOTE_ON:], known.against[FIRST_NOTE_ON:])
+        token = logits.argmax(axis=1)
+        choice: Integers = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
+        if known.some_given:
+            choice = np.where(known.given, known.own, choice)
+            token = choice if self._part == DRUMS else token_of(choice)
         self._same *= back == choice[:, None]
-        self._states[:, state.now] = choice
+        self._states[:, state.now], self._drawn[:, state.now] = choice, token
         state.remember(self._table[choice])
         return choice
 
-    def _with_copies(self, output: Array, back: Integers, known: Known) -> Array:
+    def _with_copies(self, output: Array, known: Known) -> Array:
         """The logits, with what is added for tokens like those of other bars: (batch, token)."""
-        size, tokens = self._size, self._tokens
-        tokens[:, : len(BEFORE)] = back if self._part == DRUMS else token_of(back)
-        tokens[:, len(BEFORE) :] = known.after
-        whole, aspects = output[:, size : size + LOOKS], output[:, size + LOOKS :]
+        size, tokens, looks = self._size, self._tokens, self._looks
+        if looks > len(BEFORE):
+            tokens[:, len(BEFORE) :] = known.after
+        whole, aspects = output[:, size : size + looks], output[:, size + looks :]
         signed = self._signs[tokens] * known.known[..., None]
-        pull = np.einsum("rka,rka->ra", aspects.reshape(signed.shape), signed)
+        pull = (aspects.reshape(signed.shape) * signed).sum(axis=1)
         np.matmul(pull, self._from_signs, out=self._logits)
         self._logits += output[:, :size]
         np.add.at(self._flat, tokens + self._first, whole * known.known)
         return self._logits
 
-    def _state_of(self, token: Integers, before: Integers) -> Integers:
-        """The state that a token makes after another state."""
-        if self._part == DRUMS:
-            return token
-        begun = np.where(before < MELODY_SIZE, before + PITCHES, before)
-        held = np.where(before >= FIRST_NOTE_ON, begun, 0)
-        return np.where(token > 0, token, held)
+
+def _turn_against(notes: Array, against: Array) -> None:
+    """Add to the logits of notes (batch, note), chance among them, so that another may be the highest.
+
+    That one gets the height of the one before: whether a note begins is left as it was drawn.
+    """
+    highest = notes.max(axis=1, keepdims=True)
+    notes += against
+    notes += highest - notes.max(axis=1, keepdims=True)
+
+
+def _next_states() -> Integers:
+    """The state of a voice that a token makes after another state: (state before, token)."""
+    before, token = np.arange(VOICE_STATES)[:, None], np.arange(MELODY_SIZE)
+    begun = np.where(before < MELODY_SIZE, before + PITCHES, before)
+    held = np.where(before >= FIRST_NOTE_ON, begun, 0)
+    return np.where(token > 0, token, held)
+
+
+NEXT_STATES = _next_states()
 
 
 def draw_part(
@@ -107,23 +140,36 @@ def draw_part(
 ) -> Tensor:
     """z (batch, z) -> states (batch, step) of the decoder's part, those that are given as they are.
 
-    opening: see engine.model.phrases.steps.draw_hits. against (token,): added to all logits.
+    opening: see engine.model.phrases.steps.draw_hits. against (step, token): what is added to the logits of notes.
     """
     rows, steps, part = len(z), score.states.shape[1], decoder.part
     idea = decoder.idea(z, score)
     lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
     looked = known_looks(score, part)
+    looks = LOOKS if bool(looked[..., len(BEFORE) :].any()) else len(BEFORE)
     own, given = score.states[..., part].cpu().numpy(), score.given[..., part].cpu().numpy() > 0
     padded = np.pad(np.where(given, own, 0), ((0, 0), (0, max(AFTER) * BAR)))
     tokens = padded if part == DRUMS else token_of(padded)
     after = np.stack([tokens[:, k * BAR :][:, :steps] for k in AFTER], axis=2)
-    gates, known = lstm.project(decoder.static(idea, score)), by_step(looked)
-    knowns = (Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k]) for k in range(steps))
+    gates, known, some = (
+        lstm.project(decoder.static(idea, score)),
+        by_step(looked[..., :looks]),
+        np.asarray(given.any(axis=0)),
+    )
+    aside = [None] * steps if against is None else list(against.cpu().numpy())
+    knowns = (
+        Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k], bool(some[k]), aside[k])
+        for k in range(steps)
+    )
     colder = torch.where(looked[..., :1] > 0, temperature, temperature * opening)
     fixed = decoder.of_tokens(score) + decoder.output.bias + colder * noise.gumbel(rows, steps, SIZES[part])
-    if against is not None:
-        fixed = fixed + against
-    chance = torch.cat([fixed, decoder.copy.bias.expand(rows, steps, -1)], dim=2)
+    copies = some_looks(decoder, decoder.copy.bias, looks).expand(rows, steps, -1)
+    chance = torch.cat([fixed, copies], dim=2)
     memory = np.zeros((rows, PAST + steps, decoder.alphabets.features(part).shape[1]), np.float32)
-    choices = run(PartStep(decoder, rows, steps), State(lstm, memory, PAST), knowns, chance.cpu().unbind(1))
-    return torch.from_numpy(np.stack(choices, axis=1)).to(z.device)
+    free = np.flatnonzero(~given.all(axis=0))
+    until = int(free[-1]) + 1 if len(free) else 0
+    step, chances = PartStep(decoder, rows, steps, looks), chance[:, :until].cpu().unbind(1)
+    choices = run(step, State(lstm, memory, PAST), islice(knowns, until), chances)
+    drawn = padded[:, :steps].copy()
+    drawn[:, :until] = np.stack(choices, axis=1) if choices else drawn[:, :until]
+    return torch.from_numpy(drawn).to(z.device)

@@ -362,7 +362,7 @@ def test_a_flag_of_several_is_given_with_commas_or_again(monkeypatch: pytest.Mon
     result = CliRunner().invoke(cli.app, ["serve", "--weights", "x,y", "--weights", "z"])
     assert result.exit_code == 0, result.output
     assert served[0].weights == (Path("x"), Path("y"), Path("z"))
-    assert served[0].models == ("drummer", "drums_16bar")
+    assert served[0].models == ("trio_16bar", "drummer", "drums_16bar")
 
 
 def test_where_the_meter_changes_the_first_seed_is_used_for_every_stretch(

@@ -80,6 +80,8 @@ def requests(draw: st.DrawFn) -> Request:
 def values(setting: Any) -> st.SearchStrategy[Any]:
     if setting.name in ("only", "keep"):
         return st.lists(st.integers(0, 127), max_size=9).map(tuple)
+    if setting.name == "parts":
+        return st.lists(st.sampled_from(["lead", "bass", "drums"]), unique=True).map(tuple)
     if "low" not in setting.metadata:
         return st.sampled_from([setting.default, "funk", "ride"])
     low, high = setting.metadata["low"], setting.metadata["high"]

@@ -1,0 +1,1 @@
+"""How good models of bands are: report.py says what is measured."""

@@ -1,0 +1,163 @@
+"""Models of bands on a split of corpora: every figure, as tables, each as soon as it is measured."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.data.band_songs import BandSong
+from engine.errors import DataError, ModelError
+from engine.evaluation.bands.figures import Figures, accompaniment_of, music_of, nearest_of, reconstruction_of
+from engine.evaluation.bands.stretches import BARS, Stretches, cut
+from engine.evaluation.phrases.report import Table
+from engine.learning.band_tasks import load_bands
+from engine.model.noise import Noise
+from engine.representation.band import BASS, DRUMS, LEAD, PARTS
+from engine.representation.tokens import Tokens
+from engine.verbs.band_drawing import Drawing, Harmony, Sketch
+from engine.verbs.band_playing import empty_states
+from engine.verbs.resident import BandResident, load_resident
+from engine.weights import Library
+
+ALL = (LEAD, BASS, DRUMS)
+QUANTILES = (0.05, 0.25, 0.5, 0.75)
+ASKED = ((BASS, (LEAD,)), (BASS, (LEAD, DRUMS)), (DRUMS, (LEAD,)), (DRUMS, (LEAD, BASS)), (LEAD, (BASS, DRUMS)))
+"""Which part is asked for beside which others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandAmount:
+    """How much is measured: stretches of each piece, draws of z, bands that are sampled, how often one is timed."""
+
+    windows: int = 6
+    draws: int = 8
+    samples: int = 96
+    timed: int = 12
+
+
+class BandCorpus:
+    """The songs of train and of a split, and of these what is measured."""
+
+    def __init__(self, songs: Sequence[BandSong], split: str, amount: BandAmount):
+        self.amount, self.split = amount, split
+        self._ask, self._train = ([song for song in songs if song.split == each] for each in (split, "train"))
+        if not len(self.stretches("band", ALL)):
+            raise DataError(f"the split {split!r} must hold {BARS} bars in 4/4 of a lead, a bass and drums")
+
+    def stretches(self, style: str, roles: Sequence[int], *, train: bool = False) -> Stretches:
+        """Those of a style in which some parts play."""
+        songs = [song for song in (self._train if train else self._ask) if song.style == style]
+        return cut(songs, roles, self.amount.windows)
+
+    def styles(self, part: int) -> list[str]:
+        """The styles of which a part plays in a stretch."""
+        there = sorted({song.style for song in self._ask})
+        return [style for style in there if len(self.stretches(style, (part,)))]
+
+
+def evaluate_bands(
+    *,
+    data: Sequence[Path],
+    library: Library,
+    models: Iterable[str],
+    split: str = "validation",
+    seed: int = 0,
+    amount: BandAmount = BandAmount(),
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[Table]:
+    """Everything that can be measured of each model; DataError where the split holds no band."""
+    residents = [band_resident(library, name) for name in models]
+    corpus = BandCorpus(load_bands(data), split, amount)
+    measures: dict[str, Callable[[BandResident, BandCorpus], Table]] = {
+        "reconstruction": _reconstruction,
+        "accompaniment": _accompaniment,
+        "music": partial(_music, seed=seed),
+    }
+    for resident in residents:
+        for name, measure in measures.items():
+            on_progress(f"{resident.card.name}: {name}")
+            yield measure(resident, corpus)
+
+
+def band_resident(library: Library, name: str) -> BandResident:
+    """The model of that name on the CPU; ModelError if it is none of bands."""
+    resident = load_resident(library, name, torch.device("cpu"))
+    if not isinstance(resident, BandResident):
+        raise ModelError(f"{name} is no model of bands")
+    return resident
+
+
+def _reconstruction(resident: BandResident, corpus: BandCorpus) -> Table:
+    rows = {
+        f"{PARTS[part]}, {style}, {'a draw' if draw else 'the mean'}": reconstruction_of(
+            resident, part, corpus.stretches(style, (part,)), draw=draw
+        )
+        for part in ALL
+        for style in corpus.styles(part)
+        for draw in (True, False)
+    }
+    return _table(f"{resident.card.name}: what comes back from z, temperature 1", rows)
+
+
+def _accompaniment(resident: BandResident, corpus: BandCorpus) -> Table:
+    rows = {}
+    for part, given in ASKED:
+        beside = " and ".join(PARTS[each] for each in given)
+        stretches = corpus.stretches("band", (part, *given))
+        rows[f"{PARTS[part]} beside {beside}"] = accompaniment_of(
+            resident, part, stretches, given, corpus.amount.draws
+        )
+    return _table(f"{resident.card.name}: what a part costs beside others, bands", rows)
+
+
+def _music(resident: BandResident, corpus: BandCorpus, *, seed: int) -> Table:
+    real, known = corpus.stretches("band", ALL), corpus.stretches("band", ALL, train=True)
+    count = corpus.amount.samples
+    sampled = _sampled(resident, count, seed)
+    times = [_timed(resident, seed) for _ in range(corpus.amount.timed)]
+    columns = {
+        "sample": music_of(sampled, np.arange(count)),
+        corpus.split: music_of(real.states, real.piece),
+        "train": music_of(known.states, known.piece),
+    }
+    rows: dict[str, dict[str, object]] = {
+        name: {column: figures[name] for column, figures in columns.items()} for name in columns["sample"]
+    }
+    for part in (LEAD, BASS):
+        name = f"{PARTS[part]}: share of 4 bars' events that differ from train's nearest, quantiles"
+        nearest = {"sample": sampled, corpus.split: real.states}
+        rows[name] = {
+            column: " ".join(
+                f"{each:.2f}" for each in np.quantile(nearest_of(states, known.states, part), QUANTILES)
+            )
+            for column, states in nearest.items()
+        }
+    rows["ms for 16 bars, unplayed"] = {"sample": f"{np.median(times):.0f}"}
+    return _table(f"{resident.card.name}: bands of {BARS} bars", rows)
+
+
+def _sampled(resident: BandResident, count: int, seed: int) -> Tokens:
+    nothing = np.zeros((BARS, 16, 3), np.float32)
+    style = "band" if "band" in resident.card.styles else None
+    harmony = Harmony(np.zeros((BARS, 12)))
+    sketch = Sketch(empty_states(count, BARS), nothing, ALL, harmony, style, 120.0, {})
+    with torch.inference_mode():
+        return Drawing(resident, Noise(seed)).complete(sketch, 1.0)
+
+
+def _timed(resident: BandResident, seed: int) -> float:
+    began = time.perf_counter()
+    _sampled(resident, 1, seed)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _table(title: str, rows: "dict[str, Figures] | dict[str, dict[str, object]]") -> Table:
+    """Rows of figures under their names."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    return Table(
+        title, ("", *columns), [(name, *(row.get(each) for each in columns)) for name, row in rows.items()]
+    )

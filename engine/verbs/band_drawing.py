@@ -1,0 +1,239 @@
+"""Bands of any length, drawn window by window, each in its own key, and part by part, each given the others.
+
+Knows no clip and no note: states in, states out.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.model.band.decoder import BAR, Score, blank
+from engine.model.noise import Noise
+from engine.model.phrases.decoder import BAR_NUMBERS
+from engine.representation.band import DRUMS, PARTS, PITCHES, key_fits, moved
+from engine.representation.chords import read_chords
+from engine.representation.harmony import (
+    LIKE_MINOR,
+    Key,
+    chord_tones,
+    chords_heard,
+    doubts,
+    key_found,
+    read_key,
+    root_of,
+    scale_classes,
+)
+from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
+from engine.representation.tokens import Tokens
+from engine.requests import Accompany, Continue, Infill, Sample, Vary
+from engine.verbs.resident import BandResident
+
+LEAD_BARS = 4
+"""How many of the bars before those to be drawn are in the same window."""
+
+LAST_BARS = 4
+"""And how many of those after them."""
+
+MODULATES = 0.3
+"""The key is another from a bar on if what sounds before and after fit each other's key so much worse."""
+
+HEARD_BARS, FEWEST_BARS = 8, 4
+"""How many bars tell the key before and after a bar; a key lasts for so many at the least."""
+
+NEVER = -1e4
+OFF_CHORD, OFF_CHORD_ON_BEAT, NOT_ROOT = -2.0, -6.0, -5.0
+"""What is added to the logits of notes outside a chord, between the beats and on them, and to those of a bass which
+are not its root where it begins. When notes begin is left alone."""
+
+BASS_PART = PARTS.index("bass")
+
+
+@dataclass(frozen=True, slots=True)
+class Harmony:
+    """What is told, or heard, of pitches. sounding (bar, 12): see Band.
+
+    key: None where it is heard in each window. scale (12,): which pitch classes new notes may have. chords (bar,).
+    """
+
+    sounding: NDArray[np.float64]
+    key: Key | None = None
+    scale: NDArray[np.bool_] | None = None
+    chords: NDArray[np.int64] | None = None
+
+    def against(self, part: int, first: int, bars: int, shift: int) -> Tensor | None:
+        """What is added to the logits of a voice's tokens in some bars, moved by a shift: (step, token)."""
+        if part == DRUMS or (self.scale is None and self.chords is None):
+            return None
+        classes = (LOWEST + np.arange(PITCHES) - shift) % 12
+        added = np.zeros((bars, BAR, MELODY_SIZE), np.float32)
+        notes = added[..., FIRST_NOTE_ON:]
+        if self.chords is not None:
+            for place, chord in enumerate(self.chords[first : first + bars].tolist()):
+                notes[place, :, ~chord_tones(chord)[classes]] += OFF_CHORD
+                notes[place, :: BAR // 4, ~chord_tones(chord)[classes]] += OFF_CHORD_ON_BEAT - OFF_CHORD
+                if part == BASS_PART and (root := root_of(chord)) is not None:
+                    notes[place, 0, classes != root] += NOT_ROOT
+        if self.scale is not None:
+            notes[..., ~self.scale[classes]] = NEVER
+        return torch.from_numpy(added.reshape(bars * BAR, -1))
+
+
+def harmony_told(
+    request: Sample | Accompany | Continue | Infill | Vary,
+    sounding: NDArray[np.float64],
+    *,
+    before: int = 0,
+    heard: bool = False,
+) -> tuple[Harmony, tuple[str, ...]]:
+    """What a request tells of bars (bar, 12), and what is to be said of it.
+
+    before: how many of the bars are before those that the chords are told of. heard: whether chords that nobody
+    tells are those that sound.
+    """
+    key = None if request.key is None else read_key(request.key)
+    whole, remarks = sounding.sum(axis=0), tuple[str, ...]()
+    if key and (other := doubts(key, whole)):
+        remarks = (f"the key is {key.name}, as it was told; what sounds fits {other.name} better",)
+    scale = None
+    if request.scale is not None:
+        scale = scale_classes(request.scale, key or key_found(whole) or Key(0, request.scale in LIKE_MINOR))
+    chords = None
+    if request.chords is not None:
+        told = read_chords(request.chords, len(sounding) - before, 1)
+        chords = np.concatenate([np.zeros(before, np.int64), told])
+    elif heard:
+        chords = chords_heard(sounding)
+    return Harmony(sounding, key, scale, chords), remarks
+
+
+def shift_of(harmony: Harmony, begin: int = 0, end: int | None = None) -> int:
+    """By how much some bars are moved to C or A minor: as is told, or as they sound."""
+    if harmony.key:
+        return harmony.key.to_c
+    fits = key_fits(harmony.sounding[begin:end].sum(axis=0))
+    return int(fits.argmax()) - 6 if fits.any() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A band of which something is given, and what is to be drawn.
+
+    states (row, bar, 16, 3), given (bar, 16, 3). parts: those that are drawn, in the order of PARTS. bar_z: of a
+    part the z of its bars (row, bar, z), and which of these are given (row, bar).
+    """
+
+    states: Tokens
+    given: NDArray[np.float32]
+    parts: tuple[int, ...]
+    harmony: Harmony
+    style: str | None
+    tempo_bpm: float
+    bar_z: Mapping[int, tuple[Tensor, Tensor]]
+
+    @property
+    def bars(self) -> int:
+        """How many bars it has."""
+        return len(self.given)
+
+
+def key_changes(sounding: NDArray[np.float64]) -> list[int]:
+    """The bars in which another key begins than the one before, of (bar, 12)."""
+    changes, bar, end = [0], FEWEST_BARS, len(sounding) - FEWEST_BARS + 1
+    while bar < end:
+        if _modulates(*_around(sounding, changes[-1], bar)):
+            near = range(bar, min(bar + HEARD_BARS, end))
+            changes.append(max(near, key=lambda each: _apart(*_around(sounding, changes[-1], each))))
+            bar = changes[-1] + FEWEST_BARS
+        bar += 1
+    return changes[1:]
+
+
+def _around(sounding: NDArray[np.float64], begin: int, bar: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What sounds before a bar, since another, and from it on: (12,) each."""
+    return sounding[max(begin, bar - HEARD_BARS) : bar].sum(axis=0), sounding[bar : bar + HEARD_BARS].sum(axis=0)
+
+
+def _modulates(before: NDArray[np.float64], after: NDArray[np.float64]) -> bool:
+    fits, others = key_fits(before), key_fits(after)
+    worse = fits.max() - fits[others.argmax()], others.max() - others[fits.argmax()]
+    return bool(min(worse) > MODULATES)
+
+
+def _apart(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(before / max(1e-9, before.sum()) - after / max(1e-9, after.sum())))
+
+
+def windows(free: NDArray[np.bool_], longest: int, cuts: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
+    """(first bar, bars) of each window in which something is free (bar,); none goes across a cut."""
+    done, bars = 0, len(free)
+    while free[done:].any():
+        begin = done + int(np.argmax(free[done:]))
+        section = max((cut for cut in cuts if cut <= begin), default=0)
+        end = min((cut for cut in cuts if cut > begin), default=bars)
+        first = max(section, begin - LEAD_BARS)
+        length = min(longest, end - first)
+        last = first + int(np.flatnonzero(free[first : first + length])[-1])
+        length = min(length, last + 1 + LAST_BARS - first)
+        yield first, length
+        done = first + length
+
+
+class Drawing:
+    """Draws what a sketch leaves open; window: the most bars at once."""
+
+    def __init__(self, resident: BandResident, noise: Noise):
+        self._resident, self._noise, self._window = resident, noise, resident.card.bars
+
+    def complete(self, sketch: Sketch, temperature: float, z: Tensor | None = None) -> Tokens:
+        """The states (row, bar, 16, 3) with all of the parts drawn.
+
+        z (row, z), else one is drawn for each window.
+        """
+        states, given = sketch.states.copy(), sketch.given.copy()
+        free = (given[..., list(sketch.parts)] == 0).any(axis=(1, 2))
+        cuts = [] if sketch.harmony.key else key_changes(sketch.harmony.sounding)
+        for first, bars in windows(free, self._window, cuts):
+            self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z)
+        return states
+
+    def score(self, sketch: Sketch, first: int, bars: int, shift: int) -> Score:
+        """Some bars of a sketch as the model is given them, moved by a shift."""
+        model, rows = self._resident.model, len(sketch.states)
+        here = slice(first, first + bars)
+        score = blank(rows, bars, styles=model.shape.styles, bar_z=model.shape.bar_z, device=self._resident.device)
+        if sketch.style is not None:
+            score.style[:] = self._resident.style_number(sketch.style)
+        score.tempo[:] = score.tempo.new_tensor([math.log2(sketch.tempo_bpm / 120), 1])
+        flat = moved(sketch.states[:, here].reshape(rows, bars * BAR, len(PARTS)), shift)
+        given = sketch.given[here].reshape(bars * BAR, len(PARTS))
+        score.states[:] = torch.from_numpy(np.where(given > 0, flat, 0)).to(score.states)
+        score.given[:] = torch.from_numpy(given).to(score.given)
+        numbers = torch.arange(first, first + bars, device=score.given.device) % BAR_NUMBERS
+        return replace(score, bar_number=numbers.expand(rows, -1))
+
+    def _draw(
+        self, sketch: Sketch, first: int, bars: int, cuts: Sequence[int], temperature: float, z: Tensor | None
+    ) -> None:
+        """Draw some bars of a sketch into it."""
+        begin = max((cut for cut in cuts if cut <= first), default=0)
+        shift = shift_of(sketch.harmony, begin, min((cut for cut in cuts if cut > first), default=None))
+        score, here = self.score(sketch, first, bars, shift), slice(first, first + bars)
+        own = self._resident.draw_z(score, self._noise, temperature) if z is None else z
+        for part in sketch.parts:
+            against, asked = sketch.harmony.against(part, first, bars, shift), score
+            if part in sketch.bar_z:
+                ideas, stay = sketch.bar_z[part]
+                asked = replace(score, bar_z=ideas[:, here], bar_z_given=stay[:, here])
+            drawn = self._resident.draw_part(part, own, asked, temperature, self._noise, against)
+            score = score.with_drawn(part, drawn)
+        everything = score.states.cpu().numpy().astype(np.int64)
+        back = moved(everything, -shift).reshape(len(everything), bars, BAR, len(PARTS))
+        for part in sketch.parts:
+            new = sketch.given[here, :, part] == 0
+            sketch.states[:, here, :, part][:, new] = back[..., part][:, new]
+            sketch.given[here, :, part] = 1

@@ -15,6 +15,9 @@ from engine.errors import MidiFileError
 from engine.midi.track import SET_TEMPO, SYSEX, Event, Track, meta, payload, written
 
 HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
+PACKED = (b"\x1f\x8b", b"PK", b"7z", b"Rar!", b"BZh")
+"""How gzip's files and their like begin."""
+
 MOST_RIFF_BYTES = 4096
 MOST_TICKS_PER_BEAT = 0x7FFF
 
@@ -30,7 +33,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class MidiBytes:
-    """A whole file. kind is 0 or 1; extra is what a longer header holds after its six bytes.
+    """A whole file. kind is 0 or 1.
 
     faults: what was wrong with it, a sentence each, and what was made of it.
     """
@@ -38,7 +41,6 @@ class MidiBytes:
     kind: int
     ticks_per_beat: int
     chunks: tuple[Chunk, ...]
-    extra: bytes = b""
     faults: tuple[str, ...] = ()
 
     @property
@@ -64,14 +66,19 @@ def parse_midi(content: bytes) -> MidiBytes:
         start = content.index(HEADER)
         content = content[start : start + int.from_bytes(content[start - 4 : start], "little")]
         faults.append("it is a RIFF file around a MIDI file: the MIDI file is what is written")
-    if content[:4] != HEADER or len(content) < 14:
-        raise MidiFileError("it is not a MIDI file" if content[:4] != HEADER else "it is cut off in its header")
+    if content[:4] != HEADER:
+        packed = ": it is packed, and is to be unpacked first" if content.startswith(PACKED) else ""
+        raise MidiFileError(f"it is not a MIDI file{packed}")
+    if len(content) < 14:
+        raise MidiFileError("it is cut off in its header")
     size, kind, _, division = struct.unpack(">LHHH", content[4:14])
     if kind > 2 or division == 0 or size < 6:
         raise MidiFileError("its header is damaged")
     chunks = tuple(_chunks(content, 8 + size, faults))
     kind = _kind(kind, sum(chunk.name == TRACK for chunk in chunks), faults)
-    midi = MidiBytes(kind, division, chunks, content[14 : 8 + size], tuple(faults))
+    if size > 6:
+        faults.append(f"its header is longer than others': {_bytes(size - 6)} of it were left out")
+    midi = MidiBytes(kind, division, chunks, tuple(faults))
     return _in_beats(midi) if division & 0x8000 else midi
 
 
@@ -86,8 +93,7 @@ def _kind(told: int, tracks: int, faults: list[str]) -> int:
 
 def format_midi(midi: MidiBytes) -> bytes:
     """The bytes of a file; what parse_midi found nothing wrong with is written back as it was."""
-    head = struct.pack(">LHHH", 6 + len(midi.extra), midi.kind, len(midi.tracks), midi.ticks_per_beat)
-    parts = [HEADER, head, midi.extra]
+    parts = [HEADER, struct.pack(">LHHH", 6, midi.kind, len(midi.tracks), midi.ticks_per_beat)]
     for chunk in midi.chunks:
         parts += [chunk.name, struct.pack(">L", len(chunk.content)), chunk.content]
     return b"".join(parts)

@@ -123,6 +123,13 @@ def test_a_file_of_one_track_that_has_several_is_a_file_of_several() -> None:
     assert source.midi.faults == ("it says that it has one track, and has several: they are played together",)
 
 
+def test_a_longer_header_is_shortened() -> None:
+    content = file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00" + END)
+    source = parse_song(content[:7] + b"\x08" + content[8:14] + b"ab" + content[14:])
+    assert format_midi(source.midi) == content
+    assert source.midi.faults == ("its header is longer than others': 2 bytes of it were left out",)
+
+
 def test_an_end_of_a_track_holds_nothing() -> None:
     source = parse_song(file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00\x00\xff\x2f\x01\x00"))
     read_strictly(format_midi(source.midi))

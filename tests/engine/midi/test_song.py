@@ -267,6 +267,7 @@ def test_notes_of_every_stretch_are_written_back_to_their_place() -> None:
     [
         (b"", "it is not a MIDI file"),
         (b"RIFFsome other thing", "it is not a MIDI file"),
+        (b"\x1f\x8b\x08\x00", "it is packed, and is to be unpacked first"),
         (b"MThd\x00\x00", "cut off in its header"),
         (midi_bytes(b"\x00\x99\x24"), "ends in the middle of an event"),
         (midi_bytes(b"\x00\x24\x40"), "no place in a file"),

@@ -1,10 +1,10 @@
 """The bytes of a standard MIDI file as chunks, and back, byte for byte.
 
-A track stays the bytes it was, so that what nobody understands survives: invalid key signatures, unknown meta
-events, F7 escapes, running status, names in any charset, foreign chunks. (mido decodes its messages, loses the
-time of unknown meta events and refuses some of the rest.) What every player forgives is read as players do, mended
-and told: cut or miscounted tracks, bytes behind the last of them, values over 127, a status that is missing, times
-in SMPTE frames, a RIFF around it all. Knows nothing of notes, clips or disks.
+A track stays the bytes it was, so that what nobody understands survives: unknown meta events, F7 escapes, running
+status, names in any charset, foreign chunks. (mido decodes its messages, loses the time of unknown meta events and
+refuses some of the rest.) What every player forgives is read as players do, mended and told: cut or miscounted
+tracks, bytes behind the last of them, values over 127, a status that is missing, signatures that are none, times in
+SMPTE frames, a RIFF around it all. Knows nothing of notes, clips or disks.
 """
 
 import struct
@@ -12,7 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.errors import MidiFileError
-from engine.midi.track import SET_TEMPO, SYSEX, Event, Track, meta, payload, written
+from engine.midi.track import (
+    KEY_SIGNATURE,
+    META,
+    SET_TEMPO,
+    SYSEX,
+    TIME_SIGNATURE,
+    Event,
+    Track,
+    meta,
+    payload,
+    written,
+)
 
 HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
 PACKED = (b"\x1f\x8b", b"PK", b"7z", b"Rar!", b"BZh")
@@ -175,10 +186,36 @@ def _mended(track: Track, number: int, faults: list[str]) -> Track:
     """The track with an end and nothing behind it, a status where there must be one, and no value over 127."""
     if track.columns.over:
         faults.append(f"track {number}: values over 127, {track.columns.over} of them, were read as 127")
-    if track.is_ended and track[-1].data == b"\x2f\x00" and not (track.columns.over or track.columns.lax):
-        return track if track.columns.stop == len(track.content) else Track(track.content[: track.columns.stop])
-    events = (each if each.status >= SYSEX or max(each.data) < 0x80 else _clamped(each) for each in track)
-    return written(events, track[-1].tick if len(track) else 0)
+    if senseless := sum(_sensible(event) != event for kind in SIGNS for event in track.metas(kind)):
+        faults.append(f"track {number}: tempos and signatures that make no sense, {senseless} of them, were mended")
+    right = not (senseless or track.columns.over or track.columns.lax)
+    if track.is_ended and track[-1].data == b"\x2f\x00" and right:
+        content, stop = track.content, track.columns.stop
+        return track if stop == len(content) else Track(content[:stop])
+    mended = filter(None, map(_sensible, track))
+    return written(mended, track[-1].tick if len(track) else 0)
+
+
+SIGNS = (SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE)
+
+
+def _sensible(event: Event) -> Event | None:
+    """The event as a strict reader takes it, of its values and sizes; None where a tempo or signature is none."""
+    if event.status < SYSEX:
+        return event if max(event.data) < 0x80 else _clamped(event)
+    if event.status != META or event.data[0] not in SIGNS:
+        return event
+    kind, told = event.data[0], payload(event)
+    if kind == SET_TEMPO:
+        content = int.from_bytes(told[:3], "big").to_bytes(3, "big")
+        known = any(content)
+    elif kind == TIME_SIGNATURE:
+        content = told[:4] + bytes((0, 0, 24, 8))[len(told) :]
+        known = len(told) > 1 and told[0] > 0 and told[1] < 8
+    else:
+        content = told[:2]
+        known = len(told) > 1 and -7 <= int.from_bytes(told[:1], "big", signed=True) <= 7 and told[1] < 2
+    return meta(kind, content, tick=event.tick) if known else None
 
 
 def _clamped(event: Event) -> Event:

@@ -32,6 +32,10 @@ SOUNDFONTS = (
 """Where Debian's fluid-soundfont-gm and its like lie."""
 
 NEEDED = "a SoundFont needs FluidSynth: pip install 'vaebridge[audio]', and Debian's libfluidsynth3"
+WITHOUT = (
+    "heard with simple sounds: FluidSynth and a SoundFont sound better, which pip install 'vaebridge[audio]' and "
+    "Debian's libfluidsynth3 and fluid-soundfont-gm bring"
+)
 
 
 def found_soundfont() -> Path | None:

@@ -21,6 +21,7 @@ from engine.requests import VERBS, Request, Results, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from engine.audio.render import Wave
     from engine.clip import Clip
     from engine.midi.events import MidiBytes
     from engine.midi.song import MidiSong
@@ -204,11 +205,21 @@ class Desk:
         midis = (clip_as_midi(clip, text=self.remark(results)) for clip in results.clips)
         self.write([results], midis, otherwise, shown=results.clips[0])
 
+    def sound(self, midi: "MidiBytes") -> "Wave":
+        """The samples of a file; that they are simple is said on stderr."""
+        from bridge.cli.show import warn
+        from engine.audio.render import render
+        from engine.audio.soundfont import WITHOUT, found_soundfont
+
+        if not (self.soundfont or found_soundfont()):
+            warn([WITHOUT])
+        return render(midi, soundfont=self.soundfont, drum_map=self.kit)
+
     def write_sound(self, midi: "MidiBytes", place: Path) -> None:
         """Write a file as sound."""
-        from engine.audio.render import render, write_wav
+        from engine.audio.render import write_wav
 
-        write_wav(render(midi, soundfont=self.soundfont, drum_map=self.kit), place)
+        write_wav(self.sound(midi), place)
 
     def remark(self, results: Results) -> str:
         """What a written file says of how it was made."""

@@ -14,7 +14,7 @@ NEEDED = "play needs sounddevice and PortAudio: pip install 'vaebridge[audio]', 
 def play(desk: Desk, source: Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)]) -> None:
     """Let a MIDI file be heard on the default sound card, or, with --wav, write it as sound."""
     from bridge.cli.show import warn
-    from engine.audio.render import RATE, render
+    from engine.audio.render import RATE
     from engine.midi.files import read_midi
 
     midi = read_midi(source)
@@ -22,7 +22,7 @@ def play(desk: Desk, source: Annotated[Path, typer.Argument(help="the MIDI file"
     if desk.wav is not None:
         desk.write_sound(midi, desk.wav)
         return
-    samples = render(midi, soundfont=desk.soundfont, drum_map=desk.kit)
+    samples = desk.sound(midi)
     try:
         import sounddevice
 

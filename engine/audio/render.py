@@ -51,7 +51,7 @@ def render(midi: MidiBytes, *, soundfont: Path | None = None, drum_map: DrumMap 
 def write_wav(samples: Wave, path: Path) -> None:
     """Write samples as 16 bits; MidiFileError where that fails."""
     try:
-        with replacing(path) as beside, wave.open(str(beside), "wb") as file:
+        with replacing(path) as beside, beside.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(samples.shape[1])
             file.setsampwidth(2)
             file.setframerate(RATE)

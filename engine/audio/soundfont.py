@@ -21,6 +21,8 @@ FULL_SCALE = 2**15
 GAIN = 0.2
 """FluidSynth's own, at which a full band does not clip; what is heard is twice as loud."""
 
+POLYPHONY, LOG_LEVELS = 1024, 5
+
 SOUNDFONTS = (
     Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
     Path("/usr/share/sounds/sf2/default-GM.sf2"),
@@ -30,6 +32,10 @@ SOUNDFONTS = (
 """Where Debian's fluid-soundfont-gm and its like lie."""
 
 NEEDED = "a SoundFont needs FluidSynth: pip install 'vaebridge[audio]', and Debian's libfluidsynth3"
+WITHOUT = (
+    "heard with simple sounds: FluidSynth and a SoundFont sound better, which pip install 'vaebridge[audio]' and "
+    "Debian's libfluidsynth3 and fluid-soundfont-gm bring"
+)
 
 
 def found_soundfont() -> Path | None:
@@ -78,7 +84,9 @@ def _synth(font: Path, rate: int) -> Any:
         import fluidsynth
     except (ImportError, AttributeError) as error:
         raise MidiFileError(NEEDED) from error
-    synth = fluidsynth.Synth(gain=GAIN, samplerate=rate, channels=16)
+    for level in range(LOG_LEVELS):  # else it says of each note too many that it is one
+        fluidsynth._fl.fluid_set_log_function(level, None, None)
+    synth = fluidsynth.Synth(gain=GAIN, samplerate=rate, channels=16, **{"synth.polyphony": POLYPHONY})
     if synth.sfload(str(font), 1) < 0:
         synth.delete()
         raise MidiFileError(f"{font} is a damaged SoundFont file")

@@ -31,8 +31,10 @@ def clip_as_midi(clip: Clip, *, text: str = "") -> MidiBytes:
 def length_ticks(clip: Clip) -> int:
     """The ticks of a clip in a new file: whole bars, those of its length and those that its notes start in."""
     heard = [note.start_beats for note in clip.notes if not note.mute]
-    bars = max(clip.bars, math.floor(max(heard, default=0.0) / clip.beats_per_bar + 1e-6) + 1)
-    return max(1, ticks(bars * clip.beats_per_bar))
+    numerator, exponent = _meter(clip)
+    bar_beats = numerator * 4 / 2**exponent
+    length, start = clip.bars * clip.beats_per_bar / bar_beats, max(heard, default=0.0) / bar_beats
+    return max(1, ticks(max(math.ceil(length - 1e-6), math.floor(start + 1e-6) + 1) * bar_beats))
 
 
 def ticks(beats: float, per_beat: int = TICKS_PER_BEAT) -> int:
@@ -43,14 +45,18 @@ def ticks(beats: float, per_beat: int = TICKS_PER_BEAT) -> int:
 def _head_events(clip: Clip, text: str) -> list[Event]:
     """Tempo, meter and the text of a new file."""
     microseconds = min(round(60e6 / clip.tempo_bpm), 0xFFFFFF)
-    exponents = [clip.beat_unit.bit_length() - 1, *range(2, 7)]
-    exponent = next((e for e in exponents if (clip.beats_per_bar * 2**e / 4).is_integer()), 6)
-    numerator = min(max(1, round(clip.beats_per_bar * 2**exponent / 4)), 255)
     events = [
         meta(SET_TEMPO, microseconds.to_bytes(3, "big")),
-        meta(TIME_SIGNATURE, bytes([numerator, exponent, 24, 8])),
+        meta(TIME_SIGNATURE, bytes([*_meter(clip), 24, 8])),
     ]
     return [*events, meta(TEXT, text.encode())] if text else events
+
+
+def _meter(clip: Clip) -> tuple[int, int]:
+    """The numerator and the power of 2 of the meter of a new file, which is the clip's or next to it."""
+    exponents = [clip.beat_unit.bit_length() - 1, *range(2, 8)]
+    exponent = next((e for e in exponents if (clip.beats_per_bar * 2**e / 4).is_integer()), 6)
+    return min(max(1, round(clip.beats_per_bar * 2**exponent / 4)), 255), exponent
 
 
 def _part_events(clip: Clip, part: Part) -> list[Event]:

@@ -1,10 +1,10 @@
 """The bytes of a standard MIDI file as chunks, and back, byte for byte.
 
-A track stays the bytes it was, so that what nobody understands survives: invalid key signatures, unknown meta
-events, F7 escapes, running status, names in any charset, foreign chunks. (mido decodes its messages, loses the
-time of unknown meta events and refuses some of the rest.) What every player forgives is read as players do, mended
-and told: cut or miscounted tracks, bytes behind the last of them, values over 127, a status that is missing, times
-in SMPTE frames, a RIFF around it all. Knows nothing of notes, clips or disks.
+A track stays the bytes it was, so that what nobody understands survives: unknown meta events, F7 escapes, running
+status, names in any charset, foreign chunks. (mido decodes its messages, loses the time of unknown meta events and
+refuses some of the rest.) What every player forgives is read as players do, mended and told: cut or miscounted
+tracks, bytes behind the last of them, values over 127, a status that is missing, signatures that are none, times in
+SMPTE frames, a RIFF around it all. Knows nothing of notes, clips or disks.
 """
 
 import struct
@@ -12,9 +12,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.errors import MidiFileError
-from engine.midi.track import SET_TEMPO, SYSEX, Event, Track, meta, payload, written
+from engine.midi.track import (
+    KEY_SIGNATURE,
+    META,
+    SET_TEMPO,
+    SYSEX,
+    TIME_SIGNATURE,
+    Event,
+    Track,
+    meta,
+    payload,
+    written,
+)
 
 HEADER, TRACK, RIFF = b"MThd", b"MTrk", b"RIFF"
+PACKED = (b"\x1f\x8b", b"PK", b"7z", b"Rar!", b"BZh")
+"""How gzip's files and their like begin."""
+
 MOST_RIFF_BYTES = 4096
 MOST_TICKS_PER_BEAT = 0x7FFF
 
@@ -30,7 +44,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class MidiBytes:
-    """A whole file. kind is 0 or 1; extra is what a longer header holds after its six bytes.
+    """A whole file. kind is 0 or 1.
 
     faults: what was wrong with it, a sentence each, and what was made of it.
     """
@@ -38,7 +52,6 @@ class MidiBytes:
     kind: int
     ticks_per_beat: int
     chunks: tuple[Chunk, ...]
-    extra: bytes = b""
     faults: tuple[str, ...] = ()
 
     @property
@@ -64,14 +77,19 @@ def parse_midi(content: bytes) -> MidiBytes:
         start = content.index(HEADER)
         content = content[start : start + int.from_bytes(content[start - 4 : start], "little")]
         faults.append("it is a RIFF file around a MIDI file: the MIDI file is what is written")
-    if content[:4] != HEADER or len(content) < 14:
-        raise MidiFileError("it is not a MIDI file" if content[:4] != HEADER else "it is cut off in its header")
+    if content[:4] != HEADER:
+        packed = ": it is packed, and is to be unpacked first" if content.startswith(PACKED) else ""
+        raise MidiFileError(f"it is not a MIDI file{packed}")
+    if len(content) < 14:
+        raise MidiFileError("it is cut off in its header")
     size, kind, _, division = struct.unpack(">LHHH", content[4:14])
     if kind > 2 or division == 0 or size < 6:
         raise MidiFileError("its header is damaged")
     chunks = tuple(_chunks(content, 8 + size, faults))
     kind = _kind(kind, sum(chunk.name == TRACK for chunk in chunks), faults)
-    midi = MidiBytes(kind, division, chunks, content[14 : 8 + size], tuple(faults))
+    if size > 6:
+        faults.append(f"its header is longer than others': {_bytes(size - 6)} of it were left out")
+    midi = MidiBytes(kind, division, chunks, tuple(faults))
     return _in_beats(midi) if division & 0x8000 else midi
 
 
@@ -86,8 +104,7 @@ def _kind(told: int, tracks: int, faults: list[str]) -> int:
 
 def format_midi(midi: MidiBytes) -> bytes:
     """The bytes of a file; what parse_midi found nothing wrong with is written back as it was."""
-    head = struct.pack(">LHHH", 6 + len(midi.extra), midi.kind, len(midi.tracks), midi.ticks_per_beat)
-    parts = [HEADER, head, midi.extra]
+    parts = [HEADER, struct.pack(">LHHH", 6, midi.kind, len(midi.tracks), midi.ticks_per_beat)]
     for chunk in midi.chunks:
         parts += [chunk.name, struct.pack(">L", len(chunk.content)), chunk.content]
     return b"".join(parts)
@@ -169,10 +186,36 @@ def _mended(track: Track, number: int, faults: list[str]) -> Track:
     """The track with an end and nothing behind it, a status where there must be one, and no value over 127."""
     if track.columns.over:
         faults.append(f"track {number}: values over 127, {track.columns.over} of them, were read as 127")
-    if track.is_ended and track[-1].data == b"\x2f\x00" and not (track.columns.over or track.columns.lax):
-        return track if track.columns.stop == len(track.content) else Track(track.content[: track.columns.stop])
-    events = (each if each.status >= SYSEX or max(each.data) < 0x80 else _clamped(each) for each in track)
-    return written(events, track[-1].tick if len(track) else 0)
+    if senseless := sum(_sensible(event) != event for kind in SIGNS for event in track.metas(kind)):
+        faults.append(f"track {number}: tempos and signatures that make no sense, {senseless} of them, were mended")
+    right = not (senseless or track.columns.over or track.columns.lax)
+    if track.is_ended and track[-1].data == b"\x2f\x00" and right:
+        content, stop = track.content, track.columns.stop
+        return track if stop == len(content) else Track(content[:stop])
+    mended = filter(None, map(_sensible, track))
+    return written(mended, track[-1].tick if len(track) else 0)
+
+
+SIGNS = (SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE)
+
+
+def _sensible(event: Event) -> Event | None:
+    """The event as a strict reader takes it, of its values and sizes; None where a tempo or signature is none."""
+    if event.status < SYSEX:
+        return event if max(event.data) < 0x80 else _clamped(event)
+    if event.status != META or event.data[0] not in SIGNS:
+        return event
+    kind, told = event.data[0], payload(event)
+    if kind == SET_TEMPO:
+        content = int.from_bytes(told[:3], "big").to_bytes(3, "big")
+        known = any(content)
+    elif kind == TIME_SIGNATURE:
+        content = told[:4] + bytes((0, 0, 24, 8))[len(told) :]
+        known = len(told) > 1 and told[0] > 0 and told[1] < 8
+    else:
+        content = told[:2]
+        known = len(told) > 1 and -7 <= int.from_bytes(told[:1], "big", signed=True) <= 7 and told[1] < 2
+    return meta(kind, content, tick=event.tick) if known else None
 
 
 def _clamped(event: Event) -> Event:

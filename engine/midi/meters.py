@@ -77,7 +77,8 @@ def _meter(content: bytes) -> tuple[float, int] | None:
     if len(content) < 2 or content[1] > 7:
         return None
     beats_per_bar: float = content[0] * 4 / 2 ** content[1]
-    return (beats_per_bar, 2 ** min(content[1], 6)) if 0.25 <= beats_per_bar <= 64 else None
+    unit = 2 ** content[1] if content[1] < 7 else 64 if content[0] % 2 == 0 else 4  # a clip knows no 128th
+    return (beats_per_bar, unit) if 0.25 <= beats_per_bar <= 64 else None
 
 
 def tempos(midi: MidiBytes) -> list[tuple[int, float]]:

@@ -16,9 +16,7 @@ from engine.midi.track import END_OF_TRACK, META, TEXT, Track, Writer, meta, wri
 OVERHANG_BEATS = 0.25
 """What is no more than this behind a bar line, and only rings, ends on the line."""
 
-
 NOTE_STATUSES = range(0x80, 0xA0)
-
 
 Change = tuple[int, int, int, int, int, bytes]
 """An event that is left out or comes: before which event it goes; 1 for one that is left out, else 0; its tick; its
@@ -126,12 +124,9 @@ def _before(each: Placed, following: Placed | None, end_tick: int) -> Placed:
     """A note that ends before the next of its pitch starts, and when its track does at the latest."""
     if following is None:
         return replace(each, end_tick=end_tick) if each.end_tick > end_tick else each
-    last = min(end_tick, following.tick)
-    note, other = each.note, following.note
-    if note.chunk > other.chunk and last - 1 > each.tick:
-        last -= (
-            following.tick == last
-        )  # players read the tracks in their order: its end would come behind the start
+    last, note, other = min(end_tick, following.tick), each.note, following.note
+    if last == following.tick > each.tick + 1 and note.chunk > other.chunk:
+        last -= 1  # players read track by track: the end would come behind the start
     end = min(each.end_tick, last)
     late = note.chunk == other.chunk and NEW != other.on < (note.off or 0)
     early = end == following.tick and late and not (each.moved or following.moved)

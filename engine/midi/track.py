@@ -15,7 +15,8 @@ from typing import overload
 from engine.errors import MidiFileError
 
 META, SYSEX, ESCAPE = 0xFF, 0xF0, 0xF7
-TEXT, TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE = 0x01, 0x03, 0x2F, 0x51, 0x58
+TEXT, TRACK_NAME, END_OF_TRACK = 0x01, 0x03, 0x2F
+SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x51, 0x58, 0x59
 LONGEST_WAIT = 2**28 - 1
 """Ticks from one event to the next, in four bytes."""
 

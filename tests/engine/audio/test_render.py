@@ -1,3 +1,5 @@
+import gc
+import sys
 import wave
 from pathlib import Path
 
@@ -48,6 +50,15 @@ def test_a_wav_file_has_the_samples(tmp_path: Path) -> None:
     audio.write_wav(np.array([[0.0], [0.5], [-0.5]], np.float32), tmp_path / "out.wav")
     with wave.open(str(tmp_path / "out.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (44_100, 1, 3)
+
+
+def test_a_wav_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_behind: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left_behind.append)
+    with pytest.raises(MidiFileError, match=r"out\.wav cannot be written: No such file or directory"):
+        audio.write_wav(np.zeros((3, 1), np.float32), tmp_path / "nowhere" / "out.wav")
+    gc.collect()
+    assert not left_behind
 
 
 def test_what_lasts_for_hours_is_refused(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from engine.clip import Clip, Note, Part
 from engine.errors import MidiFileError
-from engine.midi.clips import clip_to_midi
+from engine.midi.clips import clip_as_midi, clip_to_midi
 from engine.midi.events import format_midi, parse_midi
+from engine.midi.meters import bar_lines
 from engine.midi.song import MidiSong, parse_song
 from tests.strict_midi import CASES, overlaps, read_strictly
 
@@ -121,6 +122,38 @@ def test_a_file_of_one_track_that_has_several_is_a_file_of_several() -> None:
     source = parse_song(bytes(content))
     read_strictly(format_midi(source.midi))
     assert source.midi.faults == ("it says that it has one track, and has several: they are played together",)
+
+
+@pytest.mark.parametrize(
+    ("told", "mended"),
+    [
+        (b"\xff\x59\x02\x55\x09", b""),
+        (b"\xff\x59\x02\xf9\x01", b"\xff\x59\x02\xf9\x01"),
+        (b"\xff\x58\x04\x00\x02\x18\x08", b""),
+        (b"\xff\x58\x02\x07\x03", b"\xff\x58\x04\x07\x03\x18\x08"),
+        (b"\xff\x51\x03\x00\x00\x00", b""),
+        (b"\xff\x51\x04\x07\xa1\x20\x00", b"\xff\x51\x03\x07\xa1\x20"),
+    ],
+)
+def test_tempos_and_signatures_that_make_no_sense_are_mended_and_told(told: bytes, mended: bytes) -> None:
+    hit = b"\x00\x99\x24\x64\x18\x89\x24\x00" + END
+    source = parse_song(file_of(b"\x00" + told + hit))
+    assert format_midi(source.midi) == file_of((mended and b"\x00" + mended) + hit)
+    assert bool(source.midi.faults) == (told != mended)
+
+
+def test_a_longer_header_is_shortened() -> None:
+    content = file_of(b"\x00\x99\x24\x64\x18\x89\x24\x00" + END)
+    source = parse_song(content[:7] + b"\x08" + content[8:14] + b"ab" + content[14:])
+    assert format_midi(source.midi) == content
+    assert source.midi.faults == ("its header is longer than others': 2 bytes of it were left out",)
+
+
+@pytest.mark.parametrize("beats_per_bar", [3.3, 7.96875, 0.25, 64.0, 1.9])
+def test_a_clip_of_any_meter_ends_on_a_bar_line(beats_per_bar: float) -> None:
+    midi = clip_as_midi(Clip((Note(36, 0.0, 0.25, 90),), 5 * beats_per_bar, beats_per_bar))
+    (track,) = midi.tracks.values()
+    assert bar_lines(midi)(track[-1].tick)[0] == track[-1].tick
 
 
 def test_an_end_of_a_track_holds_nothing() -> None:

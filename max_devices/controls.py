@@ -11,6 +11,9 @@ from max_devices.patcher import Box, Patcher, Rect
 DAEMON_PORT, REPLY_PORT, LAST_REPLY_PORT = 8710, 8711, 8799
 LARGEST_SEED = 2**24 - 1
 
+SHORT = 8
+"""Letters of a short name."""
+
 PAD_STEPS = 1000
 """Of an XY pad on each side: it knows whole numbers alone."""
 
@@ -106,10 +109,25 @@ class Controls:
         target = Parameter("Target", "Target", items=("This Clip", "New Clip"), initial=0)
         self.menu("target", target, shown, "Where new notes are written.")
 
-    def filled_menu(self, name: str, text: str, first: str, room: int, shown: Rect, tip: str) -> None:
-        """A menu that the daemon fills. It has room from the start, or loading a set would lose the choice."""
-        parameter = Parameter(text, text, items=(first,) + ("-",) * (room - 1), initial=0, visibility=STORED)
+    def filled_menu(self, name: str, text: str, first: str, shown: Rect, tip: str) -> None:
+        """A menu that the daemon fills. What is saved is the name that was chosen: its place in the menu changes."""
+        parameter = Parameter(text, text, items=(first, "-"), initial=0, visibility=HIDDEN)
         self.menu(name, parameter, shown, tip)
+        self.kept(name, f"{text} Name")
+
+    def kept(self, name: str, long_name: str) -> None:
+        """A list that the js writes and the set keeps; it is said anew when Live undoes or recalls."""
+        left, top, width, height = self._place()
+        parameter = Parameter(long_name, long_name[:SHORT], is_list=True, visibility=STORED)
+        enabled = {"saved_object_attributes": {"parameter_enable": 1, "parameter_mappable": 0}}
+        box = self.patcher.add(
+            f"pattr kept_{name} @thru 0",
+            (left, top, width, 22),
+            name=f"kept_{name}",
+            parameter=parameter,
+            **enabled,
+        )
+        self._speak(box, f"prepend kept {name}")
 
     def pad(self, shown: Rect, x: Box, y: Box) -> None:
         """An XY pad: dragged, it speaks to the js; at rest, it moves the dials x and y; they move it in turn."""
@@ -124,7 +142,7 @@ class Controls:
         for axis, (name, dial) in enumerate((("x", x), ("y", y))):
             left = 30 + axis * 280
             part = patch.add(f"/ {PAD_STEPS}.", (left, top, 60, 22))
-            says = patch.add(f"prepend {name}", (left + 120, top + 30, 80, 22))
+            says = patch.add(f"prepend pad_{name}", (left + 120, top + 30, 80, 22))
             split = patch.add("t b f", (left, top + 30, 100, 22))
             rest = patch.add(f"delay {REST_MS}", (left, top + 60, 80, 22))
             value = patch.add("f", (left + 90, top + 90, 60, 22))

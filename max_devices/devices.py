@@ -37,6 +37,7 @@ VELOCITY_TIP = "How much of the played velocity the notes take on."
 STYLE_TIP = "The style that the model plays in."
 HUMANIZE_TIP = "Played timing and velocity for the notes of the clip."
 INFILL_TIP = "Makes the beats of the selected notes anew, on their pads; without a selection those of the loop."
+HERE_TIP = "The pad fills the clip in the detail view, also when an envelope moves it and another clip is in view."
 ORIGINAL_TIP = "The clip as it was, and back again."
 
 
@@ -76,9 +77,9 @@ def place_bridge(controls: Controls) -> None:
     """The whole instrument in three sections: the connection, the verbs, the parameters."""
     controls.header(width=160, line=46, advice=44)
     controls.text("Model", (8, 104, 40, 18))
-    controls.filled_menu("model", "Model", "default", 8, (50, 105, 118, 15), "The model that plays.")
+    controls.filled_menu("model", "Model", "default", (50, 105, 118, 15), "The model that plays.")
     controls.text("Style", (8, 124, 40, 18))
-    controls.filled_menu("style", "Style", "any", 32, (50, 125, 118, 15), STYLE_TIP)
+    controls.filled_menu("style", "Style", "any", (50, 125, 118, 15), STYLE_TIP)
     controls.ports((8, 144, 70, 18), (124, 145, 44, 15))
     controls.divider(173)
     _place_verbs(controls)
@@ -101,14 +102,17 @@ def _place_verbs(controls: Controls) -> None:
     button("vary", "Vary", (left, 60, 48, high), "Variations of the clip, as near as Similarity says.")
     button("continue", "Continue", (left + 52, 60, 52, high), "The bars that come next.")
     button("infill", "Infill", (left + 108, 60, 48, high), INFILL_TIP)
-    button("store_a", "Store A", (left, 86, 48, high), "The clip in the detail view is A.")
-    button("morph", "Morph", (left + 52, 86, 52, high), "What lies between A and B, at Position.")
-    button("store_b", "Store B", (left + 108, 86, 48, high), "The clip in the detail view is B.")
+    button("store_a", "Store A", (left, 86, 42, high), "The clip in the detail view is A.")
+    button("groove", "Groove", (left + 44, 86, 36, high), "The notes of the clip with the feel of A.")
+    button("morph", "Morph", (left + 82, 86, 32, high), "What lies between A and B, at Position.")
+    button("store_b", "Store B", (left + 116, 86, 40, high), "The clip in the detail view is B.")
     button("previous", "<", (left, 114, 26, high), "The result before; the original comes first.")
     controls.text("no results", (left + 28, 116, 100, 18), name="result", align=CENTRED)
     button("next", ">", (left + 130, 114, 26, high), "The next result.")
     button("original", "Original", (left, 140, wide, high), ORIGINAL_TIP)
     button("keep", "Keep", (right, 140, wide, high), "Keeps what you hear and forgets the other results.")
+    for letter in "ab":
+        controls.kept(letter, f"Clip {letter.upper()}")
 
 
 def _place_parameters(controls: Controls) -> None:
@@ -164,8 +168,11 @@ def place_morph(controls: Controls) -> None:
     controls.divider(323)
     x = controls.dial("x", Parameter("X", "X", initial=0.5), 349, 8, "From A to B, and from C to D.")
     y = controls.dial("y", Parameter("Y", "Y", initial=0.5), 349, 62, "From A and B up to C and D.")
-    controls.button("original", "Original", (332, 119, 84, 19), ORIGINAL_TIP)
+    controls.button("here", "Here", (332, 119, 36, 19), HERE_TIP)
+    controls.button("original", "Original", (370, 119, 46, 19), ORIGINAL_TIP)
     controls.target((332, 144, 84, 15))
+    for letter in "abcd":
+        controls.kept(letter, f"Clip {letter.upper()}")
     controls.pad((172, 31, 144, 107), x, y)
     controls.patcher.bank("Morph", "X", "Y", "Target")
 
@@ -175,7 +182,7 @@ def place_generator(controls: Controls) -> None:
     controls.header(width=180, line=42, advice=16)
     controls.dial("temperature", TEMPERATURE, 8, 72, TEMPERATURE_TIP)
     controls.text("Style", (66, 70, 36, 18))
-    controls.filled_menu("style", "Style", "any", 32, (104, 71, 84, 15), STYLE_TIP)
+    controls.filled_menu("style", "Style", "any", (104, 71, 84, 15), STYLE_TIP)
     controls.text("Bars", (66, 90, 60, 18))
     controls.bars((132, 91, 56, 15))
     controls.text("Seed", (66, 110, 60, 18))

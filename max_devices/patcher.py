@@ -38,6 +38,7 @@ PORTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "midiin": (1, ("int",)),
     "midiout": (1, ()),
     "pak": (2, ("",)),
+    "pattr": (1, ("", "", "")),
     "pictslider": (2, ("int", "int")),
     "prepend": (1, ("",)),
     "t": (1, ("bang", "float")),

@@ -1,7 +1,6 @@
 // VAE Bridge: every verb for the clip in the detail view.
 
 var MAX_NAME_BYTES = 64; // of the key only
-var LARGEST_SEED = 16777215;
 var STEP = 1 / 4; // beats: a sixteenth
 var PADS = [ // the drum classes, and the General MIDI pitches that count as each
     [36, 35],
@@ -16,63 +15,65 @@ var PADS = [ // the drum classes, and the General MIDI pitches that count as eac
 ];
 var SELECTED = 1, CHOSEN_PADS = 2; // of the parameter notes
 var NEW_CLIP = 1; // of the parameter target
-var stored = {};
 
 var device = {
     name: "VAE Bridge",
     parameters: {
-        model: 0, style: 0, temperature: 1, amount: 1, similarity: 0.7, position: 0.5, bars: 2, count: 1, seed: 0,
+        temperature: 1, amount: 1, similarity: 0.7, position: 0.5, bars: 2, count: 1, seed: 0,
         notes: 0, pad1: 1, pad2: 1, pad3: 1, pad4: 1, pad5: 1, pad6: 1, pad7: 1, pad8: 1, pad9: 1, target: 0,
         port: 8711, daemon_port: 8710
     },
     buttons: {
         generate: generate, humanize: humanize, drumify: drumify, fill: fill, vary: vary, morph: morph,
-        "continue": go_on, infill: infill,
+        "continue": go_on, infill: infill, groove: groove,
         store_a: function () { store("a"); }, store_b: function () { store("b"); }, die: die,
         previous: function () { step_by(-1); }, next: function () { step_by(1); }, original: flip, keep: keep
     },
     verbs: {
         generate: "sample", humanize: "humanize", drumify: "drumify", fill: "fill", vary: "vary", morph: "interpolate",
-        "continue": "continue", infill: "infill"
+        "continue": "continue", infill: "infill", groove: "groove"
     },
+    menus: { model: "default", style: "any" },
+    styled: ["sample", "humanize", "drumify"],
+    clips: ["a", "b"],
     displays: ["light", "line", "advice", "result"]
 };
 
 // The buttons.
 
 function generate() {
-    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("generate");
+    var clip = clip_to_fill("generate");
     ask("generate", clip, {}, [], ["bars", "style"], {});
 }
 
 function humanize() {
-    var clip = live.source("humanize", chosen_places), places = chosen_places(clip);
+    var clip = take.source("humanize", chosen_places), places = chosen_places(clip);
     var atoms = in_slot().concat(["timing", values.amount, "velocity", values.amount], only(clip));
     ask("humanize", clip, { "": clip }, atoms, ["style"], { places: places });
 }
 
 function drumify() {
-    var clip = live.source("drumify", live.all);
+    var clip = take.source("drumify", live.all);
     ask("drumify", clip, { "": clip }, in_slot(), ["style"], {});
 }
 
 function fill() {
-    var clip = live.source("fill", live.all);
+    var clip = take.source("fill", live.all);
     ask("fill", clip, { "": clip }, in_slot(), [], {});
 }
 
 function vary() {
-    var clip = live.source("vary", live.all);
+    var clip = take.source("vary", live.all);
     ask("vary", clip, { "": clip }, in_slot(), ["similarity"], {});
 }
 
 function go_on() {
-    var clip = live.source("continue", live.all);
+    var clip = take.source("continue", live.all);
     ask("continue", clip, { "": clip }, in_slot(), ["bars"], { at: clip.beats });
 }
 
 function infill() {
-    var clip = live.source("infill", undefined, true), mark = live.mark_of(clip) || marked(clip);
+    var clip = take.source("infill", undefined, true), mark = take.mark_of(clip) || marked(clip);
     var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], kept(clip, mark));
     ask("infill", clip, { "": clip }, atoms, [], { mark: mark });
 }
@@ -81,13 +82,24 @@ function morph() {
     if (!stored.a || !stored.b) {
         throw new Refusal("Store a clip in A and one in B first.");
     }
-    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("morph");
+    var clip = clip_to_fill("morph"), letter = letter_of(clip);
+    if (letter && values.target !== NEW_CLIP) {
+        throw new Refusal("Clip " + letter + " is in view: open the clip to fill.");
+    }
     ask("morph", clip, stored, ["from", osc.slot("a"), "to", osc.slot("b")], ["position"], {});
 }
 
-function store(letter) {
-    stored[letter] = live.source("", live.all);
-    say("Stored " + stored[letter].notes.length + " notes in " + letter.toUpperCase() + ".");
+function groove() { // note for note, as humanize
+    if (!stored.a) {
+        throw new Refusal("Store a clip in A first: its feel is what the notes get.");
+    }
+    var clip = take.source("groove", chosen_places), places = chosen_places(clip);
+    var atoms = in_slot().concat(["from", osc.slot("a"), "timing", values.amount, "velocity", values.amount]);
+    ask("groove", clip, { "": clip, a: stored.a }, atoms, [], { places: places });
+}
+
+function clip_to_fill(button) {
+    return values.target === NEW_CLIP ? live.clip() || live.no_clip() : take.source(button);
 }
 
 function die() {
@@ -97,18 +109,18 @@ function die() {
 // Results.
 
 function step_by(by) {
-    say(live.next(by));
-    show("result", live.place());
+    say(take.next(by));
+    show("result", take.place());
 }
 
 function flip() {
-    say(live.flip());
-    show("result", live.place());
+    say(take.flip());
+    show("result", take.place());
 }
 
 function keep() {
-    live.keep();
-    show("result", live.place());
+    take.keep();
+    show("result", take.place());
     say("Kept.");
 }
 
@@ -127,8 +139,8 @@ function ask(button, clip, slots, atoms, names, how) {
         slots: slots,
         atoms: function () { return atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))); },
         done: function (results, about) {
-            var words = live.offer(clip, results, how);
-            show("result", live.place());
+            var words = take.offer(clip, results, how);
+            show("result", take.place());
             say(sentences(["Seed " + about.seed, words, told_of(about)]));
         },
         fail: say

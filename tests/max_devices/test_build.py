@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from max_devices.amxd import read
-from max_devices.build import BUILT, HOME, PICTURES, build, freeze, join
+from max_devices.build import BUILT, HOME, PICTURES, SHARED, build, freeze, join
 from max_devices.devices import DEVICES, Device
 
 each_device = pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
@@ -50,13 +50,14 @@ def test_the_js_inside_is_the_joined_code(device: Device) -> None:
 
 
 def test_the_code_is_joined_with_what_is_shared_first(tmp_path: Path) -> None:
-    for name in ("osc.js", "live.js", "face.js", DEVICES[0].code):
+    names = (*SHARED, "bridge.js")
+    for name in names:
         (tmp_path / name).write_text(f"// {name}\n", encoding="ascii")
-    assert join(DEVICES[0], tmp_path) == b"// osc.js\n\n// live.js\n\n// face.js\n\n// bridge.js\n"
+    assert join(DEVICES[0], tmp_path).decode() == "\n".join(f"// {name}\n" for name in names)
 
 
 def test_the_ends_of_lines_make_no_other_device(tmp_path: Path) -> None:
-    for name in ("osc.js", "live.js", "face.js", DEVICES[0].code):
+    for name in (*SHARED, DEVICES[0].code):
         (tmp_path / name).write_bytes(b"a;\r\nb;\r\n")
     assert b"\r" not in join(DEVICES[0], tmp_path)
 

@@ -74,7 +74,8 @@ def test_the_bars_that_come_next_are_written_behind_the_clip_and_one_undo_takes_
     device.set(bars=2)
     press(device, "continue")
     assert asked(phrasing, "continue")["bars"] == [2]
-    assert outside(phrasing, clip, BEATS, BEATS + 8) == before
+    assert [note for note in phrasing.notes(clip) if note in before] == before
+    assert outside(phrasing, clip, BEATS - 1 / 8, BEATS + 8) == before, "an early first hit sounds before the line"
     assert within(phrasing, clip, BEATS, BEATS + 8)
     assert phrasing.ask("clip_state", id=clip)["loop_end"] == BEATS + 8
     phrasing.ask("undo")

@@ -7,6 +7,9 @@ from max_devices.controls import CENTRED, Controls
 from max_devices.parameter import Parameter
 from max_devices.patcher import Patcher
 
+TOOL_WIDTH = 176
+"""Pixels: Live's own MIDI Tools are 152 to 182 wide."""
+
 MIDI_EFFECT, GENERATOR, TRANSFORMATION = "mmmm", "nagg", "natt"
 
 FOLDERS = {
@@ -75,12 +78,11 @@ class Device:
 
 def place_bridge(controls: Controls) -> None:
     """The whole instrument in three sections: the connection, the verbs, the parameters."""
-    controls.header(width=160, line=46, advice=44)
+    controls.header(width=160, line=60, advice=36)
     controls.text("Model", (8, 104, 40, 18))
     controls.filled_menu("model", "Model", "default", (50, 105, 118, 15), "The model that plays.")
     controls.text("Style", (8, 124, 40, 18))
     controls.filled_menu("style", "Style", "any", (50, 125, 118, 15), STYLE_TIP)
-    controls.ports((8, 144, 70, 18), (124, 145, 44, 15))
     controls.divider(173)
     _place_verbs(controls)
     controls.divider(343)
@@ -89,6 +91,10 @@ def place_bridge(controls: Controls) -> None:
     controls.patcher.bank("Play", *play)
     controls.patcher.bank("Drums", *list(PADS)[:7])
     controls.patcher.bank("Cymbals", *list(PADS)[7:])
+    verbs = ("Generate", "Humanize", "Drumify", "Fill", "Vary", "Continue", "Infill", "Groove")
+    controls.patcher.bank("Press", *(f"Press {verb}" for verb in verbs))
+    others = ("Store A", "Morph", "Store B", "Previous", "Next", "Original", "Keep", "Die")
+    controls.patcher.bank("Results", *(f"Press {other}" for other in others))
 
 
 def _place_verbs(controls: Controls) -> None:
@@ -147,19 +153,17 @@ def _place_parameters(controls: Controls) -> None:
 def place_humanize(controls: Controls) -> None:
     """Two dials and a button."""
     controls.header(width=150, line=70, advice=60)
-    controls.ports((8, 144, 70, 18), (114, 145, 44, 15))
     controls.divider(163)
     controls.dial("timing", TIMING, 176, 12, TIMING_TIP)
     controls.dial("velocity", VELOCITY, 234, 12, VELOCITY_TIP)
     controls.button("humanize", "Humanize", (172, 76, 116, 52), HUMANIZE_TIP)
     controls.button("original", "Original", (172, 134, 116, 27), ORIGINAL_TIP)
-    controls.patcher.bank("Humanize", "Timing", "Velocity")
+    controls.patcher.bank("Humanize", "Timing", "Velocity", "Press Humanize", "Press Original")
 
 
 def place_morph(controls: Controls) -> None:
     """An XY pad between four clips: A and B below, C and D above."""
     controls.header(width=150, line=70, advice=60)
-    controls.ports((8, 144, 70, 18), (114, 145, 44, 15))
     controls.divider(163)
     controls.button("store3", "Store C", (172, 8, 52, 19), "The clip in the detail view is C.")
     controls.button("store4", "Store D", (264, 8, 52, 19), "The clip in the detail view is D.")
@@ -174,33 +178,32 @@ def place_morph(controls: Controls) -> None:
     for letter in "abcd":
         controls.kept(letter, f"Clip {letter.upper()}")
     controls.pad((172, 31, 144, 107), x, y)
-    controls.patcher.bank("Morph", "X", "Y", "Target")
+    controls.patcher.bank("Morph", "X", "Y", "Target", "Press Here", "Press Original")
+    controls.patcher.bank("Store", *(f"Press Store{number}" for number in range(1, 5)))
 
 
 def place_generator(controls: Controls) -> None:
     """A MIDI Tool that makes notes."""
-    controls.header(width=180, line=42, advice=16)
-    controls.dial("temperature", TEMPERATURE, 8, 72, TEMPERATURE_TIP)
-    controls.text("Style", (66, 70, 36, 18))
-    controls.filled_menu("style", "Style", "any", (104, 71, 84, 15), STYLE_TIP)
-    controls.text("Bars", (66, 90, 60, 18))
-    controls.bars((132, 91, 56, 15))
-    controls.text("Seed", (66, 110, 60, 18))
-    controls.seed((132, 111, 56, 15))
-    controls.ports((66, 130, 66, 18), (132, 131, 56, 15))
-    controls.text("experimental", (8, 149, 180, 18))
+    controls.header(width=160, line=56, advice=16)
+    controls.dial("temperature", TEMPERATURE, 8, 79, TEMPERATURE_TIP)
+    controls.text("Style", (60, 78, 34, 18))
+    controls.filled_menu("style", "Style", "any", (94, 79, 74, 15), STYLE_TIP)
+    controls.text("Bars", (60, 98, 50, 18))
+    controls.bars((112, 99, 56, 15))
+    controls.text("Seed", (60, 118, 50, 18))
+    controls.seed((112, 119, 56, 15))
+    controls.text("experimental", (8, 149, 160, 18))
     controls.patcher.bank("Generate", "Temperature", "Bars")
 
 
 def place_transformation(controls: Controls) -> None:
     """A MIDI Tool that plays the notes it is given."""
-    controls.header(width=180, line=40, advice=16)
-    controls.dial("timing", TIMING, 30, 61, TIMING_TIP)
-    controls.dial("velocity", VELOCITY, 116, 61, VELOCITY_TIP)
-    controls.text("Seed", (8, 111, 60, 18))
-    controls.seed((132, 112, 56, 15))
-    controls.ports((8, 130, 66, 18), (132, 131, 56, 15))
-    controls.text("experimental", (8, 149, 180, 18))
+    controls.header(width=160, line=56, advice=16)
+    controls.dial("timing", TIMING, 24, 79, TIMING_TIP)
+    controls.dial("velocity", VELOCITY, 102, 79, VELOCITY_TIP)
+    controls.text("Seed", (8, 131, 60, 18))
+    controls.seed((112, 132, 56, 15))
+    controls.text("experimental", (8, 149, 160, 18))
     controls.patcher.bank("Humanize", "Timing", "Velocity")
 
 
@@ -220,7 +223,7 @@ DEVICES = (
         GENERATOR,
         "a MIDI Tool that makes drums (Live 12, experimental)",
         "tool.js",
-        196,
+        TOOL_WIDTH,
         place_generator,
         "generator",
     ),
@@ -229,7 +232,7 @@ DEVICES = (
         TRANSFORMATION,
         "a MIDI Tool that plays your drums (Live 12, experimental)",
         "tool.js",
-        196,
+        TOOL_WIDTH,
         place_transformation,
         "transformation",
     ),

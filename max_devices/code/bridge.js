@@ -74,7 +74,7 @@ function go_on() {
 
 function infill() {
     var clip = take.source("infill", undefined, true), mark = take.mark_of(clip) || marked(clip);
-    var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], kept(clip, mark));
+    var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], stays(clip, mark));
     ask("infill", clip, { "": clip }, atoms, [], { mark: mark });
 }
 
@@ -162,11 +162,11 @@ function chosen_places(clip) {
 }
 
 function pitches() {
-    var chosen = [];
+    var wanted = [];
     for (var i = 0; i < PADS.length; i++) {
-        chosen = values["pad" + (i + 1)] ? chosen.concat(PADS[i]) : chosen;
+        wanted = values["pad" + (i + 1)] ? wanted.concat(PADS[i]) : wanted;
     }
-    return chosen;
+    return wanted;
 }
 
 // What is to be made anew: {start, beats, pitches: of what is selected there, none if all is}. The beats of the notes
@@ -200,18 +200,18 @@ function inside(clip, mark) {
     });
 }
 
-function kept(clip, mark) { // what stays in the mark: the pads that are not chosen, and what else is played there
-    var chosen = values.notes === CHOSEN_PADS ? pitches() : pads_of(mark.pitches), stays = [];
+function stays(clip, mark) { // in the mark: the pads that are not wanted, and what else is played there
+    var wanted = values.notes === CHOSEN_PADS ? pitches() : pads_of(mark.pitches), others = [];
     if (values.notes !== CHOSEN_PADS && mark.pitches.length === 0) {
         return [];
     }
-    PADS.forEach(function (pad) { stays = chosen.indexOf(pad[0]) < 0 ? stays.concat(pad[0]) : stays; });
+    PADS.forEach(function (pad) { others = wanted.indexOf(pad[0]) < 0 ? others.concat(pad[0]) : others; });
     inside(clip, mark).forEach(function (note) {
-        if (chosen.indexOf(note.pitch) < 0 && stays.indexOf(note.pitch) < 0) {
-            stays.push(note.pitch);
+        if (wanted.indexOf(note.pitch) < 0 && others.indexOf(note.pitch) < 0) {
+            others.push(note.pitch);
         }
     });
-    return stays.length ? ["keep"].concat(stays) : [];
+    return others.length ? ["keep"].concat(others) : [];
 }
 
 function pads_of(wanted) { // the pitches of each pad on which one of those is, and those

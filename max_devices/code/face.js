@@ -10,6 +10,7 @@ outlets = 3; // 0: [udpsend] to the daemon, 1: [udpreceive], 2: [udpsend] to our
 var TICK_MS = 50;
 var NEARLY = 0.00001;
 var MOST_ITEMS = 250; // of a menu: a list of Max's is no longer
+var WORDS = ["line", "advice"], PORTS = ["port", "daemon_port", "port_text", "daemon_text"];
 var patch = this.patcher;
 var values = {}; // the parameters, by name; empty before the bang
 var shown = {};
@@ -107,6 +108,11 @@ function fill_menus() { // a name that is gone stays where it is chosen
     }
 }
 
+function show_ports(are_shown) { // in place of the words
+    WORDS.forEach(function (name) { patch.getnamed(name).hidden = are_shown ? 1 : 0; });
+    PORTS.forEach(function (name) { patch.getnamed(name).hidden = are_shown ? 0 : 1; });
+}
+
 function keep_port(port) {
     if (values.port !== port) {
         values.port = port;
@@ -190,6 +196,8 @@ function anything() {
         attempt(function () { osc.hear(messagename, atoms); });
     } else if (messagename === "press") {
         attempt(function () { push(atoms[0]); });
+    } else if (messagename === "gear") {
+        show_ports(atoms[0] === 1);
     } else if (messagename === "kept") {
         recall(atoms[0], atoms.slice(1));
         names_changed();
@@ -206,12 +214,15 @@ function anything() {
 // A press may come from a mapped key, which knows no grey, or from an envelope, which nobody has asked for anything:
 // it would change whatever clip is in view when it passes.
 function push(button) {
-    var verb = device.verbs[button], reason = verb ? not_there(verb) || why_not(verb) : "";
+    var verb = device.verbs[button];
     if (is_automated(button)) {
-        reason = "An envelope presses no button: take it away.";
+        throw new Refusal("An envelope presses no button: take it away.");
     }
-    if (reason) {
-        throw new Refusal(reason);
+    if (verb && not_there(verb)) {
+        throw new Refusal(""); // the line says it already
+    }
+    if (verb && why_not(verb)) {
+        throw new Refusal(why_not(verb));
     }
     device.buttons[button]();
 }

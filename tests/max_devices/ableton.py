@@ -126,7 +126,7 @@ class Ableton:
         return self.load(name, **saved).start().ready()
 
     def reopened(self) -> tuple[dict[int, int], list["Device"]]:
-        """The set saved, closed and opened again: the clips' new ids by their old ones, and its devices, connected."""
+        """The set saved, closed and opened again: the clips' new ids by their old ones, and its devices."""
         saved = [(device.kind, device.saved()) for device in self.devices]
         for device in list(self.devices):
             device.close()

@@ -1,5 +1,7 @@
 import ast
 import json
+import re
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from max_devices.amxd import read
 from max_devices.build import BUILT, HOME, PICTURES, SHARED, build, freeze, join
 from max_devices.devices import DEVICES, Device
+from tests.bridge.conftest import ROOT
 
 each_device = pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
 
@@ -41,6 +44,16 @@ def test_every_file_that_a_device_names_is_inside_it(device: Device) -> None:
 def test_a_device_is_frozen_under_its_own_name_and_of_its_own_kind(device: Device) -> None:
     built = read((BUILT / device.file).read_bytes())
     assert (built.frozen, built.name, built.kind) == (True, device.file, device.kind)
+
+
+@each_device
+def test_a_script_is_as_new_as_the_release_that_the_changelog_tells(device: Device) -> None:
+    heading = re.search(r"^## \S+ \((\d+-\d+-\d+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None
+    since = datetime.fromisoformat(f"{heading[1]}T00:00:00+00:00") - datetime(1904, 1, 1, tzinfo=timezone.utc)
+    built = read((BUILT / device.file).read_bytes())
+    assert built.modified == since.total_seconds()
+    assert json.loads(built.patcher)["patcher"]["project"]["modificationdate"] == built.modified
 
 
 @each_device

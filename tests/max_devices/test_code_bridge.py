@@ -1,6 +1,4 @@
-"""VAE Bridge and VAE Morph: every button, against the fake generator, and once against the real one."""
-
-import struct
+"""VAE Bridge: every button, against the fake generator, and once against the real one."""
 
 import pytest
 
@@ -121,7 +119,9 @@ def test_continue_writes_what_comes_next_behind_the_clip(ableton: Ableton) -> No
     clip = ableton.clip(drums(6), beats=4)
     before = ableton.notes(clip)
     device = ableton.connected("VAE Bridge")
-    script = "(function () { var c = live.clip(); take.offer(c, [{beats: 4, notes: c.notes, parts: []}], {at: 4}); })()"
+    script = (
+        "(function () { var c = live.clip(); take.offer(c, [{beats: 4, notes: c.notes, parts: []}], {at: 4}); })()"
+    )
     device.ask("evaluate", expression=script)
     assert ableton.notes(clip)[:6] == before
     assert starts(ableton, clip)[6:] == [start + 4 for start in starts(ableton, clip)[:6]]
@@ -132,9 +132,9 @@ def test_continue_writes_what_comes_next_behind_the_clip(ableton: Ableton) -> No
 
 
 EARLY = (
-    "(function () {{ var c = live.clip(); var notes = [{{pitch: 36, start: -0.1, duration: 0.25, velocity: 90, mute: 0}},"
-    "{{pitch: 36, start: 2, duration: 0.25, velocity: 80, mute: 0}}];"
-    "take.offer(c, [{{beats: {beats}, notes: notes, parts: []}}], {how}); }})()"
+    "(function () {{ var c = live.clip(), early = {{pitch: 36, start: -0.1, duration: 0.25, velocity: 90, mute: 0}};"
+    "var later = {{pitch: 36, start: 2, duration: 0.25, velocity: 80, mute: 0}};"
+    "take.offer(c, [{{beats: {beats}, notes: [early, later], parts: []}}], {how}); }})()"
 )
 
 
@@ -338,9 +338,8 @@ def test_fill_keeps_the_notes_that_are_there(musical: Ableton) -> None:
 def test_of_many_notes_those_that_a_result_lacks_go_and_the_others_keep_their_ids(ableton: Ableton) -> None:
     clip = ableton.clip(drums(900), beats=75)
     device = ableton.connected("VAE Bridge")
-    script = (
-        "(function () { var c = live.clip(); take.offer(c, [{beats: 75, notes: c.notes.slice(0, 300), parts: []}], {}); })()"
-    )
+    result = "{beats: 75, notes: c.notes.slice(0, 300), parts: []}"
+    script = f"(function () {{ var c = live.clip(); take.offer(c, [{result}], {{}}); }})()"
     before = ableton.notes(clip)
     device.ask("evaluate", expression=script)
     assert ableton.notes(clip) == before[:300]

@@ -304,10 +304,8 @@ def test_a_bar_of_the_clip_begins_with_a_bar_of_the_model(
 def test_a_part_that_is_no_drums_keeps_to_the_scale_of_the_set(live_12: Ableton) -> None:
     device = live_12.connected("VAE Generator")
     scale = {"scale_mode": 1, "root_note": 0, "scale_intervals": [0, 4, 7]}
-    pitches = device.ask(
-        "evaluate",
-        expression=f"score.in_scale([60, 61, 62, 65, 66, 71].map(function (p) {{ return {{ pitch: p }}; }}), {scale})",
-    )
+    tune = [{"pitch": pitch} for pitch in (60, 61, 62, 65, 66, 71)]
+    pitches = device.ask("evaluate", expression=f"score.in_scale({tune}, {scale})")
     assert [note["pitch"] for note in pitches] == [60, 60, 60, 64, 67, 72]
 
 

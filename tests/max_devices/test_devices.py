@@ -102,15 +102,41 @@ def test_live_can_tell_the_parameters_apart_and_show_their_names(device: Device)
 
 
 @each_device
-def test_a_button_is_no_parameter_of_live(device: Device) -> None:
+def test_a_key_or_midi_can_be_mapped_to_every_button(device: Device) -> None:
     buttons = [box for box in device.patcher().boxes if box.attributes.get("mode") == 0]
-    assert all(box.parameter and box.parameter.visibility == HIDDEN for box in buttons)
+    assert all(box.parameter and box.parameter.visibility == AUTOMATED for box in buttons)
+
+
+@each_device
+def test_the_script_finds_a_button_among_lives_parameters_by_its_name(device: Device) -> None:
+    for box in device.patcher().boxes:
+        if box.attributes.get("mode") == 0:
+            assert box.parameter
+            assert box.parameter.long_name.lower() == f"press {box.name.replace('_', ' ', 1)}"
+
+
+@each_device
+def test_the_ports_are_behind_the_gear(device: Device) -> None:
+    patcher = device.patcher()
+    for name in ("port", "daemon_port", "port_text", "daemon_text"):
+        assert patcher.named(name).to_json()["hidden"] == 1
+    assert patcher.named("gear").shown
+
+
+@each_device
+def test_replies_are_heard_without_a_word_in_the_console_and_after_what_is_urgent(device: Device) -> None:
+    (receive,) = (box.what for box in device.patcher().boxes if box.object_name == "udpreceive")
+    assert receive == f"udpreceive {REPLY_PORT} @quiet 1 @defer 1"
+
+
+def test_a_midi_tool_is_as_wide_as_lives_own() -> None:
+    assert all(152 <= device.width <= 182 for device in DEVICES if device.tool)
 
 
 @each_device
 def test_what_is_no_button_begins_with_a_value_in_its_range(device: Device) -> None:
     for box in controls(device.patcher()):
-        if box.parameter and box.parameter.visibility != HIDDEN:
+        if box.parameter:
             low, high = (0, len(box.parameter.items) - 1) if box.parameter.items else (None, None)
             assert box.parameter.initial is not None, box.name
             assert (low if low is not None else box.parameter.low) <= box.parameter.initial, box.name
@@ -145,6 +171,8 @@ def test_nothing_reaches_out_of_the_device(device: Device) -> None:
 @each_device
 def test_nothing_stands_on_anything_else(device: Device) -> None:
     for (one, (x, y, w, h)), (other, (left, top, width, height)) in combinations(shown(device.patcher()), 2):
+        if {one.name, other.name} & {"line", "advice"} and "hidden" in one.attributes | other.attributes:
+            continue
         apart = x + w <= left or left + width <= x or y + h <= top or top + height <= y
         assert apart, (one.name or one.attributes, other.name or other.attributes)
 

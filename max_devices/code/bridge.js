@@ -42,8 +42,9 @@ var device = {
 // The buttons.
 
 function generate() {
-    var clip = clip_to_fill("generate");
-    ask("generate", clip, {}, [], ["bars", "style"], {});
+    var clip = clip_to_fill("generate"), beats_per_bar = clip.beats_per_bar || MODEL_BAR;
+    var bars = ["bars", Math.min(MOST_BARS, score.model_bars(values.bars, beats_per_bar))];
+    ask("generate", clip, {}, bars, ["style"], { beats_per_bar: beats_per_bar });
 }
 
 function humanize() {
@@ -130,7 +131,7 @@ function in_slot() {
     return ["slot", osc.slot("")];
 }
 
-// clip: what the answer is written to; slots: what goes up; names: the parameters that become keys.
+// clip: what the answer is written to; how: as take.offer has it, and beats_per_bar of what is made anew; slots: what goes up; names: the parameters that become keys.
 function ask(button, clip, slots, atoms, names, how) {
     how.button = button;
     how.new_clip = values.target === NEW_CLIP;
@@ -139,13 +140,17 @@ function ask(button, clip, slots, atoms, names, how) {
         slots: slots,
         atoms: function () { return atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))); },
         done: function (results, about) {
-            var words = take.offer(clip, results, how);
+            var words = take.offer(clip, how.beats_per_bar ? in_meter(results, how.beats_per_bar) : results, how);
             show("result", take.place());
             say(sentences(["Seed " + about.seed, words, told_of(about)]));
         },
         fail: say
     });
     say("");
+}
+
+function in_meter(results, beats_per_bar) {
+    return results.map(function (result) { return score.in_meter(result, beats_per_bar); });
 }
 
 function chosen_places(clip) {

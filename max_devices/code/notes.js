@@ -6,6 +6,7 @@ var APART = 1 / 256; // beats between two notes of a pitch: Live deletes one of 
 var SAME = 0.0001; // beats: a float32 on its way to the daemon and back
 var EARLY = 1 / 8; // beats, half of a sixteenth: so early is a first hit at most, and what is earlier is another's
 var MODEL_BAR = 4; // beats: every model counts such bars
+var MOST_BARS = 64; // of one request
 var DRUM_CHANNEL = 10;
 var NOTE_FIELDS = [
     "pitch", "start_time", "duration", "velocity", "mute", "probability", "velocity_deviation", "release_velocity"
@@ -104,18 +105,32 @@ var score = (function () {
         return bars * Math.ceil(beats_per_bar / MODEL_BAR - SAME);
     };
 
-    me.in_meter = function (notes, beats_per_bar) {
-        var long = MODEL_BAR * Math.ceil(beats_per_bar / MODEL_BAR - SAME), found = [];
+    me.in_meter = function (result, beats_per_bar) {
+        var long = me.model_bars(1, beats_per_bar) * MODEL_BAR, notes = [];
+        var parts = result.parts.map(function (part) {
+            var other = copy(part), own = result.notes.slice(part.first, part.first + part.count);
+            other.first = notes.length;
+            notes = notes.concat(beginnings(own, long, beats_per_bar));
+            other.count = notes.length - other.first;
+            return other;
+        });
+        return {
+            beats: result.beats * beats_per_bar / long, parts: parts,
+            notes: parts.length ? notes : beginnings(result.notes, long, beats_per_bar)
+        };
+    };
+
+    function beginnings(notes, long, beats_per_bar) { // of bars that are so long: what is early for a bar belongs to it
+        var found = [];
         notes.forEach(function (note) {
-            var bar = Math.floor((note.start + EARLY) / long), start = note.start - long * bar;
-            if (start < beats_per_bar) {
-                var other = copy(note);
-                other.start = start + beats_per_bar * bar;
+            var bar = Math.floor((note.start + EARLY) / long), other = copy(note);
+            other.start = note.start - (long - beats_per_bar) * bar;
+            if (note.start - long * bar < beats_per_bar) {
                 found.push(other);
             }
         });
         return found;
-    };
+    }
 
     // Notes of a part that is no drums, in the scale of Live's set.
     me.in_scale = function (notes, scale) {

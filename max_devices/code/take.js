@@ -51,8 +51,8 @@ var take = (function () {
     // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip;
     // gesture: true where more is to come into the same undo step, until me.rest}.
     me.offer = function (clip, results, how) {
-        var voices = voices_of(clip, results, how), is_made = how.new_clip || voices[0].name !== "";
-        var again = now !== null && (is_made ? how.go_on && now.is_made : now.clip === clip);
+        var voices = voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
+        var again = now !== null && now.is_made === is_made && (is_made ? how.go_on === true : now.clip === clip);
         var before = again && now.targets.length === voices.length ? now.targets : [];
         now = {
             clip: clip, button: how.button, places: how.places, mark: how.mark, is_made: is_made,
@@ -145,12 +145,10 @@ var take = (function () {
         undoable(function () { words = put(index); }, goes_on);
         now.index = index;
         now.last = index || now.last;
-        if (!now.is_made) {
-            now.after = look_of(live.clip(now.mark !== undefined, now.clip.id));
-            now.selection = now.mark ? String(live.selected_ids(now.clip.id)) : "";
-            words += live.in_view() === now.clip.id ? "" : "Another clip is in view now.";
-        } else {
-            now.after = look_of(live.clip(now.mark !== undefined));
+        now.after = now.clip.id ? look_of(live.clip(now.mark !== undefined, now.clip.id)) : "";
+        now.selection = now.mark && now.after ? String(live.selected_ids(now.clip.id)) : "";
+        if (!now.is_made && live.in_view() !== now.clip.id) {
+            words += "Another clip is in view now.";
         }
         return words;
     };

@@ -7,7 +7,6 @@ inlets = 4;
 outlets = 4;
 
 var MOST_ANSWERS = 32;
-var MOST_BARS = 64;
 var is_generator = jsarguments[1] === "generator";
 var cache = {}, cached = []; // answers by what was asked, and their keys, the oldest first
 var context = {};
@@ -179,7 +178,7 @@ function bars_of(about) {
 
 function generated(result, about) {
     var beats = about.end - about.start, scale = context.scale || {};
-    var notes = score.in_meter(result.notes, about.beats_per_bar);
+    var notes = score.in_meter(result, about.beats_per_bar).notes;
     if (beats > 0) {
         notes = notes.filter(function (note) { return note.start < beats - SAME; });
     }

@@ -307,6 +307,17 @@ def test_generate_fills_the_bars_it_makes_and_leaves_the_rest(ableton: Ableton) 
     assert ableton.ask("clip_state", id=clip)["loop_end"] == 4
 
 
+@pytest.mark.parametrize(("meter", "beats"), [((3, 4), 6), ((6, 8), 6), ((4, 4), 8), ((7, 8), 7)])
+def test_generate_makes_bars_of_the_clips_meter(ableton: Ableton, meter: tuple[int, int], beats: float) -> None:
+    clip = ableton.clip(beats=1, meter=meter)
+    device = ableton.connected("VAE Bridge", bars=2)
+    press(device, "generate")
+    assert ableton.ask("clip_state", id=clip)["loop_end"] == beats
+    assert starts(ableton, clip) == [step / 4 for step in range(int(4 * beats))]
+    pitches = [note["pitch"] for note in ableton.notes(clip)]
+    assert pitches[2 * int(beats)] == 36, "each bar begins as one of the model's"
+
+
 def test_generate_again_keeps_the_same_original(ableton: Ableton) -> None:
     clip = ableton.clip(drums(48), beats=4)
     before = starts(ableton, clip)

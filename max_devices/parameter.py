@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FLOAT, INT, ENUM, BLOB = 0, 1, 2, 3
-"""parameter_type. An INT holds 0..255 alone: whole numbers beyond that are a FLOAT shown without decimals. A BLOB is
-a list, which Live saves and does not automate."""
+"""parameter_type. An INT holds 0..255 alone: whole numbers beyond that are a FLOAT shown without decimals. A BLOB
+is a list, which Live saves and does not automate."""
 
 WHOLE, DECIMAL = 0, 1
 """parameter_unitstyle."""

@@ -132,7 +132,8 @@ def test_continue_writes_what_comes_next_behind_the_clip(ableton: Ableton) -> No
 
 
 EARLY = (
-    "(function () {{ var c = live.clip(), early = {{pitch: 36, start: -0.1, duration: 0.25, velocity: 90, mute: 0}};"
+    "(function () {{ var c = live.clip();"
+    "var early = {{pitch: 36, start: -0.1, duration: 0.25, velocity: 90, mute: 0}};"
     "var later = {{pitch: 36, start: 2, duration: 0.25, velocity: 80, mute: 0}};"
     "take.offer(c, [{{beats: {beats}, notes: [early, later], parts: []}}], {how}); }})()"
 )

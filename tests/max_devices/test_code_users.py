@@ -130,8 +130,11 @@ def test_a_press_that_moves_notes_is_one_edit_call(ableton: Ableton, button: str
 
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_is_pressed_only_the_clip_that_was_meant_changes(ableton: Ableton, seed: int) -> None:
-    """Random presses; before each answer the user looks elsewhere, or deletes what was asked about. What may change:
-    the clip in view at the press, the one that the pad is to fill, and, for steps, what the device was asked for."""
+    """Random presses; before each answer the user looks elsewhere, or deletes what was asked about.
+
+    What may change: the clip in view at the press, the one that the pad is to fill, and, for steps through results,
+    those clips that the device was asked for.
+    """
     draw = random.Random(seed)
     ableton.ask("live", tracks=3, slots=60)
     for number in range(6):

@@ -15,6 +15,7 @@ var PADS = [ // the drum classes, and the General MIDI pitches that count as eac
 ];
 var SELECTED = 1, CHOSEN_PADS = 2; // of the parameter notes
 var NEW_CLIP = 1; // of the parameter target
+var IN_SLOT = { slot: "" };
 
 var device = {
     name: "VAE Bridge",
@@ -44,39 +45,39 @@ var device = {
 function generate() {
     var clip = clip_to_fill("generate"), beats_per_bar = clip.beats_per_bar || MODEL_BAR;
     var bars = ["bars", Math.min(MOST_BARS, score.model_bars(values.bars, beats_per_bar))];
-    ask("generate", clip, {}, bars, ["style"], { beats_per_bar: beats_per_bar });
+    ask("generate", clip, {}, {}, bars, ["style"], { beats_per_bar: beats_per_bar });
 }
 
 function humanize() {
     var clip = take.source("humanize", chosen_places), places = chosen_places(clip);
-    var atoms = in_slot().concat(["timing", values.amount, "velocity", values.amount], only(clip));
-    ask("humanize", clip, { "": clip }, atoms, ["style"], { places: places });
+    var atoms = ["timing", values.amount, "velocity", values.amount].concat(only(clip));
+    ask("humanize", clip, { "": clip }, IN_SLOT, atoms, ["style"], { places: places });
 }
 
 function drumify() {
     var clip = take.source("drumify", live.all);
-    ask("drumify", clip, { "": clip }, in_slot(), ["style"], {});
+    ask("drumify", clip, { "": clip }, IN_SLOT, [], ["style"], {});
 }
 
 function fill() {
     var clip = take.source("fill", live.all);
-    ask("fill", clip, { "": clip }, in_slot(), [], {});
+    ask("fill", clip, { "": clip }, IN_SLOT, [], [], {});
 }
 
 function vary() {
     var clip = take.source("vary", live.all);
-    ask("vary", clip, { "": clip }, in_slot(), ["similarity"], {});
+    ask("vary", clip, { "": clip }, IN_SLOT, [], ["similarity"], {});
 }
 
 function go_on() {
     var clip = take.source("continue", live.all);
-    ask("continue", clip, { "": clip }, in_slot(), ["bars"], { at: clip.beats });
+    ask("continue", clip, { "": clip }, IN_SLOT, [], ["bars"], { at: clip.beats });
 }
 
 function infill() {
     var clip = take.source("infill", undefined, true), mark = take.mark_of(clip) || marked(clip);
-    var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], stays(clip, mark));
-    ask("infill", clip, { "": clip }, atoms, [], { mark: mark });
+    var atoms = ["start", mark.start, "beats", mark.beats].concat(stays(clip, mark));
+    ask("infill", clip, { "": clip }, IN_SLOT, atoms, [], { mark: mark });
 }
 
 function morph() {
@@ -87,7 +88,7 @@ function morph() {
     if (letter && values.target !== NEW_CLIP) {
         throw new Refusal("Clip " + letter + " is in view: open the clip to fill.");
     }
-    ask("morph", clip, stored, ["from", osc.slot("a"), "to", osc.slot("b")], ["position"], {});
+    ask("morph", clip, stored, { from: "a", to: "b" }, [], ["position"], {});
 }
 
 function groove() { // note for note, as humanize
@@ -95,8 +96,8 @@ function groove() { // note for note, as humanize
         throw new Refusal("Store a clip in A first: its feel is what the notes get.");
     }
     var clip = take.source("groove", chosen_places), places = chosen_places(clip);
-    var atoms = in_slot().concat(["from", osc.slot("a"), "timing", values.amount, "velocity", values.amount]);
-    ask("groove", clip, { "": clip, a: stored.a }, atoms, [], { places: places });
+    var slots = { "": clip, a: stored.a }, atoms = ["timing", values.amount, "velocity", values.amount];
+    ask("groove", clip, slots, { slot: "", from: "a" }, atoms, [], { places: places });
 }
 
 function clip_to_fill(button) {
@@ -127,18 +128,18 @@ function keep() {
 
 // Requests.
 
-function in_slot() {
-    return ["slot", osc.slot("")];
-}
-
-// clip: what the answer is written to; how: as take.offer has it, and beats_per_bar of what is made anew; slots: what goes up; names: the parameters that become keys.
-function ask(button, clip, slots, atoms, names, how) {
+// clip: what the answer is written to; slots: what goes up; named: which of them a key means; atoms, and names of
+// parameters that become keys: what else is asked; how: as take.offer has it, and beats_per_bar of what is made.
+function ask(button, clip, slots, named, atoms, names, how) {
     how.button = button;
     how.new_clip = values.target === NEW_CLIP;
+    how.seen = take.look(clip, how);
     osc.run({
         verb: device.verbs[button],
         slots: slots,
-        atoms: function () { return atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))); },
+        named: named,
+        atoms: atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))),
+        about: clip.id,
         done: function (results, about) {
             var words = take.offer(clip, how.beats_per_bar ? in_meter(results, how.beats_per_bar) : results, how);
             show("result", take.place());

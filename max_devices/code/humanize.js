@@ -13,7 +13,9 @@ function humanize() {
     osc.run({
         verb: "humanize",
         slots: { a: clip },
-        atoms: function () { return ["slot", osc.slot("a")].concat(settings(["timing", "velocity"])); },
+        named: { slot: "a" },
+        atoms: settings(["timing", "velocity"]),
+        about: clip.id,
         done: function (results, about) {
             var words = take.offer(clip, results, { button: "humanize", places: live.all(clip) });
             say(sentences(["Humanized " + clip.notes.length + " notes.", words, told_of(about)]));

@@ -119,10 +119,8 @@ function ask() {
     osc.run({
         verb: "interpolate",
         slots: slots,
-        atoms: function () {
-            var atoms = ["from", osc.slot("a"), "to", osc.slot("b"), "position", values.x];
-            return plane ? atoms.concat(["from2", osc.slot("c"), "to2", osc.slot("d"), "position2", values.y]) : atoms;
-        },
+        named: plane ? { from: "a", to: "b", from2: "c", to2: "d" } : { from: "a", to: "b" },
+        atoms: ["position", values.x].concat(plane ? ["position2", values.y] : []),
         done: function (results) { answer = results; },
         fail: say
     });

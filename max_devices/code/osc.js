@@ -31,7 +31,7 @@ function make_osc(client, told) {
     var open = {}; // the requests without an answer, by id
     var last_id = draw_below(LARGEST_ID / 2); // the daemon remembers its answers by id: never begin with the same
     var uploaded = {}; // letter of a slot -> the clip that the daemon has there
-    var job = null;
+    var job = null, waiting = [];
 
     me.tick = function (time) {
         if (!hears) {
@@ -273,21 +273,33 @@ function make_osc(client, told) {
 
     // A job: clips go up, one request follows. It outlives a daemon that is started anew, and ends once.
 
-    me.slot = function (letter) { // slots are global to the daemon, the port is ours alone
+    function slot(letter) { // slots are global to the daemon, the port is ours alone
         return "d" + me.port + letter;
-    };
+    }
 
-    // {verb, slots: {letter: clip}, atoms(): atoms of the request, done(results, about), fail(sentence)}
+    // {verb, slots: {letter: clip}, named: {key: letter of a slot}, atoms: the rest of the request, about: id of a clip,
+    // done(results, about), fail(sentence)}. A new job takes the place of one about the same clip, or about none; one
+    // about another clip waits for its turn.
     me.run = function (new_job) {
-        me.cancel();
         if (!me.connected) {
             new_job.fail("");
-            return;
+        } else if (is_apart(job, new_job)) {
+            waiting = waiting.filter(function (each) { return is_apart(each, new_job); }).concat([new_job]);
+        } else {
+            me.cancel();
+            begin(new_job);
         }
+    };
+
+    function is_apart(one, other) {
+        return one !== null && one.about && other.about && one.about !== other.about;
+    }
+
+    function begin(new_job) {
         job = new_job;
         job.began = now_ms();
         step(job);
-    };
+    }
 
     me.cancel = function () {
         var asked = job && open[job.asked.id];
@@ -299,7 +311,7 @@ function make_osc(client, told) {
     };
 
     me.is_busy = function () {
-        return job !== null;
+        return job !== null || waiting.length > 0;
     };
 
     function step(one_job) {
@@ -307,11 +319,15 @@ function make_osc(client, told) {
         for (var letter in one_job.slots) {
             var clip = one_job.slots[letter];
             if (uploaded[letter] !== clip) {
-                one_job.asked = upload(me.slot(letter), clip, on_upload(one_job, letter), on_fail(one_job));
+                one_job.asked = upload(slot(letter), clip, on_upload(one_job, letter), on_fail(one_job));
                 return;
             }
         }
-        var atoms = one_job.atoms().concat(["group", "device"]);
+        var atoms = [];
+        for (var key in one_job.named) {
+            atoms.push(key, slot(one_job.named[key]));
+        }
+        atoms = atoms.concat(one_job.atoms, ["group", "device"]);
         one_job.asked = ask(one_job.verb, atoms, on_done(one_job), on_fail(one_job));
     }
 
@@ -354,10 +370,13 @@ function make_osc(client, told) {
     function go_on(time) {
         if (job && !me.connected && time - job.began > GIVE_UP_MS) {
             var lost = job;
+            waiting = [];
             me.cancel();
             lost.fail("The daemon went away. Start it, then press again.");
         } else if (job && me.connected && job.due && time >= job.due) {
             step(job);
+        } else if (!job && waiting.length) {
+            begin(waiting.shift());
         }
     }
 

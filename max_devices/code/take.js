@@ -49,8 +49,11 @@ var take = (function () {
     // clip: what was asked about. how: {button, places: of the notes to be edited in place, else all is written anew;
     // new_clip: true to leave the clip alone; go_on: true to write again where the offer before was written;
     // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip;
-    // gesture: true where more is to come into the same undo step, until me.rest}.
+    // seen: me.look at the press; gesture: true where more is to come into the same undo step, until me.rest}.
     me.offer = function (clip, results, how) {
+        if (how.seen && how.seen !== me.look(clip, how)) { // what was drawn meanwhile is not lost
+            throw new Refusal("The clip has changed meanwhile: press again.");
+        }
         var voices = voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
         var again = now !== null && now.is_made === is_made && (is_made ? how.go_on === true : now.clip === clip);
         var before = again && now.targets.length === voices.length ? now.targets : [];
@@ -65,16 +68,31 @@ var take = (function () {
         return me.show(1, how.gesture);
     };
 
+    // How what would be written anew looks now, "" where nothing would be, and where only what is there is moved.
+    me.look = function (clip, how) {
+        if (how.new_clip || how.places || !clip.id) {
+            return "";
+        }
+        var api = new LiveAPI("id " + clip.id), from = seam_of(clip, how);
+        var beats = how.mark ? how.mark.beats : FARTHEST;
+        return live.exists(api) ? "as " + JSON.stringify(live.notes_in(api, from, beats)) : "";
+    };
+
+    function seam_of(clip, how) { // where beat 0 of what is made anew lies, in Live's time
+        return clip.start_time + (how.mark ? how.mark.start : how.at || 0);
+    }
+
     // One for each clip that is written. id: 0 while it is still to be made; from: where what is written begins, in
     // Live's time; before: what was there, as far as results have gone; results: of each its notes, and where it ends.
     function target_of(clip, voice, how, is_made, before) {
-        var seam = is_made ? 0 : clip.start_time + (how.at || 0), from = how.at && !is_made ? seam - EARLY : seam;
+        var seam = is_made ? 0 : seam_of(clip, how);
+        var from = is_made || !(how.at || how.mark && how.mark.start >= EARLY) ? seam : seam - EARLY;
         return {
             name: voice.name, channel: voice.channel, from: from,
             id: is_made ? (before ? before.id : 0) : clip.id,
             before: before ? before.before : { notes: [], end: from, loop_end: 0 },
             results: voice.results.map(function (result) {
-                var end = seam + result.beats;
+                var end = seam + (how.mark && !is_made ? how.mark.beats : result.beats);
                 return { end: end, notes: written(clip, result.notes, how, is_made, { from: from, seam: seam, end: end }) };
             })
         };
@@ -95,9 +113,13 @@ var take = (function () {
             return score.composed(answer, { from: span.seam, floor: span.from, turn: 0, stay: lead });
         }
         var line = clip.start_time + clip.loop.start, covers = span.end >= line + clip.loop.beats - SAME;
-        var leads = clip.loop.on && clip.loop.start === 0 && covers; // else what lies before the line is not ours
-        var turn = leads ? (how.mark ? clip.loop.beats : span.end - span.seam) : 0;
-        return score.composed(answer, { own: clip, from: span.seam, floor: span.seam, turn: turn });
+        var leads = clip.loop.on && span.seam <= line && covers; // else what lies before the line is not ours
+        var composed = score.composed(answer, {
+            own: clip, from: clip.start_time, floor: clip.start_time, turn: leads ? span.end - line : 0
+        });
+        return how.mark ? composed.filter(function (note) { // all else came back as it was
+            return note.start_time >= span.from - SAME && note.start_time < span.end - SAME;
+        }) : composed;
     }
 
     // What goes to one clip, and what is for others: the parts of a band, each by its name, and a melody whose clip is
@@ -188,11 +210,11 @@ var take = (function () {
         var there = {}, changed = [], gone = 0;
         var wanted = index ? target.results[index - 1].notes : now.clip.live_notes;
         live.notes_in(api, -FARTHEST, 2 * FARTHEST).forEach(function (note) { there[note.note_id] = note; });
-        wanted.forEach(function (note) {
-            var is = there[note.note_id];
+        wanted.forEach(function (note, i) { // in the order of the clip's own
+            var is = there[note.note_id], is_meant = now.places.indexOf(i) >= 0;
             if (!is) {
-                gone += 1;
-            } else if (MOVED_FIELDS.some(function (field) { return is[field] !== note[field]; })) {
+                gone += is_meant ? 1 : 0;
+            } else if (is_meant ? differs(is, note, MOVED_FIELDS) : was_cut(is, note)) {
                 MOVED_FIELDS.forEach(function (field) { is[field] = note[field]; });
                 changed.push(is);
             }
@@ -201,6 +223,14 @@ var take = (function () {
             api.call("apply_note_modifications", { notes: changed });
         }
         return gone ? "The clip has changed: " + gone + " notes are gone. " : "";
+    }
+
+    function differs(one, other, fields) {
+        return fields.some(function (field) { return one[field] !== other[field]; });
+    }
+
+    function was_cut(is, note) { // by Live, for one of ours; else it is as somebody has moved it since
+        return now.after !== "" && is.duration < note.duration && !differs(is, note, ["start_time", "velocity"]);
     }
 
     // The stretch that the results cover: what stays by its id stays untouched.

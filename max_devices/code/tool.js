@@ -108,11 +108,12 @@ function ask(key, about) {
     if (!is_generator && about.notes.length === 0) {
         throw new Refusal("Select some notes first.");
     }
-    var clip = is_generator ? null : stretch_of(about), now = asked();
+    var clip = is_generator ? null : stretch_of(about);
     osc.run({
         verb: is_generator ? "sample" : "humanize",
         slots: is_generator ? {} : { "": clip },
-        atoms: function () { return (is_generator ? [] : ["slot", osc.slot("")]).concat(now); },
+        named: is_generator ? {} : { slot: "" },
+        atoms: asked(),
         done: function (results) {
             remember(key, is_generator ? generated(results[0], about) : humanized(clip, results[0].notes));
             due = key === wanted ? key : "";

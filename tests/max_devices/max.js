@@ -5,7 +5,9 @@
 
 const dgram = require("dgram");
 const vm = require("vm");
+const { es5_world } = require("./es5.js");
 const miditool = require("./miditool.js");
+const { decode, encode } = require("./wire.js");
 
 const HOST = "127.0.0.1";
 const MOST_ATOMS = 256;
@@ -22,68 +24,6 @@ const MESSAGES = {
   pattr: ["list"],
 };
 const HIDDEN = 2; // of parameter_invisible: not saved, not automated, no undo step
-const ES5 = {
-  Object: ["create", "defineProperties", "defineProperty", "freeze", "getOwnPropertyDescriptor", "getOwnPropertyNames",
-    "getPrototypeOf", "isExtensible", "isFrozen", "isSealed", "keys", "preventExtensions", "seal"],
-  Array: ["isArray"],
-  Number: ["MAX_VALUE", "MIN_VALUE", "NEGATIVE_INFINITY", "NaN", "POSITIVE_INFINITY"],
-  String: ["fromCharCode"],
-  Date: ["UTC", "now", "parse"],
-  Math: ["E", "LN10", "LN2", "LOG10E", "LOG2E", "PI", "SQRT1_2", "SQRT2", "abs", "acos", "asin", "atan", "atan2",
-    "ceil", "cos", "exp", "floor", "log", "max", "min", "pow", "random", "round", "sin", "sqrt", "tan"],
-};
-const ES5_METHODS = {
-  Array: ["concat", "every", "filter", "forEach", "indexOf", "join", "lastIndexOf", "map", "pop", "push", "reduce",
-    "reduceRight", "reverse", "shift", "slice", "some", "sort", "splice", "toLocaleString", "toString", "unshift"],
-  String: ["charAt", "charCodeAt", "concat", "indexOf", "lastIndexOf", "localeCompare", "match", "replace", "search",
-    "slice", "split", "substr", "substring", "toLocaleLowerCase", "toLocaleUpperCase", "toLowerCase", "toString",
-    "toUpperCase", "trim", "valueOf"],
-};
-const ES5_GLOBALS = ["Object", "Function", "Array", "String", "Boolean", "Number", "Date", "RegExp", "Error",
-  "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError", "Math", "JSON", "NaN",
-  "Infinity", "undefined", "eval", "parseInt", "parseFloat", "isNaN", "isFinite", "decodeURI", "decodeURIComponent",
-  "encodeURI", "encodeURIComponent"];
-
-// OSC as udpsend writes it: whole numbers i, others f, texts s.
-
-function encode(address, atoms) {
-  const tags = atoms.map((atom) => (typeof atom === "string" ? "s" : Number.isInteger(atom) ? "i" : "f")).join("");
-  return Buffer.concat([text(address), text(`,${tags}`), ...atoms.map(encode_atom)]);
-}
-
-function encode_atom(atom) {
-  if (typeof atom === "string") return text(atom);
-  const content = Buffer.alloc(4);
-  if (Number.isInteger(atom)) content.writeInt32BE(atom);
-  else content.writeFloatBE(atom);
-  return content;
-}
-
-function text(content) {
-  const bytes = Buffer.from(content);
-  return Buffer.concat([bytes, Buffer.alloc(4 - (bytes.length % 4))]);
-}
-
-function decode(content) {
-  let at = 0;
-  const read_text = () => {
-    const end = content.indexOf(0, at);
-    const found = content.toString("utf8", at, end);
-    at = end + 4 - (end % 4);
-    return found;
-  };
-  const address = read_text();
-  const tags = read_text().slice(1);
-  const atoms = [...tags].map((tag) => {
-    if (tag === "s") return read_text();
-    at += 4;
-    if (tag === "i") return content.readInt32BE(at - 4);
-    if (tag === "f") return content.readFloatBE(at - 4);
-    throw new Error(`Max knows no OSC type ${tag}`);
-  });
-  return [address, ...atoms];
-}
-
 // One device. told(device): something is shown; traffic: what goes over the wire, of all devices.
 class Device {
   constructor({ live, boxes, saved, version, track, args, speed, daemon_port, told, traffic }) {
@@ -325,8 +265,7 @@ class Device {
 
   make_context(args) {
     const device = this;
-    const context = vm.createContext({});
-    vm.runInContext(`(${strip_to_es5})`, context)(ES5, ES5_METHODS, ES5_GLOBALS);
+    const context = es5_world();
     const started = Date.now();
     vm.runInContext("Date", context).prototype.getTime = function getTime() {
       return started + (Date.now() - started) * device.speed;
@@ -354,22 +293,6 @@ function take_one(list, address) { // lose: the addresses of datagrams that are 
   const at = list.indexOf(address);
   if (at >= 0) list.splice(at, 1);
   return at >= 0;
-}
-
-/* global globalThis */
-function strip_to_es5(statics, methods, globals) { // runs inside the script's own world, and saws at its own branch
-  const wipe = (object, keep) => {
-    for (const name of Object.getOwnPropertyNames(object)) {
-      const stays = keep.indexOf(name) >= 0 || ["length", "name", "prototype", "constructor"].indexOf(name) >= 0;
-      if (!stays) delete object[name];
-    }
-  };
-  const { keys } = Object;
-  const all = globalThis;
-  for (const name of keys(methods)) wipe(all[name].prototype, methods[name]);
-  for (const name of keys(statics)) if (name !== "Object") wipe(all[name], statics[name]);
-  for (const name of Object.getOwnPropertyNames(all)) if (globals.indexOf(name) < 0) delete all[name];
-  wipe(Object, statics.Object);
 }
 
 function make_task(device) {
@@ -466,4 +389,4 @@ function make_dict(device) {
   };
 }
 
-module.exports = { Device, encode, decode };
+module.exports = { Device };

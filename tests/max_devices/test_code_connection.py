@@ -135,7 +135,9 @@ def test_a_slot_that_another_has_cleared_is_uploaded_again(ableton: Ableton) -> 
     device = ableton.connected("VAE Humanize")
     device.press("humanize")
     device.until("line", "Humanized")
-    device.ask("evaluate", expression="outlet(0, '/vae/clip/clear', 1, 'slot', osc.slot('a'), 'reply_port', 9)")
+    device.ask(
+        "evaluate", expression="outlet(0, '/vae/clip/clear', 1, 'slot', 'd' + osc.port + 'a', 'reply_port', 9)"
+    )
     device.set(timing=0.5)
     device.press("humanize")
     device.until("line", "is empty")
@@ -212,7 +214,7 @@ def test_an_answer_may_come_in_any_order(ableton: Ableton) -> None:
         (function () {
             var asked = null, found = null, real = outlet;
             outlet = function (number, atoms) { if (atoms[0] === "/vae/sample") { asked = atoms[1]; } };
-            osc.run({ verb: "sample", slots: {}, atoms: function () { return []; },
+            osc.run({ verb: "sample", slots: {}, named: {}, atoms: [],
                 done: function (results) { found = results; }, fail: function () {} });
             osc.hear("/vae/notes/end", [asked, 1, 1]);
             osc.hear("/vae/done", [asked, "sample", "results", 2]);

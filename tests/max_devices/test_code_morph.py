@@ -158,8 +158,8 @@ def test_the_pad_at_rest_writes_what_lies_between(ableton: Ableton) -> None:
     assert len(ableton.notes(clip)) == 3
     assert ableton.state()["undo_steps"] == 1
     asked = [atoms for address, *atoms in ableton.traffic()["messages"] if address == "/vae/interpolate"]
-    assert asked[-1][1:13:2] == ["from", "to", "position", "from2", "to2", "position2"]
-    assert asked[-1][6] == pytest.approx(29 / 30)
+    assert asked[-1][1:13:2] == ["from", "to", "from2", "to2", "position", "position2"]
+    assert asked[-1][10] == pytest.approx(29 / 30)
     assert asked[-1][12] == pytest.approx(29 / 60)
 
 

@@ -96,6 +96,19 @@ def test_the_beats_of_the_selected_notes_are_made_anew_and_all_else_stays(
     assert phrasing.ask("clip_state", id=clip)["loop_end"] == BEATS
 
 
+def test_what_is_changed_outside_the_mark_before_the_answer_stays(phrasing: Ableton, device: Device) -> None:
+    clip = phrasing.clip(beat(), beats=BEATS)
+    select(phrasing, clip, 4, 8)
+    was = within(phrasing, clip, 4, 8)
+    device.press("infill")
+    first, second = phrasing.notes(clip)[:2]
+    phrasing.ask("edit", id=clip, remove=[first["note_id"]], change={second["note_id"]: {"velocity": 33}})
+    stays = outside(phrasing, clip, 4, 8)
+    device.ask("until_true", expression="!osc.is_busy()")
+    assert outside(phrasing, clip, 4, 8) == stays
+    assert within(phrasing, clip, 4, 8) != was
+
+
 def test_one_undo_takes_it_back_and_original_shows_both(phrasing: Ableton, device: Device) -> None:
     clip = phrasing.clip(beat(), beats=BEATS)
     select(phrasing, clip, 4, 8)

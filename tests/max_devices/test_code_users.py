@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tests.bridge.conftest import free_port
 from tests.max_devices.ableton import Ableton, Device, RefusedError, drums
 from tests.max_devices.test_code_bridge import press
 
@@ -187,3 +188,76 @@ def act_on_pad(draw: random.Random, device: Device, mine: dict[str, set[int]]) -
         device.press(what)
     aim = device.ask("evaluate", expression="aim ? aim.id : 0")
     return mine.get(device.name, set()) if what == "original" else {aim}
+
+
+# What a user does between a press and its answer
+
+
+def slowly(device: Device) -> Device:
+    device.ask("evaluate", expression=SLOW)
+    return device
+
+
+def test_what_is_asked_is_what_the_dials_said_at_the_press(ableton: Ableton) -> None:
+    ableton.clip(drums(300), beats=32)
+    device = ableton.connected("VAE Bridge", seed=5)
+    device.press("humanize")
+    device.set(seed=6, amount=0.1)
+    device.ask("choose", control="model", item="drums_2bar")
+    settle(ableton)
+    assert device.text("line").endswith("Seed 5")
+    (asked,) = [atoms for address, *atoms in ableton.traffic()["messages"] if address == "/vae/humanize"]
+    assert "model" not in asked
+    assert asked[asked.index("timing") + 1] == 1
+
+
+def test_a_reply_port_that_changes_under_way_asks_about_the_new_slot(ableton: Ableton) -> None:
+    clip = ableton.clip(drums(48))
+    device = slowly(ableton.connected("VAE Bridge"))
+    device.press("humanize")
+    device.set(port=free_port())
+    device.until("line", "Seed")
+    assert ableton.notes(clip)[0]["start_time"] == pytest.approx(0.02, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["VAE Humanize", "VAE Bridge"])
+def test_presses_on_several_clips_are_all_answered(ableton: Ableton, kind: str) -> None:
+    clips = [ableton.clip(drums(48), slot=slot) for slot in range(3)]
+    device = slowly(ableton.connected(kind))
+    for clip in clips:
+        ableton.ask("view", id=clip)
+        device.press("humanize")
+    settle(ableton)
+    for clip in clips:
+        assert ableton.notes(clip)[0]["start_time"] == pytest.approx(0.02, abs=1e-4)
+
+
+def test_a_note_that_was_not_meant_may_be_moved_meanwhile(ableton: Ableton) -> None:
+    clip = ableton.clip(drums(48))
+    first, other = ableton.notes(clip)[0], ableton.notes(clip)[30]
+    ableton.ask("edit", id=clip, select=[first["note_id"]])
+    device = slowly(ableton.connected("VAE Bridge", notes=1))
+    device.press("humanize")
+    ableton.ask("edit", id=clip, change={other["note_id"]: {"start_time": 7.3, "velocity": 33}})
+    settle(ableton)
+    device.press("original")
+    notes = {note["note_id"]: note for note in ableton.notes(clip)}
+    assert (notes[other["note_id"]]["start_time"], notes[other["note_id"]]["velocity"]) == (7.3, 33)
+
+
+@pytest.mark.parametrize(
+    ("button", "verb"), [("vary", "vary"), ("fill", "fill"), ("generate", "sample"), ("drumify", "drumify")]
+)
+def test_notes_that_are_drawn_before_the_answer_are_not_lost(ableton: Ableton, button: str, verb: str) -> None:
+    clip = ableton.clip(drums(6), beats=4)
+    device = ableton.connected("VAE Bridge", bars=1)
+    device.ask("lose", out=[f"/vae/{verb}"])
+    device.press(button)
+    note = ableton.notes(clip)[0]
+    ableton.ask("edit", id=clip, change={note["note_id"]: {"pitch": 51, "start_time": 1.5}})
+    before = content(ableton)
+    settle(ableton)
+    assert device.text("line").endswith("The clip has changed meanwhile: press again.")
+    assert content(ableton) == before
+    press(device, button)
+    assert "Seed" in device.text("line")

@@ -161,7 +161,7 @@ TABLE: dict[str, Verb] = {
             "the verbs of this daemon, but for those that none of its models can do",
             keys=(
                 Argument("model", "s", "but for those that this one cannot do"),
-                Argument("loaded", "i", "1: but for those that no model in memory can do"),
+                Argument("loaded", "i", "1: but for those that no model in memory can do", within=(0, 1)),
             ),
         ),
         Verb("models", "the models of this daemon"),

@@ -15,6 +15,7 @@ var patch = this.patcher;
 var values = {}; // the parameters, by name; empty before the bang
 var shown = {};
 var items = {}; // what each menu lists
+var parameters = {}; // the place of each button among Live's parameters
 var is_filling = false; // a menu whose items change may speak
 var remark = ""; // the last thing said: an error, or what has been done
 var osc = null, offer = null;
@@ -228,14 +229,21 @@ function push(button) {
 }
 
 function is_automated(button) {
-    var long_name = "press " + button.replace("_", " "), count = new LiveAPI("this_device").getcount("parameters");
+    if (parameters[button] === undefined) {
+        parameters[button] = parameter_of("press " + button.replace("_", " "));
+    }
+    var path = "this_device parameters " + parameters[button];
+    return parameters[button] >= 0 && live.number(new LiveAPI(path), "automation_state") === 1;
+}
+
+function parameter_of(name) { // its place among those that Live could automate
+    var count = new LiveAPI("this_device").getcount("parameters");
     for (var i = 0; i < count; i++) {
-        var parameter = new LiveAPI("this_device parameters " + i);
-        if (String(parameter.get("name")).toLowerCase() === long_name) {
-            return live.number(parameter, "automation_state") === 1;
+        if (String(new LiveAPI("this_device parameters " + i).get("name")).toLowerCase() === name) {
+            return i;
         }
     }
-    return false;
+    return -1;
 }
 
 function pick(menu, place) { // the first item stands for none

@@ -39,6 +39,7 @@ var live = (function () {
         var to = whole ? Math.max(loop_start + length, me.number(api, "end_marker")) : loop_start + length;
         var clip = {
             id: Number(api.id),
+            whole: whole === true,
             start_time: from,
             beats: to - from,
             loop: { start: loop_start - from, beats: length, on: me.number(api, "looping") === 1 },

@@ -18,7 +18,7 @@ var score = (function () {
     // What leads into the line of a loop is told as the early first hit that it is.
     me.told = function (note, clip) {
         var start = note.start_time - clip.start_time;
-        var is_loop = clip.loop.on && clip.loop.start === 0 && clip.loop.beats === clip.beats;
+        var is_loop = !clip.whole && clip.loop.on && clip.loop.start === 0 && clip.loop.beats === clip.beats;
         return {
             pitch: note.pitch,
             start: is_loop && start > clip.beats - EARLY && start < clip.beats ? start - clip.beats : start,

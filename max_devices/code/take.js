@@ -51,7 +51,8 @@ var take = (function () {
     // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip;
     // seen: me.look at the press; gesture: true where more is to come into the same undo step, until me.rest}.
     me.offer = function (clip, results, how) {
-        if (how.seen && how.seen !== me.look(clip, how)) { // what was drawn meanwhile is not lost
+        var look = me.look(clip, how);
+        if (how.seen && look && how.seen !== look) { // what was drawn meanwhile is not lost
             throw new Refusal("The clip has changed meanwhile: press again.");
         }
         var voices = voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
@@ -68,25 +69,28 @@ var take = (function () {
         return me.show(1, how.gesture);
     };
 
-    // How what would be written anew looks now, "" where nothing would be, and where only what is there is moved.
+    // How what would be written anew looks now; "" where nothing would be, where it is gone, and where notes move in place.
     me.look = function (clip, how) {
-        if (how.new_clip || how.places || !clip.id) {
+        var api = new LiveAPI("id " + clip.id), from = from_of(clip, how);
+        if (how.new_clip || how.places || !clip.id || !live.exists(api)) {
             return "";
         }
-        var api = new LiveAPI("id " + clip.id), from = seam_of(clip, how);
-        var beats = how.mark ? how.mark.beats : FARTHEST;
-        return live.exists(api) ? "as " + JSON.stringify(live.notes_in(api, from, beats)) : "";
+        var beats = how.mark ? seam_of(clip, how) + how.mark.beats - from : FARTHEST;
+        return "as " + JSON.stringify(live.notes_in(api, from, beats));
     };
 
     function seam_of(clip, how) { // where beat 0 of what is made anew lies, in Live's time
         return clip.start_time + (how.mark ? how.mark.start : how.at || 0);
     }
 
+    function from_of(clip, how) { // and what may be early for it
+        return seam_of(clip, how) - (how.at || how.mark && how.mark.start >= EARLY ? EARLY : 0);
+    }
+
     // One for each clip that is written. id: 0 while it is still to be made; from: where what is written begins, in
     // Live's time; before: what was there, as far as results have gone; results: of each its notes, and where it ends.
     function target_of(clip, voice, how, is_made, before) {
-        var seam = is_made ? 0 : seam_of(clip, how);
-        var from = is_made || !(how.at || how.mark && how.mark.start >= EARLY) ? seam : seam - EARLY;
+        var seam = is_made ? 0 : seam_of(clip, how), from = is_made ? 0 : from_of(clip, how);
         return {
             name: voice.name, channel: voice.channel, from: from,
             id: is_made ? (before ? before.id : 0) : clip.id,

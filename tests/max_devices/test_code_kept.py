@@ -114,6 +114,16 @@ def test_a_set_saved_without_a_daemon_keeps_its_names(opens: Opens, fake_daemon:
     assert device.saved() == {**saved, "daemon_port": 1}
 
 
+def test_a_name_of_digits_is_a_name(opens: Opens, renewed: Callable[..., int]) -> None:
+    ableton = opens(renewed("drummer 808:drums_2bar", "drummer"), default="drummer")
+    device = ableton.connected("VAE Bridge")
+    device.choose(model="808")
+    assert lit(device) == ["generate", "vary", "morph"]
+    device.ask("recall", kept="model", atoms=[1, 808])
+    device.ask("until_true", expression="offer.is_known()")
+    assert device.chosen("model") == "808"
+
+
 def test_a_name_that_an_undo_brings_back_is_the_one_that_is_asked_for(ableton: Ableton) -> None:
     device = ableton.connected("VAE Bridge")
     device.choose(model="drummer")
@@ -283,6 +293,15 @@ def test_without_such_tracks_drums_stay_on_the_devices_own_and_the_others_get_ne
     press(device, "generate")
     assert len(band.state()["tracks"]) == 4, "they have the names now"
     assert [bool(track["slots"][2]) for track in band.state()["tracks"]] == [True, False, True, True]
+
+
+def test_what_a_band_cannot_hear_in_a_clip_of_drums_is_told(band: Ableton) -> None:
+    clip = band.clip(drums(48), beats=8)
+    before = band.notes(clip)
+    device = band.connected("VAE Bridge", seed=3)
+    press(device, "vary")
+    assert "trio" in device.text("line") or "melody, bass, drums" in device.text("line")
+    assert band.notes(clip) == before
 
 
 def test_results_of_a_band_are_stepped_through_together(band: Ableton) -> None:

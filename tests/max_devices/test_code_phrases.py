@@ -191,6 +191,16 @@ def test_a_hit_that_is_early_for_the_beats_goes_with_them(phrasing: Ableton, dev
     assert outside(phrasing, clip, 3.9, 8) == stays
 
 
+def test_what_leads_into_the_loop_is_marked_where_it_lies(phrasing: Ableton, device: Device) -> None:
+    notes = [*beat(), {"pitch": KICK, "start_time": BEATS - 0.05, "duration": 0.04, "velocity": 90}]
+    clip = phrasing.clip(notes, beats=BEATS)
+    select(phrasing, clip, BEATS - 1, BEATS)
+    stays = outside(phrasing, clip, BEATS - 1, BEATS)
+    press(device, "infill")
+    assert (asked(phrasing)["start"], asked(phrasing)["beats"]) == ([BEATS - 1], [1])
+    assert outside(phrasing, clip, BEATS - 1 - 1 / 8, BEATS) == stays
+
+
 def test_an_empty_clip_is_filled(phrasing: Ableton, device: Device) -> None:
     clip = phrasing.clip(beats=8)
     press(device, "infill")

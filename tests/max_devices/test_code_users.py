@@ -261,3 +261,14 @@ def test_notes_that_are_drawn_before_the_answer_are_not_lost(ableton: Ableton, b
     assert content(ableton) == before
     press(device, button)
     assert "Seed" in device.text("line")
+
+
+def test_a_clip_that_is_deleted_before_its_variations_come_is_told_to_be_gone(ableton: Ableton) -> None:
+    clip = ableton.clip(drums(48))
+    device = ableton.connected("VAE Bridge")
+    device.ask("lose", out=["/vae/vary"])
+    device.press("vary")
+    ableton.ask("delete", id=clip)
+    settle(ableton)
+    assert device.text("line").endswith("That clip is gone.")
+    assert ableton.state()["edits"] == 0

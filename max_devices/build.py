@@ -10,11 +10,12 @@ from pathlib import Path
 from max_devices.amxd import Amxd, File
 from max_devices.amxd import write as amxd_bytes
 from max_devices.devices import DEVICES, Device
+from max_devices.patcher import MODIFIED
 from max_devices.picture import draw
 
 HOME = Path(__file__).parent
 CODE, BUILT, PICTURES = HOME / "code", HOME / "built", HOME / "pictures"
-SHARED = ("osc.js", "live.js", "face.js")
+SHARED = ("osc.js", "offer.js", "notes.js", "live.js", "take.js", "kept.js", "face.js")
 
 
 def join(device: Device, code: Path = CODE) -> bytes:
@@ -26,7 +27,8 @@ def join(device: Device, code: Path = CODE) -> bytes:
 def freeze(device: Device, code: Path = CODE) -> bytes:
     """A device with its js inside."""
     patcher = json.dumps(device.patcher().to_json(), indent="\t", ensure_ascii=False)
-    return amxd_bytes(Amxd(device.kind, patcher, device.file, (File(device.script, join(device, code)),)))
+    script = File(device.script, join(device, code))
+    return amxd_bytes(Amxd(device.kind, patcher, device.file, (script,), MODIFIED))
 
 
 Write = Callable[[Path, bytes], object]

@@ -11,6 +11,11 @@ from max_devices.patcher import Box, Patcher, Rect
 DAEMON_PORT, REPLY_PORT, LAST_REPLY_PORT = 8710, 8711, 8799
 LARGEST_SEED = 2**24 - 1
 
+SHORT = 8
+"""Letters of a short name."""
+
+GEAR = "\u2699"
+
 PAD_STEPS = 1000
 """Of an XY pad on each side: it knows whole numbers alone."""
 
@@ -39,9 +44,9 @@ class Controls:
         """A dial with its short name above and its value below."""
         return self._speaking("live.dial", name, parameter, (left, top, 50, 48), tip)
 
-    def number(self, name: str, parameter: Parameter, shown: Rect | None, tip: str) -> Box:
+    def number(self, name: str, parameter: Parameter, shown: Rect, tip: str, **more: Any) -> Box:
         """A box with a number."""
-        return self._speaking("live.numbox", name, parameter, shown, tip)
+        return self._speaking("live.numbox", name, parameter, shown, tip, **more)
 
     def menu(self, name: str, parameter: Parameter, shown: Rect, tip: str) -> Box:
         """A menu that opens."""
@@ -58,17 +63,17 @@ class Controls:
         return self._speaking("live.text", name, parameter, shown, tip, mode=1, text=text, texton=text)
 
     def button(self, name: str, text: str, shown: Rect, tip: str) -> Box:
-        """A button that is pressed. Hidden from Live: a press is no state, and no undo step of its own."""
+        """A button that is pressed. Live maps keys and MIDI to what it could automate, and to nothing else."""
         long_name = f"Press {name.replace('_', ' ').title()}"
-        parameter = Parameter(long_name, text, items=("off", "on"), visibility=HIDDEN)
+        parameter = Parameter(long_name, text, items=("off", "on"), initial=0)
         words = {"mode": 0, "outputmode": 1, "text": text, "texton": text}
         box = self._control("live.text", name, parameter, shown, tip, **words)
         self._speak(box, "message", text=f"press {name}")
         return box
 
-    def text(self, text: str, shown: Rect, *, name: str = "", align: int = LEFT_ALIGNED) -> Box:
+    def text(self, text: str, shown: Rect, *, name: str = "", align: int = LEFT_ALIGNED, **more: Any) -> Box:
         """Words on the device, in the colour of Live's theme."""
-        words: dict[str, Any] = {"text": text, "textjustification": align}
+        words: dict[str, Any] = {"text": text, "textjustification": align, **more}
         return self.patcher.add("live.comment", self._place(), name=name, shown=shown, **words)
 
     def divider(self, left: int) -> None:
@@ -76,21 +81,30 @@ class Controls:
         self.patcher.add("live.line", self._place(), shown=(left, 8, 5, 153), justification=1)
 
     def header(self, *, width: int, line: int, advice: int) -> None:
-        """What every device shows at its top left: the light, one line, and what to do, each with its height."""
+        """What every device shows at its top left: the light, one line, and what to do, each with its height.
+
+        The gear shows the ports in place of the words.
+        """
         look: dict[str, Any] = {"oncolor": GREEN, "offcolor": RED, "useoffcolor": 1, "ignoreclick": 1}
         self.patcher.add("led", self._place(), name="light", shown=(8, 8, 12, 12), parameter_enable=0, **look)
-        self.text("not connected yet", (22, 5, width - 14, line), name="line")
+        self.text("not connected yet", (22, 5, width - 32, line), name="line")
         self.text("", (8, 5 + line, width, advice), name="advice")
+        gear = Parameter("Gear", "Gear", items=("off", "on"), initial=0, visibility=HIDDEN)
+        words = {"mode": 1, "text": GEAR, "texton": GEAR}
+        self._speaking("live.text", "gear", gear, (width - 8, 6, 16, 15), "Shows the ports.", **words)
+        self._ports()
 
-    def ports(self, label: Rect, shown: Rect) -> None:
-        """The port for replies, which the device itself may move, and the daemon's, which is not shown."""
-        self.text("Reply Port", label)
+    def _ports(self) -> None:
+        """The port for replies, which the device itself may move, and the daemon's."""
         reply = Parameter(
             "Reply Port", "Port", REPLY_PORT, LAST_REPLY_PORT, REPLY_PORT, whole=True, visibility=STORED
         )
-        self.number("port", reply, shown, "The UDP port on which this device hears the daemon; each has its own.")
         daemon = Parameter("Daemon Port", "Daemon", 1, 65535, DAEMON_PORT, whole=True, visibility=STORED)
-        self.number("daemon_port", daemon, None, "The UDP port of vaebridge serve.")
+        reply_tip = "The UDP port on which this device hears the daemon; each has its own."
+        self.text("Reply Port", (22, 5, 66, 18), name="port_text", hidden=1)
+        self.number("port", reply, (90, 6, 46, 15), reply_tip, hidden=1)
+        self.text("Daemon Port", (22, 24, 66, 18), name="daemon_text", hidden=1)
+        self.number("daemon_port", daemon, (90, 25, 46, 15), "The UDP port of vaebridge serve.", hidden=1)
 
     def bars(self, shown: Rect) -> None:
         """How long a result is."""
@@ -106,10 +120,24 @@ class Controls:
         target = Parameter("Target", "Target", items=("This Clip", "New Clip"), initial=0)
         self.menu("target", target, shown, "Where new notes are written.")
 
-    def filled_menu(self, name: str, text: str, first: str, room: int, shown: Rect, tip: str) -> None:
-        """A menu that the daemon fills. It has room from the start, or loading a set would lose the choice."""
-        parameter = Parameter(text, text, items=(first,) + ("-",) * (room - 1), initial=0, visibility=STORED)
+    def filled_menu(self, name: str, text: str, first: str, shown: Rect, tip: str) -> None:
+        """A menu that the daemon fills. What is saved is the name that was chosen: its place changes."""
+        parameter = Parameter(text, text, items=(first, "-"), initial=0, visibility=HIDDEN)
         self.menu(name, parameter, shown, tip)
+        self.kept(name, f"{text} Name")
+
+    def kept(self, name: str, long_name: str) -> None:
+        """A list that the js writes and the set keeps; it is said anew when Live undoes or recalls."""
+        left, top, width, _ = self._place()
+        parameter = Parameter(long_name, long_name[:SHORT], is_list=True, visibility=STORED)
+        box = self.patcher.add(
+            f"pattr kept_{name} @thru 0",
+            (left, top, width, 22),
+            name=f"kept_{name}",
+            parameter=parameter,
+            saved_object_attributes={"parameter_enable": 1, "parameter_mappable": 0},
+        )
+        self._speak(box, f"prepend kept {name}")
 
     def pad(self, shown: Rect, x: Box, y: Box) -> None:
         """An XY pad: dragged, it speaks to the js; at rest, it moves the dials x and y; they move it in turn."""
@@ -124,7 +152,7 @@ class Controls:
         for axis, (name, dial) in enumerate((("x", x), ("y", y))):
             left = 30 + axis * 280
             part = patch.add(f"/ {PAD_STEPS}.", (left, top, 60, 22))
-            says = patch.add(f"prepend {name}", (left + 120, top + 30, 80, 22))
+            says = patch.add(f"prepend pad_{name}", (left + 120, top + 30, 80, 22))
             split = patch.add("t b f", (left, top + 30, 100, 22))
             rest = patch.add(f"delay {REST_MS}", (left, top + 60, 80, 22))
             value = patch.add("f", (left + 90, top + 90, 60, 22))
@@ -148,7 +176,7 @@ class Controls:
         for speaker in self._speakers:
             patch.connect(speaker, js, trunk=TRUNK)
         patch.connect(patch.add("live.thisdevice", (30, top, 110, 22)), js)
-        replies = patch.add(f"udpreceive {REPLY_PORT}", (200, top, 110, 22))
+        replies = patch.add(f"udpreceive {REPLY_PORT} @quiet 1 @defer 1", (160, top, 200, 22))
         patch.connect(replies, js, inlet=1)
         patch.connect(js, patch.add(f"udpsend 127.0.0.1 {DAEMON_PORT}", (30, top + 110, 150, 22)))
         patch.connect(js, replies, outlet=1)
@@ -163,21 +191,15 @@ class Controls:
             patch.connect(midi, patch.add("midiout", (620, top + 60, 60, 22)))
         return patch
 
-    def _speaking(
-        self, what: str, name: str, parameter: Parameter, shown: Rect | None, tip: str, **more: Any
-    ) -> Box:
+    def _speaking(self, what: str, name: str, parameter: Parameter, shown: Rect, tip: str, **more: Any) -> Box:
         """A control that says its value."""
         box = self._control(what, name, parameter, shown, tip, **more)
         self._speak(box, f"prepend {name}")
         return box
 
-    def _control(
-        self, what: str, name: str, parameter: Parameter, shown: Rect | None, tip: str, **more: Any
-    ) -> Box:
-        left, top, width, height = self._place()
-        if shown:
-            width, height = min(width, shown[2]), shown[3]
-        at = (left, top, width, height)
+    def _control(self, what: str, name: str, parameter: Parameter, shown: Rect, tip: str, **more: Any) -> Box:
+        left, top, width, _ = self._place()
+        at = (left, top, min(width, shown[2]), shown[3])
         return self.patcher.add(what, at, name=name, shown=shown, parameter=parameter, annotation=tip, **more)
 
     def _speak(self, control: Box, what: str, **more: Any) -> None:

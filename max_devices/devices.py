@@ -7,6 +7,9 @@ from max_devices.controls import CENTRED, Controls
 from max_devices.parameter import Parameter
 from max_devices.patcher import Patcher
 
+TOOL_WIDTH = 176
+"""Pixels: Live's own MIDI Tools are 152 to 182 wide."""
+
 MIDI_EFFECT, GENERATOR, TRANSFORMATION = "mmmm", "nagg", "natt"
 
 FOLDERS = {
@@ -37,6 +40,7 @@ VELOCITY_TIP = "How much of the played velocity the notes take on."
 STYLE_TIP = "The style that the model plays in."
 HUMANIZE_TIP = "Played timing and velocity for the notes of the clip."
 INFILL_TIP = "Makes the beats of the selected notes anew, on their pads; without a selection those of the loop."
+HERE_TIP = "The pad fills the clip in the detail view, also when an envelope moves it and another clip is in view."
 ORIGINAL_TIP = "The clip as it was, and back again."
 
 
@@ -74,12 +78,11 @@ class Device:
 
 def place_bridge(controls: Controls) -> None:
     """The whole instrument in three sections: the connection, the verbs, the parameters."""
-    controls.header(width=160, line=46, advice=44)
+    controls.header(width=160, line=60, advice=36)
     controls.text("Model", (8, 104, 40, 18))
-    controls.filled_menu("model", "Model", "default", 8, (50, 105, 118, 15), "The model that plays.")
+    controls.filled_menu("model", "Model", "default", (50, 105, 118, 15), "The model that plays.")
     controls.text("Style", (8, 124, 40, 18))
-    controls.filled_menu("style", "Style", "any", 32, (50, 125, 118, 15), STYLE_TIP)
-    controls.ports((8, 144, 70, 18), (124, 145, 44, 15))
+    controls.filled_menu("style", "Style", "any", (50, 125, 118, 15), STYLE_TIP)
     controls.divider(173)
     _place_verbs(controls)
     controls.divider(343)
@@ -88,6 +91,10 @@ def place_bridge(controls: Controls) -> None:
     controls.patcher.bank("Play", *play)
     controls.patcher.bank("Drums", *list(PADS)[:7])
     controls.patcher.bank("Cymbals", *list(PADS)[7:])
+    verbs = ("Generate", "Humanize", "Drumify", "Fill", "Vary", "Continue", "Infill", "Groove")
+    controls.patcher.bank("Press", *(f"Press {verb}" for verb in verbs))
+    others = ("Store A", "Morph", "Store B", "Previous", "Next", "Original", "Keep", "Die")
+    controls.patcher.bank("Results", *(f"Press {other}" for other in others))
 
 
 def _place_verbs(controls: Controls) -> None:
@@ -101,14 +108,17 @@ def _place_verbs(controls: Controls) -> None:
     button("vary", "Vary", (left, 60, 48, high), "Variations of the clip, as near as Similarity says.")
     button("continue", "Continue", (left + 52, 60, 52, high), "The bars that come next.")
     button("infill", "Infill", (left + 108, 60, 48, high), INFILL_TIP)
-    button("store_a", "Store A", (left, 86, 48, high), "The clip in the detail view is A.")
-    button("morph", "Morph", (left + 52, 86, 52, high), "What lies between A and B, at Position.")
-    button("store_b", "Store B", (left + 108, 86, 48, high), "The clip in the detail view is B.")
+    button("store_a", "Store A", (left, 86, 42, high), "The clip in the detail view is A.")
+    button("groove", "Groove", (left + 44, 86, 36, high), "The notes of the clip with the feel of A.")
+    button("morph", "Morph", (left + 82, 86, 32, high), "What lies between A and B, at Position.")
+    button("store_b", "Store B", (left + 116, 86, 40, high), "The clip in the detail view is B.")
     button("previous", "<", (left, 114, 26, high), "The result before; the original comes first.")
     controls.text("no results", (left + 28, 116, 100, 18), name="result", align=CENTRED)
     button("next", ">", (left + 130, 114, 26, high), "The next result.")
     button("original", "Original", (left, 140, wide, high), ORIGINAL_TIP)
     button("keep", "Keep", (right, 140, wide, high), "Keeps what you hear and forgets the other results.")
+    for letter in "ab":
+        controls.kept(letter, f"Clip {letter.upper()}")
 
 
 def _place_parameters(controls: Controls) -> None:
@@ -143,19 +153,17 @@ def _place_parameters(controls: Controls) -> None:
 def place_humanize(controls: Controls) -> None:
     """Two dials and a button."""
     controls.header(width=150, line=70, advice=60)
-    controls.ports((8, 144, 70, 18), (114, 145, 44, 15))
     controls.divider(163)
     controls.dial("timing", TIMING, 176, 12, TIMING_TIP)
     controls.dial("velocity", VELOCITY, 234, 12, VELOCITY_TIP)
     controls.button("humanize", "Humanize", (172, 76, 116, 52), HUMANIZE_TIP)
     controls.button("original", "Original", (172, 134, 116, 27), ORIGINAL_TIP)
-    controls.patcher.bank("Humanize", "Timing", "Velocity")
+    controls.patcher.bank("Humanize", "Timing", "Velocity", "Press Humanize", "Press Original")
 
 
 def place_morph(controls: Controls) -> None:
     """An XY pad between four clips: A and B below, C and D above."""
     controls.header(width=150, line=70, advice=60)
-    controls.ports((8, 144, 70, 18), (114, 145, 44, 15))
     controls.divider(163)
     controls.button("store3", "Store C", (172, 8, 52, 19), "The clip in the detail view is C.")
     controls.button("store4", "Store D", (264, 8, 52, 19), "The clip in the detail view is D.")
@@ -164,36 +172,38 @@ def place_morph(controls: Controls) -> None:
     controls.divider(323)
     x = controls.dial("x", Parameter("X", "X", initial=0.5), 349, 8, "From A to B, and from C to D.")
     y = controls.dial("y", Parameter("Y", "Y", initial=0.5), 349, 62, "From A and B up to C and D.")
-    controls.button("original", "Original", (332, 119, 84, 19), ORIGINAL_TIP)
+    controls.button("here", "Here", (332, 119, 36, 19), HERE_TIP)
+    controls.button("original", "Original", (370, 119, 46, 19), ORIGINAL_TIP)
     controls.target((332, 144, 84, 15))
+    for letter in "abcd":
+        controls.kept(letter, f"Clip {letter.upper()}")
     controls.pad((172, 31, 144, 107), x, y)
-    controls.patcher.bank("Morph", "X", "Y", "Target")
+    controls.patcher.bank("Morph", "X", "Y", "Target", "Press Here", "Press Original")
+    controls.patcher.bank("Store", *(f"Press Store{number}" for number in range(1, 5)))
 
 
 def place_generator(controls: Controls) -> None:
     """A MIDI Tool that makes notes."""
-    controls.header(width=180, line=42, advice=16)
-    controls.dial("temperature", TEMPERATURE, 8, 72, TEMPERATURE_TIP)
-    controls.text("Style", (66, 70, 36, 18))
-    controls.filled_menu("style", "Style", "any", 32, (104, 71, 84, 15), STYLE_TIP)
-    controls.text("Bars", (66, 90, 60, 18))
-    controls.bars((132, 91, 56, 15))
-    controls.text("Seed", (66, 110, 60, 18))
-    controls.seed((132, 111, 56, 15))
-    controls.ports((66, 130, 66, 18), (132, 131, 56, 15))
-    controls.text("experimental", (8, 149, 180, 18))
+    controls.header(width=160, line=56, advice=16)
+    controls.dial("temperature", TEMPERATURE, 8, 79, TEMPERATURE_TIP)
+    controls.text("Style", (60, 78, 34, 18))
+    controls.filled_menu("style", "Style", "any", (94, 79, 74, 15), STYLE_TIP)
+    controls.text("Bars", (60, 98, 50, 18))
+    controls.bars((112, 99, 56, 15))
+    controls.text("Seed", (60, 118, 50, 18))
+    controls.seed((112, 119, 56, 15))
+    controls.text("experimental", (8, 149, 160, 18))
     controls.patcher.bank("Generate", "Temperature", "Bars")
 
 
 def place_transformation(controls: Controls) -> None:
     """A MIDI Tool that plays the notes it is given."""
-    controls.header(width=180, line=40, advice=16)
-    controls.dial("timing", TIMING, 30, 61, TIMING_TIP)
-    controls.dial("velocity", VELOCITY, 116, 61, VELOCITY_TIP)
-    controls.text("Seed", (8, 111, 60, 18))
-    controls.seed((132, 112, 56, 15))
-    controls.ports((8, 130, 66, 18), (132, 131, 56, 15))
-    controls.text("experimental", (8, 149, 180, 18))
+    controls.header(width=160, line=56, advice=16)
+    controls.dial("timing", TIMING, 24, 79, TIMING_TIP)
+    controls.dial("velocity", VELOCITY, 102, 79, VELOCITY_TIP)
+    controls.text("Seed", (8, 131, 60, 18))
+    controls.seed((112, 132, 56, 15))
+    controls.text("experimental", (8, 149, 160, 18))
     controls.patcher.bank("Humanize", "Timing", "Velocity")
 
 
@@ -213,7 +223,7 @@ DEVICES = (
         GENERATOR,
         "a MIDI Tool that makes drums (Live 12, experimental)",
         "tool.js",
-        196,
+        TOOL_WIDTH,
         place_generator,
         "generator",
     ),
@@ -222,7 +232,7 @@ DEVICES = (
         TRANSFORMATION,
         "a MIDI Tool that plays your drums (Live 12, experimental)",
         "tool.js",
-        196,
+        TOOL_WIDTH,
         place_transformation,
         "transformation",
     ),

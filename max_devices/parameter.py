@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-FLOAT, INT, ENUM = 0, 1, 2
-"""parameter_type. An INT holds 0..255 alone: whole numbers beyond that are a FLOAT shown without decimals."""
+FLOAT, INT, ENUM, BLOB = 0, 1, 2, 3
+"""parameter_type. An INT holds 0..255 alone: whole numbers beyond that are a FLOAT shown without decimals. A BLOB
+is a list, which Live saves and does not automate."""
 
 WHOLE, DECIMAL = 0, 1
 """parameter_unitstyle."""
@@ -17,7 +18,7 @@ AUTOMATED, STORED, HIDDEN = 0, 1, 2
 class Parameter:
     """What Live knows of a control. long_name finds its value in saved sets: it never changes.
 
-    items: of a menu, in place of low..high. whole: shown without decimals.
+    items: of a menu, in place of low..high. whole: shown without decimals. is_list: numbers and names, of no range.
     """
 
     long_name: str
@@ -27,11 +28,14 @@ class Parameter:
     initial: float | None = None
     items: tuple[str, ...] = ()
     whole: bool = False
+    is_list: bool = False
     visibility: int = AUTOMATED
 
     @property
     def kind(self) -> int:
-        """FLOAT, INT or ENUM."""
+        """FLOAT, INT, ENUM or BLOB."""
+        if self.is_list:
+            return BLOB
         if self.items:
             return ENUM
         return INT if self.whole and self.low >= 0 and self.high <= 255 else FLOAT
@@ -41,13 +45,18 @@ class Parameter:
         values: dict[str, Any] = {
             "parameter_longname": self.long_name,
             "parameter_shortname": self.short_name,
-            "parameter_annotation_name": self.long_name,
             "parameter_type": self.kind,
+            "parameter_invisible": self.visibility,
+        }
+        return values if self.is_list else values | self._range()
+
+    def _range(self) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "parameter_annotation_name": self.long_name,
             "parameter_unitstyle": WHOLE if self.whole or self.items else DECIMAL,
             "parameter_mmin": 0.0 if self.items else float(self.low),
             "parameter_mmax": float(len(self.items) - 1 if self.items else self.high),
             "parameter_modmode": 0,
-            "parameter_invisible": self.visibility,
         }
         if self.items:
             values["parameter_enum"] = list(self.items)

@@ -4,6 +4,7 @@ A box is where it stands in the patch (patching) and, if a musician sees it, in 
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from max_devices.amxd import SECONDS_1904_TO_1970, kind_code
@@ -11,6 +12,12 @@ from max_devices.parameter import Parameter
 
 Rect = tuple[int, int, int, int]
 """Left, top, width, height, in pixels; whole ones, or Live draws them blurred."""
+
+RELEASED = date(2026, 11, 29)
+"""Of this release, as in CHANGELOG.md: Max takes a script that is as old as the one it has for that one."""
+
+MODIFIED = SECONDS_1904_TO_1970 + (RELEASED - date(1970, 1, 1)).days * 86400
+"""The same day in seconds, as Max writes it."""
 
 DEVICE_HEIGHT = 169
 """Of every device in Live, in pixels."""
@@ -38,6 +45,7 @@ PORTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "midiin": (1, ("int",)),
     "midiout": (1, ()),
     "pak": (2, ("",)),
+    "pattr": (1, ("", "", "")),
     "pictslider": (2, ("int", "int")),
     "prepend": (1, ("",)),
     "t": (1, ("bang", "float")),
@@ -246,8 +254,8 @@ class Patcher:
         """Without it Max refuses the device."""
         return {
             "version": 1,
-            "creationdate": SECONDS_1904_TO_1970,
-            "modificationdate": SECONDS_1904_TO_1970,
+            "creationdate": MODIFIED,
+            "modificationdate": MODIFIED,
             "viewrect": [0.0, 0.0, 300.0, 500.0],
             "autoorganize": 1,
             "hideprojectwindow": 1,

@@ -16,6 +16,14 @@ CHARACTER_WIDTH, LINE_HEIGHT = 4.9, 11.5
 SURFACE, FRAME, TEXT = "#b4b4b4", "#5a5a5a", "#0d0d0d"
 TITLE, FIELD, CONTROL, TRACK = "#8f8f8f", "#d8d8d8", "#c3c3c3", "#8a8a8a"
 CHOSEN, ARC, GREEN = "#ffb532", "#0aa5c9", "#2fbf57"
+ON_CHOSEN = "#0c0c0c"
+
+DARK = {
+    **{SURFACE: "#363636", FRAME: "#151515", TEXT: "#d2d2d2"},
+    **{TITLE: "#262626", FIELD: "#1f1f1f", CONTROL: "#474747", TRACK: "#5c5c5c"},
+}
+"""What these colours are in Live's dark theme, which a picture shows to whoever reads in the dark."""
+
 SHOWING = {"line": "Connected: drummer 9 ms.", "result": "2 of 8"}
 """What js writes there when all is well."""
 
@@ -26,13 +34,15 @@ DIAL_RADIUS, DIAL_START, DIAL_SWEEP = 11, 225, 270
 def draw(patcher: Patcher, name: str) -> str:
     """The SVG of a device under its title bar."""
     width, height = patcher.width, DEVICE_HEIGHT + TITLE_HEIGHT
-    shapes = [shape for box in patcher.boxes if box.shown for shape in SHAPES[box.object_name](box, box.shown)]
+    seen = ((box, box.shown) for box in patcher.boxes if box.shown and not box.attributes.get("hidden"))
+    shapes = [shape for box, rect in seen for shape in SHAPES[box.object_name](box, rect)]
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
             f' viewBox="0 0 {width} {height}"'
             f' font-family="Helvetica, Arial, sans-serif" font-size="{FONT_SIZE}">',
             f"<title>{escape(name)}</title>",
+            f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>",
             _rect((0, 0, width, height), SURFACE, frame=FRAME, rounded=4),
             _rect((0, 0, width, TITLE_HEIGHT), TITLE, rounded=4),
             f'<circle cx="11" cy="10" r="4.5" fill="{CHOSEN}" stroke="{FRAME}"/>',
@@ -42,6 +52,12 @@ def draw(patcher: Patcher, name: str) -> str:
             "</g>",
             "</svg>\n",
         )
+    )
+
+
+def _dark() -> str:
+    return "".join(
+        f'[{kind}="{light}"]{{{kind}:{dark}}}' for kind in ("fill", "stroke") for light, dark in DARK.items()
     )
 
 
@@ -81,13 +97,13 @@ def _tabs(box: Box, rect: Rect) -> Iterator[str]:
     for index, item in enumerate(parameter.items):
         cell = (left + index * each + 1, top, each - 2, height)
         yield _rect(cell, CHOSEN if index == value else CONTROL, frame=FRAME, rounded=2)
-        yield _words(item, *_middle(cell), align=1)
+        yield _words(item, *_middle(cell), align=1, fill=ON_CHOSEN if index == value else TEXT)
 
 
 def _button(box: Box, rect: Rect) -> Iterator[str]:
     down = box.attributes["mode"] == 1 and _value(box)[1] == 1
     yield _rect(rect, CHOSEN if down else CONTROL, frame=FRAME, rounded=2)
-    yield _words(box.attributes["text"], *_middle(rect), align=1)
+    yield _words(box.attributes["text"], *_middle(rect), align=1, fill=ON_CHOSEN if down else TEXT)
 
 
 def _text(box: Box, rect: Rect) -> Iterator[str]:
@@ -163,7 +179,7 @@ def _rect(rect: tuple[float, float, float, float], fill: str, *, frame: str = "n
     )
 
 
-def _words(text: str, x: float, y: float, *, align: int = 0, bold: bool = False) -> str:
+def _words(text: str, x: float, y: float, *, align: int = 0, bold: bool = False, fill: str = TEXT) -> str:
     anchor = ("start", "middle", "end")[align]
     weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{TEXT}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{fill}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'

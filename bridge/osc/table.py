@@ -156,10 +156,24 @@ TABLE: dict[str, Verb] = {
         Verb("status", "what the daemon is doing", while_warming_up=True),
         Verb("sync", "done when all earlier requests of this client have ended"),
         Verb("cancel", "end a request", keys=(_need("target", "i", "the id of the request"),)),
-        Verb("verbs", "the verbs of this daemon, but for those that none of its models can do"),
+        Verb(
+            "verbs",
+            "the verbs of this daemon, but for those that none of its models can do",
+            keys=(
+                Argument("model", "s", "but for those that this one cannot do"),
+                Argument("loaded", "i", "1: but for those that no model in memory can do", within=(0, 1)),
+            ),
+        ),
         Verb("models", "the models of this daemon"),
         Verb("load", "make a model resident and the default", keys=(_need("model", "s", "its name"),)),
-        Verb("styles", "the styles that a model knows", keys=(Argument("model", "s", "its name"),)),
+        Verb(
+            "styles",
+            "the styles that a model knows",
+            keys=(
+                Argument("model", "s", "its name"),
+                Argument("verb", "s", "of the model that is asked for this verb where none is named"),
+            ),
+        ),
         Verb(
             "clip",
             "upload a small clip",

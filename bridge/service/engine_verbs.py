@@ -169,6 +169,8 @@ class EngineVerbs:
             return
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
         about |= {"results": len(clips), "ms": results.ms}
+        if parts := sum(packed.parts for packed in clips):
+            about["parts"] = parts
         if results.meter:
             about["meter"] = results.meter
         if isinstance(entry.job, Run) and isinstance(entry.job.request, Sample) and entry.job.request.tempo:

@@ -107,6 +107,13 @@ class Session:
             return [self.card(name)]
         return [self._cards[each] for each in self._engine.loaded if each in self._cards]
 
+    def _answers(self, verb: str | None) -> str:
+        """The model that answers a verb where none is named: that was loaded last of those that have it."""
+        able = [card.name for card in self.cards_of(None) if verb is None or verb in card.verbs]
+        if verb is not None and not able:
+            raise RequestError("no_model", f"no loaded model can {verb}")
+        return able[0] if able else self._engine.default
+
     def _hello(self, call: Call, ticket: Ticket, now: float) -> None:
         about: dict[str, Atom] = {
             "server": "vaebridge",
@@ -130,7 +137,9 @@ class Session:
         self._tickets.done(ticket, now, {**facts, **playing, **({"problem": problem} if problem else {})})
 
     def _verbs(self, call: Call, ticket: Ticket, now: float) -> None:
-        can = {verb for card in self._cards.values() for verb in card.verbs}
+        model, loaded = call.values.get("model"), call.values.get("loaded")
+        cards = self.cards_of(model) if model or loaded else self._cards.values()
+        can = {verb for card in cards for verb in card.verbs}
         names = [name for name, verb in TABLE.items() if verb.request is None or name in can]
         self._tickets.send(ticket, (format_message("verb", ticket.id, name) for name in names), len(names))
         self._tickets.done(ticket, now, {"count": len(names)})
@@ -145,7 +154,7 @@ class Session:
         self._tickets.done(ticket, now, {"count": len(self._cards)})
 
     def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
-        card = self.card(call.values.get("model") or self._engine.default)
+        card = self.card(call.values.get("model") or self._answers(call.values.get("verb")))
         styles = (format_message("style", ticket.id, style) for style in card.styles)
         self._tickets.send(ticket, styles, len(card.styles))
         self._tickets.done(ticket, now, {"model": card.name, "count": len(card.styles)})

@@ -1,7 +1,6 @@
 // VAE Bridge: every verb for the clip in the detail view.
 
 var MAX_NAME_BYTES = 64; // of the key only
-var LARGEST_SEED = 16777215;
 var STEP = 1 / 4; // beats: a sixteenth
 var PADS = [ // the drum classes, and the General MIDI pitches that count as each
     [36, 35],
@@ -16,78 +15,93 @@ var PADS = [ // the drum classes, and the General MIDI pitches that count as eac
 ];
 var SELECTED = 1, CHOSEN_PADS = 2; // of the parameter notes
 var NEW_CLIP = 1; // of the parameter target
-var stored = {};
+var IN_SLOT = { slot: "" };
 
 var device = {
     name: "VAE Bridge",
     parameters: {
-        model: 0, style: 0, temperature: 1, amount: 1, similarity: 0.7, position: 0.5, bars: 2, count: 1, seed: 0,
+        temperature: 1, amount: 1, similarity: 0.7, position: 0.5, bars: 2, count: 1, seed: 0,
         notes: 0, pad1: 1, pad2: 1, pad3: 1, pad4: 1, pad5: 1, pad6: 1, pad7: 1, pad8: 1, pad9: 1, target: 0,
         port: 8711, daemon_port: 8710
     },
     buttons: {
         generate: generate, humanize: humanize, drumify: drumify, fill: fill, vary: vary, morph: morph,
-        "continue": go_on, infill: infill,
+        "continue": go_on, infill: infill, groove: groove,
         store_a: function () { store("a"); }, store_b: function () { store("b"); }, die: die,
         previous: function () { step_by(-1); }, next: function () { step_by(1); }, original: flip, keep: keep
     },
     verbs: {
         generate: "sample", humanize: "humanize", drumify: "drumify", fill: "fill", vary: "vary", morph: "interpolate",
-        "continue": "continue", infill: "infill"
+        "continue": "continue", infill: "infill", groove: "groove"
     },
+    menus: { model: "default", style: "any" },
+    styled: ["sample", "humanize", "drumify"],
+    clips: ["a", "b"],
     displays: ["light", "line", "advice", "result"]
 };
 
 // The buttons.
 
 function generate() {
-    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("generate");
-    ask("generate", clip, {}, [], ["bars", "style"], {});
+    var clip = clip_to_fill("generate"), beats_per_bar = clip.beats_per_bar || MODEL_BAR;
+    var bars = ["bars", Math.min(MOST_BARS, score.model_bars(values.bars, beats_per_bar))];
+    ask("generate", clip, {}, {}, bars, ["style"], { beats_per_bar: beats_per_bar });
 }
 
 function humanize() {
-    var clip = live.source("humanize", chosen_places), places = chosen_places(clip);
-    var atoms = in_slot().concat(["timing", values.amount, "velocity", values.amount], only(clip));
-    ask("humanize", clip, { "": clip }, atoms, ["style"], { places: places });
+    var clip = take.source("humanize", chosen_places), places = chosen_places(clip);
+    var atoms = ["timing", values.amount, "velocity", values.amount].concat(only(clip));
+    ask("humanize", clip, { "": clip }, IN_SLOT, atoms, ["style"], { places: places });
 }
 
 function drumify() {
-    var clip = live.source("drumify", live.all);
-    ask("drumify", clip, { "": clip }, in_slot(), ["style"], {});
+    var clip = take.source("drumify", live.all);
+    ask("drumify", clip, { "": clip }, IN_SLOT, [], ["style"], {});
 }
 
 function fill() {
-    var clip = live.source("fill", live.all);
-    ask("fill", clip, { "": clip }, in_slot(), [], {});
+    var clip = take.source("fill", live.all);
+    ask("fill", clip, { "": clip }, IN_SLOT, [], [], {});
 }
 
 function vary() {
-    var clip = live.source("vary", live.all);
-    ask("vary", clip, { "": clip }, in_slot(), ["similarity"], {});
+    var clip = take.source("vary", live.all);
+    ask("vary", clip, { "": clip }, IN_SLOT, [], ["similarity"], {});
 }
 
 function go_on() {
-    var clip = live.source("continue", live.all);
-    ask("continue", clip, { "": clip }, in_slot(), ["bars"], { at: clip.beats });
+    var clip = take.source("continue", live.all);
+    ask("continue", clip, { "": clip }, IN_SLOT, [], ["bars"], { at: clip.beats });
 }
 
 function infill() {
-    var clip = live.source("infill", undefined, true), mark = live.mark_of(clip) || marked(clip);
-    var atoms = in_slot().concat(["start", mark.start, "beats", mark.beats], kept(clip, mark));
-    ask("infill", clip, { "": clip }, atoms, [], { mark: mark });
+    var clip = take.source("infill", undefined, true), mark = take.mark_of(clip) || marked(clip);
+    var atoms = ["start", mark.start, "beats", mark.beats].concat(stays(clip, mark));
+    ask("infill", clip, { "": clip }, IN_SLOT, atoms, [], { mark: mark });
 }
 
 function morph() {
     if (!stored.a || !stored.b) {
         throw new Refusal("Store a clip in A and one in B first.");
     }
-    var clip = values.target === NEW_CLIP ? live.clip() || live.no_clip() : live.source("morph");
-    ask("morph", clip, stored, ["from", osc.slot("a"), "to", osc.slot("b")], ["position"], {});
+    var clip = clip_to_fill("morph"), letter = letter_of(clip);
+    if (letter && values.target !== NEW_CLIP) {
+        throw new Refusal("Clip " + letter + " is in view: open the clip to fill.");
+    }
+    ask("morph", clip, stored, { from: "a", to: "b" }, [], ["position"], {});
 }
 
-function store(letter) {
-    stored[letter] = live.source("", live.all);
-    say("Stored " + stored[letter].notes.length + " notes in " + letter.toUpperCase() + ".");
+function groove() { // note for note, as humanize
+    if (!stored.a) {
+        throw new Refusal("Store a clip in A first: its feel is what the notes get.");
+    }
+    var clip = take.source("groove", chosen_places), places = chosen_places(clip);
+    var slots = { "": clip, a: stored.a }, atoms = ["timing", values.amount, "velocity", values.amount];
+    ask("groove", clip, slots, { slot: "", from: "a" }, atoms, [], { places: places });
+}
+
+function clip_to_fill(button) {
+    return values.target === NEW_CLIP ? live.clip() || live.no_clip() : take.source(button);
 }
 
 function die() {
@@ -97,43 +111,47 @@ function die() {
 // Results.
 
 function step_by(by) {
-    say(live.next(by));
-    show("result", live.place());
+    say(take.next(by));
+    show("result", take.place());
 }
 
 function flip() {
-    say(live.flip());
-    show("result", live.place());
+    say(take.flip());
+    show("result", take.place());
 }
 
 function keep() {
-    live.keep();
-    show("result", live.place());
+    take.keep();
+    show("result", take.place());
     say("Kept.");
 }
 
 // Requests.
 
-function in_slot() {
-    return ["slot", osc.slot("")];
-}
-
-// clip: what the answer is written to; slots: what goes up; names: the parameters that become keys.
-function ask(button, clip, slots, atoms, names, how) {
+// clip: what the answer is written to; slots: what goes up; named: which of them a key means; atoms, and names of
+// parameters that become keys: what else is asked; how: as take.offer has it, and beats_per_bar of what is made.
+function ask(button, clip, slots, named, atoms, names, how) {
     how.button = button;
     how.new_clip = values.target === NEW_CLIP;
+    how.seen = take.look(clip, how);
     osc.run({
         verb: device.verbs[button],
         slots: slots,
-        atoms: function () { return atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))); },
+        named: named,
+        atoms: atoms.concat(settings(["model", "seed", "temperature", "count"].concat(names))),
+        about: clip.id,
         done: function (results, about) {
-            var words = live.offer(clip, results, how);
-            show("result", live.place());
+            var words = take.offer(clip, how.beats_per_bar ? in_meter(results, how.beats_per_bar) : results, how);
+            show("result", take.place());
             say(sentences(["Seed " + about.seed, words, told_of(about)]));
         },
         fail: say
     });
     say("");
+}
+
+function in_meter(results, beats_per_bar) {
+    return results.map(function (result) { return score.in_meter(result, beats_per_bar); });
 }
 
 function chosen_places(clip) {
@@ -150,11 +168,11 @@ function chosen_places(clip) {
 }
 
 function pitches() {
-    var chosen = [];
+    var wanted = [];
     for (var i = 0; i < PADS.length; i++) {
-        chosen = values["pad" + (i + 1)] ? chosen.concat(PADS[i]) : chosen;
+        wanted = values["pad" + (i + 1)] ? wanted.concat(PADS[i]) : wanted;
     }
-    return chosen;
+    return wanted;
 }
 
 // What is to be made anew: {start, beats, pitches: of what is selected there, none if all is}. The beats of the notes
@@ -188,18 +206,18 @@ function inside(clip, mark) {
     });
 }
 
-function kept(clip, mark) { // what stays in the mark: the pads that are not chosen, and what else is played there
-    var chosen = values.notes === CHOSEN_PADS ? pitches() : pads_of(mark.pitches), stays = [];
+function stays(clip, mark) { // in the mark: the pads that are not wanted, and what else is played there
+    var wanted = values.notes === CHOSEN_PADS ? pitches() : pads_of(mark.pitches), others = [];
     if (values.notes !== CHOSEN_PADS && mark.pitches.length === 0) {
         return [];
     }
-    PADS.forEach(function (pad) { stays = chosen.indexOf(pad[0]) < 0 ? stays.concat(pad[0]) : stays; });
+    PADS.forEach(function (pad) { others = wanted.indexOf(pad[0]) < 0 ? others.concat(pad[0]) : others; });
     inside(clip, mark).forEach(function (note) {
-        if (chosen.indexOf(note.pitch) < 0 && stays.indexOf(note.pitch) < 0) {
-            stays.push(note.pitch);
+        if (wanted.indexOf(note.pitch) < 0 && others.indexOf(note.pitch) < 0) {
+            others.push(note.pitch);
         }
     });
-    return stays.length ? ["keep"].concat(stays) : [];
+    return others.length ? ["keep"].concat(others) : [];
 }
 
 function pads_of(wanted) { // the pitches of each pad on which one of those is, and those

@@ -9,13 +9,15 @@ var device = {
 };
 
 function humanize() {
-    var clip = live.source("humanize", live.all);
+    var clip = take.source("humanize", live.all);
     osc.run({
         verb: "humanize",
         slots: { a: clip },
-        atoms: function () { return ["slot", osc.slot("a")].concat(settings(["timing", "velocity"])); },
+        named: { slot: "a" },
+        atoms: settings(["timing", "velocity"]),
+        about: clip.id,
         done: function (results, about) {
-            var words = live.offer(clip, results, { button: "humanize", places: live.all(clip) });
+            var words = take.offer(clip, results, { button: "humanize", places: live.all(clip) });
             say(sentences(["Humanized " + clip.notes.length + " notes.", words, told_of(about)]));
         },
         fail: say
@@ -23,5 +25,5 @@ function humanize() {
 }
 
 function original() {
-    say(live.flip());
+    say(take.flip());
 }

@@ -1,5 +1,5 @@
 // Requests to the daemon and their answers, the connection, the reply port. Knows no Live and no patcher.
-// ES5, for Max's js object: the build joins osc.js, live.js, face.js and the device's own file to one.
+// ES5, for Max's js object: the build joins what all devices share and the device's own file to one.
 
 var LAST_REPLY_PORT = 8799;
 var NOTES_PER_MESSAGE = 48;
@@ -11,6 +11,7 @@ var RESEND_MS = 1000; // after 1, 2 and 3 s more
 var RESENDS = 3;
 var GIVE_UP_MS = 60000; // as long as the daemon lets one request run
 var LARGEST_ID = 16777215; // a float32 counts no further
+var LARGEST_SEED = 16777215;
 var PASSING = { busy: 1, engine_down: 1, cancelled: 1, no_clip: 1 }; // failures that a job may outlive
 
 function now_ms() {
@@ -22,15 +23,15 @@ function draw_below(limit) { // 1..limit - 1
 }
 
 // One connection. outlet 0 leads to the daemon, 1 to [udpreceive], 2 to our own reply port.
-// told: whom it tells what happens, {change(), says(text), port(number), menu(name, items)}.
+// told: whom it tells what happens, {change(), says(text), port(number), greeted(): a daemon is there, or ready}.
 function make_osc(client, told) {
-    var me = { port: 0, connected: false, ready: false, model: "", ms: 0, verbs: [], models: [], styles: [] };
+    var me = { port: 0, connected: false, ready: false, model: "", ms: 0 };
     var boot = 0, next_ping = 0, unanswered = 0;
     var token = 0, token_due = 0, calls = 0, hears = false, ports_taken = false;
     var open = {}; // the requests without an answer, by id
     var last_id = draw_below(LARGEST_ID / 2); // the daemon remembers its answers by id: never begin with the same
     var uploaded = {}; // letter of a slot -> the clip that the daemon has there
-    var job = null;
+    var job = null, waiting = [];
 
     me.tick = function (time) {
         if (!hears) {
@@ -103,6 +104,7 @@ function make_osc(client, told) {
     function ask(verb, atoms, done, fail) {
         return request(verb, [[verb, atoms]], done, fail);
     }
+    me.ask = ask;
 
     function upload(slot, clip, done, fail) {
         var meter = ["beats_per_bar", clip.beats_per_bar, "tempo", clip.tempo];
@@ -149,13 +151,16 @@ function make_osc(client, told) {
     };
 
     function take(one, address, atoms) {
-        if (address === "/vae/notes/begin") {
+        if (address === "/vae/part") {
+            take_part(result_of(one, atoms[1]), atoms);
+        } else if (address === "/vae/notes/begin") {
             result_of(one, atoms[1]).total = atoms[2];
             result_of(one, atoms[1]).beats = atoms[3];
         } else if (address === "/vae/notes") {
             take_notes(result_of(one, atoms[1]), atoms);
         } else if (address === "/vae/verb" || address === "/vae/model" || address === "/vae/style") {
-            one.rows = one.rows.indexOf(atoms[1]) < 0 ? one.rows.concat([atoms[1]]) : one.rows;
+            var name = String(atoms[1]);
+            one.rows = one.rows.indexOf(name) < 0 ? one.rows.concat([name]) : one.rows;
         } else if (address === "/vae/done") {
             one.end = keys_of(atoms);
         } else if (address === "/vae/fail") {
@@ -168,7 +173,7 @@ function make_osc(client, told) {
     }
 
     function result_of(one, index) {
-        one.results[index] = one.results[index] || { total: -1, beats: 0, come: 0, notes: [] };
+        one.results[index] = one.results[index] || { total: -1, beats: 0, come: 0, notes: [], parts: [] };
         return one.results[index];
     }
 
@@ -183,6 +188,12 @@ function make_osc(client, told) {
         }
     }
 
+    function take_part(result, atoms) {
+        result.parts[atoms[2]] = {
+            channel: atoms[3], program: atoms[4], first: atoms[5], count: atoms[6], name: String(atoms[7])
+        };
+    }
+
     function keys_of(atoms) { // id VERB [key value]…
         var keys = {};
         for (var i = 2; i + 1 < atoms.length; i += 2) {
@@ -192,12 +203,14 @@ function make_osc(client, told) {
     }
 
     function is_whole(one) { // what is lost comes again with the next copy
+        var parts = 0;
         for (var i = 0; i < (one.end.results || 0); i++) {
             if (!one.results[i] || one.results[i].come !== one.results[i].total) {
                 return false;
             }
+            parts += one.results[i].parts.filter(function () { return true; }).length;
         }
-        return one.rows.length >= (one.end.count || 0);
+        return parts >= (one.end.parts || 0) && one.rows.length >= (one.end.count || 0);
     }
 
     function failed(one, code, text) {
@@ -247,49 +260,46 @@ function make_osc(client, told) {
         }
     }
 
-    function greet() { // while the models warm up some of it fails, and is asked again when a ping says ready
+    function greet() { // while the models warm up the default is not known, and is asked again when a ping says ready
         ask("hello", [client], function (one) {
             me.model = one.end.model || "";
             told.change();
         }, nothing);
-        ask("verbs", [], function (one) {
-            me.verbs = one.rows;
-            told.change();
-        }, nothing);
-        ask("models", [], function (one) {
-            me.models = one.rows;
-            told.menu("model", ["default"].concat(one.rows));
-            told.change();
-        }, nothing);
+        told.greeted();
     }
-
-    me.ask_styles = function (model) {
-        ask("styles", model ? ["model", model] : [], function (one) {
-            me.styles = one.rows;
-            told.menu("style", ["any"].concat(one.rows));
-        }, nothing);
-    };
 
     function nothing() {
     }
 
     // A job: clips go up, one request follows. It outlives a daemon that is started anew, and ends once.
 
-    me.slot = function (letter) { // slots are global to the daemon, the port is ours alone
+    function slot(letter) { // slots are global to the daemon, the port is ours alone
         return "d" + me.port + letter;
-    };
+    }
 
-    // {verb, slots: {letter: clip}, atoms(): atoms of the request, done(results, about), fail(sentence)}
+    // {verb, slots: {letter: clip}, named: {key: letter of a slot}, atoms: the rest of the request, about: id of a clip,
+    // done(results, about), fail(sentence)}. A new job takes the place of one about the same clip, or about none; one
+    // about another clip waits for its turn.
     me.run = function (new_job) {
-        me.cancel();
         if (!me.connected) {
             new_job.fail("");
-            return;
+        } else if (is_apart(job, new_job)) {
+            waiting = waiting.filter(function (each) { return is_apart(each, new_job); }).concat([new_job]);
+        } else {
+            me.cancel();
+            begin(new_job);
         }
+    };
+
+    function is_apart(one, other) {
+        return one !== null && one.about && other.about && one.about !== other.about;
+    }
+
+    function begin(new_job) {
         job = new_job;
         job.began = now_ms();
         step(job);
-    };
+    }
 
     me.cancel = function () {
         var asked = job && open[job.asked.id];
@@ -301,7 +311,7 @@ function make_osc(client, told) {
     };
 
     me.is_busy = function () {
-        return job !== null;
+        return job !== null || waiting.length > 0;
     };
 
     function step(one_job) {
@@ -309,11 +319,15 @@ function make_osc(client, told) {
         for (var letter in one_job.slots) {
             var clip = one_job.slots[letter];
             if (uploaded[letter] !== clip) {
-                one_job.asked = upload(me.slot(letter), clip, on_upload(one_job, letter), on_fail(one_job));
+                one_job.asked = upload(slot(letter), clip, on_upload(one_job, letter), on_fail(one_job));
                 return;
             }
         }
-        var atoms = one_job.atoms().concat(["group", "device"]);
+        var atoms = [];
+        for (var key in one_job.named) {
+            atoms.push(key, slot(one_job.named[key]));
+        }
+        atoms = atoms.concat(one_job.atoms, ["group", "device"]);
         one_job.asked = ask(one_job.verb, atoms, on_done(one_job), on_fail(one_job));
     }
 
@@ -356,10 +370,13 @@ function make_osc(client, told) {
     function go_on(time) {
         if (job && !me.connected && time - job.began > GIVE_UP_MS) {
             var lost = job;
+            waiting = [];
             me.cancel();
             lost.fail("The daemon went away. Start it, then press again.");
         } else if (job && me.connected && job.due && time >= job.due) {
             step(job);
+        } else if (!job && waiting.length) {
+            begin(waiting.shift());
         }
     }
 

@@ -299,6 +299,26 @@ def test_verbs_lists_what_there_is(peer: Peer) -> None:
     assert "attributes" not in TABLE
 
 
+def test_verbs_of_one_model_are_those_that_it_can_do(peer: Peer) -> None:
+    def music(*keys: str | int) -> list[object]:
+        return [row[0] for row in peer.ask("verbs", *keys).rows("verb") if TABLE[str(row[0])].request]
+
+    assert music("model", "drums_2bar") == ["sample", "interpolate", "vary", "encode", "decode"]
+    assert ("ping",) in peer.ask("verbs", "model", "drums_2bar").rows("verb"), "and all that asks no model"
+    assert "infill" not in music("model", "drummer")
+    assert {"infill", "humanize"} <= set(music("loaded", 1))
+    assert peer.ask("verbs", "model", "nobody").code == "no_model"
+
+
+def test_styles_of_a_verb_are_those_of_the_model_that_is_asked_for_it(peer: Peer) -> None:
+    assert peer.ask("styles", "verb", "sample").keys["model"] == "drums_16bar"
+    assert ("sequenced",) in peer.ask("styles", "verb", "sample").rows("style")
+    assert peer.ask("styles", "verb", "humanize").keys["model"] == "drummer"
+    assert ("sequenced",) not in peer.ask("styles", "verb", "humanize").rows("style")
+    assert peer.ask("styles", "model", "drums_2bar", "verb", "humanize").keys == {"model": "drums_2bar", "count": 0}
+    assert peer.ask("styles", "verb", "dance").code == "no_model"
+
+
 def test_models_and_load(peer: Peer) -> None:
     answer = peer.ask("models")
     assert answer.keys["count"] == len(answer.rows("model"))
@@ -447,6 +467,18 @@ def test_an_upload_that_stops_times_out_after_5_seconds(peer: Peer) -> None:
 
 def test_an_end_without_a_begin_fails(peer: Peer) -> None:
     assert peer.ask("clip/end").code == "bad_request"
+
+
+def test_the_done_of_a_band_tells_how_many_parts_have_come(peer: Peer) -> None:
+    peer.send("clip/begin", 500, "band", 2, 4.0)
+    peer.send("clip/notes", 500, 0, 2, 60, 0.0, 1.0, 90, 0, 36, 0.0, 1.0, 90, 0)
+    peer.send("clip/part", 500, 0, 1, 0, 0, 1, "lead")
+    peer.send("clip/part", 500, 1, 10, 0, 1, 1, "drums")
+    peer.send("clip/end", 500)
+    assert peer.answer(500).is_done
+    answer = peer.ask("vary", "slot", "band", "count", 2)
+    assert answer.keys["parts"] == len(answer.rows("part")) == 4
+    assert "parts" not in peer.ask("sample").keys
 
 
 def test_the_parts_of_a_clip_come_back(peer: Peer) -> None:

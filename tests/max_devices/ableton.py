@@ -10,6 +10,7 @@ from typing import Any
 
 from max_devices import devices
 from max_devices.build import join
+from max_devices.parameter import HIDDEN
 from tests.bridge.conftest import free_port
 
 HARNESS = Path(__file__).parent / "harness.js"
@@ -90,31 +91,47 @@ class Ableton:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def load(self, name: str, **saved: float) -> "Device":
-        """A device on the first track, with the values that the set has saved; not yet told that Live is there."""
-        made, device = DEVICES[name], Device(self, f"device{next(self._ids)}")
+    def load(self, name: str, *, track: int = 0, **saved: Any) -> "Device":
+        """A device on a track, with what the set has saved of it; not yet told that Live is there."""
+        made, device = DEVICES[name], Device(self, f"device{next(self._ids)}", name)
         boxes = [box for box in made.patcher().boxes if box.name]
-        values: dict[str, float] = {box.name: box.parameter.initial or 0 for box in boxes if box.parameter}
+        values: dict[str, Any] = {
+            box.name: box.parameter.initial or 0 for box in boxes if box.parameter and box.object_name != "pattr"
+        }
         values |= {"port": free_port(), "daemon_port": self.daemon_port, **saved}
+        told = {
+            box.name: {
+                "what": box.object_name,
+                "visibility": box.parameter.visibility if box.parameter else HIDDEN,
+                "long_name": box.parameter.long_name if box.parameter else "",
+            }
+            for box in boxes
+        }
         self.ask(
             "load",
             name=device.name,
             code=join(made).decode(),
-            boxes={box.name: box.what for box in boxes},
+            boxes=told,
             saved=values,
             speed=self.speed,
+            track=track,
             daemon_port=self.daemon_port,
             args=[made.tool] if made.tool else [],
         )
         self.devices.append(device)
         return device
 
-    def connected(self, name: str, **saved: float) -> "Device":
+    def connected(self, name: str, **saved: Any) -> "Device":
         """A device that has found the daemon and knows its verbs and styles."""
-        device = self.load(name, **saved).start()
-        device.until("line", f"Connected: {self.default}")
-        device.ask("until_true", expression="osc.styles.length > 0 && osc.verbs.length > 0")
-        return device
+        return self.load(name, **saved).start().ready()
+
+    def reopened(self) -> tuple[dict[int, int], list["Device"]]:
+        """The set saved, closed and opened again: the clips' new ids by their old ones, and its devices."""
+        saved = [(device.kind, device.saved()) for device in self.devices]
+        for device in list(self.devices):
+            device.close()
+        ids = {int(old): new for old, new in self.ask("reopen").items()}
+        return ids, [self.connected(kind, **values) for kind, values in saved]
 
     def clip(self, notes: list[Note] | None = None, **place: Any) -> int:
         """A clip, now in the detail view."""
@@ -137,10 +154,10 @@ class Ableton:
 
 
 class Device:
-    """One of our devices on a track."""
+    """One of our devices on a track. kind: what Live calls it."""
 
-    def __init__(self, ableton: Ableton, name: str):
-        self.ableton, self.name = ableton, name
+    def __init__(self, ableton: Ableton, name: str, kind: str):
+        self.ableton, self.name, self.kind = ableton, name, kind
 
     def ask(self, command: str, **settings: Any) -> Any:
         return self.ableton.ask(command, name=self.name, **settings)
@@ -149,8 +166,38 @@ class Device:
         self.ask("start")
         return self
 
+    def ready(self) -> "Device":
+        """Wait until it has found the daemon and knows what that can do."""
+        self.until("line", f"Connected: {self.ableton.default}")
+        self.ask("until_true", expression="offer.is_known()")
+        return self
+
     def press(self, button: str) -> None:
         self.ask("press", button=button)
+
+    def press_from_afar(self, button: str) -> None:
+        """A mapped key or pad, or an envelope."""
+        self.ask("press", button=button, from_afar=True)
+
+    def choose(self, **items: str) -> None:
+        """Pick items in menus, and wait until what the daemon has for them is known."""
+        for control, item in items.items():
+            self.ask("choose", control=control, item=item)
+            self.ask("until_true", expression="offer.is_known()")
+
+    def chosen(self, menu: str) -> str:
+        """What a menu shows."""
+        return str(self.shown()[menu]["_parameter_range"][int(self.ask("values")[menu])])
+
+    def saved(self) -> dict[str, Any]:
+        """What Live saves of it with the set."""
+        saved: dict[str, Any] = self.ask("saved")
+        return saved
+
+    def apply(self) -> list[Note] | None:
+        """A MIDI Tool: a person presses Apply; what it answered in that bang."""
+        answered: list[Note] | None = self.ask("apply")
+        return answered
 
     def set(self, **controls: float) -> None:
         for control, value in controls.items():

@@ -22,10 +22,10 @@ const commands = {
   live: (settings) => {
     live = new Live(settings);
   },
-  load: ({ name, code, ...settings }) => {
+  load: ({ name, code, track = 0, ...settings }) => {
     acorn.parse(code, { ecmaVersion: 5 });
     const version = live.version;
-    devices[name] = new Device({ live, version, track: "live_set tracks 0", told: look, traffic, ...settings });
+    devices[name] = new Device({ live, version, track: live.state.tracks[track].id, told: look, traffic, ...settings });
     devices[name].load(code);
   },
   start: ({ name }) => devices[name].start(),
@@ -35,7 +35,16 @@ const commands = {
     delete devices[name];
     return errors;
   },
-  press: ({ name, button }) => devices[name].press(button),
+  press: ({ name, button, from_afar }) => devices[name].press(button, from_afar),
+  choose: ({ name, control, item }) => devices[name].choose(control, item),
+  automate: ({ name, control }) => {
+    devices[name].automated[control] = true;
+  },
+  saved: ({ name }) => devices[name].saved(),
+  recall: ({ name, kept, atoms }) => { // as an undo or a preset does
+    devices[name].values[`kept_${kept}`] = atoms;
+    devices[name].message(0, "kept", [kept, ...atoms]);
+  },
   set: ({ name, control, value }) => devices[name].set(control, value),
   message: ({ name, inlet, selector, atoms }) => devices[name].message(inlet, selector, atoms),
   lose: ({ name, out = [], in: heard = [] }) => {
@@ -50,15 +59,18 @@ const commands = {
     const { device } = devices[name].context;
     const keys = (each) => Object.keys(each || {});
     const { name: called, parameters, buttons, displays } = device;
-    return { name: called, parameters: keys(parameters), buttons: keys(buttons), displays };
+    return { name: called, parameters: keys(parameters), buttons: keys(buttons), displays, menus: keys(device.menus), clips: device.clips || [] };
   },
   evaluate: ({ name, expression }) => devices[name].evaluate(expression),
-  tool: ({ name, notes, start = 0, end = 8 }) => {
-    devices[name].tool = { notes, start, end };
-    devices[name].tool_cycle();
+  apply: ({ name }) => {
+    devices[name].apply();
     return devices[name].answer;
   },
   tool_answer: ({ name }) => devices[name].answer,
+  select: ({ id, start, end }) => live.select(id, start, end),
+  scale: ({ scale }) => {
+    live.scale = scale;
+  },
   clip: (settings) => live.add_clip(settings),
   notes: ({ id }) => live.state.clips[id].notes,
   clip_state: ({ id }) => live.state.clips[id],
@@ -66,9 +78,12 @@ const commands = {
   delete: ({ id }) => live.delete_clip(id),
   edit: ({ id, ...what }) => live.edit(id, what),
   undo: () => live.undo(),
+  reopen: () => live.close(),
+  add_track: (settings) => live.add_track(settings),
   state: () => ({
-    undo_steps: live.undo_steps_made.length, calls: live.calls, ignored: live.ignored, deleted: live.deleted,
-    tracks: live.state.tracks, detail: live.state.detail,
+    undo_steps: live.undo_steps_made.length, calls: live.calls, edits: live.edits, ignored: live.ignored,
+    deleted: live.deleted, parameter_steps: live.parameter_steps, tracks: live.state.tracks,
+    detail: live.state.detail,
   }),
   traffic: () => ({ ...traffic, symbols: [...traffic.symbols] }),
 };

@@ -28,54 +28,101 @@ const FUNCTIONS = {
   Song: {
     begin_undo_step: { since: 11.0, takes: 0, undo_steps: true },
     end_undo_step: { since: 11.0, takes: 0, undo_steps: true },
+    create_midi_track: { since: 11.0, takes: 1, changes: true },
+    create_scene: { since: 11.0, takes: 1, changes: true },
   },
 };
 const PROPERTIES = {
   Clip: [
-    "is_midi_clip", "loop_start", "loop_end", "start_marker", "end_marker", "length", "signature_numerator",
-    "signature_denominator", "name",
+    "is_midi_clip", "loop_start", "loop_end", "looping", "start_marker", "end_marker", "length",
+    "signature_numerator", "signature_denominator", "name", "color_index",
   ],
   ClipSlot: ["has_clip"],
   Song: ["tempo"],
-  Track: ["name"],
-  Device: ["name"],
+  Track: ["name", "has_midi_input"],
+  Device: ["name", "can_have_drum_pads"],
+  DeviceParameter: ["name", "automation_state"],
 };
-const SETTABLE = { Clip: ["loop_start", "loop_end", "name"], Song: ["tempo"] };
+const SETTABLE = {
+  Clip: ["loop_start", "loop_end", "name", "color_index"], Song: ["tempo"], Track: ["name"],
+};
 
 class Live {
-  // {version: 11.0, undo_steps: whether this Live groups calls, tracks: number, slots: a track's}
+  // {version: 11.0, undo_steps: whether this Live groups calls, tracks: how many, or [{name, midi, drum_rack}],
+  // slots: a track's}
   constructor({ version = 11.0, undo_steps = true, tracks = 2, slots = 4 } = {}) {
-    Object.assign(this, { version, undo_steps, notifying: false, depth: 0, grouped: false });
-    this.state = { next_id: 100, tempo: 120, clips: {}, detail: 0 };
-    this.state.tracks = Array.from({ length: tracks }, () => ({ slots: Array(slots).fill(0), arrangement: [] }));
+    Object.assign(this, { version, undo_steps, notifying: false, is_open: false, grouped: false, next_id: 100 });
+    this.state = { tempo: 120, tracks: [], scenes: slots, clips: {}, detail: 0 };
+    const named = Array.isArray(tracks) ? tracks : Array(tracks).fill({});
+    named.forEach((track) => this.add_track(track));
     this.undo_steps_made = [];
+    this.parameter_steps = 0; // what a patch, not a person, has changed of what Live saves
     this.calls = {};
+    this.edits = 0; // calls that have changed something
+    this.renamed = 0; // tracks: each is an undo step of its own, whatever groups it
     this.ignored = 0;
     this.deleted = 0;
     this.observers = [];
+    this.cycle = null; // of a MIDI Tool: the clip, and its notes as the cycle began
   }
 
   // What a person does
 
-  add_clip({ track = 0, slot = 0, arrangement = false, midi = true, start = 0, beats = 8, whole, notes = [] }) {
-    const id = this.state.next_id++;
-    this.state.clips[id] = {
-      is_midi_clip: midi ? 1 : 0, loop_start: start, loop_end: start + beats, name: "",
-      start_marker: whole ? whole[0] : start, end_marker: whole ? whole[1] : start + beats,
-      signature_numerator: 4, signature_denominator: 4, notes: [], next_note: 1, // each clip counts its notes from 1
-    };
-    if (arrangement) this.state.tracks[track].arrangement.push(id);
-    else this.state.tracks[track].slots[slot] = id;
-    for (const note of notes) {
-      const whole = { ...DEFAULTS, ...note, note_id: this.state.clips[id].next_note++ };
-      this.state.clips[id].notes.push(whole);
-    }
-    this.state.detail = id;
+  add_track({ name, midi = 1, drum_rack = 0, at = this.state.tracks.length } = {}) {
+    const id = this.next_id++;
+    const slots = Array(this.state.scenes).fill(0);
+    const track = { id, name: name || `${id}-MIDI`, midi, drum_rack, slots, arrangement: [], lane: [] };
+    this.state.tracks.splice(at, 0, track);
     return id;
   }
 
-  view(id) {
+  add_clip({
+    track = 0, slot = 0, arrangement = false, lane = false, midi = true, start = 0, beats = 8, whole, looping = 1,
+    meter = [4, 4], selection, notes = [],
+  }) {
+    const id = this.next_id++;
+    this.state.clips[id] = {
+      is_midi_clip: midi ? 1 : 0, loop_start: start, loop_end: start + beats, looping, name: "", color_index: 0,
+      start_marker: whole ? whole[0] : start, end_marker: whole ? whole[1] : start + beats,
+      signature_numerator: meter[0], signature_denominator: meter[1], selection: selection || [start, start + beats],
+      notes: [], next_note: 1, // each clip counts its notes from 1
+    };
+    const { slots, arrangement: line, lane: takes } = this.state.tracks[track];
+    if (lane) takes.push(id);
+    else if (arrangement) line.push(id);
+    else slots[slot] = id;
+    for (const note of notes) {
+      const complete = { ...DEFAULTS, ...note, note_id: this.state.clips[id].next_note++ };
+      this.state.clips[id].notes.push(complete);
+    }
+    this.view(id);
+    return id;
+  }
+
+  view(id) { // and whatever a person does beside a MIDI Tool ends its cycle
     this.state.detail = id;
+    this.cycle = null;
+  }
+
+  select(id, start, end) { // a stretch of time
+    this.state.clips[id].selection = [start, end];
+    this.cycle = null;
+  }
+
+  close() { // and open the set again: everything has another id
+    const ids = new Map(Object.keys(this.state.clips).map((id) => [Number(id), this.next_id++]));
+    const renamed = (id) => ids.get(id) || 0;
+    this.state.clips = Object.fromEntries([...ids].map(([old, id]) => [id, this.state.clips[old]]));
+    for (const track of this.state.tracks) {
+      for (const list of ["slots", "arrangement", "lane"]) track[list] = track[list].map(renamed);
+    }
+    for (const clip of Object.values(this.state.clips)) {
+      for (const note of clip.notes) note.note_id += 1000;
+      clip.next_note += 1000;
+    }
+    this.state.detail = renamed(this.state.detail);
+    Object.assign(this, { undo_steps_made: [], parameter_steps: 0, is_open: false, cycle: null });
+    return Object.fromEntries(ids);
   }
 
   delete_clip(id) {
@@ -83,12 +130,14 @@ class Live {
       track.slots = track.slots.map((each) => (each === id ? 0 : each));
       track.arrangement = track.arrangement.filter((each) => each !== id);
     }
+    this.cycle = null;
     delete this.state.clips[id];
     if (this.state.detail === id) this.state.detail = 0;
   }
 
   edit(id, { remove = [], change = {}, select = null }) {
     const clip = this.state.clips[id];
+    this.cycle = null;
     clip.notes = clip.notes.filter((note) => !remove.includes(note.note_id));
     for (const note of clip.notes) {
       Object.assign(note, change[note.note_id]);
@@ -99,6 +148,7 @@ class Live {
   undo() {
     if (!this.undo_steps_made.length) throw new Error("nothing to undo");
     this.state = JSON.parse(this.undo_steps_made.pop());
+    Object.assign(this, { is_open: false, grouped: false, cycle: null });
   }
 
   // What LiveAPI asks
@@ -108,15 +158,25 @@ class Live {
     if (words[0] === "id") return this.by_id(Number(words[1]));
     if (path === "live_set") return { type: "Song", id: 1, path };
     if (path === "live_set view detail_clip") return this.by_id(this.state.detail);
-    const match = /^live_set tracks (\d+)(?: clip_slots (\d+)( clip)?)?$/.exec(path);
+    const match = /^live_set tracks (\d+)(?: (?:devices (\d+)|clip_slots (\d+)( clip)?))?$/.exec(path);
     if (!match) throw new Error(`no such path: ${path}`);
-    const track = this.state.tracks[match[1]];
+    const [, number, device, slot, clip] = match;
+    const track = this.state.tracks[number];
     if (!track) return null;
-    if (match[2] === undefined) return { type: "Track", id: 2 + Number(match[1]), path };
-    const held = track.slots[match[2]];
+    if (device !== undefined) return { type: "Device", id: 8000 + track.id, path, drum_rack: track.drum_rack };
+    if (slot === undefined) return { type: "Track", id: track.id, path, track };
+    const held = track.slots[slot];
     if (held === undefined) return null;
-    if (match[3]) return this.by_id(held);
-    return { type: "ClipSlot", id: 20 + 10 * match[1] + Number(match[2]), path, track, index: Number(match[2]) };
+    if (clip) return this.by_id(held);
+    return { type: "ClipSlot", id: 20 + 10 * number + Number(slot), path, track, index: Number(slot) };
+  }
+
+  count(object, children) {
+    if (object.type === "Song" && children === "tracks") return this.state.tracks.length;
+    if (object.type === "Song" && children === "scenes") return this.state.scenes;
+    if (object.type === "Track" && children === "devices") return object.track.drum_rack ? 1 : 0;
+    if (object.type === "Track" && children === "clip_slots") return object.track.slots.length;
+    throw new Error(`${object.type} has no ${children}`);
   }
 
   by_id(id) {
@@ -130,6 +190,7 @@ class Live {
       if (track.slots.includes(id)) return `live_set tracks ${number} clip_slots ${track.slots.indexOf(id)} clip`;
       const place = track.arrangement.indexOf(id);
       if (place >= 0) return `live_set tracks ${number} arrangement_clips ${place}`;
+      if (track.lane.includes(id)) return `live_set take_lanes 0 arrangement_clips ${track.lane.indexOf(id)}`;
     }
     throw new Error(`clip ${id} is nowhere`);
   }
@@ -138,12 +199,21 @@ class Live {
     if (!(PROPERTIES[object.type] || []).includes(property)) throw new Error(`${object.type} has no ${property}`);
     if (object.type === "Song") return [this.state[property]];
     if (object.type === "ClipSlot") return [object.track.slots[object.index] ? 1 : 0];
+    if (object.type === "Track") return [property === "name" ? object.track.name : object.track.midi];
+    if (object.type === "DeviceParameter") return [object.state[property]];
+    if (object.type === "Device") return [property === "name" ? "" : object.drum_rack];
     if (object.type === "Clip" && property === "length") return [object.clip.loop_end - object.clip.loop_start];
     return [object.type === "Clip" ? object.clip[property] : ""];
   }
 
   set(object, property, value) {
     if (!(SETTABLE[object.type] || []).includes(property)) throw new Error(`${object.type} cannot set ${property}`);
+    if (object.type === "Track") {
+      this.undo_steps_made.push(JSON.stringify(this.state));
+      this.renamed += 1;
+      object.track.name = value;
+      return;
+    }
     this.change(() => {
       if (object.type === "Song") this.state[property] = value;
       else object.clip[property] = value;
@@ -183,29 +253,40 @@ class Live {
     }
     const before = JSON.stringify(this.state);
     const result = action();
-    if (JSON.stringify(this.state) !== before && !(this.depth && this.grouped)) {
-      this.undo_steps_made.push(before);
-      this.grouped = this.depth > 0;
-    }
+    if (JSON.stringify(this.state) === before) return result;
+    this.edits += 1;
+    if (!(this.is_open && this.grouped)) this.undo_steps_made.push(before);
+    this.grouped = this.is_open;
     return result;
   }
 
   // The functions
 
-  begin_undo_step() {
-    if (this.depth) throw new Error("begin_undo_step inside an undo step");
-    Object.assign(this, { depth: 1, grouped: false });
+  begin_undo_step() { // does not count: where a step is open it goes on, whoever began it
+    if (!this.is_open) Object.assign(this, { is_open: true, grouped: false });
   }
 
   end_undo_step() {
-    if (!this.depth) throw new Error("end_undo_step without a begin");
-    Object.assign(this, { depth: 0, grouped: false });
+    Object.assign(this, { is_open: false, grouped: false });
+  }
+
+  create_midi_track(song, at) {
+    if (at !== -1) throw new Error("create_midi_track anywhere but at the end");
+    return ["id", this.add_track()];
+  }
+
+  create_scene(song, at) {
+    if (at !== -1) throw new Error("create_scene anywhere but at the end");
+    this.state.scenes += 1;
+    for (const track of this.state.tracks) track.slots.push(0);
+    return ["id", this.next_id++];
   }
 
   create_clip(slot, beats) {
     if (slot.track.slots[slot.index]) throw new Error("create_clip on a slot that has a clip");
     if (!(beats > 0)) throw new Error(`create_clip with ${beats} beats`);
     const { detail } = this.state;
+    if (!slot.track.midi) throw new Error("create_clip on a track of audio");
     const id = this.add_clip({ track: this.state.tracks.indexOf(slot.track), slot: slot.index, beats });
     this.state.detail = detail;
     return ["id", id];

@@ -1,12 +1,17 @@
 // A strict fake of Max round one js object: its globals, its patcher, its two kinds of UDP object on real sockets.
-// The script sees ES5 and nothing more. Every text that Max would keep as a symbol is counted.
+// The script sees ES5 and nothing more. Every text that Max would keep as a symbol is counted, and so are the undo steps
+// that one message to the script makes: where Live groups calls it is one at most.
 "use strict";
 
 const dgram = require("dgram");
 const vm = require("vm");
+const { es5_world } = require("./es5.js");
+const miditool = require("./miditool.js");
+const { decode, encode } = require("./wire.js");
 
 const HOST = "127.0.0.1";
 const MOST_ATOMS = 256;
+const LONGEST_LIST = 32767;
 const MESSAGES = {
   "live.comment": ["set"],
   led: ["int"],
@@ -16,76 +21,19 @@ const MESSAGES = {
   "live.dial": ["float", "set", "assign"],
   "live.text": ["int", "set", "active"],
   "live.miditool.in": ["bang"],
+  pattr: ["list"],
 };
-const ES5 = {
-  Object: ["create", "defineProperties", "defineProperty", "freeze", "getOwnPropertyDescriptor", "getOwnPropertyNames",
-    "getPrototypeOf", "isExtensible", "isFrozen", "isSealed", "keys", "preventExtensions", "seal"],
-  Array: ["isArray"],
-  Number: ["MAX_VALUE", "MIN_VALUE", "NEGATIVE_INFINITY", "NaN", "POSITIVE_INFINITY"],
-  String: ["fromCharCode"],
-  Date: ["UTC", "now", "parse"],
-  Math: ["E", "LN10", "LN2", "LOG10E", "LOG2E", "PI", "SQRT1_2", "SQRT2", "abs", "acos", "asin", "atan", "atan2",
-    "ceil", "cos", "exp", "floor", "log", "max", "min", "pow", "random", "round", "sin", "sqrt", "tan"],
-};
-const ES5_METHODS = {
-  Array: ["concat", "every", "filter", "forEach", "indexOf", "join", "lastIndexOf", "map", "pop", "push", "reduce",
-    "reduceRight", "reverse", "shift", "slice", "some", "sort", "splice", "toLocaleString", "toString", "unshift"],
-  String: ["charAt", "charCodeAt", "concat", "indexOf", "lastIndexOf", "localeCompare", "match", "replace", "search",
-    "slice", "split", "substr", "substring", "toLocaleLowerCase", "toLocaleUpperCase", "toLowerCase", "toString",
-    "toUpperCase", "trim", "valueOf"],
-};
-const ES5_GLOBALS = ["Object", "Function", "Array", "String", "Boolean", "Number", "Date", "RegExp", "Error",
-  "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError", "Math", "JSON", "NaN",
-  "Infinity", "undefined", "eval", "parseInt", "parseFloat", "isNaN", "isFinite", "decodeURI", "decodeURIComponent",
-  "encodeURI", "encodeURIComponent"];
-
-// OSC as udpsend writes it: whole numbers i, others f, texts s.
-
-function encode(address, atoms) {
-  const tags = atoms.map((atom) => (typeof atom === "string" ? "s" : Number.isInteger(atom) ? "i" : "f")).join("");
-  return Buffer.concat([text(address), text(`,${tags}`), ...atoms.map(encode_atom)]);
-}
-
-function encode_atom(atom) {
-  if (typeof atom === "string") return text(atom);
-  const content = Buffer.alloc(4);
-  if (Number.isInteger(atom)) content.writeInt32BE(atom);
-  else content.writeFloatBE(atom);
-  return content;
-}
-
-function text(content) {
-  const bytes = Buffer.from(content);
-  return Buffer.concat([bytes, Buffer.alloc(4 - (bytes.length % 4))]);
-}
-
-function decode(content) {
-  let at = 0;
-  const read_text = () => {
-    const end = content.indexOf(0, at);
-    const found = content.toString("utf8", at, end);
-    at = end + 4 - (end % 4);
-    return found;
-  };
-  const address = read_text();
-  const tags = read_text().slice(1);
-  const atoms = [...tags].map((tag) => {
-    if (tag === "s") return read_text();
-    at += 4;
-    if (tag === "i") return content.readInt32BE(at - 4);
-    if (tag === "f") return content.readFloatBE(at - 4);
-    throw new Error(`Max knows no OSC type ${tag}`);
-  });
-  return [address, ...atoms];
-}
-
+const HIDDEN = 2; // of parameter_invisible: not saved, not automated, no undo step
 // One device. told(device): something is shown; traffic: what goes over the wire, of all devices.
 class Device {
-  constructor({ live, boxes, saved, version, track, args, speed, tool, daemon_port, told, traffic }) {
-    Object.assign(this, { live, boxes, version, track, speed, tool, told, traffic });
-    this.values = { ...saved };
+  constructor({ live, boxes, saved, version, track, args, speed, daemon_port, told, traffic }) {
+    Object.assign(this, { live, boxes, version, track, speed, told, traffic });
+    this.is_generator = args[0] === "generator";
+    this.values = { ...saved }; // of parameters, and the lists that a pattr keeps
     this.shown = {};
     this.errors = [];
+    this.depth = 0;
+    this.automated = {}; // the controls that an envelope moves
     this.loading = true;
     this.has_live = false;
     this.timers = new Set();
@@ -122,10 +70,17 @@ class Device {
   }
 
   run(action) {
+    const { live } = this;
+    const before = live.undo_steps_made.length - live.renamed;
+    this.depth += 1;
     try {
       return action();
     } catch (error) {
       this.errors.push(String((error && error.stack) || error));
+    } finally {
+      this.depth -= 1;
+      const made = live.undo_steps_made.length - live.renamed - before;
+      if (!this.depth && live.undo_steps && made > 1) this.errors.push(`one press made ${made} undo steps`);
     }
   }
 
@@ -145,9 +100,34 @@ class Device {
     this.message(0, name, [value]);
   }
 
-  press(name) {
-    if (this.shown[name] && this.shown[name].active === 0) throw new Error(`${name} is greyed`);
+  choose(name, item) { // a person picks it in a menu
+    const place = ((this.shown[name] || {})._parameter_range || []).indexOf(item);
+    if (place < 0) throw new Error(`${item} is not in the menu ${name}`);
+    this.set(name, place);
+  }
+
+  press(name, from_afar = false) { // from_afar: by a mapped key or an envelope, which a grey button may let through
+    if (!from_afar && this.shown[name] && this.shown[name].active === 0) throw new Error(`${name} is greyed`);
     this.message(0, "press", [name]);
+  }
+
+  saved() { // what the set keeps of it
+    const keeps = Object.entries(this.boxes).filter(([, box]) => box.visibility < HIDDEN).map(([name]) => name);
+    return Object.fromEntries(keeps.filter((name) => this.values[name] !== undefined).map((name) => [name, this.values[name]]));
+  }
+
+  parameters() { // as Live lists them: what can be automated
+    return Object.entries(this.boxes).filter(([, box]) => box.visibility === 0);
+  }
+
+  find(path) {
+    const at = this.live.state.tracks.findIndex((track) => track.id === this.track);
+    const own = `live_set tracks ${at} devices 0`;
+    const [, number] = /^this_device(?: parameters (\d+))?$/.exec(path) || [];
+    if (number === undefined) return { type: "Device", id: 9000, path: own };
+    const [name, box] = this.parameters()[number];
+    const state = { name: box.long_name, automation_state: this.automated[name] ? 1 : 0 };
+    return { type: "DeviceParameter", id: 9001 + Number(number), path: `${own} parameters ${number}`, state };
   }
 
   note_symbols(atoms) {
@@ -213,38 +193,65 @@ class Device {
   // The patcher
 
   named(name) {
-    const what = this.boxes[name];
-    if (!what) throw new Error(`no box is named ${name}`);
+    const box = this.boxes[name];
+    if (!box) throw new Error(`no box is named ${name}`);
+    const device = this;
     return {
-      message: (selector, ...atoms) => this.tell(name, what, selector, atoms),
-      getvalueof: () => [this.values[name]],
+      message: (selector, ...atoms) => this.tell(name, box, selector, atoms),
+      getvalueof: () => (box.what === "pattr" ? this.values[name] || [0] : [this.values[name]]),
+      set hidden(is_hidden) {
+        device.shown[name] = { ...device.shown[name], hidden: is_hidden };
+      },
     };
   }
 
-  tell(name, what, selector, atoms) {
+  tell(name, { what, visibility }, selector, atoms) {
     if (!(MESSAGES[what] || []).includes(selector)) throw new Error(`${what} ${name} does not know ${selector}`);
-    if (atoms.length >= MOST_ATOMS) throw new Error(`${name} is sent ${atoms.length} atoms`);
+    if (atoms.length >= (what === "pattr" ? LONGEST_LIST : MOST_ATOMS)) throw new Error(`${name} is sent ${atoms.length} atoms`);
     this.note_symbols([selector, ...atoms]);
+    if (atoms.includes("")) throw new Error(`${name} is sent an empty symbol`);
     if (what === "live.miditool.in") return this.tool_cycle();
+    if (what === "pattr") {
+      this.live.parameter_steps += 1;
+      this.values[name] = atoms;
+      return;
+    }
     const shown = (this.shown[name] = this.shown[name] || {});
     shown[selector] = selector === "set" ? atoms.join(" ") : selector === "_parameter_range" ? atoms : atoms[0];
+    if (selector === "_parameter_range" && this.values[name] >= atoms.length) this.move(name, visibility, atoms.length - 1);
+    if (selector === "set" && what === "live.menu") [this.values[name]] = atoms; // in silence
     if (["int", "float", "assign"].includes(selector) && this.values[name] !== undefined) {
-      this.values[name] = atoms[0];
-      this.message(0, name, [atoms[0]]); // the box speaks
+      this.move(name, visibility, atoms[0]);
     }
     this.told();
   }
 
+  move(name, visibility, value) { // the patch moves a control, which speaks
+    if (visibility < HIDDEN) this.live.parameter_steps += 1;
+    this.values[name] = value;
+    this.message(0, name, [value]);
+  }
+
   // MIDI Tools: notes and context go in, and the answer must come before the bang is over.
 
+  apply() { // a person presses Apply: a cycle begins and ends
+    this.live.cycle = null;
+    this.tool_cycle();
+    this.live.cycle = null;
+  }
+
   tool_cycle() {
+    const said = miditool.begin_or_go_on(this.live, this.is_generator);
+    if (!said) return;
     this.in_cycle = true;
     this.answer = null;
-    this.dictionaries.context = { clip: { time_selection_start: this.tool.start, time_selection_end: this.tool.end } };
-    this.dictionaries.notes = { notes: this.tool.notes };
+    this.dictionaries.context = said.context;
+    this.dictionaries.notes = { notes: said.notes };
     this.message(3, "dictionary", ["context"]);
     this.message(2, "dictionary", ["notes"]);
     this.in_cycle = false;
+    if (this.answer === null) this.errors.push("Did not receive a Note dictionary in time");
+    else this.run(() => miditool.answer(this.live, this.is_generator, this.answer));
     this.told();
   }
 
@@ -258,8 +265,7 @@ class Device {
 
   make_context(args) {
     const device = this;
-    const context = vm.createContext({});
-    vm.runInContext(`(${strip_to_es5})`, context)(ES5, ES5_METHODS, ES5_GLOBALS);
+    const context = es5_world();
     const started = Date.now();
     vm.runInContext("Date", context).prototype.getTime = function getTime() {
       return started + (Date.now() - started) * device.speed;
@@ -287,22 +293,6 @@ function take_one(list, address) { // lose: the addresses of datagrams that are 
   const at = list.indexOf(address);
   if (at >= 0) list.splice(at, 1);
   return at >= 0;
-}
-
-/* global globalThis */
-function strip_to_es5(statics, methods, globals) { // runs inside the script's own world, and saws at its own branch
-  const wipe = (object, keep) => {
-    for (const name of Object.getOwnPropertyNames(object)) {
-      const stays = keep.indexOf(name) >= 0 || ["length", "name", "prototype", "constructor"].indexOf(name) >= 0;
-      if (!stays) delete object[name];
-    }
-  };
-  const { keys } = Object;
-  const all = globalThis;
-  for (const name of keys(methods)) wipe(all[name].prototype, methods[name]);
-  for (const name of keys(statics)) if (name !== "Object") wipe(all[name], statics[name]);
-  for (const name of Object.getOwnPropertyNames(all)) if (globals.indexOf(name) < 0) delete all[name];
-  wipe(Object, statics.Object);
 }
 
 function make_task(device) {
@@ -339,8 +329,8 @@ function make_live_api(device) {
       if (device.loading || !device.has_live) throw new Error("LiveAPI before the bang of live.thisdevice");
       if (typeof given[0] === "function") this.callback = given.shift();
       device.note_symbols(given);
-      const path = given[0] === "this_device" ? null : String(given[0] || "");
-      this.object = path ? device.live.find(path) : { type: "Device", id: 9000, path: `${device.track} devices 0` };
+      const path = String(given[0] || "");
+      this.object = path.startsWith("this_device") ? device.find(path) : device.live.find(path);
       if (this.callback) device.live.observers.push(this);
     }
 
@@ -376,8 +366,8 @@ function make_live_api(device) {
     }
 
     getcount(children) {
-      if (children !== "clip_slots") throw new Error(`no children ${children}`);
-      return device.live.state.tracks[Number(/tracks (\d+)/.exec(this.there().path)[1])].slots.length;
+      const object = this.there();
+      return children === "parameters" ? device.parameters().length : device.live.count(object, children);
     }
   };
 }
@@ -399,4 +389,4 @@ function make_dict(device) {
   };
 }
 
-module.exports = { Device, encode, decode };
+module.exports = { Device };

@@ -1,12 +1,15 @@
 import ast
 import json
+import re
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from max_devices.amxd import read
-from max_devices.build import BUILT, HOME, PICTURES, build, freeze, join
+from max_devices.build import BUILT, HOME, PICTURES, SHARED, build, freeze, join
 from max_devices.devices import DEVICES, Device
+from tests.bridge.conftest import ROOT
 
 each_device = pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
 
@@ -44,19 +47,30 @@ def test_a_device_is_frozen_under_its_own_name_and_of_its_own_kind(device: Devic
 
 
 @each_device
+def test_a_script_is_as_new_as_the_release_that_the_changelog_tells(device: Device) -> None:
+    heading = re.search(r"^## \S+ \((\d+-\d+-\d+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None
+    since = datetime.fromisoformat(f"{heading[1]}T00:00:00+00:00") - datetime(1904, 1, 1, tzinfo=timezone.utc)
+    built = read((BUILT / device.file).read_bytes())
+    assert built.modified == since.total_seconds()
+    assert json.loads(built.patcher)["patcher"]["project"]["modificationdate"] == built.modified
+
+
+@each_device
 def test_the_js_inside_is_the_joined_code(device: Device) -> None:
     (script,) = read((BUILT / device.file).read_bytes()).files
     assert (script.kind, script.content) == ("TEXT", join(device))
 
 
 def test_the_code_is_joined_with_what_is_shared_first(tmp_path: Path) -> None:
-    for name in ("osc.js", "live.js", "face.js", DEVICES[0].code):
+    names = (*SHARED, "bridge.js")
+    for name in names:
         (tmp_path / name).write_text(f"// {name}\n", encoding="ascii")
-    assert join(DEVICES[0], tmp_path) == b"// osc.js\n\n// live.js\n\n// face.js\n\n// bridge.js\n"
+    assert join(DEVICES[0], tmp_path).decode() == "\n".join(f"// {name}\n" for name in names)
 
 
 def test_the_ends_of_lines_make_no_other_device(tmp_path: Path) -> None:
-    for name in ("osc.js", "live.js", "face.js", DEVICES[0].code):
+    for name in (*SHARED, DEVICES[0].code):
         (tmp_path / name).write_bytes(b"a;\r\nb;\r\n")
     assert b"\r" not in join(DEVICES[0], tmp_path)
 

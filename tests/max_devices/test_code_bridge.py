@@ -1,6 +1,4 @@
-"""VAE Bridge and VAE Morph: every button, against the fake generator, and once against the real one."""
-
-import struct
+"""VAE Bridge: every button, against the fake generator, and once against the real one."""
 
 import pytest
 
@@ -9,7 +7,7 @@ from tests.max_devices.ableton import Ableton, Device, Note, drums
 
 pytestmark = pytest.mark.node
 
-VERBS = ("generate", "humanize", "drumify", "fill", "vary", "morph")
+VERBS = ("generate", "humanize", "drumify", "fill", "vary", "morph", "groove")
 
 
 def press(device: Device, button: str) -> None:
@@ -31,10 +29,13 @@ def kicks_and_snares() -> list[Note]:
     return [note for note in drums(48) if note["pitch"] != 42]
 
 
-def morph_ready(ableton: Ableton) -> Device:
+def morph_ready(ableton: Ableton, clip: int) -> Device:
+    """VAE Bridge with two other clips stored, and that clip in view."""
     device = ableton.connected("VAE Bridge")
-    device.press("store_a")
-    device.press("store_b")
+    for slot, button in enumerate(("store_a", "store_b"), 2):
+        ableton.clip(kicks_and_snares()[slot:], beats=4, slot=slot)
+        device.press(button)
+    ableton.ask("view", id=clip)
     return device
 
 
@@ -45,7 +46,7 @@ def morph_ready(ableton: Ableton) -> Device:
 def test_the_real_daemon_answers_each_verb_and_one_undo_takes_it_back(musical: Ableton, button: str) -> None:
     clip = musical.clip(kicks_and_snares(), beats=4)
     before = musical.notes(clip)
-    device = morph_ready(musical)
+    device = morph_ready(musical, clip)
     device.set(seed=4711)
     press(device, button)
     assert device.text("line").endswith("Seed 4711")
@@ -59,7 +60,7 @@ def test_the_real_daemon_answers_each_verb_and_one_undo_takes_it_back(musical: A
 def test_the_original_comes_back_after_each_verb(musical: Ableton, button: str) -> None:
     clip = musical.clip(kicks_and_snares(), beats=4)
     before = [{**note, "note_id": 0, "mpe": 0} for note in musical.notes(clip)]
-    device = morph_ready(musical)
+    device = morph_ready(musical, clip)
     press(device, button)
     device.press("original")
     assert [{**note, "note_id": 0, "mpe": 0} for note in musical.notes(clip)] == before
@@ -89,7 +90,8 @@ def test_the_menus_are_filled_from_the_daemon(ableton: Ableton) -> None:
 
 def test_the_chosen_style_and_model_are_asked_for(ableton: Ableton) -> None:
     ableton.clip(drums(48))
-    device = ableton.connected("VAE Bridge", style=6, model=1)
+    device = ableton.connected("VAE Bridge")
+    device.choose(model="drummer", style="funk")
     press(device, "humanize")
     assert device.text("line").endswith("'funk' is no style")
     messages = {address: atoms for address, *atoms in ableton.traffic()["messages"]}
@@ -118,7 +120,9 @@ def test_continue_writes_what_comes_next_behind_the_clip(ableton: Ableton) -> No
     clip = ableton.clip(drums(6), beats=4)
     before = ableton.notes(clip)
     device = ableton.connected("VAE Bridge")
-    script = "(function () { var c = live.clip(); live.offer(c, [{beats: 4, notes: c.notes}], {at: 4}); })()"
+    script = (
+        "(function () { var c = live.clip(); take.offer(c, [{beats: 4, notes: c.notes, parts: []}], {at: 4}); })()"
+    )
     device.ask("evaluate", expression=script)
     assert ableton.notes(clip)[:6] == before
     assert starts(ableton, clip)[6:] == [start + 4 for start in starts(ableton, clip)[:6]]
@@ -126,6 +130,71 @@ def test_continue_writes_what_comes_next_behind_the_clip(ableton: Ableton) -> No
     device.press("original")
     assert ableton.notes(clip) == before
     assert ableton.ask("clip_state", id=clip)["loop_end"] == 4
+
+
+EARLY = (
+    "(function () {{ var c = live.clip();"
+    "var early = {{pitch: 36, start: -0.1, duration: 0.25, velocity: 90, mute: 0}};"
+    "var later = {{pitch: 36, start: 2, duration: 0.25, velocity: 80, mute: 0}};"
+    "take.offer(c, [{{beats: {beats}, notes: [early, later], parts: []}}], {how}); }})()"
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "beats", "how", "expected"),
+    [
+        ({"beats": 4}, 4, "{}", [2, 3.9]),
+        ({"start": 8, "beats": 4}, 4, "{}", [10, 11.9]),
+        ({"beats": 4}, 8, "{}", [2, 7.9]),  # the loop becomes longer
+        ({"beats": 8}, 4, "{}", [0, 2]),  # what lies before the line of the loop is not ours to write
+        ({"beats": 4, "looping": 0}, 4, "{}", [0, 2]),
+        ({"beats": 4}, 4, "{at: 4}", [3.9, 6]),  # what comes next begins before its line
+    ],
+)
+def test_an_early_first_hit_sounds_before_its_line(
+    ableton: Ableton, place: dict[str, float], beats: float, how: str, expected: list[float]
+) -> None:
+    clip = ableton.clip(**place)
+    device = ableton.connected("VAE Bridge")
+    device.ask("evaluate", expression=EARLY.format(beats=beats, how=how))
+    assert starts(ableton, clip) == pytest.approx(expected)
+    device.press("original")
+    assert ableton.notes(clip) == []
+    device.press("original")
+    assert starts(ableton, clip) == pytest.approx(expected)
+
+
+def test_in_a_new_clip_an_early_first_hit_goes_to_its_end(ableton: Ableton) -> None:
+    ableton.clip(beats=4)
+    device = ableton.connected("VAE Bridge")
+    device.ask("evaluate", expression=EARLY.format(beats=4, how="{new_clip: true}"))
+    assert starts(ableton, ableton.state()["tracks"][0]["slots"][1]) == pytest.approx([2, 3.9])
+
+
+def test_what_leads_into_the_loop_is_told_as_its_early_first_hit(ableton: Ableton) -> None:
+    clip = ableton.clip(drums(3), beats=4)
+    hit = ableton.notes(clip)[0]
+    ableton.ask("edit", id=clip, change={hit["note_id"]: {"start_time": 3.95}})
+    device = ableton.connected("VAE Humanize")
+    press(device, "humanize")
+    notes = next(atoms for address, *atoms in ableton.traffic()["messages"] if address == "/vae/clip/notes")
+    assert notes[13 + 1] == pytest.approx(-0.05)
+    assert starts(ableton, clip)[-1] == pytest.approx(3.97, abs=1e-4)
+
+
+def test_of_many_seeds_no_early_first_hit_of_the_drummer_is_put_on_the_line(musical: Ableton) -> None:
+    clip = musical.clip(kicks_and_snares(), beats=4)
+    device = musical.connected("VAE Bridge")
+    on_the_line = early = 0
+    for seed in range(1, 21):
+        device.set(seed=seed)
+        press(device, "humanize")
+        starts_now = {note["note_id"]: note["start_time"] for note in musical.notes(clip)}
+        first = [starts_now[note_id] for note_id in (1, 2)]
+        on_the_line += sum(start == 0 for start in first)
+        early += sum(start > 3.8 for start in first)
+    assert on_the_line == 0
+    assert early > 5
 
 
 # Which notes
@@ -240,6 +309,17 @@ def test_generate_fills_the_bars_it_makes_and_leaves_the_rest(ableton: Ableton) 
     assert ableton.ask("clip_state", id=clip)["loop_end"] == 4
 
 
+@pytest.mark.parametrize(("meter", "beats"), [((3, 4), 6), ((6, 8), 6), ((4, 4), 8), ((7, 8), 7)])
+def test_generate_makes_bars_of_the_clips_meter(ableton: Ableton, meter: tuple[int, int], beats: float) -> None:
+    clip = ableton.clip(beats=1, meter=meter)
+    device = ableton.connected("VAE Bridge", bars=2)
+    press(device, "generate")
+    assert ableton.ask("clip_state", id=clip)["loop_end"] == beats
+    assert starts(ableton, clip) == [step / 4 for step in range(int(4 * beats))]
+    pitches = [note["pitch"] for note in ableton.notes(clip)]
+    assert pitches[2 * int(beats)] == 36, "each bar begins as one of the model's"
+
+
 def test_generate_again_keeps_the_same_original(ableton: Ableton) -> None:
     clip = ableton.clip(drums(48), beats=4)
     before = starts(ableton, clip)
@@ -271,9 +351,8 @@ def test_fill_keeps_the_notes_that_are_there(musical: Ableton) -> None:
 def test_of_many_notes_those_that_a_result_lacks_go_and_the_others_keep_their_ids(ableton: Ableton) -> None:
     clip = ableton.clip(drums(900), beats=75)
     device = ableton.connected("VAE Bridge")
-    script = (
-        "(function () { var c = live.clip(); live.offer(c, [{beats: 75, notes: c.notes.slice(0, 300)}], {}); })()"
-    )
+    result = "{beats: 75, notes: c.notes.slice(0, 300), parts: []}"
+    script = f"(function () {{ var c = live.clip(); take.offer(c, [{result}], {{}}); }})()"
     before = ableton.notes(clip)
     device.ask("evaluate", expression=script)
     assert ableton.notes(clip) == before[:300]
@@ -342,88 +421,30 @@ def test_without_a_free_slot_the_line_says_so(ableton: Ableton) -> None:
     assert device.text("line").endswith("No slot of this track is free. Add a scene.")
 
 
-def test_a_clip_of_the_arrangement_becomes_a_new_one_in_a_slot(ableton: Ableton) -> None:
-    ableton.clip(drums(3), arrangement=True, track=1)
+def test_a_new_clip_of_one_on_another_track_or_in_the_arrangement_goes_to_the_devices_own_track(
+    ableton: Ableton,
+) -> None:
+    for place in ({"arrangement": True}, {"slot": 2}, {"lane": True}):
+        ableton.clip(drums(3), track=1, **place)
+        device = ableton.connected("VAE Bridge", target=1)
+        press(device, "vary")
+    own, other = (track["slots"] for track in ableton.state()["tracks"])
+    assert [len(ableton.notes(clip)) for clip in own if clip] == [3, 3, 3]
+    assert sum(clip > 0 for clip in other) == 1
+
+
+def test_a_track_that_comes_before_the_devices_own_under_way_changes_nothing(ableton: Ableton) -> None:
+    ableton.clip(drums(3))
     device = ableton.connected("VAE Bridge", target=1)
-    press(device, "vary")
-    new = ableton.state()["tracks"][1]["slots"][0]
-    assert len(ableton.notes(new)) == 3
+    device.press("vary")
+    ableton.ask("add_track", at=0)
+    device.ask("until_true", expression="!osc.is_busy()")
+    before, own, _ = (track["slots"] for track in ableton.state()["tracks"])
+    assert before == [0] * 4
+    assert own[1]
 
 
 def test_morph_without_two_clips_says_what_to_do(ableton: Ableton) -> None:
     device = ableton.connected("VAE Bridge")
     device.press("morph")
     assert device.text("line").endswith("Store a clip in A and one in B first.")
-
-
-# VAE Morph
-
-
-def stored(ableton: Ableton, *letters: str) -> Device:
-    """VAE Morph with clips of 3, 6, 9 and 12 notes stored, and an empty one in the detail view."""
-    device = ableton.connected("VAE Morph")
-    for number, button in enumerate(letters):
-        ableton.clip(drums(3 * (number + 1)), slot=number % 4)
-        device.press(button)
-    return device
-
-
-def test_the_pad_at_rest_writes_what_lies_between_as_one_undo_step(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2", "store3", "store4")
-    clip = ableton.clip(track=1)
-    for step in range(1, 30):
-        device.set(x=step / 30, y=step / 60)
-    device.until("line", "Morphed.")
-    assert len(ableton.notes(clip)) == 3
-    assert ableton.state()["undo_steps"] == 1
-    asked = [atoms for address, *atoms in ableton.traffic()["messages"] if address == "/vae/interpolate"]
-    assert asked[-1][1:13:2] == ["from", "to", "position", "from2", "to2", "position2"]
-    assert asked[-1][6] == pytest.approx(29 / 30)
-    assert asked[-1][12] == pytest.approx(29 / 60)
-
-
-def test_two_clips_make_a_line(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2")
-    clip = ableton.clip(track=1)
-    device.set(x=0.25)
-    device.until("line", "Morphed.")
-    assert len(ableton.notes(clip)) == 3
-
-
-def test_a_pad_with_a_clip_missing_says_which(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2", "store3")
-    device.set(x=0.25)
-    device.until("line", "Store a clip in D first.")
-
-
-def test_the_pad_goes_on_in_the_new_clip(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2")
-    device.set(target=1, x=0.25)
-    device.until("line", "Slot 3 has it.")
-    device.set(x=0.75)
-    device.until("line", "Slot 3 has it.", silent=True)
-    slots = ableton.state()["tracks"][0]["slots"]
-    assert slots[3] == 0
-    assert len(ableton.notes(slots[2])) == 3
-
-
-def test_the_pads_original_is_the_clip_before_it_moved(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2")
-    clip = ableton.clip(drums(30), track=1)
-    before = starts(ableton, clip)
-    device.set(x=0.25)
-    device.until("line", "Morphed.")
-    device.ask("evaluate", expression="say('')")
-    device.set(x=0.75)
-    device.until("line", "Morphed.")
-    device.press("original")
-    assert starts(ableton, clip) == before
-
-
-def test_the_dial_that_repeats_the_pad_in_a_float32_asks_nothing(ableton: Ableton) -> None:
-    device = stored(ableton, "store1", "store2")
-    ableton.clip(track=1)
-    device.set(x=0.531)
-    device.ask("until_true", expression="moved_at === asked_at && !osc.is_busy()")
-    device.set(x=struct.unpack("f", struct.pack("f", 0.531))[0])
-    assert device.ask("evaluate", expression="moved_at === asked_at") is True

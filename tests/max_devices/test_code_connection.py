@@ -135,7 +135,9 @@ def test_a_slot_that_another_has_cleared_is_uploaded_again(ableton: Ableton) -> 
     device = ableton.connected("VAE Humanize")
     device.press("humanize")
     device.until("line", "Humanized")
-    device.ask("evaluate", expression="outlet(0, '/vae/clip/clear', 1, 'slot', osc.slot('a'), 'reply_port', 9)")
+    device.ask(
+        "evaluate", expression="outlet(0, '/vae/clip/clear', 1, 'slot', 'd' + osc.port + 'a', 'reply_port', 9)"
+    )
     device.set(timing=0.5)
     device.press("humanize")
     device.until("line", "is empty")
@@ -177,8 +179,11 @@ def test_a_menu_is_whole_whatever_is_lost(opens: Opens, fake_daemon: Daemon, los
     device = opens(fake_daemon.port, speed=FAST).load("VAE Bridge")
     device.ask("lose", **{"in": [lost]})
     device.start()
-    device.ask("until_true", expression="osc !== null && osc.styles.length === 19 && osc.models.length === 4")
-    device.ask("until_true", expression="osc.verbs.indexOf('ping') >= 0 && osc.verbs.indexOf('subscribe') >= 0")
+    device.ask(
+        "until_true",
+        expression="offer !== null && offer.is_known() && offer.styles.length === 18 && offer.models.length === 4",
+    )
+    device.ask("until_true", expression="offer.can('ping') && offer.can('subscribe')")
 
 
 def test_a_device_loaded_anew_gets_no_answer_to_what_it_asked_before(ableton: Ableton) -> None:
@@ -209,7 +214,7 @@ def test_an_answer_may_come_in_any_order(ableton: Ableton) -> None:
         (function () {
             var asked = null, found = null, real = outlet;
             outlet = function (number, atoms) { if (atoms[0] === "/vae/sample") { asked = atoms[1]; } };
-            osc.run({ verb: "sample", slots: {}, atoms: function () { return []; },
+            osc.run({ verb: "sample", slots: {}, named: {}, atoms: [],
                 done: function (results) { found = results; }, fail: function () {} });
             osc.hear("/vae/notes/end", [asked, 1, 1]);
             osc.hear("/vae/done", [asked, "sample", "results", 2]);
@@ -319,11 +324,15 @@ def test_the_script_and_the_patcher_name_the_same_controls(ableton: Ableton, nam
     device = ableton.load(name)
     table = device.ask("table")
     boxes = [box for box in DEVICES[name].patcher().boxes if box.name]
-    controls = {box.name: box.parameter.long_name for box in boxes if box.parameter}
+    controls = {box.name: box.parameter.long_name for box in boxes if box.parameter and not box.parameter.is_list}
+    kept = {box.name.removeprefix("kept_") for box in boxes if box.parameter and box.parameter.is_list}
     buttons = {control for control, long_name in controls.items() if long_name.startswith("Press ")}
     assert table["name"] == name
     assert set(table["buttons"]) == buttons
-    assert set(table["parameters"]) == set(controls) - buttons
+    assert set(table["parameters"]) | set(table["menus"]) == set(controls) - buttons - {"gear"}
+    assert set(table["menus"]) | set(table["clips"]) == kept
+    said = "Object.keys(device.heard || {}).concat('press', 'kept', 'gear', Object.keys(device.menus || {}))"
+    assert device.ask("evaluate", expression=f"{said}.filter(function (name) {{ return this[name]; }})") == []
     calls = [
         control
         for control in controls
@@ -334,11 +343,14 @@ def test_the_script_and_the_patcher_name_the_same_controls(ableton: Ableton, nam
 
 
 def test_every_message_is_one_that_the_daemon_knows(ableton: Ableton) -> None:
-    ableton.clip(drums(48))
-    device = ableton.connected("VAE Bridge", style=1, model=1)
-    for button in ("store_a", "store_b"):
+    clip = ableton.clip(drums(48))
+    device = ableton.connected("VAE Bridge")
+    for slot, button in enumerate(("store_a", "store_b"), 2):
+        ableton.clip(drums(6 * slot), slot=slot)
         device.press(button)
-    for button in ("generate", "humanize", "drumify", "fill", "vary", "morph"):
+    ableton.ask("view", id=clip)
+    device.choose(model="drummer", style="funk")
+    for button in ("generate", "humanize", "drumify", "fill", "vary", "morph", "groove"):
         device.set(seed=1, notes=2)
         device.press(button)
         device.ask("until_true", expression="!osc.is_busy()")

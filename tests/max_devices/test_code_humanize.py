@@ -119,7 +119,8 @@ def test_no_hit_is_lost_where_two_of_a_pitch_would_meet(ableton: Ableton) -> Non
     device = ableton.connected("VAE Humanize")
     answer = [{"start": start, "velocity": 100} for start in (1.5, 1.5, 9)]
     device.ask(
-        "evaluate", expression=f"live.offer(live.clip(), [{{beats: 8, notes: {answer}}}], {{places: [0, 1, 2]}})"
+        "evaluate",
+        expression=f"take.offer(live.clip(), [{{beats: 8, notes: {answer}, parts: []}}], {{places: [0, 1, 2]}})",
     )
     starts = [note["start_time"] for note in ableton.notes(clip)]
     assert starts == [1.5, pytest.approx(1.5 + 1 / 256), pytest.approx(8 - 1 / 256)]
@@ -131,19 +132,28 @@ def test_a_note_that_live_has_cut_short_is_long_again_in_the_original(ableton: A
     device = ableton.connected("VAE Humanize")
     answer = [{"start": start, "velocity": 100} for start in (0, 0.9)]
     device.ask(
-        "evaluate", expression=f"live.offer(live.clip(), [{{beats: 8, notes: {answer}}}], {{places: [0, 1]}})"
+        "evaluate",
+        expression=f"take.offer(live.clip(), [{{beats: 8, notes: {answer}, parts: []}}], {{places: [0, 1]}})",
     )
     assert ableton.notes(clip)[0]["duration"] == 0.9
     device.press("original")
     assert [note["duration"] for note in ableton.notes(clip)] == [1, 1]
 
 
-def test_a_hit_before_the_loop_is_put_on_its_line(ableton: Ableton) -> None:
-    clip = ableton.clip(drums(1))
+@pytest.mark.parametrize(("looping", "start_time"), [(1, 11.9), (0, 4.0)])
+def test_an_early_first_hit_of_a_loop_goes_to_its_end_and_of_no_loop_on_its_line(
+    ableton: Ableton, looping: int, start_time: float
+) -> None:
+    clip = ableton.clip(drums(1, start_time=4.0), start=4, looping=looping)
     device = ableton.connected("VAE Humanize")
     answer = [{"start": -0.1, "velocity": 100}]
-    device.ask("evaluate", expression=f"live.offer(live.clip(), [{{beats: 8, notes: {answer}}}], {{places: [0]}})")
-    assert ableton.notes(clip)[0]["start_time"] == 0
+    device.ask(
+        "evaluate",
+        expression=f"take.offer(live.clip(), [{{beats: 8, notes: {answer}, parts: []}}], {{places: [0]}})",
+    )
+    assert ableton.notes(clip)[0]["start_time"] == pytest.approx(start_time)
+    device.press("original")
+    assert ableton.notes(clip)[0]["start_time"] == 4
 
 
 # What the line says

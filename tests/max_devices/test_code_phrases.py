@@ -74,7 +74,8 @@ def test_the_bars_that_come_next_are_written_behind_the_clip_and_one_undo_takes_
     device.set(bars=2)
     press(device, "continue")
     assert asked(phrasing, "continue")["bars"] == [2]
-    assert outside(phrasing, clip, BEATS, BEATS + 8) == before
+    assert [note for note in phrasing.notes(clip) if note in before] == before
+    assert outside(phrasing, clip, BEATS - 1 / 8, BEATS + 8) == before, "an early first hit sounds before the line"
     assert within(phrasing, clip, BEATS, BEATS + 8)
     assert phrasing.ask("clip_state", id=clip)["loop_end"] == BEATS + 8
     phrasing.ask("undo")
@@ -93,6 +94,19 @@ def test_the_beats_of_the_selected_notes_are_made_anew_and_all_else_stays(
     assert outside(phrasing, clip, 4, 8) == stays, "ids, probability and expression as well"
     assert within(phrasing, clip, 4, 8) != was
     assert phrasing.ask("clip_state", id=clip)["loop_end"] == BEATS
+
+
+def test_what_is_changed_outside_the_mark_before_the_answer_stays(phrasing: Ableton, device: Device) -> None:
+    clip = phrasing.clip(beat(), beats=BEATS)
+    select(phrasing, clip, 4, 8)
+    was = within(phrasing, clip, 4, 8)
+    device.press("infill")
+    first, second = phrasing.notes(clip)[:2]
+    phrasing.ask("edit", id=clip, remove=[first["note_id"]], change={second["note_id"]: {"velocity": 33}})
+    stays = outside(phrasing, clip, 4, 8)
+    device.ask("until_true", expression="!osc.is_busy()")
+    assert outside(phrasing, clip, 4, 8) == stays
+    assert within(phrasing, clip, 4, 8) != was
 
 
 def test_one_undo_takes_it_back_and_original_shows_both(phrasing: Ableton, device: Device) -> None:
@@ -175,6 +189,16 @@ def test_a_hit_that_is_early_for_the_beats_goes_with_them(phrasing: Ableton, dev
     press(device, "infill")
     assert asked(phrasing)["start"] == pytest.approx([3.96])
     assert outside(phrasing, clip, 3.9, 8) == stays
+
+
+def test_what_leads_into_the_loop_is_marked_where_it_lies(phrasing: Ableton, device: Device) -> None:
+    notes = [*beat(), {"pitch": KICK, "start_time": BEATS - 0.05, "duration": 0.04, "velocity": 90}]
+    clip = phrasing.clip(notes, beats=BEATS)
+    select(phrasing, clip, BEATS - 1, BEATS)
+    stays = outside(phrasing, clip, BEATS - 1, BEATS)
+    press(device, "infill")
+    assert (asked(phrasing)["start"], asked(phrasing)["beats"]) == ([BEATS - 1], [1])
+    assert outside(phrasing, clip, BEATS - 1 - 1 / 8, BEATS) == stays
 
 
 def test_an_empty_clip_is_filled(phrasing: Ableton, device: Device) -> None:

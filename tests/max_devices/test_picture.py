@@ -1,3 +1,4 @@
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -6,7 +7,7 @@ from max_devices.build import PICTURES
 from max_devices.devices import DEVICES, Device
 from max_devices.parameter import Parameter
 from max_devices.patcher import DEVICE_HEIGHT, Patcher
-from max_devices.picture import TITLE_HEIGHT, draw
+from max_devices.picture import ARC, CHOSEN, DARK, GREEN, ON_CHOSEN, TITLE_HEIGHT, draw
 
 each_device = pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -48,6 +49,19 @@ def test_a_long_text_is_broken_into_lines() -> None:
     patcher = Patcher("mmmm", width=100, description="")
     patcher.add("live.comment", (0, 0, 9, 9), shown=(0, 0, 60, 40), text="the daemon does not answer")
     assert words(draw(patcher, "name"))[1:] == ["the daemon", "does not", "answer"]
+
+
+@each_device
+def test_a_picture_has_every_colour_of_lives_surface_in_the_dark_too(device: Device) -> None:
+    picture = draw(device.patcher(), device.name)
+    used = set(re.findall(r'(?:fill|stroke)="(#\w+)"', picture.partition("</style>")[2]))
+    assert used <= set(DARK) | {CHOSEN, ARC, GREEN, ON_CHOSEN}
+    assert all(f'[fill="{light}"]{{fill:{dark}}}' in picture for light, dark in DARK.items())
+
+
+@each_device
+def test_what_is_behind_the_gear_is_not_in_the_picture(device: Device) -> None:
+    assert "Reply Port" not in words(draw(device.patcher(), device.name))
 
 
 def test_what_is_not_shown_is_not_drawn() -> None:

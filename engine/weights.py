@@ -60,20 +60,21 @@ class Library:
     """The cards in some folders, by name; a folder given earlier wins.
 
     A card that cannot be read is left out, and its sentence is in problems. It keeps the name of its file: no other
-    folder's model stands in for it without a word.
+    folder's model stands in for it without a word. The sentence of a folder without cards is in empty.
     """
 
     def __init__(self, folders: Iterable[Path]):
         self.cards: dict[str, Card] = {}
         self.paths: dict[str, Path] = {}
         self.problems: list[str] = []
+        self.empty: list[str] = []
         self._broken: dict[str, str] = {}
         for folder in folders:
             cards = sorted(folder.glob("*.toml"))
             for path in cards:
                 self._add(path)
             if not cards:
-                self.problems.append(f"{folder} holds no weights: a card, NAME.toml, is beside NAME.safetensors")
+                self.empty.append(f"{folder} holds no weights: a card, NAME.toml, is beside NAME.safetensors")
 
     def _add(self, path: Path) -> None:
         try:

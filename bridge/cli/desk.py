@@ -265,7 +265,7 @@ def open_generator(config: "Config", request: Request) -> Runs:
         with suppress(ModelError):  # the one that plays the hits
             generator.load(default_model(config, library, "humanize"))
     generator.load(name)
-    warn(library.problems)
+    warn([*library.empty, *library.problems])
     return generator
 
 

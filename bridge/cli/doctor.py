@@ -43,6 +43,17 @@ def examine(config: "Config") -> Iterator[Finding]:
     yield from find_weights(config)
     yield find_daemon(config)
     yield find_midi(config.midi_api)
+    yield find_sound()
+
+
+def find_sound() -> Finding:
+    """What --wav and play sound with."""
+    from engine.audio.soundfont import BETTER, found_soundfont
+
+    font = found_soundfont()
+    if font is None:
+        return Finding("sound", "note", "--wav and play have simple sounds: no FluidSynth with a SoundFont", BETTER)
+    return Finding("sound", "ok", f"FluidSynth with {font}")
 
 
 def find_python() -> Finding:

@@ -94,7 +94,7 @@ def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
         except (ModelError, WeightsError) as error:  # noqa: PERF203 - one bad file must not keep out the others
             problems.append(str(error))
     generator.warm_up()
-    return generator, tuple(dict.fromkeys((*problems, *library.problems)))
+    return generator, tuple(dict.fromkeys((*problems, *library.empty, *library.problems)))
 
 
 def answer(generator: Any, job: Job) -> Report:

@@ -31,11 +31,9 @@ SOUNDFONTS = (
 )
 """Where Debian's fluid-soundfont-gm and its like lie."""
 
-NEEDED = "a SoundFont needs FluidSynth: pip install 'vaebridge[audio]', and Debian's libfluidsynth3"
-WITHOUT = (
-    "heard with simple sounds: FluidSynth and a SoundFont sound better, which pip install 'vaebridge[audio]' and "
-    "Debian's libfluidsynth3 and fluid-soundfont-gm bring"
-)
+BETTER = "pip install 'vaebridge[audio]', and Debian's libfluidsynth3 and fluid-soundfont-gm"
+NEEDED = f"a SoundFont needs FluidSynth: {BETTER}"
+WITHOUT = f"heard with simple sounds; better ones need FluidSynth and a SoundFont: {BETTER}"
 
 
 def found_soundfont() -> Path | None:

@@ -98,7 +98,7 @@ def test_a_damaged_card_leaves_the_others_in_the_library(folder):
 
 
 def test_a_folder_without_weights_is_told(tmp_path):
-    assert Library([tmp_path]).problems == [
+    assert Library([tmp_path]).empty == [
         f"{tmp_path} holds no weights: a card, NAME.toml, is beside NAME.safetensors"
     ]
 

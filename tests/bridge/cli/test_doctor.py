@@ -5,6 +5,7 @@ import pytest
 
 from bridge.cli import doctor
 from bridge.config import Config
+from engine.audio import soundfont
 from engine.requests import VERBS
 from engine.weights import Card, write_weights
 from tests.bridge.jack import Jack
@@ -112,3 +113,8 @@ def test_the_ports_of_a_daemon_are_listed(jack: Jack) -> None:
         finding = doctor.find_midi("jack")
     assert finding.state == "ok"
     assert finding.text == "jack; to listen to: vaebridge out:out; to play to: vaebridge in:in"
+
+
+def test_the_sound_is_found_or_its_advice_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfont, "SOUNDFONTS", ())
+    assert (doctor.find_sound().state, "fluid-soundfont-gm" in doctor.find_sound().advice) == ("note", True)

@@ -52,7 +52,9 @@ def test_each_verb_lets_its_result_be_heard(arguments: tuple[str, ...], folder: 
 def test_simple_sounds_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfont, "SOUNDFONTS", ())
     result = run("play", "base.mid", "--wav", "out.wav")
-    assert result.stderr.startswith("vaebridge: heard with simple sounds: FluidSynth and a SoundFont sound better")
+    assert result.stderr.startswith(
+        "vaebridge: heard with simple sounds; better ones need FluidSynth and a SoundFont"
+    )
     with wave.open(str(folder / "out.wav")) as file:
         assert file.getnchannels() == 1
 

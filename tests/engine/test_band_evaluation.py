@@ -131,8 +131,8 @@ def test_all_of_it_is_measured_of_a_corpus(tmp_path: Path) -> None:
     )
     assert [table.title.split(": ")[1] for table in tables] == [
         "what comes back from z, temperature 1",
-        "what a part costs beside others, bands",
+        "what a part costs beside others",
         "bands of 16 bars",
     ]
-    assert [row[0] for row in tables[1].rows][:2] == ["bass beside lead", "bass beside lead and drums"]
+    assert [row[0] for row in tables[1].rows][:2] == ["bass beside lead, band", "bass beside lead and drums, band"]
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)

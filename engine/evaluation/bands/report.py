@@ -104,14 +104,15 @@ def _reconstruction(resident: BandResident, corpus: BandCorpus) -> Table:
 
 
 def _accompaniment(resident: BandResident, corpus: BandCorpus) -> Table:
-    rows = {}
-    for part, given in ASKED:
-        beside = " and ".join(PARTS[each] for each in given)
-        stretches = corpus.stretches("band", (part, *given))
-        rows[f"{PARTS[part]} beside {beside}"] = accompaniment_of(
+    rows = {
+        f"{PARTS[part]} beside {' and '.join(PARTS[each] for each in given)}, {style}": accompaniment_of(
             resident, part, stretches, given, corpus.amount.draws
         )
-    return _table(f"{resident.card.name}: what a part costs beside others, bands", rows)
+        for part, given in ASKED
+        for style in corpus.styles(part)
+        if len(stretches := corpus.stretches(style, (part, *given)))
+    }
+    return _table(f"{resident.card.name}: what a part costs beside others", rows)
 
 
 def _music(resident: BandResident, corpus: BandCorpus, *, seed: int) -> Table:

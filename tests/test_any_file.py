@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from bridge.cli import main as cli
 from engine.midi.events import format_midi, parse_midi
 from engine.midi.meters import bar_lines
-from engine.midi.song import parts_from_midi
+from engine.midi.song import parse_song, parts_from_midi
 from engine.requests import Interpolate
 from engine.verbs.generator import Generator
 from tests.strict_midi import CASES, Track, overlaps, read_strictly, unended
@@ -109,13 +109,16 @@ def check(content: bytes) -> list[Track]:
     """The tracks of a file that we wrote, which every reader reads: each note apart, ended, all to a bar line."""
     per_beat, found = read_strictly(content)
     assert not [each for track in found for each in (*overlaps(track), *unended(track))]
-    midi = parse_midi(content)
+    midi, end = parse_midi(content), max(track.end for track in found)
     assert midi.faults == ()
-    assert bar_lines(midi)(end := max(track.end for track in found))[0] == end
+    assert bar_lines(midi)(end)[0] == end
+    if any(status == 0xF7 and max(data) > 0x7F for track in found for _, status, data in track.events):
+        return found  # an escape holds any bytes, which mido does not know
     assert mido.MidiFile(file=io.BytesIO(content)).ticks_per_beat == per_beat
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tempos on tracks that are not the first, which is no rule
-        pretty_midi.PrettyMIDI(io.BytesIO(content))
+    if end < pretty_midi.pretty_midi.MAX_TICK:  # it takes longer files to be corrupt
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tempos on tracks that are not the first, which is no rule
+            pretty_midi.PrettyMIDI(io.BytesIO(content))
     return found
 
 
@@ -133,19 +136,19 @@ def test_what_a_verb_writes_of_any_file_is_read_by_everybody(
     if verb in ("humanize", "groove"):
         assert _hits(found) == _hits(before)
         assert _others(found) == _others(before)
-    if verb in ("infill", "append"):
-        assert _hits(found, drums=False) == _hits(before, drums=False)
-    if verb == "append":
-        assert not Counter(_hits(before)) - Counter(_hits(found))
+    if verb in ("infill", "append"):  # the notes that were not chosen stay, and where bars are appended all do
+        rest = parse_song(content).rest
+        stay = _hits(before) if verb == "append" else [(note.channel - 1, note.pitch) for note in rest]
+        assert not Counter(stay) - Counter(_hits(found))
 
 
-def _hits(found: list[Track], *, drums: bool | None = None) -> list[tuple[int, int]]:
-    """The channel and pitch of each note of each track; of drums alone, of others alone, or of all."""
+def _hits(found: list[Track]) -> list[tuple[int, int]]:
+    """The channel and pitch of each note of each track."""
     return sorted(
         (status & 15, data[0])
         for track in found
         for _, status, data in track.events
-        if status & 0xF0 == 0x90 and data[1] and drums in (None, status & 15 == 9)
+        if status & 0xF0 == 0x90 and data[1]
     )
 
 

@@ -15,6 +15,7 @@ from engine.errors import MidiFileError
 from engine.midi.track import (
     KEY_SIGNATURE,
     META,
+    OTHERS,
     SET_TEMPO,
     SYSEX,
     TIME_SIGNATURE,
@@ -22,6 +23,7 @@ from engine.midi.track import (
     Track,
     meta,
     payload,
+    read_length,
     written,
 )
 
@@ -89,7 +91,8 @@ def parse_midi(content: bytes) -> MidiBytes:
     kind = _kind(kind, sum(chunk.name == TRACK for chunk in chunks), faults)
     if size > 6:
         faults.append(f"its header is longer than others': {_bytes(size - 6)} of it were left out")
-    midi = MidiBytes(kind, division, chunks, tuple(faults))
+    in_order = sorted(chunks, key=lambda chunk: chunk.name != TRACK)  # some readers know no other chunk between
+    midi = MidiBytes(kind, division, tuple(in_order), tuple(faults))
     return _in_beats(midi) if division & 0x8000 else midi
 
 
@@ -186,8 +189,9 @@ def _mended(track: Track, number: int, faults: list[str]) -> Track:
     """The track with an end and nothing behind it, a status where there must be one, and no value over 127."""
     if track.columns.over:
         faults.append(f"track {number}: values over 127, {track.columns.over} of them, were read as 127")
-    if senseless := sum(_sensible(event) != event for kind in SIGNS for event in track.metas(kind)):
-        faults.append(f"track {number}: tempos and signatures that make no sense, {senseless} of them, were mended")
+    others = (track[index] for index in track.places(OTHERS))
+    if senseless := sum(_sensible(event) != event for event in others):
+        faults.append(f"track {number}: events that make no sense, {senseless} of them, were mended or left out")
     right = not (senseless or track.columns.over or track.columns.lax)
     if track.is_ended and track[-1].data == b"\x2f\x00" and right:
         content, stop = track.content, track.columns.stop
@@ -203,6 +207,9 @@ def _sensible(event: Event) -> Event | None:
     """The event as a strict reader takes it, of its values and sizes; None where a tempo or signature is none."""
     if event.status < SYSEX:
         return event if max(event.data) < 0x80 else _clamped(event)
+    if event.status == SYSEX:
+        _, start = read_length(event.data, 0)
+        return event if max(event.data[start:].removesuffix(b"\xf7"), default=0) < 0x80 else None
     if event.status != META or event.data[0] not in SIGNS:
         return event
     kind, told = event.data[0], payload(event)

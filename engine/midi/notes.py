@@ -5,7 +5,7 @@ Knows nothing of clips: times are ticks here.
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import MidiFileError
@@ -49,15 +49,17 @@ def file_notes(midi: MidiBytes) -> tuple[FileNote, ...]:
 def track_notes(track: Track, chunk: int) -> list[FileNote]:
     """The notes of a track; of notes that overlap on one pitch the first to start is the first to end."""
     sounding: defaultdict[tuple[int, int], deque[int]] = defaultdict(deque)
-    ends: dict[int, int | None] = {}
+    ons: dict[int, tuple[int, int, int, int]] = {}
+    ends: dict[int, int] = {}
     last: dict[tuple[int, int], int] = {}
     strays: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
     unowned: defaultdict[tuple[int, int], tuple[int, ...]] = defaultdict(tuple)
     for index in track.places(NOTES):
-        _, status, pitch, velocity = track.message(index)
+        message = track.message(index)
+        _, status, pitch, velocity = message
         key = (status & 0x0F, pitch)
         if status >= 0x90 and velocity:
-            ends[index], last[key] = None, index
+            ons[index], last[key] = message, index
             sounding[key].append(index)
             if key in unowned:
                 strays[index] += unowned.pop(key)
@@ -67,28 +69,34 @@ def track_notes(track: Track, chunk: int) -> list[FileNote]:
             strays[last[key]] += (index,)
         else:
             unowned[key] += (index,)
-    pedals = _pedals(track, ends)
-    return [_file_note(track, chunk, on, off, strays.get(on, ()), pedals.get(on, ())) for on, off in ends.items()]
+    pedals, end_tick = _pedals(track, ons), track.tick(-1)
+    return [
+        FileNote(
+            chunk,
+            on,
+            off,
+            tick,
+            end_tick if off is None else track.tick(off),
+            (status & 0x0F) + 1,
+            pitch,
+            velocity,
+            strays.get(on, ()),
+            pedals.get(on, ()),
+        )
+        for on, (tick, status, pitch, velocity) in ons.items()
+        for off in [ends.get(on)]
+    ]
 
 
-def _pedals(track: Track, ons: Iterable[int]) -> dict[int, tuple[int, ...]]:
+def _pedals(track: Track, ons: Mapping[int, tuple[int, int, int, int]]) -> dict[int, tuple[int, ...]]:
     """For each hit of a hat the events that say, at its tick and before it, how far its pedal is down."""
     found, seen = dict[int, tuple[int, ...]](), dict[int, int]()
-    for on in ons:
-        tick, status, pitch, _ = track.message(on)
+    for on, (tick, status, pitch, _) in ons.items():
         if pitch in HAT_PITCHES:
             wanted, first = (tick, CONTROLLER | status & 0x0F, PEDAL), max(seen.get(status, 0), track.before(tick))
             found[on] = tuple(each for each in range(first, on) if track.is_message(each, wanted))
             seen[status] = on
     return found
-
-
-def _file_note(
-    track: Track, chunk: int, on: int, off: int | None, strays: tuple[int, ...], pedals: tuple[int, ...]
-) -> FileNote:
-    tick, status, pitch, velocity = track.message(on)
-    end_tick = track.tick(-1 if off is None else off)
-    return FileNote(chunk, on, off, tick, end_tick, (status & 0x0F) + 1, pitch, velocity, strays, pedals)
 
 
 @dataclass(frozen=True, slots=True)

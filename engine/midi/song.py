@@ -20,6 +20,7 @@ from engine.midi.files import read_midi
 from engine.midi.meters import Section, bar_lines, sections
 from engine.midi.moving import Placed, apart, as_it_is, finer, rewritten, track_ends
 from engine.midi.notes import DRUM_CHANNEL, NEW, FileNote, instruments
+from engine.midi.track import LONGEST_WAIT
 
 COARSEST_TICKS_PER_BEAT = 192
 """Coarser ticks swallow what is played: one is more than 2.6 ms at 120 bpm."""
@@ -115,6 +116,8 @@ class MidiSong:
         if per_beat >= COARSEST_TICKS_PER_BEAT or all(abs(start - round(start)) < ON_TICK for start in starts):
             return self
         factor = -(-TICKS_PER_BEAT // per_beat)
+        if factor * max(track.longest_wait for track in self.midi.tracks.values()) > LONGEST_WAIT:
+            return self
         passages = tuple(each.finer(factor) for each in self.passages)
         rest = tuple(_finer(note, factor) for note in self.rest)
         return replace(self, midi=finer(self.midi, factor), passages=passages, rest=rest)
@@ -216,8 +219,9 @@ def _passages(midi: MidiBytes, parts: Sequence[Section], notes: Iterable[FileNot
     """The notes by section; a hit up to half a step early belongs to the bar line it leads to."""
     ticks = [part.tick for part in parts]
     found: defaultdict[int, list[FileNote]] = defaultdict(list)
+    early = _early_ticks(midi)
     for note in notes:
-        found[bisect_right(ticks, note.tick + _early_ticks(midi)) - 1].append(note)
+        found[bisect_right(ticks, note.tick + early) - 1].append(note)
     for index in sorted(found):
         for section, group in _in_pieces(midi, parts[index], found[index]):
             yield Passage(section, tuple(group), _clip(midi, section, group))
@@ -228,7 +232,8 @@ def _in_pieces(
 ) -> Iterable[tuple[Section, list[FileNote]]]:
     """The notes of a section, cut at bar lines: behind long silences, which then cost nothing, and where long."""
     bar_ticks = section.beats_per_bar * midi.ticks_per_beat
-    bars = [max(0, math.floor((note.tick + _early_ticks(midi) - section.tick) / bar_ticks)) for note in notes]
+    first = section.tick - _early_ticks(midi)
+    bars = [max(0, math.floor((note.tick - first) / bar_ticks)) for note in notes]
     begins, before = [0], 0
     for bar in sorted(set(bars)):
         if bar - before > LONGEST_SILENCE_BARS or bar - begins[-1] >= LONGEST_PIECE_BARS:

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import overload
 
 from engine.errors import MidiFileError
@@ -24,7 +25,7 @@ DATA_BYTES = bytes(0 if not 0x80 <= s < SYSEX else 1 if s & 0xE0 == 0xC0 else 2 
 """How many bytes follow the status of a channel's message; 0 for all else."""
 
 NOTES = re.compile(rb"[\x80-\x9f]")
-PROGRAM_CHANGES, METAS = re.compile(rb"[\xc0-\xcf]"), re.compile(rb"\xff")
+PROGRAM_CHANGES, METAS, OTHERS = re.compile(rb"[\xc0-\xcf]"), re.compile(rb"\xff"), re.compile(rb"[\xf0\xff]")
 """The statuses that Track.places looks for."""
 
 
@@ -144,6 +145,11 @@ class Track(Sequence[Event]):
     def behind(self, tick: int) -> int:
         """The index of the first event after a tick."""
         return bisect_right(self.columns.ticks, tick)
+
+    @property
+    def longest_wait(self) -> int:
+        """The most ticks from one event to the next, or to the first."""
+        return max((later - tick for tick, later in pairwise(chain([0], self.columns.ticks))), default=0)
 
     def last_but(self, statuses: Sequence[int]) -> int:
         """The tick of the last event that is neither the end nor has one of these statuses; 0 if there is none."""

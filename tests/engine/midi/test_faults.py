@@ -132,10 +132,13 @@ def test_a_file_of_one_track_that_has_several_is_a_file_of_several() -> None:
         (b"\xff\x58\x04\x00\x02\x18\x08", b""),
         (b"\xff\x58\x02\x07\x03", b"\xff\x58\x04\x07\x03\x18\x08"),
         (b"\xff\x51\x03\x00\x00\x00", b""),
+        (b"\xf0\x03\x7e\xf3\xf7", b""),
+        (b"\xf0\x03\x7e\x73\xf7", b"\xf0\x03\x7e\x73\xf7"),
+        (b"\xf7\x02\xf3\x01", b"\xf7\x02\xf3\x01"),
         (b"\xff\x51\x04\x07\xa1\x20\x00", b"\xff\x51\x03\x07\xa1\x20"),
     ],
 )
-def test_tempos_and_signatures_that_make_no_sense_are_mended_and_told(told: bytes, mended: bytes) -> None:
+def test_events_that_make_no_sense_are_mended_and_told(told: bytes, mended: bytes) -> None:
     hit = b"\x00\x99\x24\x64\x18\x89\x24\x00" + END
     source = parse_song(file_of(b"\x00" + told + hit))
     assert format_midi(source.midi) == file_of((mended and b"\x00" + mended) + hit)
@@ -178,6 +181,15 @@ def test_ticks_too_coarse_for_the_feel_become_finer(name: str) -> None:
     written = parse_song(format_midi(fine.with_clips([source.clip.with_notes(notes)])))
     assert written.midi.ticks_per_beat == 480
     assert [n.start_beats for n in written.clip.notes] == pytest.approx([n.start_beats for n in notes], abs=1 / 960)
+
+
+def test_ticks_stay_where_finer_ones_would_be_too_many_from_one_event_to_the_next() -> None:
+    far = file_of(b"\x00\x99\x24\x64\x01\x89\x24\x00\xa0\x80\x80\x00\x99\x26\x64\x01\x89\x26\x00" + END)
+    source = parse_song(far[:12] + b"\x00\x04" + far[14:])
+    notes = [tuple(replace(n, start_beats=n.start_beats + 0.1) for n in clip.notes) for clip in source.clips]
+    late = [clip.with_notes(own) for clip, own in zip(source.clips, notes, strict=True)]
+    assert source.fine_enough(late) is source
+    read_strictly(format_midi(source.with_clips(late)))
 
 
 def test_ticks_stay_where_nothing_falls_between_them() -> None:

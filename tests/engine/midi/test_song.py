@@ -100,6 +100,11 @@ def test_a_chunk_that_is_no_track_survives() -> None:
     assert format_midi(source.with_clips(source.clips)) == content
 
 
+def test_a_chunk_that_is_no_track_is_written_behind_the_tracks() -> None:
+    content, other = midi_bytes(hit() + END), b"XFIH\x00\x00\x00\x02ab"
+    assert format_midi(parse_song(content[:14] + other + content[14:]).midi) == content + other
+
+
 def test_another_track_and_channel_stay_as_they_are() -> None:
     piano = b"\x00\xff\x03\x05piano" + hit(60, channel=1) + END
     source = song(hit(wait=24) + hit(60, channel=2) + END, piano)
@@ -308,7 +313,7 @@ soup = st.lists(
             st.tuples(st.integers(0, 0x7F), st.binary(max_size=9)).map(
                 lambda m: b"\xff" + bytes([m[0] if m[0] not in (0x2F, 0x51, 0x58, 0x59) else 1, len(m[1])]) + m[1]
             ),
-            st.binary(max_size=9).map(lambda data: b"\xf0" + bytes([len(data)]) + data),
+            st.binary(max_size=9).map(lambda data: b"\xf0" + bytes([len(data), *(byte & 0x7F for byte in data)])),
         ),
     ),
     max_size=40,

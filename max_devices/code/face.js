@@ -278,5 +278,5 @@ function tell_device(name) {
 
 function notifydeleted() {
     clock.cancel();
-    take.rest();
+    undo.rest();
 }

@@ -15,7 +15,18 @@ from max_devices.picture import draw
 
 HOME = Path(__file__).parent
 CODE, BUILT, PICTURES = HOME / "code", HOME / "built", HOME / "pictures"
-SHARED = ("osc.js", "offer.js", "notes.js", "live.js", "take.js", "kept.js", "face.js")
+SHARED = (
+    "replies.js",
+    "osc.js",
+    "offer.js",
+    "notes.js",
+    "live.js",
+    "undo.js",
+    "band.js",
+    "take.js",
+    "kept.js",
+    "face.js",
+)
 
 
 def join(device: Device, code: Path = CODE) -> bytes:

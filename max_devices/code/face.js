@@ -83,7 +83,8 @@ function not_there(verb) { // a name that the set has saved, and that is gone; v
         return "The model " + chosen.model + " is not there: choose another.";
     }
     var is_asked = !verb || device.styled && device.styled.indexOf(verb) >= 0;
-    if (is_asked && chosen.style && offer.styles !== null && offer.styles.indexOf(chosen.style) < 0) {
+    var is_known = verb ? offer.knows(chosen.style, verb) : !offer.styles || offer.styles.indexOf(chosen.style) >= 0;
+    if (is_asked && chosen.style && !is_known) {
         return "The style " + chosen.style + " is not there: choose another.";
     }
     return "";
@@ -220,7 +221,7 @@ function push(button) {
         throw new Refusal("An envelope presses no button: take it away.");
     }
     if (verb && not_there(verb)) {
-        throw new Refusal(""); // the line says it already
+        throw new Refusal(not_there() ? "" : not_there(verb)); // what the line says already it says once
     }
     if (verb && why_not(verb)) {
         throw new Refusal(why_not(verb));
@@ -278,5 +279,5 @@ function tell_device(name) {
 
 function notifydeleted() {
     clock.cancel();
-    take.rest();
+    undo.rest();
 }

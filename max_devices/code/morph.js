@@ -46,7 +46,7 @@ function here() {
 
 function aim_at(id) {
     if (aim === null || aim.id !== id) {
-        take.rest();
+        undo.rest();
         take.keep();
     }
     aim = { id: id };
@@ -82,7 +82,7 @@ function changed_to(name) {
         moved_at = now_ms();
     } else if (name === "target") {
         aim = null;
-        take.rest();
+        undo.rest();
         take.keep();
     }
 }
@@ -100,7 +100,7 @@ function tick(time) {
     }
     if (began_at && (time - Math.max(moved_at, written_at) >= GESTURE_MS || time - began_at >= LONGEST_GESTURE_MS)) {
         began_at = 0;
-        take.rest();
+        undo.rest();
     }
 }
 

@@ -8,6 +8,7 @@ var LOOK_AGAIN_MS = 1000; // where something could not be answered, as while the
 function make_offer(ask, styled, changed) {
     var me = { models: null, verbs: null, styles: null };
     var model = "", look = 0, next_look = 0;
+    var by_verb = {}; // the styles of the model that answers each where none is chosen
 
     me.is_known = function () {
         return me.models !== null && me.verbs !== null && me.styles !== null;
@@ -21,6 +22,12 @@ function make_offer(ask, styled, changed) {
         if (time >= next_look) {
             me.of(model);
         }
+    };
+
+    // Whether a style is known to the model that would be asked; where that is not known yet the daemon will tell.
+    me.knows = function (style, verb) {
+        var list = model ? me.styles : by_verb[verb];
+        return !list || list.indexOf(style) >= 0;
     };
 
     me.of = function (chosen) { // "": none
@@ -39,14 +46,15 @@ function make_offer(ask, styled, changed) {
         }
     };
 
-    function ask_styles(mine, verbs, common) { // what every model knows that answers one of the verbs
+    function ask_styles(mine, verbs, common) { // those that every model knows which knows any and answers one of the verbs
         if (verbs.length === 0) {
             learn(mine, "styles", common || []);
             return;
         }
         ask("styles", ["verb", verbs[0]], function (one) {
+            by_verb[verbs[0]] = one.rows;
             var both = one.rows.filter(function (row) { return common === null || common.indexOf(row) >= 0; });
-            ask_styles(mine, verbs.slice(1), both);
+            ask_styles(mine, verbs.slice(1), one.rows.length ? both : common);
         }, function (code) {
             if (code === "no_model") {
                 ask_styles(mine, verbs.slice(1), common);

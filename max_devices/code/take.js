@@ -3,13 +3,11 @@
 
 var IDS_IN_A_CALL = 200;
 var MOVED_FIELDS = ["start_time", "velocity", "duration"]; // Live cuts a note where the next of its pitch begins
-
 var COLOURS = [14, 9, 2, 11, 5, 12, 0, 7]; // of Live's palette, for the clips of a band
 
 var take = (function () {
     var me = {};
     var now = null; // what was last written, and the way back; see me.offer
-    var is_open = false; // whether an undo step is, that more is to come into
 
     // The clip to ask about: the one in view, or of that id. choose(clip) says which places are meant, and is left out
     // where there may be no notes. The same button again begins from the original again, another goes on from what is
@@ -49,13 +47,13 @@ var take = (function () {
     // clip: what was asked about. how: {button, places: of the notes to be edited in place, else all is written anew;
     // new_clip: true to leave the clip alone; go_on: true to write again where the offer before was written;
     // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip;
-    // seen: me.look at the press; gesture: true where more is to come into the same undo step, until me.rest}.
+    // seen: me.look at the press; gesture: true where more is to come into the same undo step, until undo.rest}.
     me.offer = function (clip, results, how) {
         var look = me.look(clip, how);
         if (how.seen && look && how.seen !== look) { // what was drawn meanwhile is not lost
             throw new Refusal("The clip has changed meanwhile: press again.");
         }
-        var voices = voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
+        var voices = band.voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
         var again = now !== null && now.is_made === is_made && (is_made ? how.go_on === true : now.clip === clip);
         var before = again && now.targets.length === voices.length ? now.targets : [];
         now = {
@@ -126,41 +124,6 @@ var take = (function () {
         }) : composed;
     }
 
-    // What goes to one clip, and what is for others: the parts of a band, each by its name, and a melody whose clip is
-    // full of drums.
-    function voices_of(clip, results, how) {
-        var first = results[0].parts.filter(Boolean), found = [];
-        var is_band = first.length > 1 || first.length === 1 && first[0].channel !== DRUM_CHANNEL &&
-            (how.new_clip ? live.has_drum_rack(live.own_track()) : live.is_drums(clip));
-        if (how.places || !is_band) {
-            return [{ name: "", channel: DRUM_CHANNEL, results: results }];
-        }
-        results.forEach(function (result, i) {
-            var free = found.slice(); // two parts of one name are two voices
-            result.parts.filter(Boolean).forEach(function (part) {
-                var voice = free.filter(function (each) { return each.name === name_of(part); })[0];
-                if (voice === undefined) {
-                    voice = new_voice(part, results);
-                    found.push(voice);
-                }
-                free = free.filter(function (each) { return each !== voice; });
-                voice.results[i].notes = result.notes.slice(part.first, part.first + part.count);
-            });
-        });
-        return found;
-    }
-
-    function name_of(part) {
-        return part.name || (part.channel === DRUM_CHANNEL ? "drums" : "channel " + part.channel);
-    }
-
-    function new_voice(part, results) {
-        return {
-            name: name_of(part), channel: part.channel,
-            results: results.map(function (result) { return { beats: result.beats, notes: [] }; })
-        };
-    }
-
     // Put result `index` into its clips, 0 for the original, as one undo step. Returns what happened, in words.
     me.show = function (index, goes_on) {
         var words = "";
@@ -168,7 +131,7 @@ var take = (function () {
             throw new Refusal("There is no result yet.");
         }
         index = Math.max(0, Math.min(now.count, index));
-        undoable(function () { words = put(index); }, goes_on);
+        undo.step(function () { words = put(index); }, goes_on);
         now.index = index;
         now.last = index || now.last;
         now.after = now.clip.id ? look_of(live.clip(now.mark !== undefined, now.clip.id)) : "";
@@ -287,27 +250,11 @@ var take = (function () {
 
     function make_clips() {
         var tracks = [], after = now.clip.id ? live.slot_of(now.clip.id) : -1;
-        now.targets.forEach(function (target) { tracks.push(track_for(target, tracks)); });
+        now.targets.forEach(function (target) { tracks.push(band.track_for(target, tracks)); });
         var scene = live.free_scene(tracks, after);
-        now.targets.forEach(function (target, i) { make_clip(target, tracks[i] < 0 ? new_track(target) : tracks[i], scene); });
+        now.targets.forEach(function (target, i) { make_clip(target, tracks[i] < 0 ? band.new_track(target) : tracks[i], scene); });
         var names = now.targets.map(function (target) { return target.name; }).join(", ");
         return names ? "Scene " + (scene + 1) + " has " + names + "." : "Slot " + (scene + 1) + " has it.";
-    }
-
-    function track_for(target, taken) { // -1: it is still to be made
-        if (!target.name) {
-            return live.own_track();
-        }
-        var named = live.track_named(target.name, taken), own = live.own_track();
-        return named < 0 && target.channel === DRUM_CHANNEL && taken.indexOf(own) < 0 ? own : named;
-    }
-
-    function new_track(target) {
-        var song = new LiveAPI("live_set");
-        song.call("create_midi_track", -1);
-        var number = song.getcount("tracks") - 1;
-        new LiveAPI("live_set tracks " + number).set("name", target.name);
-        return number;
     }
 
     function make_clip(target, track, scene) {
@@ -325,34 +272,6 @@ var take = (function () {
         }
         add(api, target.results[0].notes);
     }
-
-    // One undo step, where this Live can; what edits in place is one call anyway. Live does not count who begins and
-    // ends one: what somebody left open ends first. goes_on: more comes into it, see me.rest.
-
-    function undoable(action, goes_on) {
-        var song = new LiveAPI("live_set"), can = song.info.indexOf("begin_undo_step") >= 0;
-        if (can && !(goes_on && is_open)) {
-            song.call("end_undo_step");
-        }
-        if (can) {
-            song.call("begin_undo_step");
-        }
-        is_open = can && goes_on === true;
-        try {
-            action();
-        } finally {
-            if (can && !goes_on) {
-                song.call("end_undo_step");
-            }
-        }
-    }
-
-    me.rest = function () { // what comes next is another undo step
-        if (is_open) {
-            is_open = false;
-            new LiveAPI("live_set").call("end_undo_step");
-        }
-    };
 
     return me;
 })();

@@ -29,9 +29,10 @@ var device = {
     displays: ["light", "line", "advice", "tool_in"],
     changed: dial_moved,
     tick: function () {
-        if (due) {
+        if (due && due === wanted) {
             give(due);
         }
+        due = "";
     }
 };
 
@@ -53,10 +54,10 @@ function answer(given) {
     subject = now;
     drawn = draw_below(LARGEST_SEED + 1);
     wanted = key_of(now);
-    reply(cache[wanted] || now.notes);
     if (cache[wanted]) {
-        played();
+        reply_with(wanted);
     } else {
+        reply(now.notes);
         ask(wanted, now);
     }
 }
@@ -123,7 +124,6 @@ function ask(key, about) {
 }
 
 function give(key) { // a bang while Live shows another clip would begin with that one
-    due = "";
     if (subject.id !== live.in_view()) {
         say("The answer waits: apply again on that clip.");
         return;
@@ -135,17 +135,17 @@ function give(key) { // a bang while Live shows another clip would begin with th
 
 function give_back(now) {
     if (is_as_asked(now)) {
-        reply(cache[ours]);
-        played();
+        reply_with(ours);
     } else {
         reply(now.notes);
         say("The clip has changed meanwhile: apply again.");
     }
 }
 
-function played() {
-    subject.left = cache[wanted];
-    say("Played " + cache[wanted].length + " notes.");
+function reply_with(key) {
+    subject.left = cache[key];
+    reply(cache[key]);
+    say("Played " + cache[key].length + " notes.");
 }
 
 // A transformation: the bars of the clip in which notes were given.
@@ -197,8 +197,8 @@ function generated(result, about) {
 }
 
 function remember(key, notes) {
+    cached = cached.filter(function (each) { return each !== key; }).concat(key);
     cache[key] = notes;
-    cached.push(key);
     if (cached.length > MOST_ANSWERS) {
         delete cache[cached.shift()];
     }

@@ -200,6 +200,17 @@ def test_a_style_is_offered_where_the_model_knows_it(ableton: Ableton, model: st
     assert ("sequenced" in device.shown()["style"]["_parameter_range"]) is has_it
 
 
+def test_a_model_without_styles_takes_none_from_the_others(opens: Opens, renewed: Callable[..., int]) -> None:
+    ableton = opens(renewed("drummer drums_2bar", "drummer,drums_2bar"), default="drums_2bar")
+    ableton.clip(drums(48))
+    device = ableton.connected("VAE Bridge", seed=1)
+    device.choose(style="funk")
+    press(device, "humanize")
+    assert device.text("line").endswith("Seed 1")
+    device.press("generate")
+    assert device.text("line").endswith("The style funk is not there: choose another.")
+
+
 def test_the_generator_offers_the_styles_of_the_model_that_makes_its_bars(ableton: Ableton) -> None:
     ableton.ask("live", version=12.0)
     device = ableton.connected("VAE Generator")

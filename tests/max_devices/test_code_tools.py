@@ -186,6 +186,17 @@ def test_a_dial_that_moves_applies_anew_to_what_was_there_with_the_same_seed(liv
     assert key(first, "seed") == key(second, "seed") != 0
 
 
+def test_a_dial_that_moves_as_the_answer_comes_waits_for_its_own(live_12: Ableton) -> None:
+    clip = live_12.clip(kicks(), start=8)
+    device = live_12.connected("VAE Transformation", seed=7)
+    device.apply()
+    device.ask("until_true", expression="due !== '' || !osc.is_busy()")
+    for timing in (0.9, 0.2, 0.5):
+        device.set(timing=timing)
+    answered(device)
+    assert live_12.notes(clip)[0]["start_time"] == pytest.approx(8.01, abs=1e-4)
+
+
 def test_a_transformation_without_notes_says_what_to_do(live_12: Ableton) -> None:
     live_12.clip(beats=8)
     device = live_12.connected("VAE Transformation")

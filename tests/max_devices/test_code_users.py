@@ -63,6 +63,16 @@ def place(note: dict[str, float]) -> tuple[float, float]:
     return note["start_time"], note["pitch"]
 
 
+def test_on_another_clip_the_original_is_that_ones(ableton: Ableton) -> None:
+    first, second = ableton.clip(drums(6), beats=4), ableton.clip(drums(12), beats=4, slot=1)
+    device = ableton.connected("VAE Bridge", bars=1)
+    for clip in (first, second):
+        ableton.ask("view", id=clip)
+        press(device, "generate")
+    device.press("original")
+    assert [len(ableton.notes(clip)) for clip in (first, second)] == [16, 12]
+
+
 def test_two_devices_on_one_clip_each_touch_only_what_is_still_there(ableton: Ableton) -> None:
     clip = ableton.clip(drums(48), beats=4)
     one, other = ableton.connected("VAE Humanize"), ableton.connected("VAE Bridge", bars=1)

@@ -132,15 +132,28 @@ class Desk:
             return False
         return card.family in ("musicvae", "band")
 
-    def for_bands(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The settings of a command; what only bands are told asks, where no model is named, one of these."""
+    def for_bands(self, settings: dict[str, Any], source: Path | None = None) -> dict[str, Any]:
+        """The settings of a command; where no model is named a band answers what only bands are told.
+
+        That is also a song of several parts in 4/4, unless a track is chosen, or notes to keep, or a drum fill.
+        """
         from engine.weights import Library
 
-        if settings["model"] or not any(settings.get(name) for name in ("parts", "key", "scale")):
+        asked = any(settings.get(name) for name in ("parts", "key", "scale"))
+        if settings["model"] or not (asked or (source and self._in_parts(source, settings))):
             return settings
         cards = Library(self.config.weight_folders).cards
         able = [name for name in self.config.models if name in cards and cards[name].family == "band"]
         return settings | {"model": able[-1] if able else None}
+
+    def _in_parts(self, source: Path, settings: dict[str, Any]) -> bool:
+        from engine.midi.song import load_song
+        from engine.representation.tokens import is_drums
+
+        if self.track or self.channel or any(settings.get(each) for each in ("keep", "keep_clip", "fill_in")):
+            return False
+        clip = load_song(source, drums=False).clip_in_parts
+        return clip.beats_per_bar == 4 and not all(is_drums(part) for part in clip.parts)
 
     def run(self, *requests: Request, otherwise: Path | None = None) -> list[Results]:
         """The results of each request, all of them with the seed of the first.

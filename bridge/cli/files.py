@@ -110,7 +110,7 @@ def _note_for_note(kind: type[Request]) -> Command:
 def _infilled(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, **settings: Any) -> None:
-        settings = desk.for_bands(settings)
+        settings = desk.for_bands(settings, source)
         in_parts, keep = desk.hears_parts(settings["model"]), settings.pop("keep_clip", None)
         song = desk.song(source, drums=not in_parts)
         clip = song.clip_in_parts if in_parts else song.clip
@@ -127,7 +127,7 @@ def _continued(kind: type[Request]) -> Command:
     def command(desk: Desk, source: Source, append: Append = False, **settings: Any) -> None:
         from engine.midi.parts import followed_by
 
-        settings, otherwise = desk.for_bands(settings), beside(source, desk.verb)
+        settings, otherwise = desk.for_bands(settings, source), beside(source, desk.verb)
         in_parts = desk.hears_parts(settings["model"])
         song = desk.song(source, drums=not in_parts)
         clip = song.clip_in_parts if in_parts else song.clip

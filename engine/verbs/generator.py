@@ -162,7 +162,7 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            fitting = (_takes, _hears, _can_keep, _suits)
+            fitting = (_takes, _hears, _can_keep, _can_fill, _suits)
             fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in fitting))
             return _checked(request, fit[-1])
         if request.model not in residents:
@@ -256,6 +256,8 @@ def _checked(request: Request, resident: AnyResident) -> AnyResident:
         raise ClipError(
             f"{name} makes all notes anew: leave keep and keep_slot out, or name a model of drums played"
         )
+    if not _can_fill(resident, request):
+        raise ClipError(f"{name} makes no drum fills: leave fill_in out, or name a model of drums")
     if isinstance(request, Decode) and not _takes(resident, request):
         raise ClipError(f"{name} decodes a z of {_sizes_of_points(resident)}, not {len(request.z)}")
     return resident
@@ -297,6 +299,11 @@ def _can_keep(resident: AnyResident, request: Request) -> bool:
     return not (
         isinstance(request, Keeping) and request.keeps and isinstance(resident, TokenResident | BandResident)
     )
+
+
+def _can_fill(resident: AnyResident, request: Request) -> bool:
+    """Whether a model can make the drum fill that is asked for."""
+    return not (getattr(request, "fill_in", 0) and isinstance(resident, BandResident))
 
 
 def _suits(resident: AnyResident, request: Request) -> bool:

@@ -89,3 +89,12 @@ def test_what_only_a_band_is_told_asks_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(tracks("next.mid")) == ["", "Voice"]
     assert run("sample", "--bars", "1", "--key", "D", "-o", "new.mid").exit_code == 0
     assert list(tracks("new.mid")) == ["", "lead", "bass", "drums"]
+
+
+def test_a_song_of_several_parts_asks_a_band_and_drums_alone_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAEBRIDGE_MODELS", "trio_16bar,drummer,drums_16bar")
+    assert run("accompany", "in.mid", "--seed", "1", "-o", "band.mid").exit_code == 0
+    for verb in (("continue", "--bars", "1"), ("infill", "--start", "4", "--beats", "4")):
+        assert "model trio_16bar" in run(verb[0], "band.mid", *verb[1:], "-o", "new.mid", "--force").output
+        chosen = run(verb[0], "band.mid", *verb[1:], "--track", "drums", "-o", "new.mid", "--force")
+        assert "model drums_16bar" in chosen.output

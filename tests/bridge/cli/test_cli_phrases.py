@@ -72,7 +72,7 @@ def test_the_notes_of_another_file_stay_in_the_mark(snares: Snares) -> None:
 
 
 def test_infill_changes_the_marked_drums_alone(snares: Snares, folder: Path) -> None:
-    run(snares, "infill", "in.mid", "--start", "4", "--beats", "2")
+    run(snares, "infill", "in.mid", "--start", "4", "--beats", "2", "--track", "drums")
     before, after = clip_from_midi(folder / "in.mid"), clip_from_midi(folder / "in.infill.mid")
     assert played("in.infill.mid", 1) == played("in.mid", 1), "the lead"
     assert [note for note in after.notes if note.pitch != 38] == [
@@ -90,7 +90,7 @@ def test_continue_writes_the_new_bars_alone(snares: Snares, folder: Path) -> Non
 
 
 def test_continue_append_writes_the_song_with_the_new_bars_behind(snares: Snares, folder: Path) -> None:
-    run(snares, "continue", "in.mid", "--append", "--count", "2", "-o", "out.mid")
+    run(snares, "continue", "in.mid", "--append", "--count", "2", "--track", "drums", "-o", "out.mid")
     assert played("out.1.mid", 1) == played("in.mid", 1)
     notes = clip_from_midi(folder / "out.2.mid").notes
     assert (notes[:16], notes[16].pitch, notes[16].start_beats) == (

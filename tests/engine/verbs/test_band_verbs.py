@@ -301,3 +301,10 @@ def test_without_a_drummer_the_drums_lie_on_the_grid_and_that_is_told(tmp_path: 
     results = alone.run(Sample(bars=1, parts=("drums",), seed=1))
     assert results.remarks == ("no model is loaded that plays the hits: they lie on the grid",)
     assert all((4 * note.start_beats).is_integer() for note in results.clips[0].notes)
+
+
+def test_a_drum_fill_is_asked_of_a_model_of_drums(generator: Generator) -> None:
+    asked = Continue(clip=band(), bars=1, fill_in=1, seed=1)
+    assert generator.run(asked).model == "drums_16bar"
+    with pytest.raises(ClipError, match="leave fill_in out"):
+        generator.run(replace(asked, model="trio_16bar"))

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.model.band.decoder import BAR, Score, blank
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS
-from engine.representation.band import DRUMS, PARTS, PITCHES, key_fits, moved
+from engine.representation.band import BASS, DRUMS, LEAD, PARTS, PITCHES, key_fits, moved
 from engine.representation.chords import read_chords
 from engine.representation.harmony import (
     LIKE_MINOR,
@@ -50,7 +50,8 @@ OFF_CHORD, OFF_CHORD_ON_BEAT, NOT_ROOT = -2.0, -6.0, -5.0
 """What is added to the logits of notes outside a chord, between the beats and on them, and to those of a bass which
 are not its root where it begins. When notes begin is left alone."""
 
-BASS_PART = PARTS.index("bass")
+DISSONANT, CLASH = (1, 6, 11), -2.0
+"""Semitones from a bass up to a lead, but for octaves, and what is added to the logits of such a bass on a beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,8 @@ class Harmony:
     scale: NDArray[np.bool_] | None = None
     chords: NDArray[np.int64] | None = None
 
-    def against(self, part: int, first: int, bars: int, shift: int) -> Tensor | None:
+    def against(self, part: int, first: int, bars: int, shift: int) -> NDArray[np.float32]:
         """What is added to the logits of a voice's tokens in some bars, moved by a shift: (step, token)."""
-        if part == DRUMS or (self.scale is None and self.chords is None):
-            return None
         classes = (LOWEST + np.arange(PITCHES) - shift) % 12
         added = np.zeros((bars, BAR, MELODY_SIZE), np.float32)
         notes = added[..., FIRST_NOTE_ON:]
@@ -76,11 +75,11 @@ class Harmony:
             for place, chord in enumerate(self.chords[first : first + bars].tolist()):
                 notes[place, :, ~chord_tones(chord)[classes]] += OFF_CHORD
                 notes[place, :: BAR // 4, ~chord_tones(chord)[classes]] += OFF_CHORD_ON_BEAT - OFF_CHORD
-                if part == BASS_PART and (root := root_of(chord)) is not None:
+                if part == BASS and (root := root_of(chord)) is not None:
                     notes[place, 0, classes != root] += NOT_ROOT
         if self.scale is not None:
             notes[..., ~self.scale[classes]] = NEVER
-        return torch.from_numpy(added.reshape(bars * BAR, -1))
+        return added.reshape(bars * BAR, -1)
 
 
 def harmony_told(
@@ -117,6 +116,19 @@ def shift_of(harmony: Harmony, begin: int = 0, end: int | None = None) -> int:
         return harmony.key.to_c
     fits = key_fits(harmony.sounding[begin:end].sum(axis=0))
     return int(fits.argmax()) - 6 if fits.any() else 0
+
+
+def clashing(score: Score) -> NDArray[np.float32]:
+    """What is added to the logits of a bass that would clash with what the lead sounds on a beat.
+
+    (row, step, token), 0 where the lead is not known.
+    """
+    lead, known = (each[..., LEAD].cpu().numpy() for each in (score.states, score.given))
+    sounds = (lead >= FIRST_NOTE_ON) & (known > 0) & (np.arange(lead.shape[1]) % (BAR // 4) == 0)
+    away = ((lead - FIRST_NOTE_ON) % PITCHES)[..., None] - np.arange(PITCHES)
+    added = np.zeros((*lead.shape, MELODY_SIZE), np.float32)
+    added[..., FIRST_NOTE_ON:] = CLASH * (sounds[..., None] & np.isin(away % 12, DISSONANT))
+    return added
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +237,7 @@ class Drawing:
         score, here = self.score(sketch, first, bars, shift), slice(first, first + bars)
         own = self._resident.draw_z(score, self._noise, temperature) if z is None else z
         for part in sketch.parts:
-            against, asked = sketch.harmony.against(part, first, bars, shift), score
+            against, asked = self._against(sketch.harmony, part, score, first, shift), score
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]
                 asked = replace(score, bar_z=ideas[:, here], bar_z_given=stay[:, here])
@@ -237,3 +249,10 @@ class Drawing:
             new = sketch.given[here, :, part] == 0
             sketch.states[:, here, :, part][:, new] = back[..., part][:, new]
             sketch.given[here, :, part] = 1
+
+    def _against(self, harmony: Harmony, part: int, score: Score, first: int, shift: int) -> Tensor | None:
+        """What is added to the logits of a part: see draw_part."""
+        if part == DRUMS or (part == LEAD and harmony.chords is None and harmony.scale is None):
+            return None
+        added = harmony.against(part, first, score.bars, shift)[None]
+        return torch.from_numpy(added + clashing(score) if part == BASS else added)

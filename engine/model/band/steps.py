@@ -28,7 +28,7 @@ class Known:
 
     gates (batch, 4·hidden): see Stepper.project. opens: whether a bar begins. after (batch, 3): the tokens 1, 2, 4
     bars after; known (batch, 7): which looks are. own, given (batch,): the state that is given, and whether it is;
-    some_given: whether any is. against (token,): added to the logits of notes, see PartStep; None for nothing.
+    some_given: whether any is. against (row or 1, token): added to the logits of notes, or None.
     """
 
     gates: Tensor
@@ -82,7 +82,7 @@ class PartStep:
         self._tokens[:, :count] = self._drawn[:, places]
         logits = self._with_copies(self._head(state.lstm.step(known.gates), chance), known)
         if known.against is not None:
-            _turn_against(logits[:, FIRST_NOTE_ON:], known.against[FIRST_NOTE_ON:])
+            _turn_against(logits[:, FIRST_NOTE_ON:], known.against[:, FIRST_NOTE_ON:])
         token = logits.argmax(axis=1)
         choice: Integers = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
         if known.some_given:
@@ -140,7 +140,8 @@ def draw_part(
 ) -> Tensor:
     """z (batch, z) -> states (batch, step) of the decoder's part, those that are given as they are.
 
-    opening: see engine.model.phrases.steps.draw_hits. against (step, token): what is added to the logits of notes.
+    opening: see engine.model.phrases.steps.draw_hits. against (row or 1, step, token): what is
+    added to the logits of notes.
     """
     rows, steps, part = len(z), score.states.shape[1], decoder.part
     idea = decoder.idea(z, score)
@@ -156,7 +157,7 @@ def draw_part(
         by_step(looked[..., :looks]),
         np.asarray(given.any(axis=0)),
     )
-    aside = [None] * steps if against is None else list(against.cpu().numpy())
+    aside = [None] * steps if against is None else list(against.transpose(0, 1).cpu().numpy())
     knowns = (
         Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k], bool(some[k]), aside[k])
         for k in range(steps)

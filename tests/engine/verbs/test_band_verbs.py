@@ -9,6 +9,8 @@ import pytest
 
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError, TooLongError
+from engine.model.band.decoder import blank
+from engine.representation.band import LEAD
 from engine.representation.chords import read_chords
 from engine.representation.harmony import chord_tones
 from engine.requests import (
@@ -23,7 +25,7 @@ from engine.requests import (
     Sample,
     Vary,
 )
-from engine.verbs.band_drawing import key_changes, windows
+from engine.verbs.band_drawing import clashing, key_changes, windows
 from engine.verbs.generator import Generator
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
@@ -308,3 +310,12 @@ def test_a_drum_fill_is_asked_of_a_model_of_drums(generator: Generator) -> None:
     assert generator.run(asked).model == "drums_16bar"
     with pytest.raises(ClipError, match="leave fill_in out"):
         generator.run(replace(asked, model="trio_16bar"))
+
+
+def test_a_bass_is_turned_against_notes_that_clash_with_a_known_lead_on_beats() -> None:
+    score = blank(1, 1, styles=3, bar_z=4)
+    score.states[0, :8, LEAD], score.given[0, :8, LEAD] = 41, 1  # middle C for two beats
+    added = clashing(score)
+    assert {(token + 19) % 12 for token in np.flatnonzero(added[0, 4]).tolist()} == {1, 6, 11}
+    assert not added[0, 5].any(), "between the beats"
+    assert not added[0, 8].any(), "the lead is not known"

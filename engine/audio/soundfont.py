@@ -3,6 +3,8 @@
 Knows nothing of files that are written.
 """
 
+import contextlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,17 @@ WITHOUT = f"heard with simple sounds; better ones need FluidSynth and a SoundFon
 
 def found_soundfont() -> Path | None:
     """A SoundFont of the system's, None where there is none or no FluidSynth."""
+    return next((each for each in SOUNDFONTS if each.is_file()), None) if _fluidsynth() else None
+
+
+def _fluidsynth() -> Any:
+    """The package, None where it or its library is not there; what it prints of its search is nobody's."""
     try:
-        import fluidsynth  # noqa: F401
-    except (ImportError, AttributeError):  # the package without the library
+        with contextlib.redirect_stdout(io.StringIO()):
+            import fluidsynth
+    except (ImportError, AttributeError):
         return None
-    return next((each for each in SOUNDFONTS if each.is_file()), None)
+    return fluidsynth
 
 
 def by_soundfont(
@@ -78,10 +86,9 @@ def _synth(font: Path, rate: int) -> Any:
         raise MidiFileError(f"{font} is no SoundFont file: {error.strerror}") from error
     if (head[:4], head[8:]) != (b"RIFF", b"sfbk"):
         raise MidiFileError(f"{font} is no SoundFont file (.sf2 or .sf3)")
-    try:
-        import fluidsynth
-    except (ImportError, AttributeError) as error:
-        raise MidiFileError(NEEDED) from error
+    fluidsynth = _fluidsynth()
+    if fluidsynth is None:
+        raise MidiFileError(NEEDED)
     for level in range(LOG_LEVELS):  # else it says of each note too many that it is one
         fluidsynth._fl.fluid_set_log_function(level, None, None)
     synth = fluidsynth.Synth(gain=GAIN, samplerate=rate, channels=16, **{"synth.polyphony": POLYPHONY})

@@ -174,7 +174,7 @@ def test_every_lit_button_works_with_the_chosen_model(musical: Ableton) -> None:
     for slot, button in enumerate(("store_a", "store_b"), 2):
         musical.clip(drums(12 * slot), beats=8, slot=slot)
         device.press(button)
-    for number, model in enumerate(("default", "drummer", "drums_16bar", "drums_2bar")):
+    for number, model in enumerate(("default", "drummer", "drums_16bar", "drums_2bar", "trio_16bar")):
         device.choose(model=model)
         for button in lit(device):
             musical.clip(drums(48), beats=8, slot=0, track=number % 2)
@@ -290,6 +290,21 @@ def test_each_part_of_a_band_goes_to_the_track_of_its_name_in_one_scene(band: Ab
     assert [clip["loop_end"] for clip in clips] == [clips[0]["loop_end"]] * 3
     assert band.notes(taken) == before
     assert band.state()["undo_steps"] == 1
+
+
+def test_the_shipped_band_plays_on_the_tracks_of_its_names(musical: Ableton) -> None:
+    musical.ask("live", tracks=[{"name": "My drums"}, {"name": "Lead synth"}, {"name": "Bass"}])
+    clip = musical.clip(drums(12), beats=8)
+    before = musical.notes(clip)
+    device = musical.connected("VAE Bridge", seed=3, bars=4)
+    device.choose(model="trio_16bar", style="pop")
+    press(device, "generate")
+    assert "Scene 2 has lead, bass, drums." in device.text("line")
+    made = [track["slots"][1] for track in musical.state()["tracks"]]
+    assert [musical.ask("clip_state", id=slot)["name"] for slot in made] == ["drums", "lead", "bass"]
+    assert all(musical.notes(slot) for slot in made)
+    assert musical.notes(clip) == before
+    assert musical.state()["undo_steps"] == 1
 
 
 def test_without_such_tracks_drums_stay_on_the_devices_own_and_the_others_get_new_ones(band: Ableton) -> None:

@@ -2,6 +2,8 @@
 which gives it to nothing but what was asked about.
 """
 
+import random
+
 import pytest
 
 from tests.max_devices.ableton import Ableton, Device, Note, drums
@@ -328,3 +330,34 @@ def test_a_style_that_is_picked_applies_anew(live_12: Ableton) -> None:
     device.choose(style="funk")
     device.until("line", "'funk' is no style")
     assert key(asked(live_12, "sample")[-1], "style") == "funk"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["VAE Transformation", "VAE Generator"])
+def test_whatever_a_user_does_only_what_apply_was_pressed_on_changes(
+    live_12: Ableton, kind: str, seed: int
+) -> None:
+    draw = random.Random(seed)
+    clips = [live_12.clip(kicks(count=4 + slot), start=8, slot=slot) for slot in range(4)]
+    device = live_12.connected(kind)
+    applied, dial = 0, "temperature" if kind == "VAE Generator" else "timing"
+    for _ in range(40):
+        view = draw.choice(clips)
+        live_12.ask("view", id=view)
+        before = {clip: shape(live_12.notes(clip)) for clip in clips}
+        if draw.random() < 0.5:
+            device.apply()
+            applied = view
+        else:
+            device.set(**{dial: draw.random()})
+        away = draw.random() < 0.5
+        if away:
+            live_12.ask("view", id=draw.choice(clips))
+        answered(device)
+        seen = live_12.state()["detail"]
+        after = {clip: shape(live_12.notes(clip)) for clip in clips}
+        changed = {clip for clip in clips if after[clip] != before[clip]}
+        assert changed <= {applied}
+        assert not changed or seen == applied or view == applied, "only while it is in view"
+        if draw.random() < 0.2:
+            live_12.ask("select", id=view, start=8 + draw.randrange(3), end=11 + draw.randrange(3))

@@ -184,9 +184,13 @@ def positions_of(condition: Condition) -> Tensor:
 
 def read_bars(hits: Tensor, steps_per_bar: int) -> Tensor:
     """Hits (batch, step, 9) as a row for each bar, its positions by its drums: (batch, bar, 144)."""
-    at_position = F.one_hot(positions(steps_per_bar, steps_per_bar).to(hits.device), POSITIONS).to(hits)
     bars = torch.unflatten(hits, 1, (-1, steps_per_bar))
-    return (at_position.t() @ bars).clamp(max=1).flatten(2)
+    return (at_positions(steps_per_bar).to(hits).t() @ bars).clamp(max=1).flatten(2)
+
+
+def at_positions(steps_per_bar: int) -> Tensor:
+    """Which position in the bar each step of a bar has, one-hot: (step, 16)."""
+    return F.one_hot(positions(steps_per_bar, steps_per_bar), POSITIONS).float()
 
 
 class Conductor(nn.Module):

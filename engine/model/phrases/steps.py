@@ -13,9 +13,9 @@ from engine.model.phrases.decoder import (
     BEFORE,
     Condition,
     PhraseDecoder,
+    at_positions,
     known_before,
     looks_after,
-    read_bars,
     signs,
 )
 from engine.model.stepping import Head, State, Stepper, by_step, run
@@ -56,6 +56,7 @@ class PhraseStep:
         self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
         cpu = torch.device("cpu")
         self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
+        self._at_position = at_positions(steps_per_bar).t().contiguous().numpy()
         self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
         self._hits = (len(BEFORE) + 2) * CLASSES
         self._flags = self._hits + 2 * len(BEFORE)
@@ -83,9 +84,10 @@ class PhraseStep:
     def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
         """The conductor's plan of the bar that begins, (batch, plan), when it has read the one before."""
         self._same_before[...], self._same[...] = self._same, known.known[:, : len(BEFORE)]
-        before = torch.from_numpy(state.past[:, state.now - self._bar : state.now].copy())
+        before = np.minimum(self._at_position @ state.past[:, state.now - self._bar : state.now], 1)
         conductor = self._decoder.conductor
-        self._conductor.fed[...] = conductor.read(read_bars(before, self._bar))[:, 0].numpy() * known.known[:, :1]
+        read = conductor.read(torch.from_numpy(before.reshape(len(before), -1))).numpy()
+        np.multiply(read, known.known[:, :1], out=self._conductor.fed)
         return conductor.plan(self._conductor.step(gates)).numpy()  # type: ignore[no-any-return]
 
     def _with_copies(self, output: Array, back: Array, known: Known) -> Array:

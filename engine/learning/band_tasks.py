@@ -71,7 +71,10 @@ class BandCourse:
     """The tasks of a recipe on the parts of songs; see engine.learning.curriculum.Course."""
 
     steps_per_bar = BAR
-    left_out: tuple[str, ...] = (f"without pieces under {LEFT_OUT_LICENCE}",)
+    left_out: tuple[str, ...] = (
+        f"without pieces under {LEFT_OUT_LICENCE}",
+        "of POP909 the melody, and the lowest notes of the piano as a bass",
+    )
 
     def __init__(self, config: Config, songs: Sequence[BandSong], device: torch.device):
         assert isinstance(config.shape, BandShape)

@@ -1,6 +1,6 @@
 """How loud the notes of a voice are played: tokens hold no velocity.
 
-Measured over the train splits of the band pieces and of POP909 (weights/README.md): half of the tracks of the first
+Measured over the train splits of the band pieces and of POP909: half of the tracks of the first
 have one velocity throughout, the others are played. numpy alone, no model.
 """
 

@@ -1,4 +1,4 @@
-"""An early first hit: in a loop it goes to the loop's end, at a seam before it, and where neither can be on its line."""
+"""An early first hit goes to the end of its loop, before a seam, or, where neither can be, on its line."""
 
 import pytest
 

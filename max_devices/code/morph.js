@@ -45,7 +45,10 @@ function here() {
 }
 
 function aim_at(id) {
-    if (aim === null || aim.id !== id) {
+    if (aim === null || aim.id !== id) { // what was asked for the one before is not for this one
+        osc.cancel();
+        answer = null;
+        asked_at = moved_at;
         undo.rest();
         take.keep();
     }

@@ -17,8 +17,12 @@ var undo = (function () {
         is_open = can && goes_on === true;
         try {
             action();
+        } catch (error) {
+            goes_on = false; // what is refused leaves no step open: it would take in what others do
+            throw error;
         } finally {
             if (can && !goes_on) {
+                is_open = false;
                 song.call("end_undo_step");
             }
         }

@@ -83,7 +83,7 @@ const commands = {
   state: () => ({
     undo_steps: live.undo_steps_made.length, calls: live.calls, edits: live.edits, ignored: live.ignored,
     deleted: live.deleted, parameter_steps: live.parameter_steps, tracks: live.state.tracks,
-    detail: live.state.detail,
+    detail: live.state.detail, is_open: live.is_open,
   }),
   traffic: () => ({ ...traffic, symbols: [...traffic.symbols] }),
 };

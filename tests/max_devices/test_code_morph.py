@@ -121,6 +121,32 @@ def test_a_new_clip_is_made_on_the_devices_own_track_and_the_pad_goes_on_in_it(a
     assert other[1:] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("script", "met"),
+    [
+        ("clock.cancel()", "clock.repeat() || true"),
+        ("REST_MS = 1e9", "osc.is_busy()"),
+        ("REST_MS = 1e9", "answer !== null && (REST_MS = 300)"),
+    ],
+)
+def test_what_was_asked_for_one_clip_is_not_written_into_the_next(ableton: Ableton, script: str, met: str) -> None:
+    device = stored(ableton, "store1", "store2")
+    clip = ableton.clip(track=1)
+    other = ableton.clip(drums(30), track=1, slot=1)
+    before = ableton.notes(other)
+    ableton.ask("view", id=clip)
+    device.ask("evaluate", expression=script)
+    drag(device, x=0.25)
+    device.ask("until_true", expression=met)
+    ableton.ask("view", id=other)
+    device.press("here")
+    rest(device)
+    assert ableton.notes(other) == before
+    drag(device, x=0.75)
+    morphed(device)
+    assert len(ableton.notes(other)) == 3
+
+
 def test_the_pads_original_is_the_clip_before_it_moved(ableton: Ableton) -> None:
     device = stored(ableton, "store1", "store2")
     clip = ableton.clip(drums(30), track=1)
@@ -194,6 +220,18 @@ def test_a_press_on_another_device_ends_the_step(ableton: Ableton) -> None:
     humanize.until("line", "Humanized")
     ableton.ask("undo")
     assert starts(ableton, clip) == after
+
+
+def test_what_is_refused_leaves_no_undo_step_open(opens: Opens, fake_daemon: Daemon) -> None:
+    ableton = opens(fake_daemon.port, speed=4.0)
+    device = stored(ableton, "store1", "store2")
+    for slot in range(4):
+        ableton.clip(drums(3), slot=slot)
+    device.set(target=1)
+    drag(device, x=0.25)
+    device.until("line", "No slot of this track is free. Add a scene.")
+    device.ask("until_true", expression="began_at === 0")
+    assert not ableton.state()["is_open"]
 
 
 def test_a_moving_envelope_writes_while_it_moves_and_is_one_undo_step(opens: Opens, fake_daemon: Daemon) -> None:

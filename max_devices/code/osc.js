@@ -267,6 +267,7 @@ function make_osc(client, told) {
         for (var letter in one_job.slots) {
             var clip = one_job.slots[letter];
             if (uploaded[letter] !== clip) {
+                delete uploaded[letter]; // cancelled, it leaves open which of the two is there
                 one_job.asked = upload(slot(letter), clip, on_upload(one_job, letter), on_fail(one_job));
                 return;
             }

@@ -145,6 +145,21 @@ def test_a_slot_that_another_has_cleared_is_uploaded_again(ableton: Ableton) -> 
     assert ableton.notes(clip)[0]["start_time"] == pytest.approx(0.01, abs=1e-4)
 
 
+def test_a_clip_that_went_up_in_between_is_not_taken_for_the_one_before(ableton: Ableton) -> None:
+    clip = ableton.clip(drums(6))
+    device = ableton.connected("VAE Bridge", seed=1)
+    device.press("vary")
+    device.until("line", "Seed 1")
+    note = ableton.notes(clip)[0]
+    ableton.ask("edit", id=clip, change={note["note_id"]: {"pitch": 51}})
+    device.ask("lose", **{"in": ["/vae/done"]})
+    device.press("humanize")
+    ableton.ask("edit", id=clip, change={note["note_id"]: {"pitch": note["pitch"]}})
+    device.press("vary")
+    device.until("line", "Seed 1")
+    assert 51 not in [each["pitch"] for each in ableton.notes(clip)]
+
+
 # Datagrams that are lost, or come in another order
 
 

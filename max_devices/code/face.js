@@ -63,7 +63,8 @@ function refresh() {
     show("line", sentences([osc.state(), not_there(), remark]));
     show("advice", osc.advice());
     for (var button in device.verbs) {
-        show_once(button, "active", [why_not(device.verbs[button]) ? 0 : 1]);
+        var verb = device.verbs[button];
+        show_once(button, "active", [why_not(verb) || not_there(verb) ? 0 : 1]);
     }
 }
 

@@ -52,7 +52,11 @@ function make_offer(ask, styled, changed) {
             return;
         }
         ask("styles", ["verb", verbs[0]], function (one) {
+            var is_new = String(by_verb[verbs[0]]) !== String(one.rows);
             by_verb[verbs[0]] = one.rows;
+            if (is_new) {
+                changed();
+            }
             var both = one.rows.filter(function (row) { return common === null || common.indexOf(row) >= 0; });
             ask_styles(mine, verbs.slice(1), one.rows.length ? both : common);
         }, function (code) {

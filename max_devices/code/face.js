@@ -105,6 +105,7 @@ function fill_menus() { // a name that is gone stays where it is chosen
         var name = chosen[menu];
         items[menu] = name && list.indexOf(name, 1) < 0 ? list.concat(name) : list;
         is_filling = true;
+        tell(menu, "set", [0]); // a place that is no longer there would speak, at once or later
         show_once(menu, "_parameter_range", items[menu].length > 1 ? items[menu] : items[menu].concat("-"));
         tell(menu, "set", [name ? items[menu].indexOf(name, 1) : 0]);
         is_filling = false;

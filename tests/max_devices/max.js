@@ -218,12 +218,17 @@ class Device {
     }
     const shown = (this.shown[name] = this.shown[name] || {});
     shown[selector] = selector === "set" ? atoms.join(" ") : selector === "_parameter_range" ? atoms : atoms[0];
-    if (selector === "_parameter_range" && this.values[name] >= atoms.length) this.move(name, visibility, atoms.length - 1);
+    if (selector === "_parameter_range" && this.values[name] >= atoms.length) this.clamp(name, visibility, atoms.length - 1);
     if (selector === "set" && what === "live.menu") [this.values[name]] = atoms; // in silence
     if (["int", "float", "assign"].includes(selector) && this.values[name] !== undefined) {
       this.move(name, visibility, atoms[0]);
     }
     this.told();
+  }
+
+  clamp(name, visibility, value) { // it speaks at once, or in Max's own time: nobody says which
+    this.move(name, visibility, value);
+    setImmediate(() => this.message(0, name, [value]));
   }
 
   move(name, visibility, value) { // the patch moves a control, which speaks

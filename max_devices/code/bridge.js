@@ -88,7 +88,7 @@ function morph() {
     if (letter && values.target !== NEW_CLIP) {
         throw new Refusal("Clip " + letter + " is in view: open the clip to fill.");
     }
-    ask("morph", clip, stored, { from: "a", to: "b" }, [], ["position"], {});
+    ask("morph", clip, { a: stored.a, b: stored.b }, { from: "a", to: "b" }, [], ["position"], {});
 }
 
 function groove() { // note for note, as humanize

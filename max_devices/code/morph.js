@@ -72,6 +72,9 @@ function dragged(name, value) {
 function grasp() { // the stored clips are not what lies between them
     var clip = live.clip(), letter = clip ? letter_of(clip) : "";
     if (values.target === NEW_CLIP) {
+        if (take.is_gone()) { // a hand makes another, an envelope does not
+            take.keep();
+        }
         aim_at(0);
     } else if (clip !== null && (!letter || aim !== null && aim.id === clip.id)) {
         aim_at(clip.id);

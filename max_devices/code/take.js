@@ -146,7 +146,7 @@ var take = (function () {
         if (now.targets[0].id === 0) {
             return make_clips();
         }
-        var there = now.targets.filter(function (target) { return live.exists(new LiveAPI("id " + target.id)); });
+        var there = now.targets.filter(is_there);
         if (there.length === 0) {
             throw new Refusal("That clip is gone.");
         }
@@ -155,6 +155,14 @@ var take = (function () {
             return now.in_place ? move_notes(api, target, index) : replace_notes(api, target, index);
         }).join("");
     }
+
+    function is_there(target) {
+        return live.exists(new LiveAPI("id " + target.id));
+    }
+
+    me.is_gone = function () { // whether every clip that was written is: deleted, or its making undone
+        return now !== null && now.targets[0].id !== 0 && !now.targets.some(is_there);
+    };
 
     me.next = function (by) {
         return me.show(now === null ? 0 : now.index + by);

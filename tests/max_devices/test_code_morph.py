@@ -121,6 +121,19 @@ def test_a_new_clip_is_made_on_the_devices_own_track_and_the_pad_goes_on_in_it(a
     assert other[1:] == [0, 0, 0]
 
 
+def test_a_new_clip_that_is_undone_is_made_anew_by_the_next_drag_and_by_no_envelope(ableton: Ableton) -> None:
+    device = stored(ableton, "store1", "store2")
+    device.set(target=1)
+    drag(device, x=0.25)
+    device.until("line", "Slot 3 has it.")
+    ableton.ask("undo")
+    device.set(x=0.6)
+    device.until("line", "That clip is gone.")
+    assert ableton.state()["tracks"][0]["slots"][2] == 0
+    drag(device, x=0.75)
+    device.until("line", "Slot 3 has it.")
+
+
 @pytest.mark.parametrize(
     ("script", "met"),
     [

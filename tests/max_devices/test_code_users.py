@@ -221,6 +221,19 @@ def test_what_is_asked_is_what_the_dials_said_at_the_press(ableton: Ableton) -> 
     assert asked[asked.index("timing") + 1] == 1
 
 
+def test_morph_lies_between_the_clips_that_were_stored_at_the_press(ableton: Ableton) -> None:
+    device = ableton.connected("VAE Bridge", target=1)
+    for slot, button in enumerate(("store_a", "store_b")):
+        ableton.clip(drums(6), slot=slot)
+        device.press(button)
+    ableton.clip(drums(9), slot=2)
+    device.press("morph")
+    device.press("store_b")
+    settle(ableton)
+    begun = [atoms for address, *atoms in ableton.traffic()["messages"] if address == "/vae/clip/begin"]
+    assert [atoms[2] for atoms in begun] == [6, 6]
+
+
 def test_a_reply_port_that_changes_under_way_asks_about_the_new_slot(ableton: Ableton) -> None:
     clip = ableton.clip(drums(48))
     device = slowly(ableton.connected("VAE Bridge"))

@@ -242,7 +242,7 @@ function is_automated(button) {
 function parameter_of(name) { // its place among those that Live could automate
     var count = new LiveAPI("this_device").getcount("parameters");
     for (var i = 0; i < count; i++) {
-        if (String(new LiveAPI("this_device parameters " + i).get("name")).toLowerCase() === name) {
+        if (live.name(new LiveAPI("this_device parameters " + i)).toLowerCase() === name) {
             return i;
         }
     }

@@ -15,6 +15,10 @@ var live = (function () {
         return Number([].concat(api.get(property))[0]);
     };
 
+    me.name = function (api) { // with spaces, in one atom or several
+        return [].concat(api.get("name")).join(" ");
+    };
+
     me.exists = function (api) {
         return Number(api.id) !== 0;
     };
@@ -132,7 +136,7 @@ var live = (function () {
         var count = new LiveAPI("live_set").getcount("tracks");
         for (var i = 0; i < count; i++) {
             var track = new LiveAPI("live_set tracks " + i);
-            var words = words_of_name([].concat(track.get("name")).join(" "));
+            var words = words_of_name(me.name(track));
             if (words.indexOf(words_of_name(name)) >= 0 && taken.indexOf(i) < 0 && me.number(track, "has_midi_input")) {
                 return i;
             }

@@ -200,7 +200,7 @@ class Live {
     if (object.type === "Song") return [this.state[property]];
     if (object.type === "ClipSlot") return [object.track.slots[object.index] ? 1 : 0];
     if (object.type === "Track") return [property === "name" ? object.track.name : object.track.midi];
-    if (object.type === "DeviceParameter") return [object.state[property]];
+    if (object.type === "DeviceParameter") return String(object.state[property]).split(" "); // one atom or several
     if (object.type === "Device") return [property === "name" ? "" : object.drum_rack];
     if (object.type === "Clip" && property === "length") return [object.clip.loop_end - object.clip.loop_start];
     return [object.type === "Clip" ? object.clip[property] : ""];

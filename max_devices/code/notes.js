@@ -99,6 +99,19 @@ var score = (function () {
         return notes;
     }
 
+    me.cut = function (notes, end) { // at the end, and where the next of its pitch begins, as Live would
+        return notes.map(function (note) {
+            var other = copy(note), until = end;
+            notes.forEach(function (next) {
+                if (next.pitch === note.pitch && next.start_time > note.start_time) {
+                    until = Math.min(until, next.start_time);
+                }
+            });
+            other.duration = Math.min(note.duration, until - note.start_time);
+            return other;
+        });
+    };
+
     // Bars of a model in another meter: each of the clip's bars is the beginning of one of the model's, or of several.
 
     me.model_bars = function (bars, beats_per_bar) {

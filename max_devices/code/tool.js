@@ -188,12 +188,7 @@ function generated(result, about) {
     }
     var loop = about.clip.loop, is_loop = loop.on && about.start === about.clip.start_time && beats === loop.beats;
     var how = { from: about.start, floor: about.start, turn: is_loop ? beats : 0 };
-    return score.composed(notes, how).map(function (note) {
-        if (beats > 0) {
-            note.duration = Math.min(note.duration, about.end - note.start_time);
-        }
-        return note;
-    });
+    return score.cut(score.composed(notes, how), beats > 0 ? about.end : FARTHEST);
 }
 
 function remember(key, notes) {

@@ -56,6 +56,7 @@ function answer(live, is_generator, notes) { // what a tool says takes the place
       const whole = { ...(old.get(note.note_id) || {}), velocity: 100, mute: 0, ...note };
       if (!old.has(note.note_id)) whole.note_id = clip.next_note++;
       clip.notes.push(whole);
+      live.settle(clip, new Set([whole.note_id]));
     }
   });
 }

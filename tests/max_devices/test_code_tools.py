@@ -322,6 +322,21 @@ def test_a_part_that_is_no_drums_keeps_to_the_scale_of_the_set(live_12: Ableton)
     assert [note["pitch"] for note in pitches] == [60, 60, 60, 64, 67, 72]
 
 
+def test_a_note_that_live_cuts_where_the_next_begins_is_no_change_by_a_person(live_12: Ableton) -> None:
+    live_12.clip(kicks(), start=8, selection=(8, 12))
+    device = live_12.connected("VAE Generator", seed=7)
+    long = "var once = replies.take; replies.take = function (one, address, atoms) { once(one, address, atoms); "
+    long += (
+        "one.results.forEach(function (each) { each.notes.forEach(function (note) { note.duration = 3; }); }); };"
+    )
+    device.ask("evaluate", expression=long)
+    device.apply()
+    answered(device)
+    device.set(temperature=0.5)
+    answered(device)
+    assert "Played" in device.text("line")
+
+
 def test_a_style_that_is_picked_applies_anew(live_12: Ableton) -> None:
     live_12.clip(beats=4)
     device = live_12.connected("VAE Generator")

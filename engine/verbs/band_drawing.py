@@ -50,6 +50,9 @@ OFF_CHORD, OFF_CHORD_ON_BEAT, NOT_ROOT = -2.0, -6.0, -5.0
 """What is added to the logits of notes outside a chord, between the beats and on them, and to those of a bass which
 are not its root where it begins. When notes begin is left alone."""
 
+NOT_LIKELY_ROOT = -2.0
+"""The same for roots that nobody tells: see engine.model.band.roots."""
+
 DISSONANT, CLASH = (1, 6, 11), -2.0
 """Semitones from a bass up to a lead, but for octaves, and what is added to the logits of such a bass on a beat."""
 
@@ -255,4 +258,17 @@ class Drawing:
         if part == DRUMS or (part == LEAD and harmony.chords is None and harmony.scale is None):
             return None
         added = harmony.against(part, first, score.bars, shift)[None]
-        return torch.from_numpy(added + clashing(score) if part == BASS else added)
+        if part == BASS:
+            added = added + clashing(score)
+        if part == BASS and harmony.chords is None:
+            self._to_roots(added, score)
+        return torch.from_numpy(added)
+
+    def _to_roots(self, added: NDArray[np.float32], score: Score) -> None:
+        """Turn a bass towards the roots that are likeliest beneath the lead, where half bars begin."""
+        lead = score.states[..., LEAD].cpu().numpy() * (score.given[..., LEAD].cpu().numpy() > 0)
+        for row, own in enumerate(lead):
+            if own.any():
+                roots = self._resident.model.roots.likeliest(own.reshape(-1, BAR))
+                other = (LOWEST + np.arange(PITCHES)) % 12 != roots[:, None]
+                added[row, :: BAR // 2, FIRST_NOTE_ON:] += NOT_LIKELY_ROOT * other

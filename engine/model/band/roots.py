@@ -71,7 +71,7 @@ def heard_tones(lead: Tokens) -> NDArray[np.float64]:
     """For how many steps each pitch class sounds in each half bar of (bar, 16): (half bar, 12)."""
     halves = lead.reshape(-1, HALF)
     classes = np.where(halves >= FIRST_NOTE_ON, (LOWEST + (halves - FIRST_NOTE_ON) % PITCHES) % 12, -1)
-    return (classes[..., None] == np.arange(12)).sum(axis=1).astype(np.float64)
+    return np.asarray((classes[..., None] == np.arange(12)).sum(axis=1), np.float64)
 
 
 def _begun(bass: Tokens) -> NDArray[np.int64]:

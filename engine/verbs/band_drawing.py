@@ -56,6 +56,8 @@ NOT_LIKELY_ROOT = -2.0
 DISSONANT, CLASH = (1, 6, 11), -2.0
 """Semitones from a bass up to a lead, but for octaves, and what is added to the logits of such a bass on a beat."""
 
+IS_DISSONANT = np.isin(np.arange(12), DISSONANT)
+
 
 @dataclass(frozen=True, slots=True)
 class Harmony:
@@ -126,11 +128,12 @@ def clashing(score: Score) -> NDArray[np.float32]:
 
     (row, step, token), 0 where the lead is not known.
     """
-    lead, known = (each[..., LEAD].cpu().numpy() for each in (score.states, score.given))
-    sounds = (lead >= FIRST_NOTE_ON) & (known > 0) & (np.arange(lead.shape[1]) % (BAR // 4) == 0)
-    away = ((lead - FIRST_NOTE_ON) % PITCHES)[..., None] - np.arange(PITCHES)
-    added = np.zeros((*lead.shape, MELODY_SIZE), np.float32)
-    added[..., FIRST_NOTE_ON:] = CLASH * (sounds[..., None] & np.isin(away % 12, DISSONANT))
+    beat = BAR // 4
+    lead, known = (each[:, ::beat, LEAD].cpu().numpy() for each in (score.states, score.given))
+    sounds = (lead >= FIRST_NOTE_ON) & (known > 0)
+    away = (((lead - FIRST_NOTE_ON) % PITCHES)[..., None] - np.arange(PITCHES)) % 12
+    added = np.zeros((*score.states.shape[:2], MELODY_SIZE), np.float32)
+    added[:, ::beat, FIRST_NOTE_ON:] = CLASH * (sounds[..., None] & IS_DISSONANT[away])
     return added
 
 

@@ -319,3 +319,11 @@ def test_a_bass_is_turned_against_notes_that_clash_with_a_known_lead_on_beats() 
     assert {(token + 19) % 12 for token in np.flatnonzero(added[0, 4]).tolist()} == {1, 6, 11}
     assert not added[0, 5].any(), "between the beats"
     assert not added[0, 8].any(), "the lead is not known"
+
+
+def test_pads_on_another_channel_are_continued_as_drums(generator: Generator) -> None:
+    hits = of_part(band(), "kit")
+    pads = Clip(hits, 16.0, parts=(Part("channel 1", 1, 0, 0, len(hits)),))
+    assert run(generator, Continue(clip=pads, bars=1)).model == "drums_16bar"
+    bass = Clip(hits, 16.0, parts=(Part("Bass", 1, 0, 0, len(hits)),))
+    assert run(generator, Continue(clip=bass, bars=1)).model == "trio_16bar"

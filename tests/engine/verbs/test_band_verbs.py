@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError, TooLongError
-from engine.model.band.decoder import blank
-from engine.representation.band import LEAD
+from engine.model.band.decoder import Score, blank
+from engine.representation.band import BASS, LEAD
 from engine.representation.chords import read_chords
 from engine.representation.harmony import chord_tones
 from engine.requests import (
@@ -27,6 +28,7 @@ from engine.requests import (
 )
 from engine.verbs.band_drawing import clashing, key_changes, windows
 from engine.verbs.generator import Generator
+from engine.verbs.resident import BandResident
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
 
@@ -327,3 +329,24 @@ def test_pads_on_another_channel_are_continued_as_drums(generator: Generator) ->
     assert run(generator, Continue(clip=pads, bars=1)).model == "drums_16bar"
     bass = Clip(hits, 16.0, parts=(Part("Bass", 1, 0, 0, len(hits)),))
     assert run(generator, Continue(clip=bass, bars=1)).model == "trio_16bar"
+
+
+def test_voices_of_which_nothing_is_known_are_told_to_play_as_usual(generator: Generator) -> None:
+    told: dict[int, list[float]] = {}
+    resident = generator.resident("trio_16bar")
+    assert isinstance(resident, BandResident)
+    for part, decoder in enumerate(resident.model.decoders):
+        static = decoder.static
+
+        def heard(idea: torch.Tensor, score: Score, part: int = part, static: Any = static) -> torch.Tensor:
+            told[part] = score.attributes[0, 0].tolist()
+            result: torch.Tensor = static(idea, score)
+            return result
+
+        decoder.static = heard  # type: ignore[assignment]
+    one(generator, Sample, bars=1)
+    assert [attributes[2] for attributes in told.values()] == [1, 1, 0], "told of lead and bass, not of drums"
+    one(generator, Continue, clip=band(), bars=1, parts=("bass",))
+    assert told[BASS][2] == 0, "its own bars tell"
+    for decoder in resident.model.decoders:
+        del decoder.static

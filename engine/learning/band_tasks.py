@@ -22,6 +22,7 @@ from engine.model.band.vae import BandShape, BandVae
 from engine.model.phrases.decoder import BAR_NUMBERS
 from engine.registry import Config, Recipe
 from engine.representation.band import (
+    BASS,
     DRUMS,
     LEAD,
     PARTS,
@@ -205,7 +206,10 @@ class BandCourse:
         )
 
     def calibrate(self) -> None:
-        """Nothing is left to fit."""
+        """Count on which roots basses begin beneath leads."""
+        both = (song for song in self.train if song.plays[:, LEAD].any() and song.plays[:, BASS].any())
+        flat = ((song, song.states.astype(np.int64).reshape(-1, len(PARTS))) for song in both)
+        self.model.roots.fit(moved(each, to_c(each)).reshape(song.states.shape) for song, each in flat)
 
     def prior(self) -> Prior:
         """The styles, each as often as its bars; what z comes from is learnt, a network of the model's own."""

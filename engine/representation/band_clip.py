@@ -83,14 +83,22 @@ def cast_of(clip: Clip, drum_map: DrumMap) -> Cast:
     return Cast(clip.parts, (tuple(leads[:1]), tuple(basses[:1]), drums), harmony, tuple(remarks))
 
 
+def has_voices(clip: Clip, drum_map: DrumMap) -> bool:
+    """Whether a part is surely no drums: by its channel, and by its name, its program or its pitches."""
+    voices = [part for part in clip.parts if not is_drums(part) and _pitches(clip, part).size]
+    return any(_named(part) is not None or part.program or not _like_drums(clip, part, drum_map) for part in voices)
+
+
+def _like_drums(clip: Clip, part: Part, drum_map: DrumMap) -> bool:
+    return drum_map.is_drums(_pitches(clip, part)) and _middle(clip, part) < LOW
+
+
 def _cast_of_all(clip: Clip, drum_map: DrumMap) -> Cast:
     """A clip without parts: drums, if its pitches say so and it sounds like no melody, else a lead."""
     whole = Part("", 1, 0, 0, len(clip.notes))
-    pitches = _pitches(clip, whole)
-    if not pitches.size:
+    if not _pitches(clip, whole).size:
         return Cast((whole,), ((), (), ()))
-    drums = drum_map.is_drums(pitches) and float(np.median(pitches)) < LOW
-    return Cast((whole,), ((), (), (0,)) if drums else ((0,), (), ()))
+    return Cast((whole,), ((), (), (0,)) if _like_drums(clip, whole, drum_map) else ((0,), (), ()))
 
 
 def _pitches(clip: Clip, part: Part) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.model.band.decoder import BAR, Score, blank
+from engine.model.band.decoder import ATTRIBUTES, BAR, Score, blank
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS
 from engine.representation.band import BASS, DRUMS, LEAD, PARTS, PITCHES, key_fits, moved
@@ -50,8 +50,16 @@ OFF_CHORD, OFF_CHORD_ON_BEAT, NOT_ROOT = -2.0, -6.0, -5.0
 """What is added to the logits of notes outside a chord, between the beats and on them, and to those of a bass which
 are not its root where it begins. When notes begin is left alone."""
 
+DENSITY, USUAL_DENSITY = ATTRIBUTES.index("density"), {LEAD: 0.1, BASS: 0.8}
+"""In standard deviations from the mean of bars in which a part plays."""
+
+NOT_LIKELY_ROOT = -2.0
+"""The same for roots that nobody tells: see engine.model.band.roots."""
+
 DISSONANT, CLASH = (1, 6, 11), -2.0
 """Semitones from a bass up to a lead, but for octaves, and what is added to the logits of such a bass on a beat."""
+
+IS_DISSONANT = np.isin(np.arange(12), DISSONANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +126,24 @@ def shift_of(harmony: Harmony, begin: int = 0, end: int | None = None) -> int:
     return int(fits.argmax()) - 6 if fits.any() else 0
 
 
+def _of_usual_density(score: Score, part: int) -> Tensor:
+    """The attributes of a voice of which nothing is known: it plays as usual; untold it might rest throughout."""
+    told = score.attributes.clone()
+    told[..., DENSITY], told[..., len(ATTRIBUTES) + DENSITY] = USUAL_DENSITY[part], 1
+    return told
+
+
 def clashing(score: Score) -> NDArray[np.float32]:
     """What is added to the logits of a bass that would clash with what the lead sounds on a beat.
 
     (row, step, token), 0 where the lead is not known.
     """
-    lead, known = (each[..., LEAD].cpu().numpy() for each in (score.states, score.given))
-    sounds = (lead >= FIRST_NOTE_ON) & (known > 0) & (np.arange(lead.shape[1]) % (BAR // 4) == 0)
-    away = ((lead - FIRST_NOTE_ON) % PITCHES)[..., None] - np.arange(PITCHES)
-    added = np.zeros((*lead.shape, MELODY_SIZE), np.float32)
-    added[..., FIRST_NOTE_ON:] = CLASH * (sounds[..., None] & np.isin(away % 12, DISSONANT))
+    beat = BAR // 4
+    lead, known = (each[:, ::beat, LEAD].cpu().numpy() for each in (score.states, score.given))
+    sounds = (lead >= FIRST_NOTE_ON) & (known > 0)
+    away = (((lead - FIRST_NOTE_ON) % PITCHES)[..., None] - np.arange(PITCHES)) % 12
+    added = np.zeros((*score.states.shape[:2], MELODY_SIZE), np.float32)
+    added[:, ::beat, FIRST_NOTE_ON:] = CLASH * (sounds[..., None] & IS_DISSONANT[away])
     return added
 
 
@@ -238,9 +254,11 @@ class Drawing:
         own = self._resident.draw_z(score, self._noise, temperature) if z is None else z
         for part in sketch.parts:
             against, asked = self._against(sketch.harmony, part, score, first, shift), score
+            if part in USUAL_DENSITY and not bool(score.given[..., part].any()):
+                asked = replace(score, attributes=_of_usual_density(score, part))
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]
-                asked = replace(score, bar_z=ideas[:, here], bar_z_given=stay[:, here])
+                asked = replace(asked, bar_z=ideas[:, here], bar_z_given=stay[:, here])
             drawn = self._resident.draw_part(part, own, asked, temperature, self._noise, against)
             score = score.with_drawn(part, drawn)
         everything = score.states.cpu().numpy().astype(np.int64)
@@ -255,4 +273,17 @@ class Drawing:
         if part == DRUMS or (part == LEAD and harmony.chords is None and harmony.scale is None):
             return None
         added = harmony.against(part, first, score.bars, shift)[None]
-        return torch.from_numpy(added + clashing(score) if part == BASS else added)
+        if part == BASS:
+            added = added + clashing(score)
+        if part == BASS and harmony.chords is None:
+            self._to_roots(added, score)
+        return torch.from_numpy(added)
+
+    def _to_roots(self, added: NDArray[np.float32], score: Score) -> None:
+        """Turn a bass towards the roots that are likeliest beneath the lead, where half bars begin."""
+        lead = score.states[..., LEAD].cpu().numpy() * (score.given[..., LEAD].cpu().numpy() > 0)
+        for row, own in enumerate(lead):
+            if own.any():
+                roots = self._resident.model.roots.likeliest(own.reshape(-1, BAR))
+                other = (LOWEST + np.arange(PITCHES)) % 12 != roots[:, None]
+                added[row, :: BAR // 2, FIRST_NOTE_ON:] += NOT_LIKELY_ROOT * other

@@ -16,8 +16,8 @@ from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
 from engine.representation.band import PARTS
+from engine.representation.band_clip import has_voices
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
-from engine.representation.tokens import is_drums
 from engine.requests import (
     MAX_SEED,
     VERBS,
@@ -308,8 +308,8 @@ def _can_fill(resident: AnyResident, request: Request) -> bool:
 
 def _suits(resident: AnyResident, request: Request) -> bool:
     """Whether a model plays what a request is about: drums, or several parts."""
-    pitched = any(not is_drums(part) for clip in clips_of(request) for part in clip.parts)
-    in_parts = pitched or any(getattr(request, each, None) for each in OF_BANDS)
+    voices = any(has_voices(clip, GENERAL_MIDI) for clip in clips_of(request))
+    in_parts = voices or any(getattr(request, each, None) for each in OF_BANDS)
     return isinstance(resident, HEARS_PARTS if in_parts else NOT_OF_BANDS)
 
 

@@ -28,7 +28,7 @@ class Known:
 
     gates (batch, 4·hidden): see Stepper.project. opens: whether a bar begins. after (batch, 3): the tokens 1, 2, 4
     bars after; known (batch, 7): which looks are. own, given (batch,): the state that is given, and whether it is;
-    some_given: whether any is. against (row or 1, token): added to the logits of notes, or None.
+    all_given: whether all are. against (row or 1, token): added to the logits of notes, or None.
     """
 
     gates: Tensor
@@ -37,7 +37,7 @@ class Known:
     known: Array
     own: Integers
     given: NDArray[np.bool_]
-    some_given: bool
+    all_given: bool
     against: Array | None
 
 
@@ -80,18 +80,22 @@ class PartStep:
         places = state.now - self._back[2:]
         back = self._states[:, places]
         self._tokens[:, :count] = self._drawn[:, places]
-        logits = self._with_copies(self._head(state.lstm.step(known.gates), chance), known)
-        if known.against is not None:
-            _turn_against(logits[:, FIRST_NOTE_ON:], known.against[:, FIRST_NOTE_ON:])
-        token = logits.argmax(axis=1)
-        choice: Integers = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
-        if known.some_given:
-            choice = np.where(known.given, known.own, choice)
-            token = choice if self._part == DRUMS else token_of(choice)
+        hidden = state.lstm.step(known.gates)
+        choice = known.own if known.all_given else self._drawn_by(hidden, chance, state, known)
+        token = choice if self._part == DRUMS else token_of(choice)
         self._same *= back == choice[:, None]
         self._states[:, state.now], self._drawn[:, state.now] = choice, token
         state.remember(self._table[choice])
         return choice
+
+    def _drawn_by(self, hidden: Tensor, chance: Tensor, state: State, known: Known) -> Integers:
+        """The states (batch,) that are drawn, or given in some rows."""
+        logits = self._with_copies(self._head(hidden, chance), known)
+        if known.against is not None:
+            _turn_against(logits[:, FIRST_NOTE_ON:], known.against[:, FIRST_NOTE_ON:])
+        token: Integers = logits.argmax(axis=1)
+        drawn = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
+        return np.where(known.given, known.own, drawn)
 
     def _with_copies(self, output: Array, known: Known) -> Array:
         """The logits, with what is added for tokens like those of other bars: (batch, token)."""
@@ -152,14 +156,14 @@ def draw_part(
     padded = np.pad(np.where(given, own, 0), ((0, 0), (0, max(AFTER) * BAR)))
     tokens = padded if part == DRUMS else token_of(padded)
     after = np.stack([tokens[:, k * BAR :][:, :steps] for k in AFTER], axis=2)
-    gates, known, some = (
+    gates, known, everything = (
         lstm.project(decoder.static(idea, score)),
         by_step(looked[..., :looks]),
-        np.asarray(given.any(axis=0)),
+        np.asarray(given.all(axis=0)),
     )
     aside = [None] * steps if against is None else list(against.transpose(0, 1).cpu().numpy())
     knowns = (
-        Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k], bool(some[k]), aside[k])
+        Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k], bool(everything[k]), aside[k])
         for k in range(steps)
     )
     colder = torch.where(looked[..., :1] > 0, temperature, temperature * opening)

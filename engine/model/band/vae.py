@@ -22,6 +22,7 @@ from engine.model.band.decoder import (
     PartDecoder,
     Score,
 )
+from engine.model.band.roots import Roots
 from engine.model.encoder import Posterior
 from engine.model.phrases.vae import PhrasePrior
 from engine.representation.band import PARTS
@@ -140,6 +141,7 @@ class BandVae(nn.Module):
             )
             for part in parts
         )
+        self.roots = Roots()
         self.z_prior = BandPrior(shape.z, shape.styles, shape.prior_hidden, context=shape.context)
         self.register_buffer("attribute_mean", torch.zeros(len(PARTS), 2))
         self.register_buffer("attribute_deviation", torch.ones(len(PARTS), 2))

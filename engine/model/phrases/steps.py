@@ -48,11 +48,14 @@ class Known:
 class PhraseStep:
     """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, a choice is a subset a row.
 
-    State.past holds the hits of the past bars, then those drawn.
+    State.past holds the hits of the past bars, then those drawn. reads_after: whether any bar after one is given.
     """
 
-    def __init__(self, decoder: PhraseDecoder, conductor: Stepper, rows: int, steps_per_bar: int):
+    def __init__(
+        self, decoder: PhraseDecoder, conductor: Stepper, rows: int, steps_per_bar: int, *, reads_after: bool
+    ):
         self._decoder, self._conductor, self._bar = decoder, conductor, steps_per_bar
+        self._reads_after = reads_after
         self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
         cpu = torch.device("cpu")
         self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
@@ -60,8 +63,8 @@ class PhraseStep:
         self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
         self._hits = (len(BEFORE) + 2) * CLASSES
         self._flags = self._hits + 2 * len(BEFORE)
-        self._signed = np.empty((rows, LOOKS, CLASSES), np.float32)
-        self._subset = np.empty((rows, LOOKS), np.int64)
+        self._signed = np.zeros((rows, LOOKS, CLASSES), np.float32)
+        self._subset = np.zeros((rows, LOOKS), np.int64)
         self._logits = np.empty((rows, SUBSETS), np.float32)
         self._first, self._flat = np.arange(rows)[:, None] * SUBSETS, self._logits.reshape(-1)
         self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
@@ -76,9 +79,8 @@ class PhraseStep:
         fed[:, self._hits : self._flags : 2] = self._same
         back = looked[:, 2:]
         choice = self._with_copies(self._head(state.lstm.step(known.gates), chance), back, known).argmax(axis=1)
-        hits = self._bits[choice]
-        self._same *= (back == hits[:, None]).all(axis=2)
-        state.remember(hits)
+        self._same *= self._subset[:, : len(BEFORE)] == choice[:, None]
+        state.remember(self._bits[choice])
         return choice  # type: ignore[no-any-return]
 
     def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
@@ -94,7 +96,8 @@ class PhraseStep:
         """The logits, with what is added for subsets like those of other bars: (batch, 512)."""
         count, signed, subset = len(BEFORE), self._signed, self._subset
         np.multiply(2 * back - 1, known.known[:, :count, None], out=signed[:, :count])
-        signed[:, count:], subset[:, count:] = known.after, known.after_subset
+        if self._reads_after:
+            signed[:, count:], subset[:, count:] = known.after, known.after_subset
         subset[:, :count] = back @ POWERS
         whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
         pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
@@ -141,6 +144,6 @@ def draw_hits(
     )
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
     memory = torch.cat([past, condition.given_hits], dim=1).cpu().numpy().copy()
-    step = PhraseStep(decoder, conductor, rows, bar)
+    step = PhraseStep(decoder, conductor, rows, bar, reads_after=bool(after_known.any()))
     run(step, State(lstm, memory, past.shape[1]), knowns, chance.cpu().unbind(1))
     return torch.from_numpy(memory[:, past.shape[1] :]).to(z.device)

@@ -81,15 +81,20 @@ def test_play_brings_the_sound_to_the_sound_card(folder: Path, needs: Callable[[
     if not find_library("portaudio"):
         needs("portaudio", "libportaudio2")
     (folder / ".asoundrc").write_text(ALSA_TO_A_FILE.format(file=folder / "card.raw"))
-    done = play(folder, "base.mid")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     run("play", "base.mid", "--wav", "out.wav")
     with wave.open(str(folder / "out.wav")) as file:
         assert file.getnchannels() == 2  # FluidSynth's
         written = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
-    card = np.frombuffer((folder / "card.raw").read_bytes(), "<f4").reshape(-1, 2)
-    lead = int(np.flatnonzero(card.any(1))[0]) - int(np.flatnonzero(written.any(1))[0])  # the card is silent before
-    np.testing.assert_allclose(card[lead : lead + len(written)], written / 32767, atol=1e-3)
+
+    def brought() -> bool:
+        done = play(folder, "base.mid")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        card = np.frombuffer((folder / "card.raw").read_bytes(), "<f4").reshape(-1, 2)
+        lead = int(np.flatnonzero(card.any(1))[0]) - int(np.flatnonzero(written.any(1))[0])  # it is silent before
+        heard = card[lead : lead + len(written)]
+        return len(heard) == len(written) and np.allclose(heard, written / 32767, atol=1e-3)
+
+    assert any(brought() for _ in range(3)), "a card that waits for a busy machine leaves a gap"
 
 
 def test_where_no_sound_card_is_a_sentence_says_so(folder: Path) -> None:

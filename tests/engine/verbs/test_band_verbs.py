@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError, TooLongError
-from engine.model.band.decoder import blank
-from engine.representation.band import LEAD
+from engine.model.band.decoder import Score, blank
+from engine.representation.band import BASS, LEAD
 from engine.representation.chords import read_chords
 from engine.representation.harmony import chord_tones
 from engine.requests import (
@@ -27,6 +28,7 @@ from engine.requests import (
 )
 from engine.verbs.band_drawing import clashing, key_changes, windows
 from engine.verbs.generator import Generator
+from engine.verbs.resident import BandResident
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
 
@@ -319,3 +321,32 @@ def test_a_bass_is_turned_against_notes_that_clash_with_a_known_lead_on_beats() 
     assert {(token + 19) % 12 for token in np.flatnonzero(added[0, 4]).tolist()} == {1, 6, 11}
     assert not added[0, 5].any(), "between the beats"
     assert not added[0, 8].any(), "the lead is not known"
+
+
+def test_pads_on_another_channel_are_continued_as_drums(generator: Generator) -> None:
+    hits = of_part(band(), "kit")
+    pads = Clip(hits, 16.0, parts=(Part("channel 1", 1, 0, 0, len(hits)),))
+    assert run(generator, Continue(clip=pads, bars=1)).model == "drums_16bar"
+    bass = Clip(hits, 16.0, parts=(Part("Bass", 1, 0, 0, len(hits)),))
+    assert run(generator, Continue(clip=bass, bars=1)).model == "trio_16bar"
+
+
+def test_voices_of_which_nothing_is_known_are_told_to_play_as_usual(generator: Generator) -> None:
+    told: dict[int, list[float]] = {}
+    resident = generator.resident("trio_16bar")
+    assert isinstance(resident, BandResident)
+    for part, decoder in enumerate(resident.model.decoders):
+        static = decoder.static
+
+        def heard(idea: torch.Tensor, score: Score, part: int = part, static: Any = static) -> torch.Tensor:
+            told[part] = score.attributes[0, 0].tolist()
+            result: torch.Tensor = static(idea, score)
+            return result
+
+        decoder.static = heard  # type: ignore[assignment]
+    one(generator, Sample, bars=1)
+    assert [attributes[2] for attributes in told.values()] == [1, 1, 0], "told of lead and bass, not of drums"
+    one(generator, Continue, clip=band(), bars=1, parts=("bass",))
+    assert told[BASS][2] == 0, "its own bars tell"
+    for decoder in resident.model.decoders:
+        del decoder.static

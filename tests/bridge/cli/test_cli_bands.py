@@ -10,6 +10,7 @@ from bridge.cli import main as cli
 from engine.clip import Clip, Note, Part
 from engine.midi.clips import clip_to_midi
 from tests.engine.untrained import SMALL_BANDS, write_random_weights
+from tests.strict_midi import CASES
 
 LEAD = tuple(Note(60 + 2 * (k % 5), float(k), 1.0, 90) for k in range(8))
 PAD = tuple(Note(55, float(k), 1.0, 60) for k in range(8))
@@ -98,3 +99,17 @@ def test_a_song_of_several_parts_asks_a_band_and_drums_alone_do_not(monkeypatch:
         assert "model trio_16bar" in run(verb[0], "band.mid", *verb[1:], "-o", "new.mid", "--force").output
         chosen = run(verb[0], "band.mid", *verb[1:], "--track", "drums", "-o", "new.mid", "--force")
         assert "model drums_16bar" in chosen.output
+
+
+def test_drums_on_another_channel_are_the_bands_drums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAEBRIDGE_MODELS", "trio_16bar,drummer,drums_16bar")
+    added = run("accompany", str(CASES / "song_drums_ch3.mid"), "-o", "band.mid")
+    assert "the clip has a lead, a bass and drums" in added.output
+    assert "played as drums: track 4 'Drums' (channel 3)" in " ".join(added.stderr.split())
+    made = run("continue", str(CASES / "song_drums_ch3.mid"), "--bars", "1", "--seed", "1", "-o", "next.mid")
+    assert "model trio_16bar" in made.output
+    assert list(tracks("next.mid")) == ["", "Piano", "Bass", "Drums"]
+    alone = mido.MidiFile(CASES / "song_drums_ch3.mid")
+    del alone.tracks[1:3]
+    alone.save("alone.mid")
+    assert "model drums_16bar" in run("continue", "alone.mid", "--bars", "1", "-o", "more.mid").output

@@ -48,6 +48,28 @@ def test_a_new_part_is_a_track_of_its_own_at_the_end(song: MidiSong) -> None:
     assert [messages(written, track) for track in range(3)] == [messages(song, track) for track in range(3)]
 
 
+def test_drums_on_another_channel_are_a_part_on_channel_10_and_new_hits_come_onto_theirs(tmp_path: Path) -> None:
+    beat = Clip((*LEAD, *BASS), 4.0, parts=(Part("lead", 1, 5, 0, 4), Part("Drums", 3, 7, 4, 4)))
+    clip_to_midi(beat, tmp_path / "beat.mid")
+    song = load_song(tmp_path / "beat.mid", drums=False)
+    assert [(part.channel, part.program) for part in song.clip_in_parts.parts] == [(1, 5), (10, 0)]
+    assert song.remarks[0].startswith("played as drums: track 3 'Drums' (channel 3), 4 of 8 notes")
+    written = again(song, followed_by(song.clip_in_parts, song.clip_in_parts))
+    assert {note.channel for passage in written.passages for note in passage.notes} == {1, 3}
+    assert len(written.clip_in_parts.notes) == 16
+
+
+def test_a_new_part_takes_no_channel_of_other_notes(song: MidiSong) -> None:
+    melody = parse_song(format_midi(song.midi), track="lead")
+    bass = Clip(BASS, 4.0, parts=(Part("new bass", 2, 38, 0, 4),))
+    written = again(melody, bass)
+    assert [(part.name, part.channel, part.program) for part in written.clip_in_parts.parts] == [
+        ("lead", 1, 5),
+        ("bass", 2, 33),
+        ("new bass", 3, 38),
+    ]
+
+
 def test_a_file_of_one_track_gets_more(tmp_path: Path) -> None:
     file = mido.MidiFile(type=0)
     file.tracks.append(

@@ -63,6 +63,13 @@ def followed_by(clip: Clip, other: Clip) -> Clip:
     )
 
 
+def are_alike(clip: Clip, other: Clip) -> bool:
+    """Whether a clip has parts, and another the same ones and its length, so that it can take its place."""
+    pairs = zip(clip.parts, other.parts, strict=False)
+    as_many = len(clip.parts) == len(other.parts) > 0 and clip.length_beats == other.length_beats
+    return as_many and all(_same(known, part) for known, part in pairs)
+
+
 def made_since(clip: Clip, made: Clip, since: float) -> Clip:
     """What was made of some parts from a beat of a clip on, in its place; what they play before it stays."""
     notes: list[Note] = []

@@ -77,6 +77,19 @@ def test_marked_beats_of_one_part_are_made_anew() -> None:
     assert [name for name in before if after[name] != before[name]] == ["bass"]
 
 
+def test_a_part_is_varied_in_its_song_and_all_else_stays() -> None:
+    assert run("accompany", "in.mid", "--seed", "1", "-o", "band.mid").exit_code == 0
+    song = mido.MidiFile("band.mid")
+    song.tracks[0].insert(-1, mido.MetaMessage("marker", text="verse"))
+    song.tracks[2].insert(2, mido.Message("control_change", channel=3, control=11, value=77))
+    song.save("band.mid")
+    result = run("vary", "band.mid", "--parts", "bass", "--similarity", "0", "-o", "new.mid", "--seed", "2")
+    assert result.exit_code == 0, result.output
+    before, after = tracks("band.mid"), tracks("new.mid")
+    assert [name for name in before if after[name] != before[name]] == ["bass"]
+    assert list(after) == list(before)
+
+
 def test_what_is_wrong_is_one_sentence() -> None:
     result = run("accompany", "in.mid", "--key", "H", "-o", "out.mid")
     assert result.exit_code == 1

@@ -279,6 +279,6 @@ def _clip(midi: MidiBytes, section: Section, notes: Sequence[FileNote]) -> Clip:
 
 
 def _finer(note: FileNote, factor: int) -> FileNote:
-    """The same in ticks of which so many make one; what has no length sounds for one of the old ticks, as before."""
+    """The same in ticks of which so many make one; what has no length sounds for one of the old ticks."""
     end = max(note.end_tick, note.tick + 1)
     return replace(note, tick=note.tick * factor, end_tick=end * factor)

@@ -114,11 +114,15 @@ class Desk:
         warn(f"{source}: {remark}" for remark in song.remarks)
         return song
 
-    def clip(self, source: Path, model: str | None, *, chosen: bool = True) -> "Clip":
-        """The clip in a file: all of its parts for a model that hears them, its drums for any other."""
+    def heard(self, source: Path, model: str | None, *, chosen: bool = True) -> tuple["MidiSong", "Clip"]:
+        """The song in a file, and of it all parts for a model that hears them, the drums for any other."""
         in_parts = self.hears_parts(model)
         song = self.song(source, drums=not in_parts, chosen=chosen)
-        return song.clip_in_parts if in_parts else song.clip
+        return song, song.clip_in_parts if in_parts else song.clip
+
+    def clip(self, source: Path, model: str | None, *, chosen: bool = True) -> "Clip":
+        """What such a model hears of a file."""
+        return self.heard(source, model, chosen=chosen)[1]
 
     def hears_parts(self, model: str | None) -> bool:
         """Whether the model that will be asked hears all of a file's parts, not its drums alone."""

@@ -66,11 +66,16 @@ def _new(kind: type[Request]) -> Command:
 def _on_file(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, **settings: Any) -> None:
-        settings = desk.for_bands(settings)
-        clip, otherwise = desk.clip(source, settings["model"]), beside(source, desk.verb)
+        from engine.midi.parts import are_alike
+
+        settings, otherwise = desk.for_bands(settings), beside(source, desk.verb)
+        song, clip = desk.heard(source, settings["model"])
         request = request_of(kind, _with_files(desk, kind, settings), clip=clip)
         (results,) = desk.run(request, otherwise=otherwise)
-        desk.write_clips(results, otherwise)
+        if all(are_alike(clip, each) for each in results.clips):
+            _write_in_song(desk, song, results, otherwise, results.clips)
+        else:
+            desk.write_clips(results, otherwise)
 
     return command
 
@@ -111,9 +116,8 @@ def _infilled(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(desk: Desk, source: Source, **settings: Any) -> None:
         settings = desk.for_bands(settings, source)
-        in_parts, keep = desk.hears_parts(settings["model"]), settings.pop("keep_clip", None)
-        song = desk.song(source, drums=not in_parts)
-        clip = song.clip_in_parts if in_parts else song.clip
+        keep = settings.pop("keep_clip", None)
+        song, clip = desk.heard(source, settings["model"])
         kept = {"keep_clip": desk.song(keep).clip} if keep else {}
         otherwise = beside(source, desk.verb)
         (results,) = desk.run(request_of(kind, settings, clip=clip, **kept), otherwise=otherwise)
@@ -128,12 +132,10 @@ def _continued(kind: type[Request]) -> Command:
         from engine.midi.parts import followed_by
 
         settings, otherwise = desk.for_bands(settings, source), beside(source, desk.verb)
-        in_parts = desk.hears_parts(settings["model"])
-        song = desk.song(source, drums=not in_parts)
-        clip = song.clip_in_parts if in_parts else song.clip
+        song, clip = desk.heard(source, settings["model"])
         (results,) = desk.run(request_of(kind, settings, clip=clip), otherwise=otherwise)
         if append:
-            whole = tuple(followed_by(clip, new) if in_parts else clip.followed_by(new) for new in results.clips)
+            whole = tuple(followed_by(clip, new) if clip.parts else clip.followed_by(new) for new in results.clips)
             _write_in_song(desk, song, results, otherwise, whole)
         else:
             desk.write_clips(results, otherwise)

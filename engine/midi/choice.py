@@ -54,14 +54,17 @@ def choose(midi: MidiBytes, track: str | None = None, channel: int | None = None
         kept = _named(midi, notes, track, channel)
         return _choice(kept, notes, _all_alike([is_drums(each) for each in instruments(midi, kept)]))
     groups = instruments(midi, notes)
-    found = _kit(groups) if drums else []
+    found = kit(groups)
+    kept = tuple(note for each in found for note in each.notes)
+    usual = {note.channel for note in kept} <= {DRUM_CHANNEL}
+    remark = "" if usual else _told(midi, kept, len(notes))
+    if not drums:
+        return Choice(notes, (), _all_alike([is_drums(each) for each in groups]), remark)
     if not found:
         are_drums = _all_alike([is_drums(each) for each in groups])
         told = f"no drums found: all {len(notes)} notes are played, as taps: chords move as one; {HOW_TO_CHOOSE}"
-        return Choice(notes, (), are_drums, told if drums and are_drums is not None else "")
-    kept = tuple(note for each in found for note in each.notes)
-    usual = {note.channel for note in kept} == {DRUM_CHANNEL}
-    return _choice(kept, notes, True, "" if usual else _told(midi, kept, len(notes)))
+        return Choice(notes, (), are_drums, told if are_drums is not None else "")
+    return _choice(kept, notes, True, remark)
 
 
 def _choice(
@@ -100,7 +103,7 @@ def _like_a_kit(notes: Sequence[FileNote]) -> bool:
     return has_kit and (10 * together >= len(onsets) or 4 * hats >= len(notes))
 
 
-def _kit(groups: Sequence[Instrument]) -> list[Instrument]:
+def kit(groups: Sequence[Instrument]) -> list[Instrument]:
     """The instruments that are drums: the drum channel, and others that have more notes or the name."""
     on_channel = sum(len(each.notes) for each in groups if each.channel == DRUM_CHANNEL)
     return [

@@ -95,7 +95,10 @@ def apart(placed: Sequence[Placed], ends: Mapping[int, int]) -> list[Placed]:
 
 
 def track_ends(midi: MidiBytes, chosen: Iterable[FileNote], rest: Iterable[FileNote]) -> dict[int, int]:
-    """Where the tracks are to end: those of chosen notes, and the longest, on a bar line; others where they do."""
+    """Where the tracks are to end: those of chosen notes, and the longest, on a bar line; others where they do.
+
+    None ends behind the last of these bar lines.
+    """
     lines, overhang = bar_lines(midi), round(OVERHANG_BEATS * midi.ticks_per_beat)
     told = {chunk: track[-1].tick for chunk, track in midi.tracks.items()}
     needed = {chunk: track.last_but(NOTE_STATUSES) for chunk, track in midi.tracks.items()}
@@ -108,7 +111,9 @@ def track_ends(midi: MidiBytes, chosen: Iterable[FileNote], rest: Iterable[FileN
         ends[chunk] = line if rings_only else lines(max(end, needed[chunk]))[1]
     played = {note.chunk for note in chosen}
     longest = max(ends[chunk] if chunk in played else end for chunk, end in told.items())
-    return {chunk: ends[chunk] if chunk in played or end == longest else end for chunk, end in told.items()}
+    last = max(ends[chunk] for chunk, end in told.items() if chunk in played or end == longest)
+    moves = {chunk for chunk, end in told.items() if chunk in played or end == longest or end > last}
+    return {chunk: ends[chunk] if chunk in moves else end for chunk, end in told.items()}
 
 
 def _give_ends(found: list[Placed], row: Sequence[int]) -> None:

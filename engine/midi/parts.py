@@ -1,7 +1,7 @@
 """Clips of several parts and MIDI files: notes go onto their part's track, new parts onto new tracks."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from engine.clip import Clip, Note, Part
@@ -15,22 +15,27 @@ from engine.midi.track import TRACK_NAME, Event, Track, meta, written
 def with_parts(song: MidiSong, clip: Clip, *, remark: str = "") -> MidiBytes:
     """The file with the notes of a clip's parts: those that are in it stay as they are, all other parts as well.
 
-    A part that the file has not gets a track at its end.
+    A part that the file has not gets a track at its end, on a channel that no other notes are on.
     """
     midi, own = song.midi, song.clip_in_parts
-    left = list(zip(own.parts, instruments(midi, in_file_order(song.passages)), strict=True))
+    chosen = in_file_order(song.passages)
+    left = list(zip(own.parts, instruments(midi, chosen), strict=True))
+    taken = {note.channel for note in (*chosen, *song.rest)}
     gone, stay, new = list[FileNote](), list(song.rest), list[FileNote]()
     for part in clip.parts:
         notes = clip.notes[part.first : part.first + part.count]
         place = next((k for k, (known, _) in enumerate(left) if _same(known, part)), None)
         if place is None:
-            home, fresh = len(midi.chunks), list(notes)
-            midi = replace(midi, kind=1, chunks=(*midi.chunks, track_chunk(_head(part))))
+            home, fresh, channel = len(midi.chunks), list(notes), _free(part.channel, taken)
+            taken.add(channel)
+            head = track_chunk(_head(replace(part, channel=channel)))
+            midi = replace(midi, kind=1, chunks=(*midi.chunks, head))
         else:
             known, instrument = left.pop(place)
             home = Counter(note.chunk for note in instrument.notes).most_common(1)[0][0]
+            channel = instrument.channel
             fresh = _left_over(own, known, instrument, notes, gone, stay)
-        new += [song.new_note(note, home, part.channel) for note in fresh if not note.mute]
+        new += [song.new_note(note, home, channel) for note in fresh if not note.mute]
     if not (new or gone or remark):
         return song.midi
     stay += [note for _, instrument in left for note in instrument.notes]
@@ -58,6 +63,13 @@ def followed_by(clip: Clip, other: Clip) -> Clip:
     )
 
 
+def are_alike(clip: Clip, other: Clip) -> bool:
+    """Whether a clip has parts, and another the same ones and its length, so that it can take its place."""
+    pairs = zip(clip.parts, other.parts, strict=False)
+    as_many = len(clip.parts) == len(other.parts) > 0 and clip.length_beats == other.length_beats
+    return as_many and all(_same(known, part) for known, part in pairs)
+
+
 def made_since(clip: Clip, made: Clip, since: float) -> Clip:
     """What was made of some parts from a beat of a clip on, in its place; what they play before it stays."""
     notes: list[Note] = []
@@ -69,6 +81,12 @@ def made_since(clip: Clip, made: Clip, since: float) -> Clip:
         parts.append(replace(part, first=len(notes), count=len(before) + len(own)))
         notes += [*before, *(replace(note, start_beats=since + note.start_beats) for note in own)]
     return replace(clip, notes=tuple(notes), parts=tuple(parts), origin=None)
+
+
+def _free(wanted: int, taken: Collection[int]) -> int:
+    """A channel for a new part; drums are on theirs, whoever else is."""
+    voices = (channel for channel in (wanted, *range(1, 17)) if channel not in (*taken, DRUM_CHANNEL))
+    return wanted if wanted == DRUM_CHANNEL else next(voices, wanted)
 
 
 def _same(known: Part, part: Part) -> bool:

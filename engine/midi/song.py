@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.clip import EARLIEST_START_BEATS, Clip, Note, Part
 from engine.errors import MidiFileError
-from engine.midi.choice import choose
+from engine.midi.choice import choose, kit
 from engine.midi.clips import TICKS_PER_BEAT, ticks
 from engine.midi.events import MidiBytes, parse_midi
 from engine.midi.files import read_midi
@@ -76,13 +76,16 @@ class MidiSong:
 
     @property
     def clip_in_parts(self) -> Clip:
-        """The same, its notes by instrument, each a part."""
+        """The same, its notes by instrument, each a part; drums are on channel 10, wherever the file has them."""
         found = instruments(self.midi, in_file_order(self.passages))
+        drums = [id(each) for each in kit(found)]
         longest = max(self.passages, key=lambda passage: len(passage.notes))
         notes = [note for each in found for note in each.notes]
         firsts = accumulate((len(each.notes) for each in found), initial=0)
         parts = tuple(
-            Part(each.name, each.channel, each.program, first, len(each.notes))
+            Part(each.name, DRUM_CHANNEL, 0, first, len(each.notes))
+            if id(each) in drums
+            else Part(each.name, each.channel, each.program, first, len(each.notes))
             for each, first in zip(found, firsts, strict=False)
         )
         return replace(_clip(self.midi, replace(longest.section, tick=0), notes), parts=parts)
@@ -276,4 +279,6 @@ def _clip(midi: MidiBytes, section: Section, notes: Sequence[FileNote]) -> Clip:
 
 
 def _finer(note: FileNote, factor: int) -> FileNote:
-    return replace(note, tick=note.tick * factor, end_tick=note.end_tick * factor)
+    """The same in ticks of which so many make one; what has no length sounds for one of the old ticks."""
+    end = max(note.end_tick, note.tick + 1)
+    return replace(note, tick=note.tick * factor, end_tick=end * factor)

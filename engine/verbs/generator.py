@@ -225,7 +225,9 @@ def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
 
 def _own_notes(request: Request) -> frozenset[Note]:
     """The notes that may come back as they were given."""
-    comes_back = isinstance(request, (NoteForNote, Fill, Infill)) or (isinstance(request, Vary) and request.keeps)
+    comes_back = isinstance(request, (NoteForNote, Fill, Infill)) or (
+        isinstance(request, Vary) and bool(request.keeps or request.clip.parts)
+    )
     return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
 
 

@@ -10,6 +10,7 @@ from bridge.cli import main as cli
 from engine.clip import Clip, Note, Part
 from engine.midi.clips import clip_to_midi
 from tests.engine.untrained import SMALL_BANDS, write_random_weights
+from tests.strict_midi import CASES
 
 LEAD = tuple(Note(60 + 2 * (k % 5), float(k), 1.0, 90) for k in range(8))
 PAD = tuple(Note(55, float(k), 1.0, 60) for k in range(8))
@@ -76,6 +77,19 @@ def test_marked_beats_of_one_part_are_made_anew() -> None:
     assert [name for name in before if after[name] != before[name]] == ["bass"]
 
 
+def test_a_part_is_varied_in_its_song_and_all_else_stays() -> None:
+    assert run("accompany", "in.mid", "--seed", "1", "-o", "band.mid").exit_code == 0
+    song = mido.MidiFile("band.mid")
+    song.tracks[0].insert(-1, mido.MetaMessage("marker", text="verse"))
+    song.tracks[2].insert(2, mido.Message("control_change", channel=3, control=11, value=77))
+    song.save("band.mid")
+    result = run("vary", "band.mid", "--parts", "bass", "--similarity", "0", "-o", "new.mid", "--seed", "2")
+    assert result.exit_code == 0, result.output
+    before, after = tracks("band.mid"), tracks("new.mid")
+    assert [name for name in before if after[name] != before[name]] == ["bass"]
+    assert list(after) == list(before)
+
+
 def test_what_is_wrong_is_one_sentence() -> None:
     result = run("accompany", "in.mid", "--key", "H", "-o", "out.mid")
     assert result.exit_code == 1
@@ -98,3 +112,17 @@ def test_a_song_of_several_parts_asks_a_band_and_drums_alone_do_not(monkeypatch:
         assert "model trio_16bar" in run(verb[0], "band.mid", *verb[1:], "-o", "new.mid", "--force").output
         chosen = run(verb[0], "band.mid", *verb[1:], "--track", "drums", "-o", "new.mid", "--force")
         assert "model drums_16bar" in chosen.output
+
+
+def test_drums_on_another_channel_are_the_bands_drums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAEBRIDGE_MODELS", "trio_16bar,drummer,drums_16bar")
+    added = run("accompany", str(CASES / "song_drums_ch3.mid"), "-o", "band.mid")
+    assert "the clip has a lead, a bass and drums" in added.output
+    assert "played as drums: track 4 'Drums' (channel 3)" in " ".join(added.stderr.split())
+    made = run("continue", str(CASES / "song_drums_ch3.mid"), "--bars", "1", "--seed", "1", "-o", "next.mid")
+    assert "model trio_16bar" in made.output
+    assert list(tracks("next.mid")) == ["", "Piano", "Bass", "Drums"]
+    alone = mido.MidiFile(CASES / "song_drums_ch3.mid")
+    del alone.tracks[1:3]
+    alone.save("alone.mid")
+    assert "model drums_16bar" in run("continue", "alone.mid", "--bars", "1", "-o", "more.mid").output

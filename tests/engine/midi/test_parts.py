@@ -1,5 +1,6 @@
 """Parts in files: what is new comes onto the part's own track, or onto a new one; every other event stays."""
 
+from io import BytesIO
 from pathlib import Path
 
 import mido
@@ -10,6 +11,7 @@ from engine.midi.clips import clip_to_midi
 from engine.midi.events import format_midi
 from engine.midi.parts import followed_by, made_since, with_parts
 from engine.midi.song import MidiSong, load_song, parse_song
+from tests.strict_midi import read_strictly
 
 LEAD = tuple(Note(60 + beat, float(beat), 0.5, 90) for beat in range(4))
 BASS = tuple(Note(36, float(beat), 1.0, 80) for beat in range(4))
@@ -28,8 +30,6 @@ def again(song: MidiSong, clip: Clip) -> MidiSong:
 
 
 def messages(song: MidiSong, track: int) -> list[str]:
-    from io import BytesIO
-
     return [str(each) for each in mido.MidiFile(file=BytesIO(format_midi(song.midi))).tracks[track]]
 
 
@@ -46,6 +46,28 @@ def test_a_new_part_is_a_track_of_its_own_at_the_end(song: MidiSong) -> None:
         ("drums", 10),
     ]
     assert [messages(written, track) for track in range(3)] == [messages(song, track) for track in range(3)]
+
+
+def test_drums_on_another_channel_are_a_part_on_channel_10_and_new_hits_come_onto_theirs(tmp_path: Path) -> None:
+    beat = Clip((*LEAD, *BASS), 4.0, parts=(Part("lead", 1, 5, 0, 4), Part("Drums", 3, 7, 4, 4)))
+    clip_to_midi(beat, tmp_path / "beat.mid")
+    song = load_song(tmp_path / "beat.mid", drums=False)
+    assert [(part.channel, part.program) for part in song.clip_in_parts.parts] == [(1, 5), (10, 0)]
+    assert song.remarks[0].startswith("played as drums: track 3 'Drums' (channel 3), 4 of 8 notes")
+    written = again(song, followed_by(song.clip_in_parts, song.clip_in_parts))
+    assert {note.channel for passage in written.passages for note in passage.notes} == {1, 3}
+    assert len(written.clip_in_parts.notes) == 16
+
+
+def test_a_new_part_takes_no_channel_of_other_notes(song: MidiSong) -> None:
+    melody = parse_song(format_midi(song.midi), track="lead")
+    bass = Clip(BASS, 4.0, parts=(Part("new bass", 2, 38, 0, 4),))
+    written = again(melody, bass)
+    assert [(part.name, part.channel, part.program) for part in written.clip_in_parts.parts] == [
+        ("lead", 1, 5),
+        ("bass", 2, 33),
+        ("new bass", 3, 38),
+    ]
 
 
 def test_a_file_of_one_track_gets_more(tmp_path: Path) -> None:
@@ -90,3 +112,15 @@ def test_what_was_made_since_a_beat_leaves_what_was_there_before_it() -> None:
     placed = made_since(SONG, made, 2.0)
     assert [(note.pitch, note.start_beats) for note in placed.notes] == [(36, 0.0), (36, 1.0), (41, 2.0)]
     assert [(part.name, part.count) for part in placed.parts] == [("bass", 3)]
+
+
+def test_no_track_ends_behind_the_bar_line_that_the_longest_ends_on(song: MidiSong) -> None:
+    file = mido.MidiFile(file=BytesIO(format_midi(song.midi)))
+    for track, late in zip(file.tracks, (17, 15, 0), strict=True):
+        track[-1].time += late
+    content = BytesIO()
+    file.save(file=content)
+    late_song = parse_song(content.getvalue(), drums=False)
+    bass = Clip((*LEAD, *BASS[:2]), 4.0, parts=(Part("lead", 1, 5, 0, 4), Part("bass", 2, 33, 4, 2)))
+    _, tracks = read_strictly(format_midi(with_parts(late_song, bass)))
+    assert max(track.end for track in tracks) == 1920

@@ -15,6 +15,7 @@ from engine.errors import MidiFileError
 from engine.midi.clips import clip_to_midi
 from engine.midi.events import format_midi
 from engine.midi.files import save_midi
+from engine.midi.notes import file_notes
 from engine.midi.song import (
     MidiSong,
     clip_from_midi,
@@ -459,3 +460,20 @@ def test_each_instrument_of_a_file_is_a_part(tmp_path):
     clip_to_midi(clip, tmp_path / "band.mid")
     assert parts_from_midi(tmp_path / "band.mid") == clip
     assert parts_from_midi(tmp_path / "band.mid", channel=4).parts == (Part("bass", 4, 35, 0, 1),)
+
+
+def test_a_note_without_length_stays_on_its_track_where_ticks_become_finer(tmp_path: Path) -> None:
+    file = mido.MidiFile(ticks_per_beat=24)
+    for pitch in (36, 38):
+        hit = [mido.Message(kind, channel=9, note=pitch, velocity=90) for kind in ("note_on", "note_off")]
+        file.tracks.append(mido.MidiTrack([*hit, hit[0].copy(time=48), hit[1]][: 4 if pitch == 36 else 2]))
+    file.save(tmp_path / "in.mid")
+    song = load_song(tmp_path / "in.mid")
+    clip = song.clip.with_notes((*song.clip.notes, Note(42, 0.013, 0.25, 80)))
+    written = song.fine_enough([clip]).with_notes(clip)
+    assert [(note.chunk, note.tick, note.pitch) for note in file_notes(written)] == [
+        (0, 0, 36),
+        (0, 6, 42),
+        (0, 960, 36),
+        (1, 0, 38),
+    ]

@@ -202,6 +202,16 @@ def test_vary_leaves_other_parts_alone(generator: Generator) -> None:
     assert of_part(made, "Lead") != of_part(clip, "Lead")
 
 
+def test_vary_leaves_other_parts_alone_that_cross_each_other(generator: Generator) -> None:
+    clip = band()
+    long = replace(of_part(clip, "pad")[0], start_beats=0.5, duration_beats=9.0)
+    notes = (*clip.notes, long, replace(long, start_beats=2.0))
+    two = tuple(Part(name, 7, 0, len(clip.notes) + at, 1) for at, name in enumerate(("one", "two")))
+    crossing = replace(clip, notes=notes, parts=(*clip.parts, *two))
+    made = one(generator, Vary, clip=crossing, parts=("lead",))
+    assert [of_part(made, name) for name in ("one", "two")] == [(long,), (replace(long, start_beats=2.0),)]
+
+
 def test_between_two_clips_there_are_as_many_as_steps(generator: Generator) -> None:
     request = Interpolate(model="trio_16bar", clips=(band(2), melody(4)), steps=3, seed=1)
     made = run(generator, request).clips

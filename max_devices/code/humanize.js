@@ -9,7 +9,8 @@ var device = {
 };
 
 function humanize() {
-    var clip = take.source("humanize", live.all);
+    var clip = take.source("humanize", live.all), how = { button: "humanize", places: live.all(clip) };
+    how.seen = take.look(clip, how);
     osc.run({
         verb: "humanize",
         slots: { a: clip },
@@ -17,7 +18,7 @@ function humanize() {
         atoms: settings(["timing", "velocity"]),
         about: clip.id,
         done: function (results, about) {
-            var words = take.offer(clip, results, { button: "humanize", places: live.all(clip) });
+            var words = take.offer(clip, results, how);
             say(sentences(["Humanized " + clip.notes.length + " notes.", words, told_of(about)]));
         },
         fail: say

@@ -49,8 +49,7 @@ var take = (function () {
     // at: beats from the clip's start to where the results go; mark: what was made anew of a whole clip;
     // seen: me.look at the press; gesture: true where more is to come into the same undo step, until undo.rest}.
     me.offer = function (clip, results, how) {
-        var look = me.look(clip, how);
-        if (how.seen && look && how.seen !== look) { // what was drawn meanwhile is not lost
+        if (how.seen && has_changed(how.seen, me.look(clip, how), how.places)) { // what was drawn meanwhile is not lost
             throw new Refusal("The clip has changed meanwhile: press again.");
         }
         var voices = band.voices_of(clip, results, how), is_made = how.new_clip === true || voices[0].name !== "";
@@ -67,15 +66,39 @@ var take = (function () {
         return me.show(1, how.gesture);
     };
 
-    // How what would be written anew looks now; "" where nothing would be, where it is gone, and where notes move in place.
+    // How what would be changed looks now, by the ids of its notes; null where nothing would be, or where it is gone.
     me.look = function (clip, how) {
-        var api = new LiveAPI("id " + clip.id), from = from_of(clip, how);
-        if (how.new_clip || how.places || !clip.id || !live.exists(api)) {
-            return "";
+        var api = new LiveAPI("id " + clip.id), from = from_of(clip, how), look = {};
+        if (how.new_clip || !clip.id || !live.exists(api)) {
+            return null;
         }
         var beats = how.mark ? seam_of(clip, how) + how.mark.beats - from : FARTHEST;
-        return "as " + JSON.stringify(live.notes_in(api, from, beats));
+        var there = how.places ? live.notes_in(api, -FARTHEST, 2 * FARTHEST) : live.notes_in(api, from, beats);
+        there.forEach(function (note) {
+            look[note.note_id] = how.places ? JSON.stringify([note.pitch, note.start_time, note.velocity, note.duration])
+                : JSON.stringify(note);
+        });
+        return how.places ? of_places(clip, how.places, look) : look;
     };
+
+    function of_places(clip, places, look) {
+        var own = {};
+        places.forEach(function (place) {
+            var id = clip.live_notes[place].note_id;
+            own[id] = look[id];
+        });
+        return own;
+    }
+
+    // A note that is gone is none that would be moved in its place; what is written anew would be without it.
+    function has_changed(seen, look, places) {
+        if (look === null || !places) {
+            return look !== null && JSON.stringify(seen) !== JSON.stringify(look);
+        }
+        return Object.keys(look).some(function (id) {
+            return look[id] !== undefined && seen[id] !== look[id];
+        });
+    }
 
     function seam_of(clip, how) { // where beat 0 of what is made anew lies, in Live's time
         return clip.start_time + (how.mark ? how.mark.start : how.at || 0);

@@ -286,6 +286,24 @@ def test_notes_that_are_drawn_before_the_answer_are_not_lost(ableton: Ableton, b
     assert "Seed" in device.text("line")
 
 
+@pytest.mark.parametrize(("kind", "button"), [("VAE Humanize", "humanize"), ("VAE Bridge", "humanize")])
+def test_a_note_that_is_moved_before_it_is_played_stays_where_it_was_put(
+    ableton: Ableton, kind: str, button: str
+) -> None:
+    clip = ableton.clip(drums(48))
+    device = slowly(ableton.connected(kind))
+    device.press(button)
+    note = ableton.notes(clip)[3]
+    ableton.ask("edit", id=clip, change={note["note_id"]: {"pitch": 51, "start_time": 7.25}})
+    before = content(ableton)
+    settle(ableton)
+    assert device.text("line").endswith("The clip has changed meanwhile: press again.")
+    assert content(ableton) == before
+    device.press(button)
+    settle(ableton)
+    assert content(ableton) != before
+
+
 def test_a_clip_that_is_deleted_before_its_variations_come_is_told_to_be_gone(ableton: Ableton) -> None:
     clip = ableton.clip(drums(48))
     device = ableton.connected("VAE Bridge")

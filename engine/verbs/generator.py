@@ -147,7 +147,7 @@ class Generator:
             resident = self._move_to_cpu(resident)
             played = self._play(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
-        clips = tuple(_in_meter(clip.apart(but=_own_notes(request)), request) for clip in played.clips)
+        clips = tuple(_in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
         remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
@@ -223,10 +223,10 @@ def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
     return (f"{which} silent: the model plays no note there",)
 
 
-def _own_notes(request: Request) -> frozenset[Note]:
-    """The notes that may come back as they were given."""
+def _own_notes(request: Request, resident: AnyResident) -> frozenset[Note]:
+    """The notes that may come back as they were given; a band gives back the parts that it does not play."""
     comes_back = isinstance(request, (NoteForNote, Fill, Infill)) or (
-        isinstance(request, Vary) and bool(request.keeps or request.clip.parts)
+        isinstance(request, Vary) and (request.keeps or isinstance(resident, BandResident))
     )
     return frozenset(note for clip in clips_of(request) for note in clip.notes) if comes_back else frozenset()
 

@@ -17,6 +17,9 @@ from bridge.errors import PortError
 NO_START_SERVER = 1
 """jack_client_open's option: do not start a server that does not run."""
 
+CLOSING_SECONDS = 3.0
+"""How long leaving a server may take; while others come and go JACK has been seen to wait for ever."""
+
 FRAMES_WRAP = 2**32
 
 RTMIDI_BUFFER_BYTES = 16_383
@@ -50,9 +53,13 @@ class JackServer:
         return int(self._library.jack_get_buffer_size(self._client))
 
     def close(self) -> None:
-        """Leave the server, also if it has gone."""
-        self._library.jack_client_close(self._client)
+        """Leave the server, also if it has gone. Where JACK itself never comes back, the end of the process does it."""
+        leaving = threading.Thread(target=self._library.jack_client_close, args=(self._client,), daemon=True)
+        leaving.start()
+        leaving.join(CLOSING_SECONDS)
         self._closed = True
+        if leaving.is_alive():
+            return
         if not select.select([self._ear], [], [], 0)[0]:  # else JACK has closed it
             os.close(self._mouth)
         self._thread.join()

@@ -1,4 +1,9 @@
-from bridge.midi.jack import FRAMES_WRAP, RTMIDI_BUFFER_BYTES, Room
+import threading
+
+import pytest
+
+from bridge.midi import jack
+from bridge.midi.jack import FRAMES_WRAP, RTMIDI_BUFFER_BYTES, JackServer, Room
 
 NOTE_BYTES = 3
 NOTES_THAT_FIT = RTMIDI_BUFFER_BYTES // 7  # three bytes and the length before them
@@ -68,3 +73,24 @@ def test_a_message_larger_than_the_buffer_never_fits() -> None:
     room = Room(FakeServer())
     assert not room.take(RTMIDI_BUFFER_BYTES)
     assert room.take(RTMIDI_BUFFER_BYTES - 4)
+
+
+class NeverLeft:
+    """A libjack whose jack_client_close never comes back."""
+
+    def jack_client_open(self, *_: object) -> int:
+        return 1
+
+    def jack_on_shutdown(self, *_: object) -> None:
+        pass
+
+    def jack_client_close(self, *_: object) -> None:
+        threading.Event().wait()
+
+
+def test_a_server_that_cannot_be_left_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jack, "find_library", NeverLeft)
+    monkeypatch.setattr(jack, "CLOSING_SECONDS", 0.01)
+    gone: list[str] = []
+    JackServer("test", lambda: gone.append("gone")).close()
+    assert gone == []

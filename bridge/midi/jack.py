@@ -53,7 +53,7 @@ class JackServer:
         return int(self._library.jack_get_buffer_size(self._client))
 
     def close(self) -> None:
-        """Leave the server, also if it has gone. Where JACK itself never comes back, the end of the process does it."""
+        """Leave the server, also if it has gone. Where JACK never comes back, the end of the process does it."""
         leaving = threading.Thread(target=self._library.jack_client_close, args=(self._client,), daemon=True)
         leaving.start()
         leaving.join(CLOSING_SECONDS)

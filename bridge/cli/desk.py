@@ -151,13 +151,17 @@ class Desk:
         return settings | {"model": able[-1] if able else None}
 
     def _in_parts(self, source: Path, settings: dict[str, Any]) -> bool:
+        from bridge.cli.show import warn
         from engine.midi.song import load_song
         from engine.representation.tokens import is_drums
 
         if self.track or self.channel or any(settings.get(each) for each in ("keep", "keep_clip", "fill_in")):
             return False
         clip = load_song(source, drums=False).clip_in_parts
-        return clip.beats_per_bar == 4 and not all(is_drums(part) for part in clip.parts)
+        in_parts = not all(is_drums(part) for part in clip.parts)
+        if in_parts and clip.beats_per_bar != 4:
+            warn([f"{source}: a band plays 4/4, not {clip.meter}: a model of drums answers"])
+        return in_parts and clip.beats_per_bar == 4
 
     def run(self, *requests: Request, otherwise: Path | None = None) -> list[Results]:
         """The results of each request, all of them with the seed of the first.

@@ -126,3 +126,15 @@ def test_drums_on_another_channel_are_the_bands_drums(monkeypatch: pytest.Monkey
     del alone.tracks[1:3]
     alone.save("alone.mid")
     assert "model drums_16bar" in run("continue", "alone.mid", "--bars", "1", "-o", "more.mid").output
+
+
+def test_a_song_of_several_parts_in_another_meter_is_told_to_go_on_with_its_drums(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAEBRIDGE_MODELS", "trio_16bar,drummer,drums_16bar")
+    drums = tuple(Note(36, float(k), 0.25, 100) for k in range(6))
+    song = Clip((*LEAD[:6], *drums), 6.0, 3.0, parts=(Part("Voice", 1, 5, 0, 6), Part("drums", 10, 0, 6, 6)))
+    clip_to_midi(song, folder / "waltz.mid")
+    result = run("continue", "waltz.mid", "--bars", "1", "-o", "next.mid")
+    assert "model drums_16bar" in result.output
+    assert "waltz.mid: a band plays 4/4, not 3/4: a model of drums answers" in result.stderr

@@ -153,12 +153,12 @@ class Desk:
     def _in_parts(self, source: Path, settings: dict[str, Any]) -> bool:
         from bridge.cli.show import warn
         from engine.midi.song import load_song
-        from engine.representation.tokens import is_drums
+        from engine.representation.band_clip import has_voices
 
         if self.track or self.channel or any(settings.get(each) for each in ("keep", "keep_clip", "fill_in")):
             return False
         clip = load_song(source, drums=False).clip_in_parts
-        in_parts = not all(is_drums(part) for part in clip.parts)
+        in_parts = has_voices(clip, self.kit)
         if in_parts and clip.beats_per_bar != 4:
             warn([f"{source}: a band plays 4/4, not {clip.meter}: a model of drums answers"])
         return in_parts and clip.beats_per_bar == 4

@@ -29,9 +29,9 @@ class Stepper:
     """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
 
     torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's, and for one row its
-    product half. Of the first
-    layer's input only the first `fed` columns depend on earlier steps: the caller writes them to `fed` before each
-    step. The others, the static inputs, are multiplied by their weights for all steps at unexpanded (`project`).
+    product half. Of the first layer's input only the first `fed` columns depend on earlier steps: the caller writes
+    them to `fed` before each step. The others, the static inputs, are multiplied by their weights for all steps at
+    unexpanded (`project`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
     """
 

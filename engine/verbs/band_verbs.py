@@ -25,11 +25,10 @@ from engine.verbs.band_playing import BandHands, empty_states
 from engine.verbs.band_roles import Replaced, Roles, as_played, listed, roles_of
 from engine.verbs.groove_verbs import Player, own_pitches
 from engine.verbs.latent import plane, slerp
-from engine.verbs.phrase_verbs import UNPLAYED
+from engine.verbs.phrase_verbs import CONTINUED_BARS, UNPLAYED
 from engine.verbs.resident import BandResident, GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 
-CONTINUED_BARS = 16
 STYLE = "band"
 """The style where none is told: that of bands."""
 

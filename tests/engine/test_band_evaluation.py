@@ -12,6 +12,7 @@ from engine.errors import DataError, ModelError
 from engine.evaluation.bands.figures import accompaniment_of, music_of, nearest_of, reconstruction_of
 from engine.evaluation.bands.report import BandAmount, BandCorpus, band_resident, evaluate_bands
 from engine.evaluation.bands.stretches import Stretches, cut, score_of
+from engine.evaluation.strangers import strangers
 from engine.midi.clips import clip_to_midi
 from engine.representation.band import BASS, DRUMS, LEAD, band_states
 from engine.verbs.resident import BandResident
@@ -53,7 +54,7 @@ def test_stretches_are_spread_over_each_piece_and_in_one_key(stretches: Stretche
 
 
 def test_strangers_are_of_another_piece_of_near_tempo(stretches: Stretches) -> None:
-    rows, others = stretches.strangers()
+    rows, others = strangers(stretches)
     assert rows.tolist() == [0, 1, 2, 3]
     assert all(stretches.piece[row] != stretches.piece[other] for row, other in zip(rows, others, strict=True))
 

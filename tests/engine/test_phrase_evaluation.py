@@ -17,7 +17,7 @@ from engine.evaluation.phrases.figures import (
     reconstruction_of,
     repetition_of,
 )
-from engine.evaluation.phrases.likelihood import CopyModel, bounds_of, likelihood_of, strangers
+from engine.evaluation.phrases.likelihood import CopyModel, bounds_of, likelihood_of
 from engine.evaluation.phrases.pictures import self_similarity
 from engine.evaluation.phrases.report import Amount, Corpus, evaluate_phrases
 from engine.evaluation.phrases.samples import (
@@ -31,6 +31,7 @@ from engine.evaluation.phrases.samples import (
     varied,
 )
 from engine.evaluation.showing import show
+from engine.evaluation.strangers import strangers
 from engine.midi.song import clip_from_midi
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.verbs.resident import load_resident

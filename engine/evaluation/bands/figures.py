@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.evaluation.bands.stretches import Integers, Stretches, heard_of, score_of
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
+from engine.evaluation.strangers import strangers
 from engine.model.band.decoder import BAR, PartDecoder, tokens_of
 from engine.model.noise import Noise
 from engine.representation.band import BASS, DRUMS, LEAD, PITCHES
@@ -101,7 +102,7 @@ def accompaniment_of(
         "nats a bar, nothing given": bootstrap.of_sums(mean, alone, bars),
         "its own others": bootstrap.of_sums(mean, own, bars),
     }
-    rows, others = stretches.strangers()
+    rows, others = strangers(stretches)
     if len(rows):
         asked = stretches[rows]
         states = stretches.states[others].copy()

@@ -19,7 +19,6 @@ BARS, HOP = 16, 8
 PLAYS_SHARE = 0.5
 """A part plays in a stretch if it does in so many of its bars."""
 
-NEAR_TEMPO = 1.1
 AT_ONCE = 32
 
 Integers = NDArray[np.int64]
@@ -47,18 +46,6 @@ class Stretches:
         """A few at a time."""
         for first in range(0, len(self), AT_ONCE):
             yield self[slice(first, first + AT_ONCE)]
-
-    def strangers(self) -> tuple[Integers, Integers]:
-        """Those that have one in another piece of the same style and near tempo, and which that is."""
-        rng, rows, others = np.random.default_rng(0), [], []
-        for row in range(len(self)):
-            ratio = self.tempo_bpm / self.tempo_bpm[row]
-            near = (ratio <= NEAR_TEMPO) & (ratio >= 1 / NEAR_TEMPO) & (self.style == self.style[row])
-            there = np.flatnonzero(near & (self.piece != self.piece[row]))
-            if len(there):
-                rows.append(row)
-                others.append(int(rng.choice(there)))
-        return np.array(rows, np.int64), np.array(others, np.int64)
 
 
 def cut(songs: Sequence[BandSong], roles: Sequence[int], most: int) -> Stretches:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.data.drum_songs import DrumSong
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases, condition_of, with_given
+from engine.evaluation.strangers import strangers
 from engine.model.noise import Noise
 from engine.representation.drum_map import CLASSES
 from engine.verbs.resident import PhraseResident
@@ -25,9 +26,6 @@ ITERATIONS = 30
 
 NEXT, GAP = 4, 2
 """Bars that are to be continued with, and bars that are to be filled in."""
-
-NEAR_TEMPO = 1.1
-"""Pieces are of one tempo where these are less than this factor apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +112,6 @@ def bounds_of(
         found.append(torch.stack([nats.mean(dim=0), bound]).cpu().numpy())
     elbo, bound = np.concatenate(found, axis=1)
     return elbo, bound
-
-
-def strangers(phrases: Phrases) -> tuple[Integers, Integers]:
-    """Phrases that have one in another piece of the same style and near tempo, and which that is."""
-    rng, rows, others = np.random.default_rng(0), [], []
-    for row in range(len(phrases)):
-        ratio = phrases.tempo_bpm / phrases.tempo_bpm[row]
-        near = (ratio <= NEAR_TEMPO) & (ratio >= 1 / NEAR_TEMPO) & (phrases.style == phrases.style[row])
-        there = np.flatnonzero(near & (phrases.piece != phrases.piece[row]))
-        if len(there):
-            rows.append(row)
-            others.append(int(rng.choice(there)))
-    return np.array(rows, np.int64), np.array(others, np.int64)
 
 
 class CopyModel:

@@ -13,6 +13,7 @@ import pytest
 from tests.bridge.jack import Jack
 from tests.bridge.peer import DAEMONS, Peer
 from tests.bridge.performer import Performer
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -181,9 +182,7 @@ def needs() -> Callable[[str, str], None]:
     def check(program: str, package: str) -> None:
         if shutil.which(program):
             return
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{program} is missing; install {package}")
-        pytest.skip(f"{program} is missing; install {package}")
+        missing(f"{program} is missing; install {package}")
 
     return check
 

@@ -14,6 +14,7 @@ import pytest
 
 from bridge.errors import ClockError
 from bridge.playing.link_clock import JUMP_SECONDS, POLL_SECONDS, LinkClock, seconds_ahead
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[3]
 AHEAD_SECONDS = 5
@@ -280,22 +281,16 @@ class PeerProcess:
 Joins = Callable[[str, float], PeerProcess]
 
 
-def refuse(sentence: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
-
-
 @pytest.fixture
 def network(needs: Callable[[str, str], None]) -> Iterator[str]:
     """A network that is loopback alone: Link talks to every interface that it finds."""
     if importlib.util.find_spec("link") is None:
-        refuse("Ableton Link is missing; pip install 'vaebridge[link]'")
+        missing("Ableton Link is missing; pip install 'vaebridge[link]'")
     needs("ip", "iproute2")
     name = f"vaebridge-{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if made.returncode:
-        refuse(f"a network namespace takes root: {made.stderr.strip()}")
+        missing(f"a network namespace takes root: {made.stderr.strip()}")
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
         yield name

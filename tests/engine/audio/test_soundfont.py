@@ -1,6 +1,5 @@
 """What FluidSynth plays with Debian's General MIDI SoundFont."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from engine.midi.events import MidiBytes, parse_midi
 from engine.midi.files import read_midi
 from engine.representation.drum_map import drum_map_of
 from tests.engine.midi.test_faults import file_of
+from tests.missing import missing
 from tests.strict_midi import CASES
 
 
@@ -22,10 +22,7 @@ from tests.strict_midi import CASES
 def font() -> Path:
     found = found_soundfont()
     if found is None:
-        sentence = "FluidSynth is missing; install fluid-soundfont-gm, libfluidsynth3 and the extra audio"
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+        missing("FluidSynth is missing; install fluid-soundfont-gm, libfluidsynth3 and the extra audio")
     return found
 
 

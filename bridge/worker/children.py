@@ -33,16 +33,22 @@ ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class Child:
-    """A process that runs a module of ours, whose main reads what it is to be with `inherited`."""
+    """A process that runs a module of ours, whose main reads what it is to be with `inherited`.
+
+    Its end of the channel is a handle that it inherits, also where `python` is a launcher that starts the real one, as
+    in an environment on Windows: the process that we know is then not the one that runs, but their handles are the same.
+    """
 
     def __init__(self, module: str, recipe: object):
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        theirs.set_inheritable(True)
         self.channel = Channel(ours)
         windows = sys.platform == "win32"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN.format(module), *([] if windows else [str(theirs.fileno())])],
+            [sys.executable, "-c", MAIN.format(module), str(theirs.fileno())],
             stdin=subprocess.PIPE,
+            close_fds=not windows,  # there none but this one can be inherited
             pass_fds=() if windows else (theirs.fileno(),),
             start_new_session=not windows,  # out of reach of the terminal's Ctrl-C
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -51,8 +57,6 @@ class Child:
         assert self.process.stdin is not None
         with contextlib.suppress(OSError), self.process.stdin as stdin:  # one that died at once: its channel tells
             stdin.write(pickle.dumps(recipe))
-            if sys.platform == "win32":
-                stdin.write(pickle.dumps(theirs.share(self.process.pid)))
         theirs.close()
 
 
@@ -60,10 +64,7 @@ def inherited() -> tuple[Any, Channel]:
     """In the process itself: what it is to be, and its end of the channel, which blocks."""
     die_with_daemon(True)
     recipe = pickle.load(sys.stdin.buffer)
-    if sys.platform == "win32":
-        end = socket.fromshare(pickle.load(sys.stdin.buffer))
-    else:
-        end = socket.socket(fileno=int(sys.argv[1]))
+    end = socket.socket(fileno=int(sys.argv[1]))
     end.setblocking(True)
     return recipe, Channel(end)
 

@@ -39,6 +39,20 @@ def test_a_process_that_waits_with_pythons_lock_held_does_not_outlive_a_killed_d
         time.sleep(0.001)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there every environment has such a launcher")
+def test_a_process_that_a_launcher_starts_has_the_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = tmp_path / "python"
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')  # no exec: another pid, as on Windows
+    launcher.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(launcher))
+    children = Children()
+    child = children.start("bridge.midi.watch_process", Watch("windows", "info"))
+    child.channel.set_blocking(True)
+    assert [type(each) for each in child.channel.read()] == [NoSystem]
+    children.let_go(child, 0.0)
+    children.end_all(PATIENCE_SECONDS)
+
+
 def test_a_file_in_the_users_folder_stands_in_for_no_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

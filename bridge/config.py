@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import typer
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +20,7 @@ from pydantic_settings import (
 )
 
 from bridge.errors import ConfigError
+from bridge.kept import kept_folder
 from bridge.osc.access import PRIVATE, read_network
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM
 from bridge.playing.live_settings import MODES
@@ -167,7 +167,7 @@ def find_file(named: str | Path | None) -> Path | None:
         if not Path(named).is_file():
             raise ConfigError(f"there is no configuration {named}")
         return Path(named)
-    candidates = (Path(FILE), Path(typer.get_app_dir("vaebridge")) / FILE)
+    candidates = (Path(FILE), kept_folder() / FILE)
     return next((path for path in candidates if path.is_file()), None)
 
 

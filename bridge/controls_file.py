@@ -3,12 +3,9 @@
 import logging
 from pathlib import Path
 
-import tomlkit
-import typer
-
 from bridge.errors import ConfigError, RequestError
+from bridge.kept import KeptFile, kept_folder
 from bridge.playing.controls import TARGETS, Control
-from engine.files import read_toml, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -19,19 +16,16 @@ class ControlsFile:
     """One file, read once and written whenever a control has been learned."""
 
     def __init__(self, path: Path | None):
-        self._path = path or Path(typer.get_app_dir("vaebridge")) / NAME
+        self._file = KeptFile(path or kept_folder() / NAME)
 
     def read(self) -> dict[str, Control]:
         """The control of each target, none if there is no file; ConfigError if it cannot be understood."""
         try:
-            found = read_toml(self._path)
-            controls = {target: Control(**each) for target, each in found.items()}
-        except FileNotFoundError:
-            return {}
+            controls = {target: Control(**each) for target, each in self._file.read().items()}
         except (OSError, ValueError, TypeError, RequestError) as error:
-            raise ConfigError(f"{self._path} cannot be read: {error}; delete it to learn anew") from error
+            raise ConfigError(f"{self._file.path} cannot be read: {error}; delete it to learn anew") from error
         if strange := set(controls) - set(TARGETS):
-            raise ConfigError(f"{self._path}: there is no {min(strange)!r}; there are {', '.join(TARGETS)}")
+            raise ConfigError(f"{self._file.path}: there is no {min(strange)!r}; there are {', '.join(TARGETS)}")
         return controls
 
     def write(self, controls: dict[str, Control]) -> None:
@@ -41,8 +35,6 @@ class ControlsFile:
             for target, each in sorted(controls.items())
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path) as beside:
-                beside.write_text(tomlkit.dumps(content), encoding="utf-8")
+            self._file.write(content)
         except OSError as error:
             logger.warning("what was learned is not kept: %s", error)

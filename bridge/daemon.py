@@ -85,7 +85,7 @@ class Daemon:
     """The service and the ensemble between their edges: datagrams, MIDI, and the model process."""
 
     def __init__(self, config: Config, wire: OscSocket, generator: str):
-        self._wire, self._began, self._deaths = wire, time.monotonic(), 0
+        self._wire, self._began, self._deaths = wire, time.perf_counter(), 0
         self._stumbled, self._wake, self._is_greeted, self._greet_at = False, math.inf, False, math.inf
         self._children = Children()
         self._midi = Connections(config, self._children, self._began)
@@ -122,7 +122,7 @@ class Daemon:
                 channels=config.channel_map,
                 latency_seconds=config.latency_ms / 1000,
                 controls=self._controls_file.read(),
-                on_playing=lambda slot: self._service.playing.subscriptions.playing(slot, time.monotonic()),
+                on_playing=lambda slot: self._service.playing.subscriptions.playing(slot, time.perf_counter()),
                 on_learned=self._learned,
             )
         )
@@ -142,11 +142,11 @@ class Daemon:
 
     def _step(self, interrupted: socket.socket) -> bool:
         """Do what is due, wait for what comes; whether a signal came."""
-        wake = self._do_what_is_due(time.monotonic())
+        wake = self._do_what_is_due(time.perf_counter())
         model, midi = self._model.channel, self._midi.channels
         channels = [*midi, model] if model else midi
         readers: list[Any] = [self._wire, interrupted, *channels]
-        timeout = None if wake == math.inf else max(0.0, wake - time.monotonic())
+        timeout = None if wake == math.inf else max(0.0, wake - time.perf_counter())
         readable, writable, _ = select.select(
             readers, [each for each in channels if each.waiting_bytes], [], timeout
         )
@@ -163,10 +163,11 @@ class Daemon:
 
     def _ends(self, interrupted: socket.socket) -> bool:
         """Whether the signals that came end the daemon; Ctrl-Z suspends it, but never while a note sounds."""
-        if set(interrupted.recv(ANY_NUMBER)) - {*suspensions()}:
+        if set(interrupted.recv(ANY_NUMBER)) - set(suspensions()):
             return True
         self._try(self._ensemble.scheduler.silence)
-        signal.raise_signal(signal.SIGSTOP)
+        if sys.platform != "win32":
+            signal.raise_signal(signal.SIGSTOP)
         return False
 
     def _do_what_is_due(self, now: float) -> float:
@@ -213,7 +214,7 @@ class Daemon:
 
     def _hear(self) -> None:
         """What has come to the MIDI ports, before anything is planned on it."""
-        now = time.monotonic()
+        now = time.perf_counter()
         for heard in self._midi.read(now):
             self._try(self._ensemble.hear, *heard, now)
         self._follow_ports(now)
@@ -234,7 +235,7 @@ class Daemon:
     def _learned(self, target: str, control: Control | None) -> None:
         self._controls_file.write(self._ensemble.controls.bindings)
         if control is not None:
-            self._service.playing.learned(target, control, time.monotonic())
+            self._service.playing.learned(target, control, time.perf_counter())
 
     def _receive(self) -> None:
         """Take in what has come, before the kernel runs out of room for more, with notes in between."""
@@ -245,16 +246,16 @@ class Daemon:
                 self._service.reception.admit(datagram, source)
             if len(batch) < BATCH:
                 break
-            self._ensemble.run_due(time.monotonic())
+            self._ensemble.run_due(time.perf_counter())
         if lost := self._wire.lost - lost_before:
             self._service.counts.drop("datagrams that came faster than they could be read", count=lost)
 
     def _handle_some(self) -> None:
         """Handle what was taken in, for a while, with notes in between."""
-        until = time.monotonic() + SLICE_SECONDS
-        while (now := time.monotonic()) < until and self._service.handle_next(now, time.time()):
+        until = time.perf_counter() + SLICE_SECONDS
+        while (now := time.perf_counter()) < until and self._service.handle_next(now, time.time()):
             self._submit(now)
-            self._ensemble.run_due(time.monotonic())
+            self._ensemble.run_due(time.perf_counter())
 
     def _submit(self, now: float) -> None:
         while job := self._service.engine_verbs.take(now):
@@ -265,8 +266,8 @@ class Daemon:
         self._service.drop_unsent(sum(not self._wire.send(datagram, address) for datagram, address in due))
 
     def _hear_model(self) -> None:
-        for report in self._model.read(time.monotonic()):
-            self._try(self._take_report, report, time.monotonic())
+        for report in self._model.read(time.perf_counter()):
+            self._try(self._take_report, report, time.perf_counter())
 
     def _take_report(self, report: Report | CannotStart | None, now: float) -> None:
         if report is None:
@@ -307,14 +308,14 @@ class Daemon:
 
     def _stop(self) -> None:
         """End every note, answer whoever waits, let the models go."""
-        now = time.monotonic()
+        now = time.perf_counter()
         until = now + GOODBYE_SECONDS
         self._try(self._ensemble.panic, now)
-        self._try(self._service.shut_down, now, lambda: time.monotonic() < until)
+        self._try(self._service.shut_down, now, lambda: time.perf_counter() < until)
         while len(self._service.outbox) and now < until:
             self._send(now)
-            time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.monotonic()))
-            now = time.monotonic()
+            time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.perf_counter()))
+            now = time.perf_counter()
         self._model.stop(now)
         self._midi.close(now)
         self._children.end_all(STOP_SECONDS)
@@ -350,7 +351,8 @@ def endings() -> Iterator[signal.Signals]:
         yield signal.SIGHUP
 
 
-def suspensions() -> Iterator[signal.Signals]:
+def suspensions() -> tuple[signal.Signals, ...]:
     """The signal that suspends a daemon, Ctrl-Z, unless whoever started it has it ignored."""
-    if sys.platform != "win32" and signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
-        yield signal.SIGTSTP
+    if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+        return ()
+    return (signal.SIGTSTP,)

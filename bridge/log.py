@@ -101,7 +101,7 @@ class SafeFormatter(logging.Formatter):
 class FewLines(logging.Filter):
     """Lets through some lines a second of each logger, and says how many it has left out."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic):
+    def __init__(self, now: Callable[[], float] = time.perf_counter):
         super().__init__()
         self._now = now
         self._seconds: dict[str, int] = {}

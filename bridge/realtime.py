@@ -1,6 +1,8 @@
 """What the daemon asks of the system and of the interpreter so that it is on time. Knows nothing of its work."""
 
+import atexit
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -12,6 +14,17 @@ logger = logging.getLogger(__name__)
 
 PRIORITY = 1
 """The lowest of the real-time ones: the audio server's threads stay above."""
+
+PERMISSION = "put '@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio, log in again"
+
+TIMER_MS = 1
+"""Windows otherwise wakes whoever waits at ticks of 15.6 ms."""
+
+WINDOWS_TASK = "Pro Audio"
+"""One of the tasks of the Multimedia Class Scheduler."""
+
+USER_INTERACTIVE = 0x21
+"""macOS: the highest quality of service, QOS_CLASS_USER_INTERACTIVE in sys/qos.h."""
 
 NICENESS = -10
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -28,21 +41,39 @@ def ask_for_realtime(*, tell: bool = True) -> bool:
 
     Not so the threads and processes that it starts: a model that computes for seconds would stop everything else.
     """
-    if sys.platform != "linux":
-        return False
     level = logging.INFO if tell else logging.DEBUG
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        what = _asked_for_realtime()
     except OSError as error:
+        advice = f"; to permit it, {PERMISSION}" if sys.platform == "linux" else ""
         logger.log(
             level,
-            "no real-time priority (%s): notes may be late while the machine is busy; to permit it, put "
-            "'@audio - rtprio 95' into /etc/security/limits.d/audio.conf, join the group audio, log in again",
-            error.strerror,
+            "no real-time priority (%s): notes may be late while the machine is busy%s",
+            error.strerror or error,
+            advice,
         )
         return False
-    logger.log(level, "real-time priority %d", PRIORITY)
+    logger.log(level, "%s", what)
     return True
+
+
+def _asked_for_realtime() -> str:
+    """What was granted, in words; OSError where nothing was. Windows also wakes to the millisecond from now on."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        return f"real-time priority {PRIORITY}"
+    if sys.platform == "win32":
+        winmm, avrt = ctypes.WinDLL("winmm"), ctypes.WinDLL("avrt", use_last_error=True)
+        if winmm.timeBeginPeriod(TIMER_MS) == 0:
+            atexit.register(winmm.timeEndPeriod, TIMER_MS)
+        if not avrt.AvSetMmThreadCharacteristicsW(WINDOWS_TASK, ctypes.byref(ctypes.c_ulong(0))):
+            raise OSError(ctypes.get_last_error(), f"error {ctypes.get_last_error()}")
+        return f"the priority of {WINDOWS_TASK!r}, a timer of {TIMER_MS} ms"
+    if sys.platform == "darwin":
+        if error := ctypes.CDLL(None).pthread_set_qos_class_self_np(USER_INTERACTIVE, 0):
+            raise OSError(error, os.strerror(error))
+        return "the priority of what a user waits for"
+    raise OSError(f"not known on {sys.platform}")
 
 
 def go_before_others() -> None:

@@ -91,7 +91,7 @@ def test_only_the_daemon_composes_the_service() -> None:
 
 ROOMS = {
     "bridge": (
-        *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses"),
+        *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses", "kept"),
         *("playing", "controls_file", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
     ),
     "engine": (

@@ -44,17 +44,17 @@ class Listener:
 
     def __init__(self, handle: Any):
         handle.ignore_types(sysex=False, timing=False, active_sense=False)  # of those there would be no interval
-        self._handle, self._last_look = handle, time.monotonic()
+        self._handle, self._last_look = handle, time.perf_counter()
         self._arrivals, self._messages = Arrivals(), Messages()
 
     def look(self) -> Iterator[Heard]:
         """What has been heard since the last look, but for sysex and active sensing."""
-        now = time.monotonic()
+        now = time.perf_counter()
         for _ in range(MAX_WAITING):
             event = self._handle.get_message()
             if event is None:
                 break
-            moment = self._arrivals.moment(event[1], self._last_look, time.monotonic())
+            moment = self._arrivals.moment(event[1], self._last_look, time.perf_counter())
             for whole in self._messages.read(bytes(event[0])):
                 if whole[0] != ACTIVE_SENSING:
                     yield moment, whole

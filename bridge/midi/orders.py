@@ -66,4 +66,4 @@ class Lost:
 
 
 Heard = tuple[float, bytes]
-"""The moment of arrival in seconds of time.monotonic(), which all processes share, and the message."""
+"""The moment of arrival in seconds of time.perf_counter(), which all processes share, and the message."""

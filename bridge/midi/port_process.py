@@ -116,7 +116,7 @@ def hear(listener: Listener, channel: Channel) -> None:
     channel.set_blocking(False)
     lively_until, lost, is_told = 0.0, 0, True
     while True:
-        pause = SHORT_LOOK_SECONDS if time.monotonic() < lively_until else LONG_LOOK_SECONDS
+        pause = SHORT_LOOK_SECONDS if time.perf_counter() < lively_until else LONG_LOOK_SECONDS
         if select.select([channel], [], [], pause)[0]:
             try:
                 channel.read()
@@ -127,7 +127,7 @@ def hear(listener: Listener, channel: Channel) -> None:
             lost, is_told = lost + len(heard), False
         elif heard:
             channel.put(heard)
-            lively_until = time.monotonic() + LIVELY_SECONDS
+            lively_until = time.perf_counter() + LIVELY_SECONDS
         elif not is_told and not channel.waiting_bytes:
             channel.put(Lost(lost))
             is_told = True
@@ -191,8 +191,8 @@ class Player:
         """End what sounds; where there is no room for that, there may soon be."""
         self._owed |= self._sounding
         self._end_owed()
-        deadline = time.monotonic() + ENDING_SECONDS
-        while self._owed and time.monotonic() < deadline:
+        deadline = time.perf_counter() + ENDING_SECONDS
+        while self._owed and time.perf_counter() < deadline:
             time.sleep(OWED_SECONDS)
             self._end_owed()
 

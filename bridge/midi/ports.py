@@ -40,7 +40,7 @@ NO_VIRTUAL_PORTS = (
 )
 
 Heard = tuple[float, str, bytes]
-"""The moment of arrival in seconds of time.monotonic(), the port, the message."""
+"""The moment of arrival in seconds of time.perf_counter(), the port, the message."""
 
 MOMENT = itemgetter(0)
 

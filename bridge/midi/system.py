@@ -37,8 +37,8 @@ NOTHING = (
 NO_ALSA = "ALSA's sequencer cannot be opened (modprobe snd-seq, and be in the group audio); OSC works without"
 NO_JACK = "no JACK server runs (apt install jackd2, then start it); OSC works without"
 NO_RTMIDI = (
-    "MIDI ports need python-rtmidi and ALSA's library (pip install python-rtmidi, apt install libasound2): {}; "
-    "OSC works without"
+    "MIDI ports need python-rtmidi, built for Python 3.10 to 3.12 (newer: pip install "
+    "'vaebridge[midi]' and a compiler), and on Linux ALSA's library (apt install libasound2): {}; OSC works without"
 )
 
 Load = Callable[[str], Any]

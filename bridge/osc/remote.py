@@ -176,14 +176,14 @@ class Remote:
         Notes are read when all has come: they come faster than they can be read.
         """
         came: list[bytes] = []
-        deadline = time.monotonic() + self._patience_seconds
+        deadline = time.perf_counter() + self._patience_seconds
         while True:
-            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            self._socket.settimeout(max(0.001, deadline - time.perf_counter()))
             came.append(self._socket.recv(LARGEST_DATAGRAM))
             reply = None if came[-1].startswith(NOTES) else _reply(came[-1], number)
             if reply or came[-1].startswith(NOTES):
-                deadline = time.monotonic() + self._patience_seconds
-            elif time.monotonic() >= deadline:
+                deadline = time.perf_counter() + self._patience_seconds
+            elif time.perf_counter() >= deadline:
                 raise TimeoutError
             if reply and reply.address == "/vae/fail":
                 _, code, text = map(str, reply.arguments)

@@ -1,7 +1,7 @@
 """Musical time, whichever clock is the source: from a moment to the beat of the song, and back.
 
-Beats are quarter notes from the start of the song; moments are seconds of time.monotonic(). The sources (internal,
-MIDI clock, Link) differ only in where a TempoLine comes from. Pure: time is a number that is passed in.
+Beats are quarter notes from the start of the song; moments are seconds of time.perf_counter(). The sources
+(internal, MIDI clock, Link) differ only in where a TempoLine comes from. Pure: time is a number that is passed in.
 """
 
 import math

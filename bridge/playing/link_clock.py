@@ -120,15 +120,15 @@ class LinkClock:
         return TempoLine(now, beat - self._first_beat, state.tempo())
 
     def _micros_at(self, now: float) -> int:
-        """A moment in the library's time, which is no time.monotonic() and drifts against it."""
+        """A moment in the library's time, which is no time.perf_counter() and drifts against it."""
         return round((now + seconds_ahead(self._clock.micros)) * 1e6)
 
 
-def seconds_ahead(micros: Callable[[], int], monotonic: Callable[[], float] = time.monotonic) -> float:
-    """How far a clock of microseconds is ahead of time.monotonic(), to about a microsecond."""
+def seconds_ahead(micros: Callable[[], int], clock: Callable[[], float] = time.perf_counter) -> float:
+    """How far a clock of microseconds is ahead of time.perf_counter(), to about a microsecond."""
     readings = []
     for _ in range(PAIRS):
-        before, between, after = monotonic(), micros(), monotonic()
+        before, between, after = clock(), micros(), clock()
         readings.append((after - before, between / 1e6 - (before + after) / 2))
     return min(readings)[1]
 

@@ -35,8 +35,8 @@ ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 class Child:
     """A process that runs a module of ours, whose main reads what it is to be with `inherited`.
 
-    Its end of the channel is a handle that it inherits, also where `python` is a launcher that starts the real one, as
-    in an environment on Windows: the process that we know is then not the one that runs, but their handles are the same.
+    Its end of the channel is a handle that it inherits, also where `python` is a launcher that starts the real one,
+    as in an environment on Windows: what we know is then not the process that runs, but their handles are the same.
     """
 
     def __init__(self, module: str, recipe: object):
@@ -113,10 +113,10 @@ class Children:
 
     def end_all(self, seconds: float) -> None:
         """Wait until all that were let go have ended, at most so long; then they are killed."""
-        deadline = time.monotonic() + seconds
-        while self._leaving and time.monotonic() < deadline:
+        deadline = time.perf_counter() + seconds
+        while self._leaving and time.perf_counter() < deadline:
             time.sleep(0.005)
-            self.run_due(time.monotonic())
+            self.run_due(time.perf_counter())
         self.run_due(math.inf)
         for process, _ in self._leaving:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -107,9 +107,9 @@ class Jack:
 
     def wait_for(self, port: str) -> None:
         """Return when there is a port."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.perf_counter() + PATIENCE_SECONDS
         while port not in (ports := self._ports_or_why_none()):
-            if time.monotonic() > deadline:
+            if time.perf_counter() > deadline:
                 raise TimeoutError(f"there is no port {port}, only {ports}")
 
     def _ports_or_why_none(self) -> list[str]:

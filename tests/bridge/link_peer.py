@@ -3,7 +3,7 @@
 python -m tests.bridge.link_peer ours|foreign TEMPO
 
 ours is bridge.playing.link_clock; foreign is what any other application does with the library. Commands: tempo BPM,
-start, stop, shift BEATS, at MOMENT, until NAME VALUE, past NAME VALUE. MOMENT is of time.monotonic(), which all
+start, stop, shift BEATS, at MOMENT, until NAME VALUE, past NAME VALUE. MOMENT is of time.perf_counter(), which all
 share.
 """
 
@@ -31,19 +31,19 @@ class Peer(Protocol):
 
 class Ours:
     def __init__(self, tempo_bpm: float):
-        self.clock = LinkClock(tempo_bpm, BEATS_PER_BAR, time.monotonic())
+        self.clock = LinkClock(tempo_bpm, BEATS_PER_BAR, time.perf_counter())
 
     def tempo(self, tempo_bpm: float) -> None:
-        self.clock.set_tempo(tempo_bpm, time.monotonic())
+        self.clock.set_tempo(tempo_bpm, time.perf_counter())
 
     def start(self) -> None:
-        self.clock.start(time.monotonic())
+        self.clock.start(time.perf_counter())
 
     def stop(self) -> None:
-        self.clock.stop(time.monotonic())
+        self.clock.stop(time.perf_counter())
 
     def facts(self, moment: float) -> Facts:
-        self.clock.advance(time.monotonic())
+        self.clock.advance(time.perf_counter())
         clock = self.clock
         beat = clock.line.beat_at(moment)
         return {
@@ -64,13 +64,13 @@ class Foreign:
 
     def tempo(self, tempo_bpm: float) -> None:
         state = self.link.captureSessionState()
-        state.setTempo(tempo_bpm, self._micros(time.monotonic()))
+        state.setTempo(tempo_bpm, self._micros(time.perf_counter()))
         self.link.commitSessionState(state)
 
     def start(self) -> None:
         """In the middle of the next bar, so that nobody can doubt which bar line comes then."""
         state = self.link.captureSessionState()
-        beat = state.beatAtTime(self._micros(time.monotonic()), BEATS_PER_BAR)
+        beat = state.beatAtTime(self._micros(time.perf_counter()), BEATS_PER_BAR)
         middle = (beat // BEATS_PER_BAR + 1.5) * BEATS_PER_BAR
         micros = round(state.timeAtBeat(middle, BEATS_PER_BAR))
         state.setIsPlayingAndRequestBeatAtTime(True, micros, 0.0, BEATS_PER_BAR)
@@ -78,11 +78,11 @@ class Foreign:
 
     def stop(self) -> None:
         state = self.link.captureSessionState()
-        state.setIsPlaying(False, self._micros(time.monotonic()))
+        state.setIsPlaying(False, self._micros(time.perf_counter()))
         self.link.commitSessionState(state)
 
     def shift(self, beats: float) -> None:
-        state, micros = self.link.captureSessionState(), self._micros(time.monotonic())
+        state, micros = self.link.captureSessionState(), self._micros(time.perf_counter())
         state.forceBeatAtTime(state.beatAtTime(micros, BEATS_PER_BAR) + beats, micros, BEATS_PER_BAR)
         self.link.commitSessionState(state)
 
@@ -107,15 +107,15 @@ def obey(peer: Peer, command: str, *values: str) -> Facts:
     if command in ("until", "past"):
         return wait(peer, values[0], float(values[1]), or_more=command == "past")
     getattr(peer, command)(*map(float, values))
-    return peer.facts(time.monotonic())
+    return peer.facts(time.perf_counter())
 
 
 def wait(peer: Peer, name: str, wanted: float, *, or_more: bool) -> Facts:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.perf_counter() + PATIENCE_SECONDS
     while True:
-        facts = peer.facts(time.monotonic())
+        facts = peer.facts(time.perf_counter())
         there = facts[name] >= wanted if or_more else math.isclose(facts[name], wanted, abs_tol=0.001)
-        if there or time.monotonic() > deadline:
+        if there or time.perf_counter() > deadline:
             return facts
         time.sleep(0.005)
 

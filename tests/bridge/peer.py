@@ -131,9 +131,9 @@ class Peer:
     def answer(self, number: int, seconds: float = WAIT_SECONDS) -> Answer:
         """All messages for an id until its end; those for other ids stay unread."""
         answer, others = Answer(), []
-        deadline = time.monotonic() + seconds
+        deadline = time.perf_counter() + seconds
         while not answer.messages or answer.end.address not in ("/vae/done", "/vae/fail"):
-            said = self.hear(max(0.001, deadline - time.monotonic()))
+            said = self.hear(max(0.001, deadline - time.perf_counter()))
             (answer.messages if said.arguments[0] == number else others).append(said)
         self.unread[:0] = others
         return answer

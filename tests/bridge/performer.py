@@ -64,7 +64,7 @@ class Performer:
         while not self._closed:
             while (event := self.ears.get_message()) is not None:
                 with self._came:
-                    self.heard.append((time.monotonic(), bytes(event[0])))
+                    self.heard.append((time.perf_counter(), bytes(event[0])))
                     self._came.notify_all()
             time.sleep(0.001)
 
@@ -76,7 +76,7 @@ class Performer:
 
     def play(self, *message: int) -> float:
         self.keys.send_message(message)
-        return time.monotonic()
+        return time.perf_counter()
 
     def tap(self, pitch: int = 36, velocity: int = 100) -> None:
         self.play(0x99, pitch, velocity)

@@ -349,10 +349,10 @@ def test_a_queued_request_is_cancelled(peer: Peer) -> None:
 
 def test_a_running_request_is_cancelled_at_once(peer: Peer) -> None:
     peer.send("sample", 83, "style", "sleep 2")
-    sent = time.monotonic()
+    sent = time.perf_counter()
     peer.ask("cancel", "target", 83)
     assert peer.answer(83).code == "cancelled"
-    assert time.monotonic() - sent < 1
+    assert time.perf_counter() - sent < 1
     assert peer.ask("sample").is_done
     assert peer.says_nothing()
 
@@ -458,11 +458,11 @@ def test_a_bad_note_among_those_sent_again_is_told_at_the_end(peer: Peer) -> Non
 
 
 def test_an_upload_that_stops_times_out_after_5_seconds(peer: Peer) -> None:
-    sent = time.monotonic()
+    sent = time.perf_counter()
     peer.send("clip/begin", 202, "late", 48, 8.0)
     answer = peer.answer(202)
     assert answer.code == "timeout"
-    assert 4.5 <= time.monotonic() - sent <= 6.5
+    assert 4.5 <= time.perf_counter() - sent <= 6.5
 
 
 def test_an_end_without_a_begin_fails(peer: Peer) -> None:

@@ -41,9 +41,9 @@ def memory_kb(pid: int) -> int:
 
 
 def wait_until_ready(peer: Peer, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.perf_counter() + seconds
     while peer.insist("ping").keys["ready"] == 0:
-        assert time.monotonic() < deadline, "it did not become ready again"
+        assert time.perf_counter() < deadline, "it did not become ready again"
 
 
 def wait_until_listening(daemon: Daemon) -> None:
@@ -148,13 +148,13 @@ def test_a_killed_model_process_fails_the_running_request_and_is_back_soon(runni
         peer.send("sample", 500, "style", "sleep 30")
         peer.send("sample", 501)
         assert peer.ask("ping").is_done
-        killed = time.monotonic()
+        killed = time.perf_counter()
         os.kill(running.model_pid, signal.SIGKILL)
         answer = peer.answer(500)
         assert answer.code == "engine_down"
-        assert time.monotonic() - killed < 1
+        assert time.perf_counter() - killed < 1
         assert peer.answer(501).is_done, "what was queued waits for the restart"
-        assert time.monotonic() - killed < 10
+        assert time.perf_counter() - killed < 10
         assert peer.ask("sample").is_done
         assert peer.ask("status").keys["ready"] == 1
 
@@ -297,9 +297,9 @@ def test_the_model_process_does_not_outlive_a_killed_daemon(running: Daemon) -> 
     model = Path(f"/proc/{running.model_pid}")
     running.process.kill()
     running.process.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.perf_counter() + 5
     while model.exists() and "State:\tZ" not in (model / "status").read_text():
-        assert time.monotonic() < deadline, "the model process lives on"
+        assert time.perf_counter() < deadline, "the model process lives on"
 
 
 def test_it_serves_and_stops_where_its_standard_streams_are_closed(tmp_path: Path) -> None:
@@ -322,10 +322,10 @@ def test_10000_requests_in_a_second_are_survived(running: Daemon) -> None:
     with Peer(running.port) as flood, Peer(running.port) as peer:
         memory = []
         for _ in range(3):
-            began = time.monotonic()
+            began = time.perf_counter()
             for index, request in enumerate(requests):
                 flood.send_raw(request)
-                while index / len(requests) > time.monotonic() - began:  # 10,000 a second, and no faster
+                while index / len(requests) > time.perf_counter() - began:  # 10,000 a second, and no faster
                     pass
             status = peer.insist("status").keys
             assert int(status["queue"]) <= 65
@@ -342,19 +342,19 @@ def test_8000_requests_for_a_large_clip_hold_up_nobody_and_end_with_the_daemon(r
     with Peer(running.port) as flood, Peer(running.port) as peer:
         assert peer.upload("large", stiff_clip(4096, 512.0)).is_done
         before = memory_kb(running.process.pid)
-        began = time.monotonic()
+        began = time.perf_counter()
         for number in range(1, 8001):
             flood.send("clip/get", number, "slot", "large")
         assert peer.insist("ping").is_done
         assert len(peer.insist("humanize", "slot", "large").notes()) == 4096
-        assert time.monotonic() - began < 60
+        assert time.perf_counter() - began < 60
         assert memory_kb(running.process.pid) - before < 100_000
         for number in range(1, 8001):
             flood.send("clip/get", number, "slot", "large")
-        sent = time.monotonic()
+        sent = time.perf_counter()
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(10) == 0
-        assert time.monotonic() - sent < 2
+        assert time.perf_counter() - sent < 2
     assert "Traceback" not in running.log.read_text()
 
 
@@ -411,11 +411,11 @@ def test_a_signal_stops_it_cleanly_within_2_seconds(running: Daemon, number: sig
         peer.send("sample", 2)
         assert peer.ask("ping").is_done
         model = running.model_pid
-        sent = time.monotonic()
+        sent = time.perf_counter()
         running.process.send_signal(number)
         assert [peer.answer(each).code for each in (1, 2)] == ["cancelled"] * 2
         assert running.process.wait(5) == 0
-        assert time.monotonic() - sent < 2
+        assert time.perf_counter() - sent < 2
     assert not Path(f"/proc/{model}").exists()
     assert "Traceback" not in running.log.read_text()
 
@@ -431,10 +431,10 @@ def test_where_the_end_of_the_terminal_is_ignored_it_stays_ignored() -> None:
 def test_ctrl_c_while_the_models_warm_up_stops_it_within_2_seconds(start: Start) -> None:
     daemon = start("fake", test_start_seconds=30)
     wait_until_listening(daemon)
-    sent = time.monotonic()
+    sent = time.perf_counter()
     daemon.process.send_signal(signal.SIGINT)
     assert daemon.process.wait(5) == 0
-    assert time.monotonic() - sent < 2
+    assert time.perf_counter() - sent < 2
 
 
 def test_what_cannot_start_says_why_in_one_sentence(start: Start) -> None:
@@ -550,10 +550,10 @@ def test_output_that_nobody_reads_stops_neither_the_daemon_nor_its_end(full_pipe
             for _ in range(100):  # each is a line of the log, in either process or in both
                 assert peer.ask("sample").is_done
                 assert peer.ask("sample", "style", "bug").code == "internal"
-            sent = time.monotonic()
+            sent = time.perf_counter()
             process.terminate()
             assert process.wait(10) == 0
-            assert time.monotonic() - sent < 2
+            assert time.perf_counter() - sent < 2
     finally:
         process.kill()
         process.wait()

@@ -103,11 +103,71 @@ def test_a_refusal_is_told_once_with_what_to_do(
     assert "/etc/security/limits.d" in record.message
 
 
-def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+class WindowsLibraries:
+    """What ctypes.WinDLL gives, and what was asked of it. allows: whether the priority is granted."""
+
+    def __init__(self, allows: bool) -> None:
+        self.asked: list[str] = []
+        self.allows = allows
+
+    def __call__(self, name: str, **_: bool) -> "WindowsLibraries":
+        return self
+
+    def timeBeginPeriod(self, ms: int) -> int:  # noqa: N802 - Windows names it
+        self.asked.append(f"begin {ms}")
+        return 0
+
+    def timeEndPeriod(self, ms: int) -> int:  # noqa: N802
+        self.asked.append(f"end {ms}")
+        return 0
+
+    def AvSetMmThreadCharacteristicsW(self, task: str, _: object) -> int:  # noqa: N802
+        self.asked.append(task)
+        return int(self.allows)
+
+
+@pytest.mark.parametrize("allows", [True, False])
+def test_windows_is_asked_for_a_fine_timer_and_the_priority_of_audio(
+    allows: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    libraries, at_exit = WindowsLibraries(allows), []
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("bridge.realtime.ctypes.WinDLL", libraries, raising=False)
+    monkeypatch.setattr("bridge.realtime.ctypes.get_last_error", lambda: 5, raising=False)
+    monkeypatch.setattr("bridge.realtime.atexit.register", lambda *call: at_exit.append(call))
+    with caplog.at_level(logging.INFO, "bridge.realtime"):
+        assert ask_for_realtime() is allows
+    for call, *arguments in at_exit:
+        call(*arguments)
+    assert libraries.asked == ["begin 1", "Pro Audio", "end 1"]
+    (record,) = caplog.records
+    assert ("a timer of 1 ms" if allows else "error 5") in record.message
+
+
+@pytest.mark.parametrize("error", [0, errno.EPERM])
+def test_macos_is_asked_for_the_priority_of_what_a_user_waits_for(
+    error: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    class System:
+        def pthread_set_qos_class_self_np(self, quality: int, relative: int) -> int:
+            asked.append((quality, relative))
+            return error
+
     monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("bridge.realtime.ctypes.CDLL", lambda _: System())
+    with caplog.at_level(logging.INFO, "bridge.realtime"):
+        assert ask_for_realtime() is (error == 0)
+    assert asked == [(0x21, 0)]
+    assert len(caplog.records) == 1
+
+
+def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(sys, "platform", "sunos5")
     with caplog.at_level(logging.INFO, "bridge.realtime"):
         assert not ask_for_realtime()
-    assert not caplog.records
+    assert "sunos5" in caplog.records[0].message
 
 
 def test_threads_give_way_soon_and_the_collector_leaves_alone_what_is_loaded() -> None:

@@ -71,7 +71,7 @@ class Ableton:
         assert self._node.stdin is not None
         number = next(self._ids)
         self._node.stdin.write(json.dumps({"ask": number, "command": command, **settings}).encode() + b"\n")
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.perf_counter() + WAIT_SECONDS
         while True:
             answer = json.loads(self._line(deadline, settings))
             if answer["ask"] == number:
@@ -82,7 +82,7 @@ class Ableton:
 
     def _line(self, deadline: float, settings: dict[str, Any]) -> bytes:
         while b"\n" not in self._buffer:
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
+            if not self._selector.select(max(0.0, deadline - time.perf_counter())):
                 raise TimeoutError(f"{settings}\n{[device.shown() for device in self.devices]}")
             assert self._node.stdout is not None
             content = self._node.stdout.read(1 << 20)

@@ -215,8 +215,8 @@ def run_sclang(port: int, folder: Path, code: str) -> str:
 
 def posts(sclang: "subprocess.Popen[bytes]", file: Path, line: str, seconds: float) -> bool:
     """Whether sclang posts a line before it dies, and in time."""
-    deadline = time.monotonic() + seconds
-    while sclang.poll() is None and line not in file.read_text().splitlines() and time.monotonic() < deadline:
+    deadline = time.perf_counter() + seconds
+    while sclang.poll() is None and line not in file.read_text().splitlines() and time.perf_counter() < deadline:
         time.sleep(0.05)
     return line in file.read_text().splitlines()
 

@@ -97,7 +97,7 @@ def test_without_rtmidi_the_doctor_says_what_to_install() -> None:
 
     finding = doctor.find_midi(load=missing)
     assert finding.state == "note"
-    assert "pip install python-rtmidi" in finding.text
+    assert "pip install 'vaebridge[midi]'" in finding.text
 
 
 def test_without_a_jack_server_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

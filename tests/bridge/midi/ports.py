@@ -16,7 +16,7 @@ class Turned:
 
     def __init__(self, wanted: Ports | None = Ports(api="jack")):  # noqa: B008 -- frozen
         self.children = Children()
-        self.ports = MidiPorts(wanted, self.children, time.monotonic())
+        self.ports = MidiPorts(wanted, self.children, time.perf_counter())
         self.heard: list[Heard] = []
         self.vanished: list[str] = []
         self.returned: list[str] = []
@@ -28,7 +28,7 @@ class Turned:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.ports.close(time.monotonic())
+        self.ports.close(time.perf_counter())
         self.children.end_all(2.0)
 
     @property
@@ -41,7 +41,7 @@ class Turned:
         readable, writable, _ = select.select(
             channels, [each for each in channels if each.waiting_bytes], [], seconds
         )
-        began = time.monotonic()
+        began = time.perf_counter()
         if readable:
             self.heard += self.ports.read(began)
         for each in writable:
@@ -51,13 +51,13 @@ class Turned:
         vanished, returned = self.ports.take_changes()
         self.vanished += vanished
         self.returned += returned
-        self.longest_turn = max(self.longest_turn, time.monotonic() - began)
+        self.longest_turn = max(self.longest_turn, time.perf_counter() - began)
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Turn until something is true, or fail."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.perf_counter() + PATIENCE_SECONDS
         while not holds():
-            assert time.monotonic() < deadline, (self.ports.names, self.vanished, self.returned, self.heard[-5:])
+            assert time.perf_counter() < deadline, (self.ports.names, self.vanished, self.returned, self.heard[-5:])
             self.turn(0.01)
 
     def until_settled(self) -> "Turned":

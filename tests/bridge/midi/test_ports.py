@@ -102,11 +102,11 @@ def test_whatever_is_sent_at_once_is_heard_in_order_or_counted(echo: Turned) -> 
 
 @pytest.mark.jack
 def test_a_flood_of_20000_messages_in_a_second_is_heard_or_counted(echo: Turned) -> None:
-    sent, due = messages(20_000), time.monotonic()
+    sent, due = messages(20_000), time.perf_counter()
     for first in range(0, len(sent), 200):
         echo.send(*sent[first : first + 200])
         due += 0.01
-        while (wait := due - time.monotonic()) > 0:
+        while (wait := due - time.perf_counter()) > 0:
             echo.turn(wait)
     echo.until(lambda: len(echo.heard) + echo.ports.unsent + echo.ports.lost >= len(sent))
     assert len(echo.heard) + echo.ports.unsent + echo.ports.lost == len(sent)
@@ -115,12 +115,12 @@ def test_a_flood_of_20000_messages_in_a_second_is_heard_or_counted(echo: Turned)
 
 @pytest.mark.jack
 def test_arrivals_tell_their_moment_and_their_port(echo: Turned) -> None:
-    before = time.monotonic()
+    before = time.perf_counter()
     echo.send(NOTE)
     echo.until(lambda: bool(echo.heard))
     ((moment, port, message),) = echo.heard
     assert (port, message) == ("vaebridge in", NOTE)
-    assert before < moment < time.monotonic()
+    assert before < moment < time.perf_counter()
 
 
 @pytest.mark.jack
@@ -189,8 +189,8 @@ def test_a_machine_that_comes_late_is_opened_then(jack: Jack) -> None:
 def test_our_own_ports_are_nobody_elses(jack: Jack) -> None:
     with Turned(Ports(listen_to=("vaebridge",), play_to=("vaebridge",), api="jack")).until_settled() as turned:
         turned.until(lambda: len(turned.ports.names) == 2)
-        seconds = time.monotonic() + 2.5  # the ports are listed twice more
-        turned.until(lambda: time.monotonic() > seconds)
+        seconds = time.perf_counter() + 2.5  # the ports are listed twice more
+        turned.until(lambda: time.perf_counter() > seconds)
         assert turned.ports.names == ("vaebridge in:in", "vaebridge out:out")
 
 
@@ -214,8 +214,8 @@ for number in itertools.count():
 def test_ports_that_come_and_go_while_they_are_listed_end_nothing(echo: Turned) -> None:
     flickering = subprocess.Popen([sys.executable, "-c", FLICKERS], stderr=subprocess.DEVNULL)
     try:
-        listed_often = time.monotonic() + 4
-        echo.until(lambda: time.monotonic() > listed_often)
+        listed_often = time.perf_counter() + 4
+        echo.until(lambda: time.perf_counter() > listed_often)
     finally:
         flickering.kill()
         flickering.wait()
@@ -263,8 +263,8 @@ def test_a_server_that_is_killed_or_hangs_holds_nobody_up(jack: Jack, outputs: i
     with Turned(Ports((), names, api="jack")).until_settled() as turned:
         for trouble in (jack.hang, jack.kill):
             trouble()
-            turns, began = 0, time.monotonic()
-            while turns < 150 or time.monotonic() < began + 3:
+            turns, began = 0, time.perf_counter()
+            while turns < 150 or time.perf_counter() < began + 3:
                 turned.send(*messages(200))
                 turned.turn(0.01)
                 turns += 1
@@ -316,13 +316,13 @@ def test_a_client_that_hangs_while_a_port_vanishes_holds_up_neither_the_loop_nor
         jack.connect("out:out", "sound module:heard")
         hanging.send_signal(signal.SIGSTOP)
         vanishing.kill()
-        gaps, last, deadline = [0.0], time.monotonic(), time.monotonic() + 12
-        while time.monotonic() < deadline:
+        gaps, last, deadline = [0.0], time.perf_counter(), time.perf_counter() + 12
+        while time.perf_counter() < deadline:
             turned.send(NOTE)
             turned.turn(0.01)
             while machine.hears(NOTE):
-                gaps.append(time.monotonic() - last)
-                last = time.monotonic()
+                gaps.append(time.perf_counter() - last)
+                last = time.perf_counter()
         assert turned.vanished == ["vanishing"]
         assert turned.longest_turn < 0.05
         assert max(gaps) < 1.0
@@ -335,9 +335,9 @@ def test_a_daemon_that_is_killed_leaves_no_note_sounding(jack: Jack, machine: Ma
         turned.send(NOTE, b"\x99\x26\x64", b"\x89\x26\x00")
         turned.until(lambda: machine.hears(b"\x89\x26\x00"))
         turned.ports.channels[-1].close()  # as the system does with all that a process leaves behind
-        deadline = time.monotonic() + 10
+        deadline = time.perf_counter() + 10
         while not machine.hears(b"\x89\x24\x40"):
-            assert time.monotonic() < deadline
+            assert time.perf_counter() < deadline
             time.sleep(0.001)
 
 
@@ -398,7 +398,7 @@ def test_without_rtmidi_or_its_libraries_the_error_says_what_to_install(problem:
     def broken(_: str) -> object:
         raise problem
 
-    with pytest.raises(PortError, match=r"pip install python-rtmidi, apt install libasound2\): libasound.so.2"):
+    with pytest.raises(PortError, match=r"vaebridge\[midi\].*apt install libasound2\): libasound.so.2"):
         list_ports(load=broken)
 
 

@@ -10,7 +10,7 @@ SIDE_BY_SIDE = ("-n", "3", "--no-loadscope-reorder")
 CHECKS = (
     ("ruff", "format", "--check", "."),
     ("ruff", "check", "."),
-    *(("mypy", "--platform", system) for system in ("linux", "darwin", "win32")),
+    *(("mypy", "--platform", name, "--cache-dir", f".mypy_cache/{name}") for name in ("linux", "darwin", "win32")),
     ("pytest", *SIDE_BY_SIDE),
 )
 

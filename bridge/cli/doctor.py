@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.addresses import resolved, shown_address
-from bridge.errors import PortError
+from bridge.autostart import autostart
+from bridge.errors import BridgeError, PortError
+from bridge.kept import kept_folder
 from bridge.midi.system import Load, list_ports
 from bridge.osc.remote import Remote
 from engine.errors import VaebridgeError
@@ -44,6 +46,26 @@ def examine(config: "Config") -> Iterator[Finding]:
     yield find_daemon(config)
     yield find_midi(config.midi_api)
     yield find_sound()
+    yield find_kept()
+    yield find_autostart()
+
+
+def find_kept() -> Finding:
+    """Where what the user makes is kept."""
+    folder = kept_folder()
+    there = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    return Finding("yours", "ok", f"{folder}: {', '.join(there) or 'nothing yet'}")
+
+
+def find_autostart() -> Finding:
+    """Whether the daemon starts at login."""
+    try:
+        starter = autostart()
+    except BridgeError as error:
+        return Finding("login", "ok", str(error))
+    if starter.is_on():
+        return Finding("login", "ok", f"the daemon starts when you log in: {starter.place}")
+    return Finding("login", "ok", "the daemon does not start by itself; `vaebridge autostart on` changes that")
 
 
 def find_sound() -> Finding:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import devices, evaluate, files, latent, models, play, ports, serve
+from bridge.cli import desktop, devices, evaluate, files, latent, models, play, ports, serve
 from bridge.cli.desk import HEARING, MAKE, READ, with_desk
 from bridge.entry import INTERRUPTED
 from bridge.escapes import shown
@@ -81,6 +81,8 @@ app.command("send", cls=serve.Asking, rich_help_panel=DAEMON, context_settings=s
 app.command("ports", rich_help_panel=DAEMON)(ports.ports)
 app.command("doctor", rich_help_panel=DAEMON)(serve.doctor)
 app.add_typer(devices.devices, name="devices", rich_help_panel=DAEMON)
+app.command("autostart", rich_help_panel=DAEMON)(desktop.autostart)
+app.command("uninstall", rich_help_panel=DAEMON)(desktop.uninstall)
 for verb in dict.fromkeys(("humanize", *VERBS)):  # what people come for is named first
     command = OWN_COMMANDS.get(verb) or files.command_of(verb, VERBS[verb])
     app.command(verb, rich_help_panel=FILES)(command)

@@ -1,0 +1,102 @@
+"""autostart and uninstall: what vaebridge leaves on a machine beside its own package, and how it goes again."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bridge.errors import BridgeError
+
+INSTALLERS = {"uv/tools": "uv tool uninstall vaebridge", "pipx/venvs": "pipx uninstall vaebridge"}
+"""A part of the path of the environments that an installer makes, and how it takes vaebridge away."""
+
+
+def autostart(
+    state: Annotated[
+        Literal["on", "off", "status"], typer.Argument(help="on: start the daemon at login; off: no more")
+    ] = "status",
+) -> None:
+    """Start the daemon whenever you log in, or no more."""
+    from bridge.autostart import autostart as of_system
+    from bridge.cli.show import console
+
+    starter = of_system()
+    if state == "on":
+        starter.turn_on()
+    if state == "off":
+        starter.turn_off()
+    if starter.is_on():
+        console().print(f"the daemon starts when you log in: {starter.place}")
+    else:
+        console().print("the daemon does not start by itself: `vaebridge autostart on` changes that")
+
+
+def uninstall(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="also what you have made: settings, learned controls, styles, feels")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Live's User Library, if it is elsewhere", show_default=False)
+    ] = None,
+) -> None:
+    """Take away what vaebridge has put outside its own package, and say how the package itself goes."""
+    from bridge.cli.show import console
+    from bridge.kept import kept_folder
+
+    removed = [*_autostart_removed(), *_devices_removed(to)]
+    kept = kept_folder()
+    if purge and kept.is_dir():
+        _remove(kept, shutil.rmtree)
+        removed.append(str(kept))
+    for place in removed:
+        console().print(f"removed {place}")
+    if not removed:
+        console().print("nothing was there to remove")
+    if not purge and kept.is_dir():
+        console().print(f"what you have made stays in {kept}; --purge removes it too")
+    console().print(f"now: {package_removal()}")
+
+
+def package_removal() -> str:
+    """The command that takes the package itself away, by who installed it."""
+    here = Path(sys.prefix).as_posix()
+    return next(
+        (command for part, command in INSTALLERS.items() if part in here),
+        f'"{sys.executable}" -m pip uninstall vaebridge',
+    )
+
+
+def _autostart_removed() -> list[str]:
+    from bridge.autostart import autostart as of_system
+
+    try:
+        starter = of_system()
+    except BridgeError:  # a system on which it cannot be on
+        return []
+    if not starter.is_on():
+        return []
+    starter.turn_off()
+    return [starter.place]
+
+
+def _devices_removed(to: Path | None) -> list[str]:
+    """Those of our devices that lie in Live's User Library."""
+    from bridge.cli.devices import place_of, user_library
+    from max_devices.devices import DEVICES
+
+    library = to or user_library()
+    places = [place_of(device, library) for device in DEVICES] if library else []
+    there = [place for place in places if place.is_file()]
+    for place in there:
+        _remove(place, Path.unlink)
+    return list(map(str, there))
+
+
+def _remove(place: Path, how: Callable[[Path], object]) -> None:
+    try:
+        how(place)
+    except OSError as error:
+        raise BridgeError(f"{error.filename or place} cannot be removed: {error.strerror or error}") from error

@@ -46,7 +46,7 @@ class Asking(TyperCommand):
         from bridge.osc.table import TABLE
 
         super().format_help(ctx, formatter)
-        alone = (verb for verb in TABLE.values() if verb.begun_by in ("", verb.name))
+        alone = (verb for verb in TABLE.values() if verb.begins or not verb.begun_by)
         console().print(table(("verb", "what it does"), ((verb.name, verb.text) for verb in alone)))
 
 

@@ -48,6 +48,7 @@ class Verb:
 
     numbers: whether count floats do. answers_as is the verb in its done or fail; needs_id: whether id 0 is refused;
     begun_by: the verb that begins the request of several messages to which this one belongs, empty for one alone;
+    begins: whether it is such a beginning, or another that is continued in the same way;
     while_warming_up: whether it is answered before the models are ready; request: what it asks of the engine;
     slots: those of its keys that name the clips of that, in their order.
     """
@@ -61,6 +62,7 @@ class Verb:
     answers_as: str = ""
     needs_id: bool = False
     begun_by: str = ""
+    begins: bool = False
     while_warming_up: bool = False
     request: type[Request] | None = None
     slots: tuple[str, ...] = ()
@@ -84,6 +86,9 @@ ON = Argument("on", "i", "1, or 0 to end it", within=(0, 1))
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
+
+LIVE_BAR = "live/bar"
+"""Begins one too, which goes on as that of a clip does."""
 
 SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
@@ -114,7 +119,10 @@ def _music(name: str, request: type[Request]) -> Verb:
     begun_by = name if has_point(request) else ""
     text = (request.__doc__ or "").split("\n")[0]
     names = tuple(key.name for key in slots)
-    return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, slots=names)
+    begins = has_point(request)
+    return Verb(
+        name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, begins=begins, slots=names
+    )
 
 
 def _by_drum(each: Field[Any]) -> bool:
@@ -189,6 +197,7 @@ TABLE: dict[str, Verb] = {
             answers_as="clip",
             needs_id=True,
             begun_by=CLIP,
+            begins=True,
         ),
         Verb(
             "clip/notes",
@@ -266,6 +275,18 @@ TABLE: dict[str, Verb] = {
                 Argument("clear", "s", "take these back: their names with commas", max_bytes=MAX_TEXT_BYTES),
             ),
         ),
+        Verb(
+            LIVE_BAR,
+            "a bar that you have played yourself, whose notes follow as those of an upload do",
+            positional=(
+                _need("n", "i", "its number, as /vae/bar tells it"),
+                _need("total", "i"),
+                _need("beats", "f"),
+            ),
+            needs_id=True,
+            begun_by=CLIP,
+            begins=True,
+        ),
         Verb("freeze", "keep the variation that plays", keys=(ON,)),
         Verb("undo", "go back to the variation before, and keep it"),
         Verb("learn", "give a target to the next control that moves", keys=(_need("target", "s"), ON)),
@@ -281,7 +302,12 @@ TABLE: dict[str, Verb] = {
             keys=(_need("source", "s", "internal, midi or link"),),
             while_warming_up=True,
         ),
-        Verb("subscribe", "be told", keys=(_need("topic", "s", "beat, play or status"), ON), while_warming_up=True),
+        Verb(
+            "subscribe",
+            "be told",
+            keys=(_need("topic", "s", "beat, play, status or notes"), ON),
+            while_warming_up=True,
+        ),
     )
 }
 """Every request, by its address without /vae/."""

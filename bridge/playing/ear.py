@@ -1,12 +1,14 @@
 """Incoming notes: which channels are recorded, which notes are echoes, and at which beat a note lies. Pure."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.playing.recorder import Recorder
+from bridge.playing.recorder import Captured, Recorder
 from bridge.playing.transport import Transport
+from engine.clip import Clip
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +17,9 @@ SUSTAIN_PEDAL, PEDAL_DOWN = 64, 64
 
 BEFORE_SECONDS = 0.06
 """A note that a DAW sends just before the tick that starts the song belongs to its beginning."""
+
+LATE_BEATS = 0.5
+"""A note of a bar played elsewhere that is late by no more is heard as if it came in time."""
 
 ECHO_SECONDS = 0.1
 """How late the daemon's own note may come back through a DAW that sends it on."""
@@ -113,6 +118,23 @@ class Ear:
             self._recorder.note_on(beat, channel, number, value)
         elif kind == CONTROL and number == SUSTAIN_PEDAL:
             self._recorder.pedal(beat, channel, down=value >= PEDAL_DOWN)
+
+    def hear_bar(self, line: float, clip: Clip, open_beat: float, beats_per_bar: float) -> float:
+        """Take the notes of a bar that was played elsewhere; the line that it is heard from.
+
+        A bar that comes when its notes before open_beat are no longer waited for is heard so many bars later; a
+        note that is hardly late counts as played then.
+        """
+        first = line + min((note.start_beats for note in clip.notes), default=0.0)
+        if first < open_beat - LATE_BEATS:
+            line += math.ceil((open_beat - first) / beats_per_bar) * beats_per_bar
+        channel = self._recorder.home_channel
+        for note in sorted(clip.notes, key=lambda note: note.start_beats):
+            start = max(line + note.start_beats, open_beat)
+            if not note.mute:
+                end = line + note.start_beats + note.duration_beats
+                self._recorder.add(Captured(channel, note.pitch, note.velocity, start, max(end, start)))
+        return line
 
     def song_moved(self, now: float) -> None:
         """The song has started or jumped: drop what was recorded, but for notes of the last BEFORE_SECONDS."""

@@ -22,11 +22,14 @@ from bridge.playing.recorder import Recorder
 from bridge.playing.scheduler import Scheduler
 from bridge.playing.slots import Slots
 from bridge.playing.transport import At, Transport
+from engine.clip import Clip
 from engine.requests import Request, Results
 
 logger = logging.getLogger(__name__)
 
 NOTE_ON, PROGRAM = 0x90, 0xC0
+MOST_BARS_AWAY = 16
+"""How far from the bar that plays one may lie that a client has played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,19 @@ class Ensemble:
             self._act(Action("program", message[1]), now)
         else:
             self._ear.hear(message, at_seconds, port)
+
+    def hear_bar(self, number: int, clip: Clip, now: float) -> int:
+        """A bar of the song, counted from 1, as a client has played it by itself; as which bar it is heard."""
+        place = self.transport.place(now)
+        if place is None:
+            raise RequestError("bad_request", "the song stands: play or live starts it")
+        if abs(number - place[0]) > MOST_BARS_AWAY:
+            low, high = place[0] - MOST_BARS_AWAY, place[0] + MOST_BARS_AWAY
+            raise RequestError("bad_request", f"n must be in {low}..{high}, as bar {place[0]} plays, not {number}")
+        beats_per_bar = self.transport.beats_per_bar
+        line = (number - 1) * beats_per_bar
+        line = self._ear.hear_bar(line, clip, self.live.listens_from, beats_per_bar)
+        return round(line / beats_per_bar) + 1
 
     def ports_changed(self, vanished: list[str], returned: list[str], now: float) -> None:
         """Release the notes held on ports that vanished; send note offs again to ports that returned."""

@@ -98,6 +98,11 @@ class Live:
         self._move_to(line + settings.count_in * self._transport.beats_per_bar, now)
         plan_clicks(self._scheduler, VOICE, line, self._line, self._transport.beats_per_bar)
 
+    @property
+    def listens_from(self) -> float:
+        """The beat from which on what is played is still waited for."""
+        return self._phrases.open_beat
+
     def empty_slots(self, settings: LiveSettings) -> list[str]:
         """The slots without which a mode cannot begin."""
         return [slot for slot in settings.slots if slot not in self._slots]
@@ -225,10 +230,15 @@ class Live:
             return self._line - self._closing_beats
         if not self._prepared:
             seconds = max(SHORTEST_LEAD_SECONDS, 2 * max(self._seconds, default=0.0))
-            return max(self._ahead(seconds), self._line - self._transport.beats_per_bar)
+            lead_beats = self._transport.ahead_beats
+            return max(self._ahead(seconds) - lead_beats, self._line - self._transport.beats_per_bar)
         if self._is_waiting:
-            return self._ahead(LAST_MOMENT_SECONDS)
-        return self._line - DECISION_BEATS - self._transport.beats_in(self._transport.latency_seconds)
+            last_moment = self._ahead(LAST_MOMENT_SECONDS)
+            return (
+                last_moment if self._listens else min(last_moment, self._ahead(0.0) - self._transport.ahead_beats)
+            )
+        decision_beats = max(DECISION_BEATS, self._transport.ahead_beats)
+        return self._line - decision_beats - self._transport.beats_in(self._transport.latency_seconds)
 
     @property
     def _closing_beats(self) -> float:

@@ -31,11 +31,18 @@ class Phrases:
         self._window: float | None = None
         self._pickup = False
 
+    @property
+    def open_beat(self) -> float:
+        """The beat from which on what is played belongs to no window that has been closed."""
+        return self._from
+
     def close(self, line_beat: float, closing_beats: float = CLOSING_BEATS) -> Clip | None:
         """The clip whose window ends on this bar line, if there is one. Called each bar, so long before it."""
         if self._window is None:
             first = self._recorder.first_since(self._from)
             if first is None:
+                next_window = line_beat - (self.bars - 1) * self._transport.beats_per_bar
+                self._from = max(self._from, next_window - closing_beats)
                 return None
             self._window, self._pickup = self._transport.bar_line(first + closing_beats), False
             if self.takes_pickup and self._is_pickup(line_beat - closing_beats):

@@ -8,7 +8,7 @@ from functools import partial
 from bridge.playing.bugs import guarded
 from bridge.playing.scheduler import PlannedNote, Scheduler
 from bridge.playing.slots import Slots
-from bridge.playing.transport import ROUNDING_BEATS, Transport
+from bridge.playing.transport import EARLY_BEATS, ROUNDING_BEATS, Transport
 from engine.clip import EARLIEST_START_BEATS, Clip
 
 LOOKAHEAD_BEATS = 1.0
@@ -62,24 +62,35 @@ def plan_clicks(scheduler: Scheduler, voice: str, line: float, until: float, bea
 
 @dataclass(slots=True)
 class Voice:
-    """A slot that plays on a channel. In the beats of the song: next_beat is planned next, until must end it."""
+    """A slot that plays on a channel.
+
+    In the beats of the song: origin_beat is where its present repeat began, next_beat is planned next, until must
+    end it. planned_beats: how long what was planned last is.
+    """
 
     slot: str
     channel: int
     loop: bool
     next_beat: float
+    origin_beat: float
     began: bool = False
     until: float = math.inf
     length_beats: float = 0.0
+    planned_beats: float = 0.0
 
     @property
     def name(self) -> str:
         """The name of the voice of its notes in the scheduler."""
         return f"{self.channel}:{self.slot}"
 
+    def move(self, repeats: int) -> None:
+        """Go on so many repeats later, or earlier."""
+        self.next_beat += repeats * self.length_beats
+        self.origin_beat += repeats * self.length_beats
+
 
 class Playback:
-    """The slots that play. A loop reads its slot again for each repeat, so that a clip may change while it plays.
+    """The slots that play. A loop reads its slot again for each bar, so that a clip may change while it plays.
 
     on_playing is called with the name of a slot when it begins, with an empty one when nothing plays any more.
     """
@@ -100,7 +111,7 @@ class Playback:
             if voice.channel == channel:
                 self._end(voice, at_beat)
         self._voices = [each for each in self._voices if each.began or each.next_beat < each.until]
-        self._voices.append(Voice(slot, channel, loop, at_beat))
+        self._voices.append(Voice(slot, channel, loop, at_beat, at_beat))
 
     def stop(self, at_beat: float) -> None:
         """Let everything end at a beat."""
@@ -126,7 +137,7 @@ class Playback:
     def next_due(self) -> float:
         """When run_due has something to do, inf if nothing plays."""
         beats = (
-            min(voice.until, voice.next_beat - (LOOKAHEAD_BEATS if voice.until > voice.next_beat else 0))
+            min(voice.until, voice.next_beat - (self._lookahead_beats if voice.until > voice.next_beat else 0))
             for voice in self._voices
         )
         return self._transport.time_at(min(beats, default=math.inf)) if self._voices else math.inf
@@ -137,33 +148,40 @@ class Playback:
         self._forget([each for each in self._voices if (each.began and not each.loop) or each.until < math.inf])
         for voice in self._voices:
             if not voice.began:
-                voice.next_beat = self._transport.next_line(now)
+                voice.next_beat = voice.origin_beat = self._transport.next_line(now)
             elif voice.length_beats:
-                voice.next_beat -= math.ceil((voice.next_beat - beat) / voice.length_beats) * voice.length_beats
+                voice.move(-math.ceil((voice.next_beat - beat) / voice.length_beats))
+
+    @property
+    def _lookahead_beats(self) -> float:
+        return max(LOOKAHEAD_BEATS, EARLY_BEATS + self._transport.ahead_beats)
 
     def _next_voice(self, beat: float) -> Voice | None:
         """The voice that has something to begin within the next beat, and has had to wait longest."""
-        due = (each for each in self._voices if each.next_beat < min(beat + LOOKAHEAD_BEATS, each.until))
+        due = (each for each in self._voices if each.next_beat < min(beat + self._lookahead_beats, each.until))
         return min(due, key=lambda each: each.next_beat, default=None)
 
     def _plan(self, voice: Voice, beat: float) -> int:
-        """Plan the next repeat, of a loop the first that is not over yet; how many notes it has."""
+        """Plan the clip, or of a loop the next bar of a repeat that is not over; how many notes the clip has."""
         if voice.slot not in self._slots or (voice.began and not voice.loop):
             voice.until = min(voice.until, voice.next_beat)
             return 0
         clip = self._slots[voice.slot]
-        length = max(clip.length_beats, SHORTEST_LOOP_BEATS)
+        voice.length_beats, first, last = max(clip.length_beats, SHORTEST_LOOP_BEATS), 0.0, math.inf
         if voice.loop:
-            voice.next_beat += max(0, math.floor((beat - voice.next_beat) / length)) * length
+            first, last = self._next_bar(voice, beat)
+            voice.planned_beats = last - first
+            last += EARLY_BEATS if last >= voice.length_beats - ROUNDING_BEATS else 0.0
         else:  # notes beyond the end of the clip are played as well
-            length = max([length, *(note.start_beats for note in clip.notes)])
+            voice.planned_beats = max([voice.length_beats, *(note.start_beats for note in clip.notes)])
         plan_clip(
             self._scheduler,
             voice.name,
             clip,
             voice.next_beat,
             channel=voice.channel,
-            last=length - EARLIEST_START_BEATS if voice.loop else math.inf,
+            first=first,
+            last=last,
             not_before=beat,
         )
         if voice.until < math.inf:
@@ -171,15 +189,22 @@ class Playback:
             self._scheduler.end_at(voice.until, voice.name)
         if not voice.began:
             self._on_playing(voice.slot)
-        voice.began, voice.length_beats = True, length
-        voice.next_beat += length
+        voice.began, voice.next_beat = True, voice.next_beat + voice.planned_beats
         return len(clip.notes)
+
+    def _next_bar(self, voice: Voice, beat: float) -> tuple[float, float]:
+        """The beats of a loop's clip that are planned next: a bar, or what is left; at its end it begins anew."""
+        voice.move(max(0, math.floor((beat - voice.next_beat) / voice.length_beats)))
+        first = voice.next_beat - voice.origin_beat
+        if first >= voice.length_beats - ROUNDING_BEATS:
+            voice.origin_beat, first = voice.next_beat, 0.0
+        return first, min(first + self._transport.beats_per_bar, voice.length_beats)
 
     def _end(self, voice: Voice, at_beat: float) -> None:
         if at_beat >= voice.until:
             return
         voice.until = at_beat
-        begins_there = abs(voice.next_beat - voice.length_beats - at_beat) < -EARLIEST_START_BEATS
+        begins_there = abs(voice.next_beat - voice.planned_beats - at_beat) < EARLY_BEATS
         self._scheduler.drop(voice.name, first=at_beat + (EARLIEST_START_BEATS if begins_there else 0.0))
         self._scheduler.end_at(at_beat, voice.name)
 

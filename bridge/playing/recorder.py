@@ -78,6 +78,11 @@ class Recorder:
         for channel in list(self._pedalled):
             self.pedal(beat, channel, down=False)
 
+    def add(self, note: Captured) -> None:
+        """A note that was played elsewhere, whole."""
+        self.lost += len(self._notes) == MAX_CAPTURED
+        self._notes.append(note)
+
     def forget(self) -> None:
         """Drop everything recorded: the song has jumped, so its beats no longer fit."""
         self._notes.clear()
@@ -87,7 +92,7 @@ class Recorder:
 
     def first_since(self, beat: float) -> float | None:
         """The beat of the first note that was struck at or after a beat."""
-        return next((note.start_beat for note in self._notes if note.start_beat >= beat), None)
+        return min((note.start_beat for note in self._notes if note.start_beat >= beat), default=None)
 
     def count(self, first: float, last: float) -> int:
         """How many notes were struck in first <= beat < last."""

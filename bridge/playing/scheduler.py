@@ -56,14 +56,17 @@ class Punctuality:
 
 
 class Scheduler:
-    """The notes to come and the notes that sound. send takes one MIDI message; it must not block."""
+    """The notes to come and the notes that sound. send takes one MIDI message; it must not block.
+
+    changes counts what has been planned, dropped or shortened.
+    """
 
     def __init__(self, transport: Transport, send: Callable[[bytes], None]):
         self._transport, self._send = transport, send
         self._starts: list[tuple[float, int, PlannedNote]] = []
         self._ends = NoteEnds(send)
         self._order = itertools.count()
-        self.punctuality = Punctuality()
+        self.punctuality, self.changes = Punctuality(), 0
 
     def plan(self, note: PlannedNote) -> bool:
         """Let a note sound when its beat comes; whether there was room for it, else it is counted as skipped."""
@@ -71,6 +74,7 @@ class Scheduler:
             self.punctuality.skipped += 1
             return False
         heapq.heappush(self._starts, (note.start_beat, next(self._order), note))
+        self.changes += 1
         return True
 
     def run_due(self, now: float) -> None:
@@ -101,6 +105,7 @@ class Scheduler:
             if (voice is not None and each[2].voice != voice) or not first <= each[0] < last
         ]
         heapq.heapify(self._starts)
+        self.changes += 1
 
     def silence(self, voice: str | None = None) -> None:
         """End what sounds of a voice, or of all, at once; what is planned stays."""
@@ -115,6 +120,7 @@ class Scheduler:
             else (start, order, note)
             for start, order, note in self._starts
         ]
+        self.changes += 1
 
     def panic(self) -> None:
         """Drop all planned notes, end all that sound, and send all-sound-off to every channel."""
@@ -139,6 +145,11 @@ class Scheduler:
     def planned(self) -> int:
         """How many notes are to come."""
         return len(self._starts)
+
+    def between(self, first: float, last: float) -> list[PlannedNote]:
+        """The notes to come that start in first <= beat < last, by channel, start and pitch."""
+        found = (note for start, _, note in self._starts if first <= start < last)
+        return sorted(found, key=lambda note: (note.channel, note.start_beat, note.pitch))
 
     @property
     def ends(self) -> int:

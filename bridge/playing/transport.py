@@ -9,6 +9,7 @@ from typing import Literal
 from bridge.playing.bugs import guarded
 from bridge.playing.clock import FASTEST_BPM, SLOWEST_BPM, Clock, InternalClock
 from bridge.playing.midi_clock import MidiClock
+from engine.clip import EARLIEST_START_BEATS
 
 START_SECONDS = 0.05
 """From the command to the first beat of the internal clock, so that the first note is not late."""
@@ -19,6 +20,9 @@ MISSED_SECONDS = 0.025
 ROUNDING_BEATS = 1e-6
 """The rounding error of a beat converted to seconds and back, at most."""
 
+EARLY_BEATS = -EARLIEST_START_BEATS
+"""How long before its bar line a hit of the bar may lie."""
+
 At = Literal["bar", "beat", "now"]
 Change = Literal["stopped", "moved", "gone"]
 
@@ -27,13 +31,15 @@ class Transport:
     """One song on one clock at a time; bars are counted from the song's beginning.
 
     clock is the one that is followed; midi_clock hears its ports even if that is another. latency_seconds: how much
-    earlier than their moment messages are sent.
+    earlier than their moment messages are sent. ahead_seconds: how long before its first note a bar is planned
+    whole at the latest, more than 0 while clients sound the notes by themselves.
     """
 
     def __init__(self, tempo_bpm: float = 120.0, beats_per_bar: float = 4.0, latency_seconds: float = 0.0):
         self.midi_clock, self._internal = MidiClock(), InternalClock(tempo_bpm)
         self.clock: Clock = self._internal
         self.beats_per_bar, self.latency_seconds = beats_per_bar, latency_seconds
+        self.ahead_seconds = 0.0
         self._jumps, self._played, self._was_gone = self.clock.jumps, False, False
 
     # Where the song is
@@ -63,6 +69,11 @@ class Transport:
     def beats_in(self, seconds: float) -> float:
         """How many beats go by in so many seconds."""
         return seconds * self.clock.line.tempo_bpm / 60
+
+    @property
+    def ahead_beats(self) -> float:
+        """How long before its line a bar is planned whole at the latest, 0 where nobody needs it ahead of time."""
+        return EARLY_BEATS + self.beats_in(self.ahead_seconds) if self.ahead_seconds else 0.0
 
     # Bars
 

@@ -86,7 +86,7 @@ class Multipart:
 
     def handle(self, call: Call, client: Client, now: float) -> bool:
         """Take one message, which fails its request where it cannot be read; False if it belongs to none."""
-        key, begins = (client.address, call.id), call.verb.name == call.verb.begun_by
+        key, begins = (client.address, call.id), call.verb.begins
         if key in self._open and (call.error or not begins):
             self._go_on(key, call, now)
         elif begins and not call.error:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any, Protocol
 
 from bridge.errors import ClockError, RequestError
@@ -16,6 +17,7 @@ from bridge.playing.controls import Control
 from bridge.playing.ensemble import Ensemble
 from bridge.playing.knobs import CardsOf
 from bridge.playing.live_settings import LiveSettings
+from bridge.service.bars import Bars
 from bridge.service.session_verbs import Handler
 from bridge.service.subscriptions import Subscriptions
 from bridge.service.tickets import Ticket, Tickets
@@ -51,7 +53,8 @@ class PlayVerbs:
         self._learning: list[tuple[str, Ticket]] = []
         self._begins: LiveSettings | None = None
         self._clocks: dict[str, Clock] = {"internal": transport.clock, "midi": transport.midi_clock}
-        self.subscriptions = Subscriptions(outbox, transport.place, transport.next_beat_at, self.state)
+        bars = partial(Bars, transport, ensemble.scheduler)
+        self.subscriptions = Subscriptions(outbox, transport.place, transport.next_beat_at, self.state, bars)
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs by name."""
@@ -133,7 +136,7 @@ class PlayVerbs:
         return min(self.subscriptions.next_due(now), *lessons, math.inf)
 
     def _play(self, call: Call, ticket: Ticket, now: float) -> None:
-        self._check_port()
+        self._check_heard()
         values = call.values
         at = _choice("at", values.get("at", "bar"), ("bar", "beat", "now"))
         channel = values.get("channel")
@@ -155,7 +158,7 @@ class PlayVerbs:
             self._ensemble.live.stop()
             self._done(ticket, now, {"mode": "off"})
             return
-        self._check_port()
+        self._check_heard()
         settings = live_settings(call.values, has_live_clip=self._ensemble.has_live_clip)
         self._ensemble.live.knobs.check_able(settings)
         self._ensemble.start_live(settings, now)
@@ -227,6 +230,11 @@ class PlayVerbs:
 
     def _done(self, ticket: Ticket, now: float, keys: Mapping[str, Atom] | None = None) -> None:
         self._tickets.done(ticket, now, keys or {})
+
+    def _check_heard(self) -> None:
+        """no_port where there is neither a port nor a client that sounds the notes by itself."""
+        if not self.subscriptions.are_sounded:
+            self._check_port()
 
     def _check_port(self) -> None:
         if self._ports.why_none:

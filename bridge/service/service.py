@@ -63,7 +63,7 @@ class Service:
             timeout_seconds=about.timeout_seconds,
         )
         self._multiparts = {
-            CLIP: Multipart(uploads(slots, self._tickets), self._tickets),
+            CLIP: Multipart(uploads(slots, self._tickets, ensemble.hear_bar), self._tickets),
             POINT: Multipart(points(self._tickets, self.engine_verbs.make_music), self._tickets),
         }
         self._handlers: dict[str, Handler] = {
@@ -158,7 +158,7 @@ class Service:
                 return
         except RequestError as error:
             why = str(error)
-        if call.error or call.verb.name == begin:
+        if call.error or call.verb.begins:
             self._answer(call, client, now)
         else:
             self.counts.drop(f"{call.verb.name} {call.id}: {why}", client.address)

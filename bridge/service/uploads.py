@@ -1,23 +1,36 @@
-"""Clips that come in several messages: begin, notes and parts in any order, end. Pure."""
+"""Clips and played bars that come in several messages: begin, notes and parts in any order, end. Pure."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.errors import RequestError
+from bridge.osc.packet import Atom
 from bridge.osc.requests import Call
+from bridge.osc.table import LIVE_BAR
 from bridge.playing.slots import MAX_NOTES, Slots, check_notes, checked_clip
 from bridge.service import busy
 from bridge.service.multipart import Kind, OnSent, UnfinishedError, put_in_place
 from bridge.service.tickets import Ticket, Tickets
-from engine.clip import Note, Part
+from engine.clip import Clip, Note, Part
 from engine.errors import EngineError
 
 MAX_PARTS = 64
 END = "clip/end"
 
 
-def uploads(slots: Slots, tickets: Tickets) -> Kind:
-    """Uploads, whose clips go into the slots; a new begin starts over."""
+HearBar = Callable[[int, Clip, float], int]
+"""Takes a bar that a client has played, by its number; as which bar it is heard. RequestError if it cannot be."""
+
+
+def uploads(slots: Slots, tickets: Tickets, hear_bar: HearBar) -> Kind:
+    """Uploads, whose clips go into the slots, and bars, which go to hear_bar; a new begin starts over."""
+
+    def keep(begun: Call, clip: Clip, ticket: Ticket, now: float) -> Mapping[str, Atom]:
+        if begun.verb.name == LIVE_BAR:
+            return {"bar": hear_bar(begun.values["n"], clip, now), "notes": len(clip.notes)}
+        slots.put(begun.values["slot"], clip, ticket.client.address)
+        return {"slot": begun.values["slot"], "notes": len(clip.notes)}
 
     def begin(call: Call, _: object) -> Upload:
         total = call.values["total"]
@@ -25,7 +38,7 @@ def uploads(slots: Slots, tickets: Tickets) -> Kind:
             raise RequestError("bad_request", f"total must be in 0..{MAX_NOTES}, not {total}")
         check_notes(total)
         checked_clip((), call.values["beats"], call.values)
-        return Upload(call, [None] * total, slots, tickets)
+        return Upload(call, [None] * total, keep, tickets)
 
     return Kind("upload", begin, busy.UPLOADS, END)
 
@@ -36,7 +49,7 @@ class Upload:
 
     begun: Call
     notes: list[Note | None]
-    slots: Slots
+    keep: Callable[[Call, Clip, Ticket, float], Mapping[str, Atom]]
     tickets: Tickets
     parts: dict[int, Part] = field(default_factory=dict)
 
@@ -55,12 +68,11 @@ class Upload:
         return "no notes came"
 
     def finish(self, ticket: Ticket, now: float, on_sent: OnSent) -> None:
-        """Keep the whole clip in its slot."""
+        """Keep the whole clip in its slot, or hear the whole bar."""
         notes = tuple(note for note in self.notes if note is not None)
-        slot, values = self.begun.values["slot"], self.begun.values
         parts = tuple(self.parts[index] for index in sorted(self.parts))
-        self.slots.put(slot, checked_clip(notes, values["beats"], values, parts), ticket.client.address)
-        self.tickets.done(ticket, now, {"slot": slot, "notes": len(notes)}, on_sent=on_sent)
+        clip = checked_clip(notes, self.begun.values["beats"], self.begun.values, parts)
+        self.tickets.done(ticket, now, self.keep(self.begun, clip, ticket, now), on_sent=on_sent)
 
     def _add_part(self, index: int, values: dict[str, Any]) -> None:
         try:

@@ -74,7 +74,7 @@ def test_a_clip_is_played_and_stopped(studio: Studio) -> None:
         ("live", ("mode", "answer", "verb", "continue", "model", "m"), "bad_request", "m cannot continue; it can"),
         ("steer", ("temperature", 3.0), "bad_request", "temperature must be in 0..2"),
         ("learn", ("target", "volume"), "bad_request", "target must be"),
-        ("subscribe", ("topic", "weather"), "bad_request", "topic must be beat, play or status"),
+        ("subscribe", ("topic", "weather"), "bad_request", "topic must be beat, play, status or notes"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_is_accepted(

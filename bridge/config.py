@@ -31,6 +31,8 @@ ENVIRONMENT = "VAEBRIDGE_"
 NO_SETTINGS = ("VAEBRIDGE_TEST_", "VAEBRIDGE_DATA")
 """What the tests and the commands on data read from the environment."""
 FILE = "vaebridge.toml"
+PAGE_PORT = 8710
+"""The TCP port of the page, by the name of the daemon's UDP port."""
 
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -71,6 +73,13 @@ class Config(BaseSettings):
     controls: Path | None = Field(
         None, description="where learned controls are kept; else with the user's settings"
     )
+    page: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="a page in the browser, on this TCP port; 8710 unless said, 0 any free one",
+    )
+    page_host: str = Field("127.0.0.1", description="where the page listens; elsewhere it asks for a token")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(
         ("trio_16bar", "drummer", "drums_16bar"),
@@ -100,6 +109,22 @@ class Config(BaseSettings):
     def weight_folders(self) -> tuple[Path, ...]:
         """All folders of weights, the shipped ones last."""
         return (*self.weights, shipped_folder())
+
+    @field_validator("page", mode="before")
+    @classmethod
+    def _read_page(cls, value: object) -> object:
+        """A port, or whether there is a page at all."""
+        told = {
+            "true": PAGE_PORT,
+            "on": PAGE_PORT,
+            "yes": PAGE_PORT,
+            "false": None,
+            "off": None,
+            "no": None,
+            "": None,
+        }
+        key = str(value).strip().lower()
+        return told.get(key, value)
 
     @field_validator("channel_map", mode="before")
     @classmethod

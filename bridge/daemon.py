@@ -24,6 +24,7 @@ from bridge.log import set_up_log
 from bridge.midi.connections import Connections
 from bridge.osc.access import is_loopback
 from bridge.osc.socket import BATCH, OscSocket
+from bridge.page.process import PageProcess
 from bridge.playing.controls import Control
 from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.slots import Slots
@@ -89,6 +90,7 @@ class Daemon:
         self._stumbled, self._wake, self._is_greeted, self._greet_at = False, math.inf, False, math.inf
         self._children = Children()
         self._midi = Connections(config, self._children, self._began)
+        self._page = PageProcess(config, wire.port, self._children)
         self._model = ModelProcess(
             Recipe(
                 models=config.models,
@@ -143,8 +145,8 @@ class Daemon:
     def _step(self, interrupted: socket.socket) -> bool:
         """Do what is due, wait for what comes; whether a signal came."""
         wake = self._do_what_is_due(time.perf_counter())
-        model, midi = self._model.channel, self._midi.channels
-        channels = [*midi, model] if model else midi
+        model, midi, page = self._model.channel, self._midi.channels, self._page.channel
+        channels = [*midi, *filter(None, (model, page))]
         readers: list[Any] = [self._wire, interrupted, *channels]
         timeout = None if wake == math.inf else max(0.0, wake - time.perf_counter())
         readable, writable, _ = select.select(
@@ -159,6 +161,8 @@ class Daemon:
         self._try(self._handle_some)
         if model in readable:
             self._try(self._hear_model)
+        if page in readable:
+            self._try(self._page.look, time.perf_counter())
         return interrupted in readable and self._ends(interrupted)
 
     def _ends(self, interrupted: socket.socket) -> bool:
@@ -180,6 +184,7 @@ class Daemon:
             self._follow_ports,
             self._children.run_due,
             self._model.start_if_due,
+            self._page.start_if_due,
             self._end_late_jobs,
             self._service.run_due,
             self._submit,
@@ -199,6 +204,7 @@ class Daemon:
             self._midi.next_due(),
             self._children.next_due(now),
             self._model.next_start,
+            self._page.next_start,
             self._greet_at,
         )
 
@@ -317,6 +323,7 @@ class Daemon:
             time.sleep(max(0.0, min(self._service.outbox.next_due(), until) - time.perf_counter()))
             now = time.perf_counter()
         self._model.stop(now)
+        self._page.stop(now)
         self._midi.close(now)
         self._children.end_all(STOP_SECONDS)
         logger.info(

@@ -92,7 +92,8 @@ def test_only_the_daemon_composes_the_service() -> None:
 ROOMS = {
     "bridge": (
         *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses", "kept"),
-        *("playing", "controls_file", "osc", "config", "worker", "service", "midi", "daemon", "autostart", "cli"),
+        *("playing", "controls_file", "osc", "config", "worker", "welcome", "page", "service", "midi", "daemon"),
+        *("autostart", "cli"),
     ),
     "engine": (
         *("errors", "files", "clip", "midi", "representation", "model", "requests", "weights", "registry"),

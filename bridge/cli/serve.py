@@ -5,6 +5,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +51,20 @@ class Asking(TyperCommand):
         console().print(table(("verb", "what it does"), ((verb.name, verb.text) for verb in alone)))
 
 
+class Serving(TyperCommand):
+    """serve, whose --page may stand without a port."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the flags."""
+        from bridge.config import PAGE_PORT
+
+        followed = zip_longest(args, args[1:], fillvalue="")
+        bare = [place for place, (flag, port) in enumerate(followed) if flag == "--page" and not port.isdecimal()]
+        for place in reversed(bare):
+            args[place : place + 1] = ["--page", str(PAGE_PORT)]
+        return super().parse_args(ctx, args)
+
+
 def serve() -> None:
     """Start the daemon: models stay in memory, musicians talk to it over OSC."""
 
@@ -75,7 +90,7 @@ def serve_command() -> Any:
 
     serve_now.__doc__ = serve.__doc__
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    one.command("serve")(serve_now)
+    one.command("serve", cls=Serving)(serve_now)
     return typer.main.get_command(one)
 
 
@@ -189,7 +204,7 @@ def _ready(daemon: "Remote", models: tuple[str, ...], seconds: float) -> str:
 
 def _show_first_clip(daemon: "Remote", screen: "Screen") -> None:
     from bridge.cli.show import show_change
-    from bridge.cli.welcome import first_clip
+    from bridge.welcome import first_clip
 
     before, results = first_clip(daemon)
     show_change(before, results.clips[0], screen)

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from bridge.cli import main as cli
 from bridge.cli import serve as cli_daemon
-from bridge.cli.welcome import first_clip, stiff_beat
 from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.osc.remote import ATTEMPTS, Remote, atom
+from bridge.welcome import first_clip, stiff_beat
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.midi.song import clip_from_midi
@@ -396,7 +396,7 @@ def test_a_quiet_daemon_says_one_line(daemon: FakeDaemon, capfd: pytest.CaptureF
 
 def test_the_first_clip_is_asked_and_shown_without_torch() -> None:
     root = Path(cli.__file__).parents[2]
-    modules = "bridge.cli.serve, bridge.cli.show, bridge.cli.welcome, bridge.osc.remote"
+    modules = "bridge.cli.serve, bridge.cli.show, bridge.welcome, bridge.osc.remote"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

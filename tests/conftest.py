@@ -21,6 +21,8 @@ NETWORKS = re.compile(
 STARTERS = frozenset(
     {
         "fake_daemon",
+        "page",
+        "fake_page",
         "daemon",
         "phrase_daemon",
         "jack",

@@ -11,7 +11,7 @@ from bridge.playing.slots import Slots
 from bridge.playing.transport import EARLY_BEATS, ROUNDING_BEATS, Transport
 from engine.clip import EARLIEST_START_BEATS, Clip
 
-LOOKAHEAD_BEATS = 1.0
+LOOKAHEAD_BEATS = 0.5
 MISSED_BEATS = 0.05
 SHORTEST_LOOP_BEATS = 0.25
 CLICK_CHANNEL, CLICK, ACCENT, CLICK_VELOCITY = 10, 77, 76, 100
@@ -126,7 +126,7 @@ class Playback:
         self._forget(self._voices)
 
     def run_due(self, now: float) -> None:
-        """Plan what begins within the next beat, remove what has ended."""
+        """Plan what begins soon, remove what has ended."""
         beat, planned = self._transport.sent_beat(now), 0
         while planned < MOST_PLANNED and (voice := self._next_voice(beat)):
             with guarded(f"playing {voice.slot}", partial(self._give_up, voice)):
@@ -157,7 +157,7 @@ class Playback:
         return max(LOOKAHEAD_BEATS, EARLY_BEATS + self._transport.ahead_beats)
 
     def _next_voice(self, beat: float) -> Voice | None:
-        """The voice that has something to begin within the next beat, and has had to wait longest."""
+        """The voice that has something to begin soon, and has had to wait longest."""
         due = (each for each in self._voices if each.next_beat < min(beat + self._lookahead_beats, each.until))
         return min(due, key=lambda each: each.next_beat, default=None)
 

@@ -98,7 +98,8 @@ class Bars:
     def _tell_bar(self, line: float, beat: float, now: float) -> None:
         notes = self._to_come(line, beat)
         self._told.append(ToldBar(line, self._transport.time_at(line + self._bar_beats), notes))
-        self._send(line, notes, now)
+        if notes or line >= 0:  # a moment before the song begins is no bar
+            self._send(line, notes, now)
 
     def _to_come(self, line: float, beat: float) -> list[PlannedNote]:
         """The notes of the bar that begins on a line which have not been sent."""

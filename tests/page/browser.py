@@ -21,7 +21,14 @@ from tests.missing import missing
 
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
 WAIT_SECONDS = 20.0
-ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars")
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+    "--hide-scrollbars",
+)
 
 
 class Browser:
@@ -101,7 +108,10 @@ class Browser:
         self.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def middle(self, selector: str) -> tuple[float, float]:
-        box = self.run("const r = document.querySelector(given[0]).getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2];", selector)
+        box = self.run(
+            "const r = document.querySelector(given[0]).getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2];",
+            selector,
+        )
         return float(box[0]), float(box[1])
 
     def press(self, key: str, code: str = "", text: str = "") -> None:
@@ -109,7 +119,16 @@ class Browser:
         told = {"key": key, "code": code or key, "text": text or (key if len(key) == 1 else "")}
         if key == "Enter":
             told["text"] = "\r"
-        number = {"Enter": 13, "Tab": 9, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46}
+        number = {
+            "Enter": 13,
+            "Tab": 9,
+            " ": 32,
+            "ArrowLeft": 37,
+            "ArrowUp": 38,
+            "ArrowRight": 39,
+            "ArrowDown": 40,
+            "Delete": 46,
+        }
         codes = {"windowsVirtualKeyCode": number.get(key, ord(key.upper()) if len(key) == 1 else 0)}
         self.command("Input.dispatchKeyEvent", type="keyDown", **told, **codes)
         self.command("Input.dispatchKeyEvent", type="keyUp", key=key, code=code or key, **codes)

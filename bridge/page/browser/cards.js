@@ -9,39 +9,44 @@ export const CARD = "application/x-vaebridge-clip";
 export class Cards {
   constructor({ root, session, say }) {
     Object.assign(this, { root, session, say });
-    this.files = new WeakMap();
-    session.addEventListener("change", ({ detail }) => this.draw(detail.before));
+    this.files = new WeakMap();  // of clips, as addresses
+    this.held = new WeakMap();   // clips, by their cards
+    session.addEventListener("change", () => this.draw());
   }
 
-  draw(before) {
+  // Cards stay where they are while what they hold changes: one that is being pressed must not go away.
+  draw() {
     const { results, base, shown, ear, verb } = this.session.document;
-    if (before && before.results === results && before.base === base && this.root.children.length) {
-      this.mark(shown, ear);
-      return;
-    }
     if (!base) return;
-    const had = this.root.contains(document.activeElement);
-    const cards = [[base, results.length ? "before" : "the clip"], ...results.map((clip, i) => [clip, `${verb} ${i + 1}`])];
-    this.root.replaceChildren(...cards.map(([clip, label], index) => this.card(clip, label, index - 1)));
+    const clips = [[base, results.length ? "before" : "the clip"], ...results.map((clip, i) => [clip, `${verb} ${i + 1}`])];
+    while (this.root.children.length > clips.length) this.root.lastChild.remove();
+    while (this.root.children.length < clips.length) this.root.append(this.card(this.root.children.length - 1));
+    clips.forEach(([clip, label], place) => this.fill(this.root.children[place], clip, label));
     this.mark(shown, ear);
-    if (had) this.root.querySelector("[aria-checked=true]")?.focus({ preventScroll: true });
   }
 
-  card(clip, label, index) {
-    const canvas = element("canvas", { width: 192, height: 72, "aria-hidden": "true" });
+  card(index) {
     const card = element("button", { type: "button", class: "card", role: "radio", draggable: "true", "data-index": index }, [
-      canvas, element("span", {}, [label]),
+      element("canvas", { width: 192, height: 72, "aria-hidden": "true" }), element("span"),
     ]);
     card.addEventListener("click", () => this.choose(index));
     card.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (step) { event.preventDefault(); event.stopPropagation(); this.step(step); }
     });
-    for (const kind of ["pointerenter", "focus", "pointerdown"]) card.addEventListener(kind, () => this.prepare(clip), { once: true });
-    card.addEventListener("dragstart", (event) => this.drag(event, clip, label));
-    requestAnimationFrame(() => paint(canvas, clip));
+    for (const kind of ["pointerenter", "focus", "pointerdown"]) card.addEventListener(kind, () => this.prepare(this.held.get(card)));
+    card.addEventListener("dragstart", (event) => this.drag(event, this.held.get(card), card.textContent));
     return card;
   }
+
+  fill(card, clip, label) {
+    card.lastChild.textContent = label;
+    if (this.held.get(card) === clip) return;
+    this.held.set(card, clip);
+    requestAnimationFrame(() => paint(card.firstChild, clip));
+  }
+
+  repaint() { for (const card of this.root.children) paint(card.firstChild, this.held.get(card)); }
 
   mark(shown, ear) {
     const current = ear === "before" ? -1 : shown;
@@ -79,6 +84,7 @@ export class Cards {
 function paint(canvas, clip) {
   const context = canvas.getContext("2d"), { width, height } = canvas, css = getComputedStyle(canvas);
   const pitches = clip.notes.map((note) => note[PITCH]), low = Math.min(...pitches), range = Math.max(1, Math.max(...pitches) - low);
+  context.clearRect(0, 0, width, height);
   context.fillStyle = css.getPropertyValue("--even");
   for (const note of clip.notes) {
     context.globalAlpha = 0.3 + 0.7 * note[VELOCITY] / 127;

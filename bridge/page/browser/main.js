@@ -2,7 +2,7 @@
 
 import { Capture } from "./capture.js";
 import { Cards, CARD } from "./cards.js";
-import { withKind, withNote, without } from "./clip.js";
+import { barsOf, withKind, withNote, without } from "./clip.js";
 import { clipsIn, download, takeDrops } from "./files.js";
 import { Log } from "./log.js";
 import { MorphMap } from "./map.js";
@@ -15,7 +15,7 @@ import { Sound } from "./sound.js";
 import { Taps } from "./taps.js";
 import { Verbs } from "./verbs.js";
 
-const LOOP = "page", FIRST_VERB = "humanize";
+const LOOP = "page", FIRST_VERB = "humanize", INTRODUCED = "vaebridge introduced";
 const $ = (id) => document.getElementById(id);
 
 const table = await (await fetch("table")).json();
@@ -88,12 +88,13 @@ async function keepLoop() {
 async function play() {
   await player.wake();
   try {
+    const turn = introduction();
     await keepLoop();
     if (taps.mode !== "off") await daemon.ask("live", ["mode", "off"]);
     await daemon.ask("play", ["slot", LOOP, "loop", 1, "at", "bar"]);
     daemon.status.playing = 1;
     showPlaying();
-    introduce();
+    turn?.();
   } catch (error) { say(error.message, true); }
 }
 
@@ -104,21 +105,24 @@ async function stop() {
   showPlaying();
 }
 
-// The first time: the beat as it is, and when it has been heard once, as it is played.
-function introduce() {
+// The first time: the beat as it is, and when it has been heard once, as it is played. What is to be done once it plays.
+function introduction() {
   const { base, results } = session.document;
-  if (isIntroduced || !results.length || localStorage.getItem("vaebridge introduced")) return;
+  if (isIntroduced || !results.length || localStorage.getItem(INTRODUCED)) return undefined;
   isIntroduced = true;
   session.set({ ear: "before" });
-  say("as it was written …");
-  const first = player.bars.size ? Math.max(...player.bars.keys()) : 0, bars = Math.ceil(base.beats / base.beatsPerBar);
-  const turn = ({ detail }) => {
-    if (detail.n < first + bars) return;
-    player.removeEventListener("bar", turn);
-    localStorage.setItem("vaebridge introduced", "1");
-    if (session.document.ear === "before") { session.set({ ear: "after" }); say("… and as it is played"); }
+  return () => {
+    say("as it was written …");
+    const bars = barsOf(base), heard = new Set();
+    const turn = ({ detail }) => {
+      if (detail.n > 0) heard.add(detail.n);
+      if (heard.size < bars) return;
+      player.removeEventListener("bar", turn);
+      localStorage.setItem(INTRODUCED, "1");
+      if (session.document.ear === "before") { session.set({ ear: "after" }); say("… and as it is played"); }
+    };
+    player.addEventListener("bar", turn);
   };
-  player.addEventListener("bar", turn);
 }
 
 // From outside
@@ -173,7 +177,8 @@ session.addEventListener("change", () => {
   $("after").setAttribute("aria-pressed", ear !== "before");
   $("after").disabled = !result;
   $("keep").disabled = !result;
-  $("seed").textContent = result && session.document.keys.seed !== undefined ? `seed ${session.document.keys.seed}` : "";
+  const { seed, model, ms } = session.document.keys;
+  $("seed").textContent = result && seed !== undefined ? `${model} · seed ${seed} · ${Number(ms).toFixed(1)} ms` : "";
   $("undo").disabled = !session.past.length; $("redo").disabled = !session.future.length;
   keepLoop();
 });
@@ -234,7 +239,7 @@ function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem("vaebridge theme", theme);
   $("theme").setAttribute("aria-label", `theme: ${theme || "the system's"}`);
-  roll.draw(); cards.draw();
+  roll.draw(); cards.repaint();
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];

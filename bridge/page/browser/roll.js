@@ -3,7 +3,7 @@
 
 import { PITCH, START, DURATION, VELOCITY, MUTE, DRUM_CHANNEL, areSameNotes, barsOf, channelOf } from "./clip.js";
 
-const STEPS_PER_BEAT = 4, LEAST_BEAT_PIXELS = 26, MOST_PIXELS_PER_BEAT = 400, LEFT = 6, HIT_PIXELS = 7;
+const STEPS_PER_BEAT = 4, LEAST_BEAT_PIXELS = 26, MOST_PIXELS_PER_BEAT = 400, LEFT = 6, LEAST_HIT_PIXELS = 3, HIT_PIXELS = 7;
 const ORDER = ["crash", "ride", "open_hat", "closed_hat", "high_tom", "mid_tom", "low_tom", "snare", "kick"];
 
 export class Roll extends EventTarget {
@@ -41,6 +41,7 @@ export class Roll extends EventTarget {
     this.beatPixels = Math.min(MOST_PIXELS_PER_BEAT, Math.max(LEAST_BEAT_PIXELS, fit) * this.zoom);
     if (this.zoom === 1 && fit < LEAST_BEAT_PIXELS) this.beatPixels = LEAST_BEAT_PIXELS;
     this.spacer.style.width = `${Math.max(this.width, Math.ceil(LEFT + beats * this.beatPixels + 8))}px`;
+    this.hitPixels = Math.min(HIT_PIXELS, Math.max(LEAST_HIT_PIXELS, this.beatPixels / 9));
     const ratio = devicePixelRatio || 1;
     this.canvas.width = this.width * ratio; this.canvas.height = this.height * ratio;
     this.canvas.style.width = `${this.width}px`; this.canvas.style.height = `${this.height}px`;
@@ -88,7 +89,7 @@ export class Roll extends EventTarget {
         h: Math.max(3, step - 1), row };
     }
     const room = row.height - 4, h = Math.max(3, room * note[VELOCITY] / 127);
-    return { x, y: row.top + 2 + room - h, w: HIT_PIXELS, h, row };
+    return { x, y: row.top + 2 + room - h, w: this.hitPixels, h, row };
   }
 
   // Drawing
@@ -204,7 +205,7 @@ export class Roll extends EventTarget {
     while (this.ruler.children.length < bars) {
       const button = document.createElement("button"), bar = this.ruler.children.length;
       button.className = "bar-number"; button.type = "button"; button.textContent = bar + 1;
-      button.setAttribute("aria-label", `mark bar ${bar + 1}`);
+      button.setAttribute("aria-label", `mark bar ${bar + 1}`); button.title = "mark for infill";
       button.addEventListener("click", (event) => this.mark(bar, event.shiftKey));
       this.ruler.append(button);
     }

@@ -1,7 +1,7 @@
 // What one sees: the clip, its results, the corners of the pad, the knobs. One document, which all browsers of the
 // page share and each keeps; the newest wins. Undo is each browser's own.
 
-const STORE = "vaebridge session", MOST_UNDONE = 100;
+const STORE = "vaebridge session", MOST_UNDONE = 100, SHARE_MS = 60;
 const BEGINNING = {
   revision: 0, by: "", base: null, results: [], shown: -1, verb: "", keys: {}, knobs: {}, model: {},
   corners: [null, null, null, null], pad: [0.5, 0.5], ear: "after",
@@ -34,7 +34,17 @@ export class Session extends EventTarget {
       this.future = [];
     }
     this.apply({ ...this.document, ...changes, revision: this.document.revision + 1, by: this.me }, true);
+    this.share();
+  }
+
+  // Tell the others, not more often than they can look.
+  share() {
+    if (this.sharing) { this.hasMore = true; return; }
     this.daemon.send("/page/session", this.document);
+    this.sharing = setTimeout(() => {
+      this.sharing = undefined;
+      if (this.hasMore) { this.hasMore = false; this.share(); }
+    }, SHARE_MS);
   }
 
   undo() { this.go(this.past, this.future); }

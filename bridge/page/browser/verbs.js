@@ -93,7 +93,7 @@ export class Verbs extends EventTarget {
 
   modelChoice() {
     const able = this.models.filter(({ name }) => (this.able[name] || []).includes(this.chosen));
-    const options = [["", "model: the daemon's choice"], ...able.map(({ name, loaded }) => [name, loaded ? name : `${name} (to be loaded)`])];
+    const options = [["", "the daemon's choice"], ...able.map(({ name, loaded }) => [name, loaded ? name : `${name} (to be loaded)`])];
     return choices("model", options, this.model, async (model) => {
       this.session.set({ model: { ...this.session.document.model, [this.chosen]: model } });
       await this.choose(this.chosen);
@@ -104,6 +104,7 @@ export class Verbs extends EventTarget {
   // What a verb needs beside its knobs.
   extras() {
     const slots = this.table.verbs[this.chosen].slots;
+    if (this.chosen === "infill") return [element("p", { class: "hint" }, ["Mark bars in the ruler above the clip; else the last one is made anew."])];
     if (!slots.includes("from")) return [];
     const corners = this.session.document.corners.flatMap((clip, i) => (clip ? [[String(i), `the feel of ${"ABCD"[i]}`]] : []));
     if (!corners.length) return [element("p", { class: "hint" }, ["Put the clip whose feel it is to get into a corner of the pad."])];

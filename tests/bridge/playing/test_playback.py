@@ -186,7 +186,7 @@ def test_after_a_long_sleep_a_loop_is_planned_from_where_the_song_is(
     stage.playback.run_due(0.0)
     stage.playback.run_due(86_401.0)
     assert len(planned) == 2
-    assert stage.playback.next_due() == 86_403.0
+    assert stage.playback.next_due() == 86_403.5
 
 
 def test_clips_full_of_notes_are_planned_a_few_at_a_time(stage: Stage) -> None:

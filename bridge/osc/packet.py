@@ -21,6 +21,7 @@ IMMEDIATELY = 1
 NTP_TO_UNIX_SECONDS = 2208988800
 MOST_NESTED = 8
 ACCEPTED_TYPES = frozenset("ifsTFdh")
+WRITTEN_TYPES = frozenset("ifs")
 MOST_ARGUMENTS = 1024
 """More than any verb takes; to read those that fit into a datagram takes 40 ms."""
 
@@ -73,6 +74,34 @@ def write_message(address: str, *arguments: Atom) -> bytes:
             f"{len(each)}s" if isinstance(each, bytes) else t for each, t in zip(values, types, strict=True)
         )
     return _padded(address) + _padded(f",{types}") + struct.pack(f">{layout}", *values)
+
+
+def read_written(datagram: bytes) -> tuple[str, tuple[Atom, ...]]:
+    """The address and arguments of what write_message has written, in a tenth of the time; PacketError otherwise."""
+    try:
+        address, at = _text_at(datagram, 0)
+        types, at = _text_at(datagram, at)
+        if not types.startswith(",") or not WRITTEN_TYPES.issuperset(types[1:]):
+            raise PacketError("the datagram is no OSC message that the daemon writes")
+        if "s" not in types:
+            return address, struct.unpack_from(f">{types[1:]}", datagram, at)
+        arguments = list[Atom]()
+        for kind in types[1:]:
+            if kind == "s":
+                text, at = _text_at(datagram, at)
+                arguments.append(text)
+            else:
+                arguments += struct.unpack_from(f">{kind}", datagram, at)
+                at += 4
+        return address, tuple(arguments)
+    except (struct.error, UnicodeError, ValueError) as error:
+        raise PacketError("the datagram is no OSC message that the daemon writes") from error
+
+
+def _text_at(content: bytes, at: int) -> tuple[str, int]:
+    """The OSC string at a place, and the place behind it; ValueError where it has no end."""
+    end = content.index(b"\0", at)
+    return content[at:end].decode(), end + 4 - end % 4
 
 
 def _padded(text: str) -> bytes:

@@ -72,6 +72,7 @@ async def serve(recipe: PageRecipe, listener: socket.socket, channel: Channel) -
             access_log=False,
             server_header=False,
             ws_max_size=LARGEST_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # it costs more time than it saves
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,
             timeout_graceful_shutdown=SHUT_DOWN_SECONDS,

@@ -16,19 +16,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge.addresses import Address
 from bridge.errors import PacketError
-from bridge.osc.packet import Atom, read_packet, write_message
+from bridge.osc.packet import Atom, read_written, write_message
 from bridge.osc.replies import cut
 from bridge.osc.socket import RECEIVE_BUFFER_BYTES
 from bridge.osc.table import PREFIX, TABLE
 
 LARGEST_MESSAGE_BYTES = 4 << 20
 OWN = "/page/"
-MOST_WAITING = 4096
+MOST_WAITING = 2048
 """Messages that wait for a browser: of more the oldest are left out, and it is told so."""
 
 NEWEST = frozenset({"/vae/state", "/vae/beat", "/vae/playing", "/page/session", "/page/daemon"})
 """Of these only the newest is of use."""
 
+MOST_IN_A_FRAME = 256
 MOST_BROWSERS = 32
 WholeMessage = list[Any]
 
@@ -51,13 +52,14 @@ class Waiting:
         self._some.set()
 
     async def take(self) -> list[WholeMessage]:
-        """All that waits, once there is something; what was left out is told first."""
+        """What waits, as much as goes into one frame, once there is something; what was left out is told first."""
         await self._some.wait()
-        self._some.clear()
         lost, self._lost = self._lost, 0
         taken = [[f"{OWN}lost", lost]] if lost else []
-        taken += self._messages
-        self._messages.clear()
+        while self._messages and len(taken) < MOST_IN_A_FRAME:
+            taken.append(self._messages.popleft())
+        if not self._messages:
+            self._some.clear()
         return taken
 
 
@@ -70,10 +72,10 @@ class FromDaemon(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """One datagram."""
         try:
-            for message in read_packet(data):
-                self._waiting.put([message.address, *message.arguments])
+            address, arguments = read_written(data)
         except PacketError:
             return
+        self._waiting.put([address, *arguments])
 
     def error_received(self, exc: Exception) -> None:
         """Nobody listens there."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bridge.conftest import Daemon, launch
+from tests.bridge.conftest import start as start
 from tests.npm import install
 from tests.page.browser import Browser, browser
 

@@ -8,7 +8,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from bridge.errors import PacketError
-from bridge.osc.packet import MOST_ARGUMENTS, MOST_NESTED, Message, read_packet, write_message
+from bridge.osc.packet import MOST_ARGUMENTS, MOST_NESTED, Message, read_packet, read_written, write_message
 
 addresses = st.from_regex(r"/[a-z/]{0,20}", fullmatch=True)
 texts = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=40)
@@ -25,6 +25,19 @@ def bundle(timetag: int, *elements: bytes) -> bytes:
 def test_what_is_written_is_read(address: str, arguments: list[int | float | str]) -> None:
     (message,) = read_packet(write_message(address, *arguments))
     assert (message.address, list(message.arguments), message.refusal) == (address, arguments, "")
+
+
+@given(addresses, st.lists(atoms, max_size=20))
+def test_what_is_written_is_read_fast_as_well(address: str, arguments: list[int | float | str]) -> None:
+    assert read_written(write_message(address, *arguments)) == (address, tuple(arguments))
+
+
+@given(st.binary(max_size=60))
+def test_what_is_read_fast_is_refused_where_it_is_none_of_ours(content: bytes) -> None:
+    with contextlib.suppress(PacketError):
+        address, arguments = read_written(content)
+        assert isinstance(address, str)
+        assert all(isinstance(each, int | float | str) for each in arguments)
 
 
 @given(addresses, st.lists(atoms, max_size=20))

@@ -237,8 +237,8 @@ def test_a_large_upload_that_hides_its_size_is_cut_off(fake_page: Page) -> None:
 def test_a_frame_that_is_too_large_ends_its_browser_alone(fake_page: Page) -> None:
     async def conversation() -> None:
         async with to(fake_page) as other, to(fake_page) as browser:
-            await browser.send("[" + " " * (5 << 20))
             with pytest.raises(ConnectionClosed):
+                await browser.send("[" + " " * (5 << 20))
                 while True:
                     await browser.recv()
             await other.send('[["/vae/ping", 1]]')

@@ -77,7 +77,7 @@ def write_message(address: str, *arguments: Atom) -> bytes:
 
 
 def read_written(datagram: bytes) -> tuple[str, tuple[Atom, ...]]:
-    """The address and arguments of what write_message has written, in a tenth of the time; PacketError otherwise."""
+    """The address and arguments of what write_message has written, in a tenth of the time; else PacketError."""
     try:
         address, at = _text_at(datagram, 0)
         types, at = _text_at(datagram, at)

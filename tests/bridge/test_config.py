@@ -118,3 +118,16 @@ def test_a_file_that_is_nested_without_end_is_told(folder: Path) -> None:
     (folder / "vaebridge.toml").write_text("tempo = " + "[" * 100_000)
     with pytest.raises(ConfigError, match=r"vaebridge\.toml cannot be read"):
         Config()
+
+
+@pytest.mark.parametrize(
+    ("value", "port"),
+    [("8123", 8123), ("0", 0), (0, 0), ("true", 8710), ("off", None), ("", None), (True, 8710), (False, None)],
+)
+def test_the_page_is_a_port_or_whether_there_is_one(value: object, port: int | None) -> None:
+    assert Config(page=value).page == port
+
+
+def test_a_page_that_cannot_be_says_what_it_takes() -> None:
+    with pytest.raises(ConfigError, match=r"page must be in 0\.\.65535"):
+        Config(page=70_000)

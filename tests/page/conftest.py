@@ -11,7 +11,6 @@ from tests.bridge.conftest import start as start
 from tests.npm import install
 from tests.page.browser import Browser, browser
 
-
 HERE = Path(__file__).parent
 ADDRESS = re.compile(r"page on (http://\S+)")
 SECONDS = 20.0

@@ -1,4 +1,4 @@
-"""What goes away comes back: daemons that are killed, hang or are warming up; and several browsers at one daemon."""
+"""What goes away comes back: daemons that are killed or hang, processes that die; and several browsers."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""How the page looks: axe finds no serious fault, nothing jumps or is cut off, and the README's picture is of it."""
+"""How the page looks: axe finds no serious fault, nothing jumps, and the README's picture is of it."""
 
 import itertools
 from pathlib import Path

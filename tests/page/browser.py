@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ class Browser:
         self.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def middle(self, selector: str) -> tuple[float, float]:
+        self.until(f"document.querySelector({json.dumps(selector)})?.offsetParent")
         box = self.run(
             "const r = document.querySelector(given[0]).getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2];",
             selector,
@@ -162,10 +163,3 @@ def browser() -> Iterator[Browser]:
         yield opened
     finally:
         opened.close()
-
-
-Look = Callable[[Browser], None]
-
-
-def as_json(value: object) -> str:
-    return json.dumps(value)

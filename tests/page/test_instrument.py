@@ -1,6 +1,7 @@
 """The page as people use it, in Chromium, against the real daemon: each of its promises is a test."""
 
 import itertools
+import struct
 import time
 from pathlib import Path
 
@@ -130,7 +131,8 @@ def test_a_file_that_is_dropped_is_humanized_varied_continued_and_infilled(fresh
 
 
 def rounded(notes: list[list[float]]) -> list[tuple[float, ...]]:
-    return sorted(tuple(round(value, 4) for value in note) for note in notes)
+    """As OSC sends them: as float32."""
+    return sorted(tuple(struct.unpack("f", struct.pack("f", value))[0] for value in note) for note in notes)
 
 
 def test_a_result_is_dragged_out_as_a_file_and_saved(fresh: Browser, tmp_path: Path) -> None:
@@ -284,7 +286,7 @@ def test_the_page_says_what_the_daemon_says(fresh: Browser, page: Page) -> None:
         answer = peer.ask("vary", "slot", "x", "scale", "no such scale", "count", 4)
     if answer.is_done:  # a model that has no scales ignores it
         pytest.fail("the daemon takes any scale: this test needs another mistake")
-    assert fresh.text("#toast") == answer.text
+    assert fresh.run("return document.getElementById('toast').textContent;") == answer.text
 
 
 def test_what_plays_and_how_late_is_shown(fresh: Browser) -> None:
@@ -431,7 +433,5 @@ def test_what_was_played_is_kept_as_a_file_with_its_seeds(fresh: Browser, tmp_pa
     content = downloaded(tmp_path, "vaebridge-played.mid")
     assert f"humanize seed {fresh.run('return vaebridge.session.document.keys.seed;')}".encode() in content
     first = fresh.run("return told[0].notes;")
-    clip = parse_song(content).clip
-    assert [note.pitch for note in clip.notes[:3]] == [
-        note[0] for note in sorted(first, key=lambda n: (n[1], n[0]))
-    ][:3]
+    kept = [note.pitch for note in parse_song(content).clip.notes if note.start_beats < 3.8]
+    assert sorted(kept) == sorted(note[0] for note in first if note[1] < 3.8)

@@ -7,7 +7,7 @@ const MOST_SECONDS = 300, MOST_NOTES = 4000;
 
 export class Capture {
   constructor({ player, session, button, say }) {
-    this.bars = new Map();
+    this.bars = new Map();  // by their lines, in seconds
     this.seeds = [];
     player.addEventListener("bar", ({ detail }) => this.take(detail));
     session.addEventListener("change", ({ detail }) => this.note(session.document, detail.before));
@@ -23,7 +23,8 @@ export class Capture {
 
   // A bar told again is what was heard before that and what is heard after.
   take(bar) {
-    const key = Math.round(bar.line * 20), now = performance.now() / 1000;
+    const now = performance.now() / 1000, seconds = bar.beats * 60 / bar.tempo;
+    const key = [...this.bars.keys()].find((line) => Math.abs(line - bar.line) < seconds / 4) ?? bar.line;
     const before = this.bars.get(key);
     const heard = before ? before.notes.filter(({ at }) => at < now) : [];
     const notes = bar.notes.map((note, index) => ({

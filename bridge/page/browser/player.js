@@ -1,8 +1,9 @@
 // Sounds the bars that the daemon tells ahead of time, by the audio clock: no timer stands between a note and its
 // moment. A bar that is told again takes the place of what has not sounded of it.
 
-const STEADY_SECONDS = 0.04;  // by less than this a bar's line is the end of the bar before, whatever came late
-const LEAN = 0.15;            // how far it follows what is told all the same
+const ELSEWHERE_SECONDS = 0.25;  // by more than this the song has moved, by less its message has come late
+const MOST_SHIFT_SECONDS = 0.005, LEAN_EARLIER = 0.3, LEAN_LATER = 0.02;  // how a line follows what is told all the same
+const SAME_TEMPO = 0.0005;
 const SOON_SECONDS = 0.004;   // what is to sound within this is left as it is
 const KEPT_BARS = 3, TOO_LATE_SECONDS = 0.05;
 
@@ -51,12 +52,15 @@ export class Player extends EventTarget {
     this.dispatchEvent(new CustomEvent("bar", { detail: bar }));
   }
 
-  // Where the bar begins, in seconds of performance.now(): messages come a little early or late, music does not.
-  lineOf({ start, at }, before, last) {
-    const told = at / 1000 + start;
-    const expected = before && Math.abs(before.line - told) < STEADY_SECONDS ? before.line
-      : last ? last.line + last.beats * 60 / last.tempo : told;
-    return Math.abs(told - expected) < STEADY_SECONDS ? expected + LEAN * (told - expected) : told;
+  // Where the bar begins, in seconds of performance.now(). A message may come late, never early; music does neither:
+  // in one tempo a bar begins where the one before has ended.
+  lineOf({ start, at, tempo }, before, last) {
+    const told = at / 1000 + start, known = before || last;
+    if (!known || Math.abs(known.tempo / tempo - 1) > SAME_TEMPO) return told;
+    const expected = before ? before.line : last.line + last.beats * 60 / last.tempo, error = told - expected;
+    if (Math.abs(error) > ELSEWHERE_SECONDS) return told;
+    const shift = error * (error < 0 ? LEAN_EARLIER : LEAN_LATER);
+    return expected + Math.max(-MOST_SHIFT_SECONDS, Math.min(MOST_SHIFT_SECONDS, shift));
   }
 
   // Take back what has not sounded of a bar; what has.

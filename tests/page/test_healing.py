@@ -128,9 +128,9 @@ def test_two_browsers_see_and_hear_the_same(fresh: Browser, page: Page) -> None:
         fresh.click(".corner-A")
         other.until("vaebridge.session.document.corners[0]")
         fresh.click("#play")
-        other.until("told.length > 2")
+        other.until("new Set(told.map(({ n }) => n)).size > 3", 30)
         other.until("document.getElementById('play').getAttribute('aria-pressed') === 'true'")
-        fresh.until("told.length > 2")
+        fresh.until("new Set(told.map(({ n }) => n)).size > 3", 30)
         bars = [{bar["n"]: bar["notes"] for bar in each.run("return told;")} for each in (fresh, other)]
         common = sorted(set(bars[0]) & set(bars[1]))[:-1]
         assert common

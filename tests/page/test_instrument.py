@@ -1,6 +1,7 @@
 """The page as people use it, in Chromium, against the real daemon: each of its promises is a test."""
 
 import itertools
+import json
 import struct
 import time
 from pathlib import Path
@@ -435,3 +436,25 @@ def test_what_was_played_is_kept_as_a_file_with_its_seeds(fresh: Browser, tmp_pa
     first = fresh.run("return told[0].notes;")
     kept = [note.pitch for note in parse_song(content).clip.notes if note.start_beats < 3.8]
     assert sorted(kept) == sorted(note[0] for note in first if note[1] < 3.8)
+
+
+def test_the_map_shows_where_styles_and_clips_lie_and_lets_hear_what_is_at_a_point(fresh: Browser) -> None:
+    fresh.click("#tab-morph")
+    fresh.click("#draw-map")
+    fresh.until("vaebridge.map.points", 60)
+    points = fresh.run(
+        "return vaebridge.map.points.map(({ name, isStyle, at }) => [name, Boolean(isStyle), ...at]);"
+    )
+    styles = {name for name, is_style, *_ in points if is_style}
+    assert {"funk", "jazz", "rock"} <= styles
+    assert "now" in {name for name, is_style, *_ in points if not is_style}
+    assert len({(round(x, 3), round(y, 3)) for _, _, x, y in points}) > len(styles) / 2
+    back = fresh.run("const { plane } = vaebridge.map; return plane.project(plane.lift([0.3, -0.7]));")
+    assert back == pytest.approx([0.3, -0.7], abs=1e-6)
+    fresh.click("canvas.map")
+    fresh.until("vaebridge.session.document.verb === 'map' && vaebridge.session.result.notes.length > 3")
+    first = fresh.run(f"return {CLIP};")
+    for _ in range(12):
+        fresh.press("ArrowRight")
+    fresh.press("Enter")
+    fresh.until(f"JSON.stringify({CLIP}) !== {json.dumps(json.dumps(first, separators=(',', ':')))}")

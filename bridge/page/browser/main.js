@@ -195,7 +195,7 @@ daemon.addEventListener("reboot", async () => {
     }
     await keepLoop();
     if (!isPlaying()) await daemon.ask("tempo", ["bpm", session.base.tempo], { quiet: true });
-    map.load(verbs.names);
+    map.load(verbs);
     if (playing === LOOP && !isPlaying()) await play();  // it went away while it played
   } catch (error) { if (error.code !== "away") say(error.message, true); }
 });
@@ -286,9 +286,12 @@ function frame(now) {
   requestAnimationFrame(frame);
 }
 
+// Browsers let nothing sound before somebody has pressed something: what plays already is heard from then on.
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { if (isPlaying() && !player.isAwake) player.wake(); }, true);
+
 setTheme(localStorage.getItem("vaebridge theme") || "");
 choose(tabs[0]);
 if (session.base) session.apply(session.document, false);
 showLink();
 requestAnimationFrame(frame);
-Object.assign(window, { vaebridge: { daemon, session, player, roll, verbs, pad, taps, sound: Sound } });
+Object.assign(window, { vaebridge: { daemon, session, player, roll, verbs, pad, map, taps, sound: Sound } });

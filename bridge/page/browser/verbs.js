@@ -10,7 +10,7 @@ const ELSEWHERE = new Set(["interpolate", "decode"]);  // the pad's
 const NO_KNOBS = new Set([
   "model", "seed", "group", "to", "keep", "keep_slot", "only", "start", "beats", "style", "size", "since", "tempo", "slot",
 ]);
-const RESULTS = 4, TURN_MS = 60;
+const FIRST = "humanize", RESULTS = 4, TURN_MS = 60;
 const NOTE_FOR_NOTE = new Set(["humanize", "groove"]);
 
 export class Verbs extends EventTarget {
@@ -18,7 +18,7 @@ export class Verbs extends EventTarget {
     super();
     Object.assign(this, { daemon, session, roll, table, drums, root, say });
     this.names = []; this.models = []; this.able = {}; this.styles = []; this.attributes = [];
-    this.chosen = session.document.verb || "humanize";
+    this.chosen = session.document.verb || FIRST;
     this.uploaded = {};
     session.addEventListener("change", ({ detail }) => { if (!detail.isOwn) this.follow(); });
   }
@@ -31,7 +31,7 @@ export class Verbs extends EventTarget {
     this.models = models.map(([name, family, bars, , loaded]) => ({ name, family, bars, loaded: Boolean(loaded) }));
     const able = this.models.map(async ({ name }) => [name, (await this.list("verbs", "verb", "model", name)).flat()]);
     this.able = Object.fromEntries(await Promise.all(able));
-    await this.choose(this.music.includes(this.chosen) ? this.chosen : this.music[0]);
+    await this.choose([this.chosen, FIRST, ...this.music].find((name) => this.music.includes(name)));
   }
 
   async list(verb, row, ...keys) {

@@ -27,9 +27,10 @@ SHORTEST_NOTE_BEATS = 1 / 64
 
 @dataclass(slots=True)
 class ToldBar:
-    """A bar that has been told: where it begins, when it was to end, and its notes that were still to come."""
+    """A bar that has been told: where it begins, its beats, when it was to end, and its notes still to come."""
 
     line_beat: float
+    beats: float
     ends_at: float
     notes: list[PlannedNote]
 
@@ -55,8 +56,8 @@ class Bars:
             self._fall_silent(now)
             return
         beat = self._transport.sent_beat(now) + ROUNDING_BEATS
-        if self._told and not self._told[0].line_beat - self._bar_beats <= beat < self._next_line + self._bar_beats:
-            self._told = []  # the song is elsewhere
+        if self._told and not self._is_there(beat):
+            self._told = []
         self._tell_changes(beat, now)
         if not self._told:
             self._tell_bar(self._transport.bar_line(beat), beat, now)
@@ -71,6 +72,11 @@ class Bars:
         if not self._told or self._changes != self._scheduler.changes:
             return now
         return self._transport.time_at(self._next_line - self._lead_beats) - self._transport.latency_seconds
+
+    def _is_there(self, beat: float) -> bool:
+        """Whether the bars that were told are still those of the song: it may have moved, or its meter changed."""
+        first, bar = self._told[0], self._bar_beats
+        return first.beats == bar and first.line_beat - bar <= beat < self._next_line + bar
 
     @property
     def _bar_beats(self) -> float:
@@ -97,7 +103,8 @@ class Bars:
 
     def _tell_bar(self, line: float, beat: float, now: float) -> None:
         notes = self._to_come(line, beat)
-        self._told.append(ToldBar(line, self._transport.time_at(line + self._bar_beats), notes))
+        ends_at = self._transport.time_at(line + self._bar_beats)
+        self._told.append(ToldBar(line, self._bar_beats, ends_at, notes))
         if notes or line >= 0:  # a moment before the song begins is no bar
             self._send(line, notes, now)
 

@@ -254,15 +254,19 @@ def test_the_pad_that_is_moved_while_it_loops_is_in_the_next_bar(fresh: Browser)
             buttons=1,
         )
     fresh.command("Input.dispatchMouseEvent", type="mouseReleased", x=x + 120, y=y + 80, button="left")
-    fresh.until(f"told.some(({{ n }}) => n === {turned + 1})")
-    expected = fresh.run(
+    fresh.until("!vaebridge.pad.moving && !vaebridge.daemon.pending.size")
+    there, expected = fresh.run(
         """
-        const { beats, notes } = vaebridge.session.heard, first = (given[0] * 4) % beats;
-        return notes.filter(([, start]) => start >= first - 0.125 && start < first + 3.875).map(([pitch, start]) => [pitch, start - first]);
-        """,
-        turned,
+        const { n, beat } = vaebridge.player.place(performance.now()), bar = beat < 3.2 ? n + 1 : n + 2;
+        const { beats, notes } = vaebridge.session.heard, first = ((bar - 1) * 4) % beats;
+        const own = notes.filter(([, start]) => start >= first - 0.125 && start < first + 3.875);
+        const early = first ? [] : notes.filter(([, start]) => start >= beats - 0.125);  // of the next repeat's line
+        return [bar, [...own.map(([pitch, start]) => [pitch, start - first]), ...early.map(([pitch, start]) => [pitch, start - beats])]];
+        """
     )
-    notes = fresh.run(f"return told.find(({{ n }}) => n === {turned + 1}).notes;")
+    assert there <= turned + 2  # at once, but for the time that a busy machine takes to move a mouse
+    fresh.until(f"told.some(({{ n }}) => n === {there})")
+    notes = fresh.run(f"return told.find(({{ n }}) => n === {there}).notes;")
     assert rounded([note[:2] for note in notes]) == rounded(expected)
     assert_no_gap(fresh)
 
@@ -433,7 +437,7 @@ def test_what_was_played_is_kept_as_a_file_with_its_seeds(fresh: Browser, tmp_pa
     fresh.click("#capture")
     content = downloaded(tmp_path, "vaebridge-played.mid")
     assert f"humanize seed {fresh.run('return vaebridge.session.document.keys.seed;')}".encode() in content
-    first = fresh.run("return told[0].notes;")
+    first = fresh.run(f"return {CLIP}.notes;")
     kept = [note.pitch for note in parse_song(content).clip.notes if note.start_beats < 3.8]
     assert sorted(kept) == sorted(note[0] for note in first if note[1] < 3.8)
 

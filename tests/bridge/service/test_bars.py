@@ -271,3 +271,25 @@ def test_with_midi_that_is_sent_earlier_the_bars_are_told_whole_all_the_same(lis
     listener.hear(3.5 * BAR_SECONDS)
     assert [bar.notes for bar in listener.told(3)] == [[(10, 36, 0.0)]]
     assert listener.told(3)[0].line_at - listener.told(3)[0].at >= 0.5
+
+
+def test_in_another_meter_the_bars_are_told_anew(listener: Listener) -> None:
+    listener.ask("play", "slot", "a", "loop", 1)
+    listener.hear(1.2 * BAR_SECONDS)
+    listener.bars.clear()
+    listener.ask("tempo", "beats_per_bar", 3.0)
+    listener.hear(3.0)
+    lines = {bar.number: bar.line_at for bar in listener.bars}
+    assert {bar.beats for bar in listener.bars} == {3.0}
+    assert [lines[number + 1] - lines[number] for number in (2, 3)] == pytest.approx([1.5, 1.5])
+    assert listener.bars[0].number == 2
+
+
+def test_where_the_song_has_moved_the_bars_are_told_from_there(listener: Listener) -> None:
+    listener.ask("play", "slot", "a", "loop", 1)
+    listener.hear(1.2 * BAR_SECONDS)
+    listener.bars.clear()
+    listener.studio.ensemble.transport.clock.start(listener.studio.now, 40.5)
+    listener.hear(2.5)
+    assert [bar.number for bar in listener.bars][:2] == [11, 12]
+    assert listener.told(12)[-1].notes

@@ -58,4 +58,4 @@ def test_nothing_is_cut_off_and_nothing_jumps(chromium: Browser, page: Page, siz
 def test_the_picture_in_the_readme_is_of_this_page(chromium: Browser, page: Page, tmp_path: Path) -> None:
     taken = tmp_path / "page.png"
     take(chromium, page.address, taken)
-    assert difference(taken, PICTURE) < 0.02, "take it anew: python -m tests.page.picture"
+    assert difference(taken, PICTURE) < 0.01, "take it anew: python -m tests.page.picture"

@@ -8,8 +8,8 @@ if (-not (Get-Command uv -ErrorAction SilentlyContinue)) {
     $env:Path = "$HOME\.local\bin;$env:Path"
 }
 $python = if ($env:VAEBRIDGE_PYTHON) { $env:VAEBRIDGE_PYTHON } else { "3.12" }
-uv tool install --upgrade --force --python $python --torch-backend auto $Source
+uv tool install --upgrade --force --python $python --torch-backend auto "${Source}[page]"
 if ($LASTEXITCODE) { exit $LASTEXITCODE }
 uv tool update-shell
 & (Join-Path (uv tool dir --bin) "vaebridge.exe") doctor
-Write-Host "Now open a new terminal and type: vaebridge serve"
+Write-Host "Now open a new terminal and type: vaebridge serve --page"

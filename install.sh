@@ -9,7 +9,7 @@ command -v uv >/dev/null || {
   curl -LsSf https://astral.sh/uv/install.sh | sh
   PATH="$HOME/.local/bin:$PATH"
 }
-uv tool install --upgrade --force --python "${VAEBRIDGE_PYTHON:-3.12}" --torch-backend auto "$source"
+uv tool install --upgrade --force --python "${VAEBRIDGE_PYTHON:-3.12}" --torch-backend auto "${source}[page]"
 uv tool update-shell >/dev/null 2>&1 || true
 "$(uv tool dir --bin)/vaebridge" doctor
-echo "Now open a new terminal and type: vaebridge serve"
+echo "Now open a new terminal and type: vaebridge serve --page"

@@ -80,7 +80,7 @@ def test_install_sh_asks_uv_and_looks_whether_it_works(tmp_path: Path, code: int
         check=False,
     )
     asked = log.read_text().splitlines()
-    assert asked[0] == "tool install --upgrade --force --python 3.12 --torch-backend auto ./some.whl"
+    assert asked[0] == "tool install --upgrade --force --python 3.12 --torch-backend auto ./some.whl[page]"
     assert run.returncode == code
     assert (asked[-1] == "vaebridge doctor") is (code == 0)
     assert ("vaebridge serve" in run.stdout) is (code == 0)

@@ -124,7 +124,9 @@ class Launchd:
                 _remove(self._plist)
 
     def _domain(self) -> str:
-        return f"gui/{os.getuid()}" if sys.platform != "win32" else ""
+        if sys.platform == "win32":
+            raise BridgeError("Windows has no launchd")
+        return f"gui/{os.getuid()}"
 
 
 class RunKey:

@@ -19,7 +19,7 @@ from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
-from engine.representation.bar_attributes import ATTRIBUTES, Hits, bar_attributes
+from engine.representation.measures import BAR_ATTRIBUTES, Hits, bar_attributes
 from engine.representation.drum_map import CLASSES
 from engine.representation.tokens import STEPS_PER_BAR
 
@@ -32,7 +32,7 @@ PLAYED_SHARE = 0.7
 LEFT_OUT_LICENCE = "GPL"
 """Weights that learnt from pieces with this licence could not be used by everybody."""
 
-COUNT = len(ATTRIBUTES)
+COUNT = len(BAR_ATTRIBUTES)
 SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
 STARTS_PER_WINDOW = 4

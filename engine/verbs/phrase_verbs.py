@@ -17,7 +17,7 @@ from engine.errors import ClipError, TooLongError
 from engine.midi.song import drums_of
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
-from engine.representation.bar_attributes import ATTRIBUTES
+from engine.representation.measures import BAR_ATTRIBUTES
 from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import (
     DEPTH,
@@ -258,7 +258,7 @@ class PhrasePlayer(RunsVerbs):
         free = np.flatnonzero((given.reshape(-1, bar * CLASSES) == 0).any(axis=1))
         if fill_in and len(free):
             condition.attributes[:, free[-1], FILL] = self.resident.model.standardised(FILL, 1.0)
-            condition.attributes[:, free[-1], len(ATTRIBUTES) + FILL] = 1
+            condition.attributes[:, free[-1], len(BAR_ATTRIBUTES) + FILL] = 1
         return condition
 
     def _complete(self, condition: Condition, temperature: float, z: Tensor | None = None) -> Hits:
@@ -337,7 +337,7 @@ class PhrasePlayer(RunsVerbs):
         return () if self.drummer else (UNPLAYED,)
 
 
-FILL = ATTRIBUTES.index("fill")
+FILL = BAR_ATTRIBUTES.index("fill")
 
 
 def _bar(clip: Clip) -> int:

@@ -19,7 +19,7 @@ from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases
-from engine.representation.bar_attributes import similarity
+from engine.representation.measures import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 
 LAGS = (1, 2, 4)

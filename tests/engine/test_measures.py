@@ -1,6 +1,6 @@
 import numpy as np
 
-from engine.representation.bar_attributes import ATTRIBUTES, bar_attributes, similarity
+from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes, similarity
 
 
 def bars(*rows):
@@ -13,7 +13,7 @@ def bars(*rows):
 
 
 def column(hits, name):
-    return bar_attributes(hits)[:, ATTRIBUTES.index(name)].tolist()
+    return bar_attributes(hits)[:, BAR_ATTRIBUTES.index(name)].tolist()
 
 
 def test_density_counts_hits():

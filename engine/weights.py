@@ -4,6 +4,7 @@ Importing this module imports no torch: a process that only lists models reads c
 """
 
 import hashlib
+import math
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +28,9 @@ class Card:
     was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
     network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
     step_temperature and opening_temperature: by how much the temperature is multiplied in the steps of a phrase,
-    and once more in the bar that opens it.
+    and once more in the bar that opens it. attributes: those that can be asked for, each with its mean and deviation
+    in the training data, in its unit (engine.representation.attributes); of a part as density.bass. told: by what a model is told more
+    than is asked, where less would come: a factor and what is added, in deviations, as measured.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Card:
     chained: bool = False
     step_temperature: float = 1.0
     opening_temperature: float = 1.0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
     sha256: str
     license: str = ""
     data: str = ""
@@ -143,12 +148,25 @@ def read_card(path: Path) -> Card:
             raise WeightsError(f"{path} is no card of weights: {key} must be {KIND_NAMES[kind]}, not {value!r:.80}")
         if isinstance(value, int) and kind is int and not 1 <= value <= MOST_STEPS:
             raise WeightsError(f"{path} is no card of weights: {key} must be in 1..{MOST_STEPS}, not {value}")
+    for kind, meaning in (("attributes", "mean, deviation > 0"), ("told", "factor > 0, what is added")):
+        for key, pair in content.get(kind, {}).items():
+            if not _are_two(pair) or pair[kind == "attributes"] <= 0:
+                raise WeightsError(f"{path} is no card of weights: {kind}.{key} must be {meaning}, not {pair!r:.80}")
     for key in ("verbs", "styles"):
         content[key] = tuple(map(str, content.get(key, ())))
     try:
         return Card(**content)
     except TypeError as error:
         raise WeightsError(f"{path} is no card of weights: {error}") from error
+
+
+def _are_two(pair: object) -> bool:
+    """Whether it is two finite numbers."""
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(each, int | float) and math.isfinite(each) for each in pair)
+    )
 
 
 MOST_STEPS = 1024
@@ -159,7 +177,7 @@ KINDS = {
     **dict.fromkeys(("name", "config", "family", "sha256", "license", "data", "command"), str),
     **dict.fromkeys(("bars", "steps_per_bar"), int),
     **dict.fromkeys(("verbs", "styles"), list),
-    **dict.fromkeys(("sizes", "training", "figures"), dict),
+    **dict.fromkeys(("sizes", "attributes", "told", "training", "figures"), dict),
     "chained": bool,
 }
 """The kind of each value on a card."""

@@ -18,6 +18,7 @@ class Course(Protocol):
 
     left_out: sentences for the card on what of the data is not learnt from. size: how many windows make an
     epoch. facts, for the card: the number of windows of each length in bars, and of those left out, by reason.
+    attributes, for the card: the mean and deviation of each that can be asked for, see engine.weights.Card.
     """
 
     @property
@@ -28,6 +29,7 @@ class Course(Protocol):
     left_out: tuple[str, ...]
     size: int
     facts: Mapping[str, int]
+    attributes: Mapping[str, tuple[float, float]]
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """The count training batches of an epoch, determined by the state of rng."""

@@ -20,7 +20,9 @@ from engine.model.performer import step_features
 from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, Recipe
+from engine.representation.attributes import FEEL
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+from engine.representation.measures import feel_of, playing_of
 
 FEWEST_HITS = 1000
 """Below this many validation hits, skip calibrating the shrinkage of Expectation."""
@@ -77,6 +79,7 @@ class GrooveCourse:
         self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
+        self.attributes = feel_scales(datasets.train[min(datasets.train)])
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
@@ -165,16 +168,39 @@ class GrooveCourse:
         expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
 
     def prior(self) -> Prior:
-        """The prior, one normal for each style of the training windows."""
-        posteriors, styles = [], []
-        names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
+        """The prior, one normal for each style of the training windows, and for each player, who is asked by name."""
+        posteriors, styles, players = [], [], []
+        names, drummers = (
+            tuple(sorted({name for windows in self.datasets.train.values() for name in getattr(windows, which)}))
+            for which in ("style_names", "drummer_names")
+        )
         for windows in self.datasets.train.values():
             for first in range(0, len(windows), 512):
                 grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
                 tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
                 example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
                 posteriors.append(self.model.encode(example.encoder_input, example.given.position[0]))
-            places = [names.index(name) for name in windows.style_names] + [-1]
-            styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
+            for rows, known, own, which in (
+                (styles, names, windows.style_names, windows.style),
+                (players, drummers, windows.drummer_names, windows.drummer),
+            ):
+                places = [known.index(name) for name in own] + [-1]
+                rows.append(torch.tensor(places)[torch.from_numpy(which)])
         mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
-        return fit_prior(mu, sigma, torch.cat(styles), tuple(names))
+        prior = fit_prior(mu, sigma, torch.cat(styles), names)
+        if not (prior.names and drummers):
+            return prior
+        return prior.and_by_name(fit_prior(mu, sigma, torch.cat(players), drummers))
+
+
+FEWEST_HITS_OF_FEEL = 8
+"""Windows with fewer hits say little of a feel."""
+
+
+def feel_scales(windows: Windows) -> dict[str, tuple[float, float]]:
+    """The mean and the deviation of each attribute of the feel over windows."""
+    feel = feel_of(playing_of(windows.grooves, windows.tempo_bpm))
+    known = ~np.isnan(feel).any(axis=1) & (windows.grooves[..., HITS].sum(axis=(1, 2)) >= FEWEST_HITS_OF_FEEL)
+    rows = feel[known] if known.any() else np.zeros((1, len(FEEL)))
+    pairs = zip(rows.mean(axis=0).tolist(), (rows.std(axis=0) + 1e-6).tolist(), strict=True)
+    return dict(zip(FEEL, pairs, strict=True))

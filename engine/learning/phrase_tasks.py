@@ -19,6 +19,7 @@ from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
+from engine.representation.attributes import ATTRIBUTES
 from engine.representation.measures import BAR_ATTRIBUTES, Hits, bar_attributes
 from engine.representation.drum_map import CLASSES
 from engine.representation.tokens import STEPS_PER_BAR
@@ -125,6 +126,10 @@ class PhraseCourse:
         everything = np.concatenate([bar_attributes(song.hits) for song in self.train])
         self.model.attribute_mean[:] = torch.from_numpy(everything.mean(axis=0))
         self.model.attribute_deviation[:] = torch.from_numpy(everything.std(axis=0) + 1e-6)
+        told = zip(
+            BAR_ATTRIBUTES, self.model.attribute_mean.tolist(), self.model.attribute_deviation.tolist(), strict=True
+        )
+        self.attributes = {name: (mean, deviation) for name, mean, deviation in told if name in ATTRIBUTES}
         self.size = max(1, len(self.starts) // STARTS_PER_WINDOW)
         self.facts: Mapping[str, int] = {"bars": len(everything), "songs": len(self.train)}
 

@@ -265,6 +265,9 @@ class Run:
             styles=prior.names,
             step_temperature=config.recipe.step_temperature,
             opening_temperature=config.recipe.opening_temperature,
+            attributes={
+                key: [float(f"{value:.5g}") for value in pair] for key, pair in self.course.attributes.items()
+            },
             sha256="",
             license="Apache-2.0",
             data=data,

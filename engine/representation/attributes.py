@@ -6,7 +6,7 @@ mean of a model's training data, which its card holds; measures.py computes them
 
 from dataclasses import dataclass
 
-LOWEST, HIGHEST = -3.0, 3.0
+LOWEST, HIGHEST = -3, 3
 """What can be asked, in standard deviations."""
 
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from engine.clip import STEPS_PER_BEAT
 from engine.representation.attributes import FEEL
+from engine.representation.band import DRUMS, drum_features, voice_features
 from engine.representation.drum_map import INSTRUMENTS
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+from engine.representation.melody import FIRST_NOTE_ON, LOWEST
+from engine.representation.tokens import Tokens
 
 Hits = NDArray[np.bool_]
 Array = NDArray[np.float32]
@@ -122,3 +125,14 @@ def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:
     """The Jaccard similarity of pairs of bars (…, step, 9): hits in both / hits in either, 0 of two rests: (…)."""
     both, either = (bars & others).sum(axis=(-2, -1)), (bars | others).sum(axis=(-2, -1))
     return np.asarray(both / np.maximum(either, 1), np.float64)
+
+
+def part_attributes(states: Tokens, part: int) -> Array:
+    """States of a band (bar, 16, 3) -> the density of a part, and its register, 0 where no note begins: (bar, 2)."""
+    own = states[..., part].astype(np.int64)
+    if part == DRUMS:
+        hits = drum_features()[own].sum(axis=(1, 2))
+        return np.stack([hits, np.zeros_like(hits)], axis=1).astype(np.float32)
+    begins = voice_features()[own][..., 0]
+    pitch = (begins * (own - FIRST_NOTE_ON + LOWEST)).sum(axis=1) / np.maximum(begins.sum(axis=1), 1)
+    return np.stack([begins.sum(axis=1), pitch], axis=1).astype(np.float32)

@@ -71,20 +71,22 @@ class BandHands:
         known = np.concatenate([lead, heard])
         grooves = np.repeat(known[None], len(hits), axis=0)
         np.maximum(grooves[:, len(lead) :, HITS], hits, out=grooves[:, len(lead) :, HITS])
-        grooves = self._by_drummer(grooves, known[:, HITS], like, bar_steps)[:, len(lead) :]
+        before_bars = len(lead) // bar_steps
+        grooves = self._by_drummer(grooves, known[:, HITS], like, bar_steps, before_bars)[:, len(lead) :]
         grooves[..., HITS] *= 1 - heard[:, HITS]
         size = {"beats_per_bar": like.beats_per_bar, "tempo_bpm": like.tempo_bpm}
         return [groove_to_clip(row, self._drum_map, **size).notes for row in grooves]
 
-    def _by_drummer(self, grooves: Array, timing_given: NDArray[np.float32], like: Clip, bar_steps: int) -> Array:
+    def _by_drummer(
+        self, grooves: Array, timing_given: NDArray[np.float32], like: Clip, bar_steps: int, first_bar: int
+    ) -> Array:
         """The hits of grooves (row, step, 27), played, but for those whose timing is given (step, 9)."""
         if self._drummer is None:
             new = grooves[..., HITS] * (1 - timing_given)
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
-        return self._drummer.play_hits(
-            grooves, timing_given, bar=bar_steps, tempo_bpm=like.tempo_bpm, temperature=1.0
-        )
+        about = {"bar": bar_steps, "tempo_bpm": like.tempo_bpm, "temperature": 1.0, "first_bar": first_bar}
+        return self._drummer.play_hits(grooves, timing_given, **about)
 
 
 def hits_of(subsets: Tokens) -> NDArray[np.float32]:

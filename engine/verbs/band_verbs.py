@@ -23,8 +23,9 @@ from engine.requests import Accompany, Continue, Decode, Encode, Infill, Interpo
 from engine.verbs.band_drawing import Drawing, Harmony, Sketch, harmony_told, shift_of
 from engine.verbs.band_playing import BandHands, empty_states
 from engine.verbs.band_roles import Replaced, Roles, as_played, listed, roles_of
-from engine.verbs.groove_verbs import Player, own_pitches
+from engine.verbs.groove_verbs import Player
 from engine.verbs.latent import plane, slerp
+from engine.verbs.pitches import own_pitches
 from engine.verbs.phrase_verbs import CONTINUED_BARS, UNPLAYED
 from engine.verbs.resident import BandResident, GrooveResident
 from engine.verbs.running import Played, RunsVerbs
@@ -54,7 +55,7 @@ class BandPlayer(RunsVerbs):
         given = np.zeros((bars, 16, 3), np.float32)
         states = empty_states(request.count, bars)
         sketch = Sketch(states, given, roles, harmony, request.style or self.style, like.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)
+        drawn = self._drawn(sketch, request.temperature)
         return self._played(self._hands(self.drum_map).clips(drawn, roles, like), roles, remarks)
 
     def accompany(self, request: Accompany) -> Played:
@@ -74,7 +75,7 @@ class BandPlayer(RunsVerbs):
         harmony, remarks = harmony_told(request, band.sounding, heard=band.has_chords)
         states = np.repeat(band.states[None], request.count, axis=0)
         sketch = Sketch(states, given, roles, harmony, request.style or self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)[:, since:]
+        drawn = self._drawn(sketch, request.temperature, first_bar=since)[:, since:]
         return self._after(clip, band, roles, drawn, since, band.remarks + remarks)
 
     def continue_(self, request: Continue) -> Played:
@@ -88,7 +89,7 @@ class BandPlayer(RunsVerbs):
         sounding = np.concatenate([band.sounding, np.zeros((new, 12))])
         harmony, remarks = harmony_told(request, sounding, before=clip.bars)
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)[:, clip.bars :]
+        drawn = self._drawn(sketch, request.temperature, first_bar=clip.bars)[:, clip.bars :]
         return self._after(clip, band, roles, drawn, clip.bars, band.remarks + remarks)
 
     def infill(self, request: Infill) -> Played:
@@ -116,7 +117,7 @@ class BandPlayer(RunsVerbs):
         harmony, remarks = harmony_told(request, band.sounding)
         states = np.repeat(states[None], request.count, axis=0)
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)
+        drawn = self._drawn(sketch, request.temperature)
         return self._exchanged(clip, band.cast, roles, drawn, mark, band.remarks + remarks)
 
     def vary(self, request: Vary) -> Played:
@@ -135,7 +136,7 @@ class BandPlayer(RunsVerbs):
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, bar_z)
         score = self.drawing.score(sketch, 0, min(clip.bars, self.window), shift_of(harmony))
         own = torch.lerp(self.resident.draw_z(score, self.noise, request.temperature), z, request.similarity)
-        drawn = self.drawing.complete(sketch, request.temperature, own)
+        drawn = self._drawn(sketch, request.temperature, own)
         numbers = frozenset(number for role in roles for number in band.cast.roles[role])
         mark = Replaced(EARLIEST_START_BEATS, clip.length_beats, numbers)
         return self._exchanged(clip, band.cast, roles, drawn, mark, band.remarks + remarks)
@@ -177,7 +178,7 @@ class BandPlayer(RunsVerbs):
             first.tempo_bpm,
             bar_z,
         )
-        drawn = self.drawing.complete(sketch, request.temperature, between([z for z, _ in encoded]))
+        drawn = self._drawn(sketch, request.temperature, between([z for z, _ in encoded]))
         clips = self._hands(self.drum_map).clips(drawn, roles, like, as_played(read[0].cast, first))
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
         clips = [replace(clip, tempo_bpm=tempo) for clip, tempo in zip(clips, tempos, strict=True)]
@@ -206,10 +207,18 @@ class BandPlayer(RunsVerbs):
         like, nothing = Clip((), bars * 4.0), np.zeros((bars, 16, 3), np.float32)
         harmony = Harmony(np.zeros((bars, 12)))
         sketch = Sketch(empty_states(rows, bars), nothing, ALL, harmony, self.style, like.tempo_bpm, bar_z)
-        drawn = self.drawing.complete(sketch, request.temperature, point[: shape.z].expand(rows, -1))
+        drawn = self._drawn(sketch, request.temperature, point[: shape.z].expand(rows, -1))
         return self._played(self._hands(self.drum_map).clips(drawn, ALL, like), ALL)
 
+    def _drawn(
+        self, sketch: Sketch, temperature: float, z: Tensor | None = None, *, first_bar: int = 0
+    ) -> Tokens:
+        """What a sketch leaves open, drawn as the knobs say; the results begin with first_bar."""
+        return self.drawing.complete(replace(sketch, knobs=self.knobs, first_bar=first_bar), temperature, z)
+
     def _hands(self, drum_map: DrumMap) -> BandHands:
+        if self.drummer is not None:
+            self.drummer.knobs = self.knobs
         return BandHands(self.drummer, drum_map, self.noise)
 
     def _heard(self, clip: Clip, verb: str) -> Band:

@@ -39,6 +39,7 @@ from engine.requests import (
 )
 from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
+from engine.verbs.knobs import lacking
 from engine.verbs.phrase_verbs import PhrasePlayer
 from engine.verbs.resident import (
     AnyResident,
@@ -151,7 +152,8 @@ class Generator:
         remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
-        return Results(clips, resident.card.name, seed, ms, played.as_taps, remarks, played.latent, meter)
+        name = resident.card.name
+        return Results(clips, name, seed, ms, played.as_taps, remarks, played.latent, meter, played.facts)
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
@@ -162,9 +164,9 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            fitting = (_takes, _hears, _can_keep, _can_fill, _suits)
+            fitting = (_takes, _hears, _can_keep, _can_fill, self._steers, _suits)
             fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in fitting))
-            return _checked(request, fit[-1])
+            return self._checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -173,7 +175,27 @@ class Generator:
             if not (request.makes_clips or _has_encoder(resident)):
                 raise ModelError(f"{request.model} has no encoder: it can {able_to}")
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
-        return _checked(request, resident)
+        return self._checked(request, resident)
+
+    def _checked(self, request: Request, resident: AnyResident) -> AnyResident:
+        """The model, if it takes what the request says, of attributes as well."""
+        resident = _checked(request, resident)
+        known = self._attributes(resident)
+        if lacks := lacking(getattr(request, "asked", {}), known):
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ClipError(f"{resident.card.name} has no {lacks[0]} to be asked for: {has}")
+        return resident
+
+    def _attributes(self, resident: AnyResident) -> tuple[str, ...]:
+        """The attributes that can be asked of a model: its own, and the feel of the drummer who plays its hits."""
+        drummer = None if isinstance(resident, GrooveResident | TokenResident) else self._drummer()
+        own = resident.card.attributes
+        names = {**own, **({} if drummer is None else drummer.card.attributes)}
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+
+    def _steers(self, resident: AnyResident, request: Request) -> bool:
+        """Whether a model has the attributes that are asked for."""
+        return not lacking(getattr(request, "asked", {}), self._attributes(resident))
 
     def _drummer(self) -> GrooveResident | None:
         """The model that was loaded last of those that play given hits."""

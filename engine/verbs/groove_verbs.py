@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clip import Clip
@@ -38,9 +37,11 @@ from engine.requests import (
     Vary,
 )
 from engine.verbs.follow_feel import feel_distance
+from engine.verbs.knobs import Place
 from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import all_marked, kept_notes
 from engine.verbs.note_grid import Cells, cut_cells, play_clip
+from engine.verbs.pitches import outside, own_pitches, pitches_of
 from engine.verbs.resident import GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 from engine.verbs.stretches import beside, stretches
@@ -126,7 +127,8 @@ class Player(RunsVerbs):
         z = self._encode(example, request.temperature)
         grooves = self._decode(z, example.given, request.temperature)
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
-        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
+        new = (1 - cells.groove())[:, HITS]
+        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm], new)
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
         return Played(clips, remarks=outside(pitches_of(clip), self.drum_map))
 
@@ -156,7 +158,8 @@ class Player(RunsVerbs):
         grooves = self._decode(z, given, request.temperature)
         pitches = own_pitches(self.drum_map, clip)
         if mark:
-            return Played([mark.filled(row, pitches) for row in grooves.cpu().numpy()])
+            rows = self._steered(grooves.cpu().numpy(), Place(mark.free, _bar(clip), clip.tempo_bpm))
+            return Played([mark.filled(row, pitches) for row in rows])
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
     def encode(self, request: Encode) -> Played:
@@ -195,10 +198,11 @@ class Player(RunsVerbs):
         temperature: float,
         style: str | None = None,
         taps: Array | None = None,
+        first_bar: int = 0,
     ) -> Array:
         """The hits of grooves (row, step, 27) as the model plays them, but those whose timing is given (step, 9).
 
-        taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow.
+        taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow. first_bar: see Place.
         """
         given = replace(
             self._nothing(grooves, 1, tempo_bpm, bar),
@@ -213,7 +217,12 @@ class Player(RunsVerbs):
             z = self._prior(len(grooves), style, temperature=temperature)
         else:
             z = self._encode(example, temperature)
-        return self._decode(z, example.given, temperature).cpu().numpy()
+        rows = self._decode(z, example.given, temperature).cpu().numpy()
+        return self._steered(rows, Place(1 - timing_given, bar, tempo_bpm, first_bar))
+
+    def _steered(self, grooves: Array, place: Place) -> Array:
+        """Grooves (row, step, 27) with the feel that is asked for."""
+        return self.knobs.steer(grooves, self.resident.scales, place) if self.knobs.asked else grooves
 
     def _tapped(self, taps: Array, given: Given) -> Example:
         """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""
@@ -247,10 +256,14 @@ class Player(RunsVerbs):
         timing, velocity = (request.of_drums(each, as_taps=as_taps) for each in ("timing", "velocity"))
         clips = [clip] * request.count
         if not cells.held.all():
+            place = Place(cells.moving(clip, only), _bar(clip), clip.tempo_bpm)
+            grooves = self._steered(play(cells).cpu().numpy(), place)
             clips = [
                 play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
-                for groove in play(cells).cpu().numpy()
+                for groove in grooves
             ]
+            if self.knobs.asked:
+                self.knobs.hear(np.stack([cells.as_played(each) for each in clips]), self.resident.scales, place)
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
     def _follow(self, cells: Cells, feel: Array, request: Groove) -> Tensor:
@@ -346,10 +359,19 @@ class Player(RunsVerbs):
             grooves.append(self.resident.decode(z[part], own, temperature=temperature, noise=noise, draws=draws))
         return torch.cat(grooves)
 
-    def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
-        """A clip a row; tempos has one entry, or one a row."""
+    def _clips(
+        self,
+        grooves: Tensor,
+        drum_map: DrumMap,
+        beats_per_bar: float,
+        tempos: list[float],
+        free: Array | None = None,
+    ) -> list[Clip]:
+        """A clip a row; tempos has one entry, or one a row. free (step, 9): the hits that are made, else all."""
         rows = grooves.cpu().numpy()
         each = tempos * len(rows) if len(tempos) == 1 else tempos
+        free = np.ones((rows.shape[1], CLASSES), np.float32) if free is None else free
+        rows = self._steered(rows, Place(free, steps_per_bar(beats_per_bar), np.array(each, np.float32)))
         return [
             groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
             for row, tempo in zip(rows, each, strict=True)
@@ -360,23 +382,5 @@ def _bar(clip: Clip) -> int:
     return steps_per_bar(clip.beats_per_bar)
 
 
-def pitches_of(clip: Clip) -> NDArray[np.int64]:
-    """The pitches of the notes that sound."""
-    return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
-
-
 def _varies(values: Array) -> bool:
     return bool(np.ptp(values) > 1e-3)
-
-
-def outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
-    """A sentence a pitch that the drum map does not have."""
-    return tuple(
-        f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
-        for pitch in drum_map.outside(pitches)
-    )
-
-
-def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
-    """The map that writes each drum with the pitch that the clip uses most for it."""
-    return drum_map.written_as(pitches_of(clip))

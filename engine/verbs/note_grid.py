@@ -56,6 +56,23 @@ class Cells:
         groove[step, 2 * CLASSES + drum] = np.clip(2 * early, -1, 1)
         return groove
 
+    def as_played(self, clip: Clip) -> Array:
+        """The cells [step, 27] as the anchors are played in another version of the clip, off their own places."""
+        groove = self.groove()
+        notes = [clip.notes[self.note[k]] for k in self.anchor]
+        step, drum = self.step[self.anchor], self.drum[self.anchor]
+        late = np.array([note.start_beats for note in notes]) - self.place_beats[self.anchor]
+        groove[step, CLASSES + drum] = np.array([note.velocity for note in notes]) / 127
+        groove[step, 2 * CLASSES + drum] = -2 * STEPS_PER_BEAT * late
+        return groove
+
+    def moving(self, clip: Clip, only: tuple[int, ...]) -> Array:
+        """1 where a cell is not held, and any of its notes has one of the pitches, if there are any: [step, 9]."""
+        moves = ~self.held & np.array([not only or clip.notes[i].pitch in only for i in self.note], dtype=np.bool_)
+        free = np.zeros((self.steps, CLASSES), dtype=np.float32)
+        free[self.step[moves], self.drum[moves]] = 1
+        return free
+
     def timing_given(self) -> Array:
         """1 where a cell stays as it is played: [step, 9]."""
         given = np.zeros((self.steps, CLASSES), dtype=np.float32)

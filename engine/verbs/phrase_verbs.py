@@ -29,9 +29,10 @@ from engine.representation.groove import (
     steps_per_bar,
 )
 from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary
-from engine.verbs.groove_verbs import Player, outside, own_pitches, pitches_of
+from engine.verbs.groove_verbs import Player
 from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import Mark, all_marked, marked
+from engine.verbs.pitches import outside, own_pitches, pitches_of
 from engine.verbs.resident import GrooveResident, PhraseResident
 from engine.verbs.running import Played, RunsVerbs
 
@@ -88,7 +89,7 @@ class PhrasePlayer(RunsVerbs):
             tempo_bpm=clip.tempo_bpm,
             fill_in=request.fill_in,
         )
-        hits = self._complete(condition, request.temperature)
+        hits = self._complete(condition, request.temperature, first_bar=clip.bars)
         lead = groove[-FEEL_BARS * bar :]
         drum_map = own_pitches(self.drum_map, clip)
         return self._played(
@@ -261,14 +262,18 @@ class PhrasePlayer(RunsVerbs):
             condition.attributes[:, free[-1], len(BAR_ATTRIBUTES) + FILL] = 1
         return condition
 
-    def _complete(self, condition: Condition, temperature: float, z: Tensor | None = None) -> Hits:
+    def _complete(
+        self, condition: Condition, temperature: float, z: Tensor | None = None, *, first_bar: int = 0
+    ) -> Hits:
         """Draw what is not given, window by window: (row, step, 9).
 
-        z (row, z), else one is drawn for each window, by what is given in it.
+        z (row, z), else one is drawn for each window, by what is given in it. first_bar: where the results begin.
         """
         condition, bar, first = replace(condition, hits=condition.given_hits), condition.steps_per_bar, 0
         given = condition.hits_given[0].cpu().numpy().reshape(-1, bar * CLASSES)
         free = (given == 0).any(axis=1)
+        made = free.copy()
+        self._tell(condition, made, first_bar)
         while free[first:].any():
             begin = first + int(np.argmax(free[first:]))
             first = max(0, begin - LEAD_BARS)
@@ -278,7 +283,18 @@ class PhrasePlayer(RunsVerbs):
             condition = condition.with_drawn(first, hits)
             first += window.bars
             free[:first] = False
-        return condition.hits.cpu().numpy()
+        hits = condition.hits.cpu().numpy()
+        self.knobs.hear_drums(hits, self.resident.scales, bar, made)
+        return hits
+
+    def _tell(self, condition: Condition, made: NDArray[np.bool_], first_bar: int) -> None:
+        """Let the model know what is asked of the bars that are made (bar,)."""
+        bars = torch.from_numpy(made).to(condition.attributes.device)
+        for index, name in enumerate(BAR_ATTRIBUTES):
+            if name in self.knobs.asked:
+                asked = self.resident.told(name, self.knobs.of_bars(name, len(made), first_bar))
+                condition.attributes[:, bars, index] = torch.from_numpy(asked).to(condition.attributes)[bars]
+                condition.attributes[:, bars, len(BAR_ATTRIBUTES) + index] = 1
 
     def _played(
         self,
@@ -300,7 +316,16 @@ class PhrasePlayer(RunsVerbs):
         given = np.zeros((grooves.shape[1], CLASSES), np.float32)
         if lead is not None:
             grooves[:, :before], given[:before] = lead, lead[:, HITS]
-        played = self._play(grooves, bar, tempos[0], temperature, timing_given=given, style=style, taps=taps)
+        played = self._play(
+            grooves,
+            bar,
+            tempos[0],
+            temperature,
+            timing_given=given,
+            style=style,
+            taps=taps,
+            first_bar=before // bar,
+        )
         return Played(self._clips(played[:, before:], beats_per_bar, tempos, drum_map), remarks=self._remarks())
 
     def _play(
@@ -313,6 +338,7 @@ class PhrasePlayer(RunsVerbs):
         timing_given: Hits,
         style: str | None = None,
         taps: Array | None = None,
+        first_bar: int = 0,
     ) -> Array:
         """The hits of grooves (row, step, 27), played, but for those whose timing is given."""
         if self.drummer is None:
@@ -320,8 +346,16 @@ class PhrasePlayer(RunsVerbs):
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
         known = style if style in self.drummer.resident.prior.names else None
+        self.drummer.knobs = self.knobs
         return self.drummer.play_hits(
-            grooves, timing_given, bar=bar, tempo_bpm=tempo_bpm, temperature=temperature, style=known, taps=taps
+            grooves,
+            timing_given,
+            bar=bar,
+            tempo_bpm=tempo_bpm,
+            temperature=temperature,
+            style=known,
+            taps=taps,
+            first_bar=first_bar,
         )
 
     def _clips(

@@ -1,0 +1,145 @@
+"""The attributes that one request asks for: what a model is told of them, what is steered, and what came.
+
+numpy alone, no model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.representation.attributes import ATTRIBUTES, FEEL
+from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.groove import Array
+from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
+from engine.verbs.steering import Wanted, steered
+
+Scales = Mapping[str, tuple[float, float]]
+"""The mean and the deviation of each attribute, in its unit, in a model's data."""
+
+Asked = Mapping[str, tuple[float, ...]]
+"""What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
+
+AT_ODDS = 0.35
+"""In deviations: what came that is further from what was asked is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where notes are made: free (step, 9) is 1 for the hits that are, in bars of some steps, at (row,) tempos or one.
+
+    first_bar: that with which the results begin.
+    """
+
+    free: Array
+    bar: int
+    tempo_bpm: float | Array
+    first_bar: int = 0
+
+
+class Knobs:
+    """Of one request. came: of each attribute that was asked for what came, in deviations: (row, value)."""
+
+    def __init__(self, asked: Asked):
+        self.asked, self.came = dict(asked), dict[str, Values]()
+
+    def steer(self, grooves: Array, scales: Scales, place: Place) -> Array:
+        """Grooves (row, step, 27) with the feel that is asked for, of the hits that are free alone."""
+        wanted = [
+            Wanted(name, scales[name][0] + value * scales[name][1], where)
+            for name, of in self._feels()
+            for value, where in self._groups(of, place)
+        ]
+        if not wanted:
+            return grooves
+        played = steered(grooves, wanted, tempo_bpm=place.tempo_bpm, bar=place.bar)
+        self.hear(played, scales, place)
+        return played
+
+    def hear(self, grooves: Array, scales: Scales, place: Place) -> None:
+        """Measure the feel of the free hits of grooves that are done."""
+        playing = playing_of(grooves, place.tempo_bpm, place.bar)
+        for name, of in self._feels():
+            masks = [where for _, where in self._groups(of, place, each_bar=True)]
+            values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
+            self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
+
+    def of_bars(self, name: str, bars: int, first: int = 0) -> Values:
+        """What is asked of an attribute of so many bars, of which the results begin with the first: (bar,)."""
+        values = np.array(self.asked[name], np.float64)
+        return np.asarray(values[(np.arange(bars) - first) % len(values)], np.float64)
+
+    def hear_bars(self, name: str, values: Values) -> None:
+        """What came of one: (row, bar), in deviations; the mean of them where one number was asked for."""
+        by_bar = len(self.asked[name]) > 1
+        self.came[name] = values if by_bar else np.nanmean(values, axis=1, keepdims=True)
+
+    def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
+        """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
+        names = [name for name in BAR_ATTRIBUTES if name in self.asked]
+        if names and free.any():
+            rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
+            for name in names:
+                mean, deviation = scales[name]
+                self.hear_bars(name, (rows[..., BAR_ATTRIBUTES.index(name)] - mean) / deviation)
+
+    def facts(self) -> Iterator[tuple[str, float | str]]:
+        """What came of each under its name, on average over the results; one a bar as a text."""
+        for name, values in self.came.items():
+            means = [round(float(value), 3) for value in _known_mean(values)]
+            yield name, means[0] if len(means) == 1 else ",".join(f"{value:g}" for value in means)
+
+    def remarks(self) -> Iterator[str]:
+        """What could not be had: which attribute, and which others were asked for beside it."""
+        yield from (f"{name} was asked, and nothing was made that has it" for name in self.asked.keys() - self.came)
+        for name, values in self.came.items():
+            asked = np.resize(np.array(self.asked[name]), values.shape[1])
+            wanted, came = float(asked.mean()), float(np.nanmean(np.append(_known_mean(values), np.nan)))
+            if np.isnan(came):
+                yield f"{name} was asked, and nothing that came can tell it"
+            elif abs(came - wanted) > AT_ODDS:
+                others = [other for other in self.asked if other != name]
+                beside = f" beside {' and '.join(others)}: they are at odds" if others else ": as far as it goes here"
+                yield f"{name} came to {came:.1f}, not to {wanted:g},{beside}"
+
+    def _groups(self, of: str, place: Place, *, each_bar: bool = False) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+        """Each value that is asked of an attribute, and of which free hits (step, 9).
+
+        Those of one drum, or of all drums of which nothing else is asked. each_bar: one for each bar, where there are
+        several values.
+        """
+        name, _, drum = of.partition(".")
+        drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
+        here, values = (place.free > 0) & drums, self.asked[of]
+        if len(values) == 1:
+            yield values[0], here
+            return
+        bar_of_step = np.arange(len(here)) // place.bar
+        of_bar = self.of_bars(of, int(bar_of_step[-1]) + 1, place.first_bar)
+        groups: Iterable[Any] = range(place.first_bar, len(of_bar)) if each_bar else np.unique(of_bar)
+        for group in groups:
+            steps = bar_of_step == group if each_bar else of_bar[bar_of_step] == group
+            yield float(of_bar[group] if each_bar else group), here & steps[:, None]
+
+    def _feels(self) -> Iterator[tuple[str, str]]:
+        """The attributes of the feel that are asked for, each by its own name and by that with a drum."""
+        yield from ((name, of) for of in self.asked if (name := of.partition(".")[0]) in FEEL)
+
+
+def _known_mean(values: Values) -> Values:
+    """The mean over the rows in which it is known: (value,)."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    sums = np.where(known, values, 0).sum(axis=0)
+    return np.divide(sums, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
+def lacking(asked: Asked, known: Iterator[str] | tuple[str, ...]) -> list[str]:
+    """The attributes that are asked for and not known."""
+    bare = {name.partition(".")[0] for name in known}
+    return [name for name in asked if name.partition(".")[0] not in bare]
+
+
+assert set(BAR_ATTRIBUTES) - {"fill"} <= set(ATTRIBUTES)

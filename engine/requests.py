@@ -341,8 +341,8 @@ class Results:
     seed is the one that was used; ms the time in the engine; as_taps is set where a clip that is no drums was
     played as taps; remarks are sentences for the user (a pitch outside the drum map, a fall back to the CPU);
     latent is the mu that Encode asks for; meter that of the clips where it is not in quarter notes, such as 6/8.
-    facts is what else is to be told, by name: of the attributes that were asked for what came, in standard deviations,
-    one number or, where it was asked a bar, one a bar as a text; the style that was chosen.
+    facts is what else is to be told, by name: of the attributes that were asked for what came, in standard
+    deviations, one number or, where it was asked by bar, one a bar as a text; the style that was chosen.
     """
 
     clips: tuple[Clip, ...]

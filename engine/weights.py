@@ -28,9 +28,9 @@ class Card:
     was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
     network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
     step_temperature and opening_temperature: by how much the temperature is multiplied in the steps of a phrase,
-    and once more in the bar that opens it. attributes: those that can be asked for, each with its mean and deviation
-    in the training data, in its unit (engine.representation.attributes); of a part as density.bass. told: by what a model is told more
-    than is asked, where less would come: a factor and what is added, in deviations, as measured.
+    and once more in the bar that opens it. attributes: those that can be asked for, each with the mean and the
+    deviation of the training data, in its unit (engine.representation.attributes); of a part as density.bass. told:
+    what the model is told of one where less would come: a factor, and what is added in deviations, as measured.
     """
 
     name: str
@@ -52,6 +52,19 @@ class Card:
     command: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+PLAYED_BY_A_DRUMMER = ("phrase", "band")
+"""The families of models that make hits for a drummer to play."""
+
+
+def attributes_of(card: Card, loaded: Iterable[Card]) -> dict[str, Any]:
+    """What can be asked of a model: its attributes, and the feel of the drummer in memory who plays its hits."""
+    drummers = [each for each in loaded if each.family == "groovae" and each.attributes]
+    return {
+        **card.attributes,
+        **(drummers[0].attributes if drummers and card.family in PLAYED_BY_A_DRUMMER else {}),
+    }
 
 
 def shipped_folder() -> Path:
@@ -148,10 +161,12 @@ def read_card(path: Path) -> Card:
             raise WeightsError(f"{path} is no card of weights: {key} must be {KIND_NAMES[kind]}, not {value!r:.80}")
         if isinstance(value, int) and kind is int and not 1 <= value <= MOST_STEPS:
             raise WeightsError(f"{path} is no card of weights: {key} must be in 1..{MOST_STEPS}, not {value}")
-    for kind, meaning in (("attributes", "mean, deviation > 0"), ("told", "factor > 0, what is added")):
-        for key, pair in content.get(kind, {}).items():
-            if not _are_two(pair) or pair[kind == "attributes"] <= 0:
-                raise WeightsError(f"{path} is no card of weights: {kind}.{key} must be {meaning}, not {pair!r:.80}")
+    for table, meaning, positive in (("attributes", "mean, deviation > 0", 1), ("told", "factor > 0, summand", 0)):
+        for key, pair in content.get(table, {}).items():
+            if not _are_two(pair) or pair[positive] <= 0:
+                raise WeightsError(
+                    f"{path} is no card of weights: {table}.{key} must be {meaning}, not {pair!r:.80}"
+                )
     for key in ("verbs", "styles"):
         content[key] = tuple(map(str, content.get(key, ())))
     try:

@@ -95,7 +95,18 @@ ROOMS = {
         *("playing", "controls_file", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
     ),
     "engine": (
-        *("errors", "files", "clip", "midi", "representation", "settings", "model", "requests", "weights", "registry"),
+        *(
+            "errors",
+            "files",
+            "clip",
+            "midi",
+            "representation",
+            "settings",
+            "model",
+            "requests",
+            "weights",
+            "registry",
+        ),
         *("audio", "data", "learning", "verbs", "magenta", "evaluation"),
     ),
 }

@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
+from engine.representation.attributes import ATTRIBUTES
 from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, settings_of
 from engine.requests import VERBS as ENGINE_VERBS
 
@@ -29,7 +30,7 @@ class Argument:
     """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
 
     within: the least and the greatest whole number. several: a text with commas, or as many values as there are up
-    to the next key. by_drum: also as timing.snare.
+    to the next key. dotted: also as timing.snare, or density.bass.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Argument:
     max_bytes: int = MAX_NAME_BYTES
     within: tuple[int, int] | None = None
     several: bool = False
-    by_drum: bool = False
+    dotted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
 
+LONG_TEXTS = ("chords", "style", *ATTRIBUTES)
+"""Keys whose texts may be longer than a name: one value a bar, or a mixture."""
+
 SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
 
@@ -99,10 +103,10 @@ def _music(name: str, request: type[Request]) -> Verb:
         Argument(
             each.name,
             _kind(hints[each.name]),
-            each.metadata["text"] + f"; {each.name}.snare and the like of one drum" * _by_drum(each),
-            max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
+            each.metadata["text"] + of_one(each),
+            max_bytes=MAX_TEXT_BYTES if each.name in LONG_TEXTS else MAX_NAME_BYTES,
             several=get_origin(hints[each.name]) is tuple,
-            by_drum=_by_drum(each),
+            dotted=bool(of_one(each)),
         )
         for each in settings_of(request)
     ]
@@ -117,8 +121,11 @@ def _music(name: str, request: type[Request]) -> Verb:
     return Verb(name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, slots=names)
 
 
-def _by_drum(each: Field[Any]) -> bool:
-    return bool(each.metadata.get("by_drum"))
+def of_one(each: Field[Any]) -> str:
+    """What is said of a setting that one drum or part may have of its own, else nothing."""
+    if each.metadata.get("by_drum"):
+        return f"; {each.name}.snare and the like of one drum"
+    return f"; {each.name}.bass and the like of one part" if each.metadata.get("by_part") else ""
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
@@ -132,13 +139,23 @@ def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
 
 def _knobs() -> tuple[Argument, ...]:
     """What can be said of the live mode bar after bar."""
-    return tuple(Argument(name, _kind(each.type), each.metadata["text"]) for name, each in KNOBS.items())
+    return tuple(
+        Argument(
+            name,
+            _kind(each.type),
+            each.metadata["text"] + of_one(each) * (name in ATTRIBUTES),
+            max_bytes=MAX_TEXT_BYTES if name in LONG_TEXTS else MAX_NAME_BYTES,
+            several=name in ATTRIBUTES,
+            dotted=name in ATTRIBUTES and bool(of_one(each)),
+        )
+        for name, each in KNOBS.items()
+    )
 
 
 def _kind(hint: Any) -> Kind:
     """int -> i, float -> f, str -> s; a tuple is written as a string with commas."""
     types = {int, float, str} & ({hint} | set(get_args(hint)))
-    if hint == tuple[int, ...] or types == {str}:
+    if get_origin(hint) is tuple or types == {str}:
         return "s"
     return "i" if types == {int} else "f"
 
@@ -169,6 +186,14 @@ TABLE: dict[str, Verb] = {
         Verb(
             "styles",
             "the styles that a model knows",
+            keys=(
+                Argument("model", "s", "its name"),
+                Argument("verb", "s", "of the model that is asked for this verb where none is named"),
+            ),
+        ),
+        Verb(
+            "attributes",
+            "the attributes that can be asked of a model",
             keys=(
                 Argument("model", "s", "its name"),
                 Argument("verb", "s", "of the model that is asked for this verb where none is named"),

@@ -5,7 +5,10 @@ from typing import Any
 
 from bridge.errors import RequestError
 from bridge.playing.live_settings import KNOBS, LiveSettings, checked_knob
-from engine.weights import Card
+from engine.clip import Clip
+from engine.representation.attributes import ATTRIBUTES
+from engine.requests import Request
+from engine.weights import Card, attributes_of
 
 CardsOf = Callable[[str | None], Sequence[Card]]
 """The model of that name, RequestError if there is none; without one those that are loaded, the default first."""
@@ -31,7 +34,7 @@ class Knobs:
 
     def turn(self, values: Mapping[str, Any], cleared: Collection[str], running: LiveSettings | None) -> None:
         """Take some back and turn others, all or, where one is refused with a RequestError, none."""
-        if unknown := [name for name in cleared if name not in KNOBS]:
+        if unknown := [name for name in cleared if name.partition(".")[0] not in KNOBS]:
             raise RequestError("bad_request", f"clear takes {', '.join(KNOBS)}, not {unknown[0]!r}")
         for name, value in values.items():
             checked_knob(name, value)
@@ -77,6 +80,19 @@ class Knobs:
             raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
         _check_style(style, able[:1])
 
+    def build(self, settings: LiveSettings, clips: Sequence[Clip], seed: int | None = None) -> Request:
+        """The request about these clips as the knobs stand; RequestError if it cannot be."""
+        steered = self.applied(settings)
+        return steered.build(clips, seed, self.attributes(steered))
+
+    def attributes(self, settings: LiveSettings) -> frozenset[str] | None:
+        """Those of the models that may answer, None where these are not known."""
+        cards = [card for card in self.cards(settings.request.get("model")) if settings.verb_name in card.verbs]
+        if not cards:
+            return None
+        loaded = self.cards(None)
+        return frozenset(name.partition(".")[0] for card in cards for name in attributes_of(card, loaded))
+
     def check_able(self, settings: LiveSettings) -> None:
         """RequestError if no model is named and none that is loaded, where they are known, has the verb."""
         settings, cards = self.applied(settings, begins=True), self.cards(None)
@@ -87,7 +103,15 @@ class Knobs:
     def _check_turned(self, turned: Set[str], running: LiveSettings | None) -> None:
         """RequestError if a model or style that was turned cannot be had; without a mode, by any model."""
         if running is not None:
-            self.applied(running, must=turned)
+            steered = self.applied(running, must=turned)
+            known = self.attributes(steered)
+            asked = [name for name in turned if name.partition(".")[0] in ATTRIBUTES and running.has(name)]
+            lacks = [name for name in asked if name.partition(".")[0] not in {"density", *(known or ATTRIBUTES)}]
+            if lacks:
+                has = ", ".join(sorted(known or ())) or "none"
+                raise RequestError(
+                    "bad_request", f"no model that answers has {lacks[0]} to be asked for; they have {has}"
+                )
         if (running is None or not running.has("style")) and not turned.isdisjoint(OF_A_MODEL):
             cards = self.cards(self._values.get("model"))
             _check_style(self._values["style"] if "style" in turned else None, cards)

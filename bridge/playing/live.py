@@ -83,7 +83,7 @@ class Live:
         steered = self.knobs.applied(settings, begins=settings is not self.settings)
         self.knobs.check(steered)
         if not settings.about.listens:
-            steered.build(clips)
+            steered.build(clips, attributes=self.knobs.attributes(steered))
 
     def start(self, settings: LiveSettings, now: float) -> None:
         """Play along from the next bar line on, after the count-in; RequestError, and as before, if it cannot."""
@@ -281,7 +281,7 @@ class Live:
         if not self.running or self.variations.frozen or self.settings is None:
             return
         try:
-            request = self.knobs.applied(self.settings).build(clips, self._seed)
+            request = self.knobs.build(self.settings, clips, self._seed)
         except RequestError as error:
             self._lack(str(error))
         else:

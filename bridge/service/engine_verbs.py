@@ -179,6 +179,7 @@ class EngineVerbs:
             about["size"] = len(results.latent)
         if results.as_taps:
             about["as"] = "taps"
+        about |= results.facts
         if results.remarks:
             about["remark"] = "; ".join(results.remarks)
         self._tickets.done(ticket, now, about, timed=True)

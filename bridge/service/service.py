@@ -34,7 +34,19 @@ logger = logging.getLogger(__name__)
 
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 ALWAYS_RERUN = frozenset(
-    {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
+    {
+        "hello",
+        "ping",
+        "status",
+        "sync",
+        "cancel",
+        "verbs",
+        "models",
+        "styles",
+        "attributes",
+        "clip/get",
+        "clip/list",
+    }
 )
 """Verbs of which a repeat is run again, not answered from memory: cheap, and the answer may have changed."""
 

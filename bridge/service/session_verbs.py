@@ -1,4 +1,4 @@
-"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles. Pure."""
+"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles and so on. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from bridge.osc.requests import Call
 from bridge.osc.table import PROTOCOL_VERSION, TABLE
 from bridge.service.queue import EngineQueue
 from bridge.service.tickets import Ticket, Tickets
-from engine.weights import Card
+from engine.representation.attributes import ATTRIBUTES, HIGHEST, LOWEST
+from engine.weights import Card, attributes_of
 
 Handler = Callable[[Call, Ticket, float], None]
 """Answers one call, under its ticket, at a time."""
@@ -89,6 +90,7 @@ class Session:
             "verbs": self._verbs,
             "models": self._models,
             "styles": self._styles,
+            "attributes": self._attributes,
         }
 
     def card(self, name: str) -> Card:
@@ -158,3 +160,21 @@ class Session:
         styles = (format_message("style", ticket.id, style) for style in card.styles)
         self._tickets.send(ticket, styles, len(card.styles))
         self._tickets.done(ticket, now, {"model": card.name, "count": len(card.styles)})
+
+    def _attributes(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Those of a model, and the feel of the drummer in memory, who plays the hits of models without one."""
+        card = self.card(call.values.get("model") or self._answers(call.values.get("verb")))
+        scales = attributes_of(card, self.cards_of(None))
+        rows = [
+            (
+                name,
+                float(mean),
+                float(deviation),
+                ATTRIBUTES[name.partition(".")[0]].unit,
+                float(LOWEST),
+                float(HIGHEST),
+            )
+            for name, (mean, deviation) in scales.items()
+        ]
+        self._tickets.send(ticket, (format_message("attribute", ticket.id, *row) for row in rows), len(rows))
+        self._tickets.done(ticket, now, {"model": card.name, "count": len(rows)})

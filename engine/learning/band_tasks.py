@@ -95,7 +95,7 @@ class BandCourse:
                 values = values[values[:, 0] > 0]
                 self.model.attribute_mean[part] = torch.from_numpy(values.mean(axis=0))
                 self.model.attribute_deviation[part] = torch.from_numpy(values.std(axis=0) + 1e-6)
-        self.attributes = {
+        self.attributes: Mapping[str, tuple[float, float]] = {
             f"{name}.{PARTS[part]}": (
                 float(self.model.attribute_mean[part, index]),
                 float(self.model.attribute_deviation[part, index]),

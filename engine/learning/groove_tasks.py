@@ -79,7 +79,7 @@ class GrooveCourse:
         self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
-        self.attributes = feel_scales(datasets.train[min(datasets.train)])
+        self.attributes: Mapping[str, tuple[float, float]] = feel_scales(datasets.train[min(datasets.train)])
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
@@ -168,8 +168,9 @@ class GrooveCourse:
         expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
 
     def prior(self) -> Prior:
-        """The prior, one normal for each style of the training windows, and for each player, who is asked by name."""
-        posteriors, styles, players = [], [], []
+        """The prior, one normal for each style of the training windows, and for each player."""
+        posteriors = []
+        styles, players = list[Tensor](), list[Tensor]()
         names, drummers = (
             tuple(sorted({name for windows in self.datasets.train.values() for name in getattr(windows, which)}))
             for which in ("style_names", "drummer_names")

@@ -20,8 +20,8 @@ from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
 from engine.representation.attributes import ATTRIBUTES
-from engine.representation.measures import BAR_ATTRIBUTES, Hits, bar_attributes
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES, Hits, bar_attributes
 from engine.representation.tokens import STEPS_PER_BAR
 
 FEWEST_BARS = 4
@@ -129,7 +129,9 @@ class PhraseCourse:
         told = zip(
             BAR_ATTRIBUTES, self.model.attribute_mean.tolist(), self.model.attribute_deviation.tolist(), strict=True
         )
-        self.attributes = {name: (mean, deviation) for name, mean, deviation in told if name in ATTRIBUTES}
+        self.attributes: Mapping[str, tuple[float, float]] = {
+            name: (mean, deviation) for name, mean, deviation in told if name in ATTRIBUTES
+        }
         self.size = max(1, len(self.starts) // STARTS_PER_WINDOW)
         self.facts: Mapping[str, int] = {"bars": len(everything), "songs": len(self.train)}
 

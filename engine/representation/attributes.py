@@ -1,7 +1,7 @@
 """The attributes of music that can be asked for, and that done tells: what each is, in what unit, of what it is.
 
-The one list: requests, the protocol and the command line read it. They are asked for in standard deviations from the
-mean of a model's training data, which its card holds; measures.py computes them. Imports nothing, as instruments.py.
+The one list: requests, the protocol and the command line read it. They are asked for in standard deviations from
+the mean of a model's training data, which its card holds; measures.py computes them. Imports nothing.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ ATTRIBUTES = {
     "loudness": Attribute("velocity", "the mean velocity", True),
     "dynamics": Attribute(
         "velocity",
-        "range: the root of the mean square by which velocities are off the mean of their place, which is the beats "
-        "or what lies between",
+        "range: the root of the mean square by which velocities are off the mean of their place, which is the "
+        "beats or what lies between",
         True,
     ),
     "swing": Attribute("sixteenths", "how much later the odd sixteenths are than the even ones", True),

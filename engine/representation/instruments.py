@@ -1,4 +1,7 @@
-"""The names of the nine drums, and of the parts of a band. Imports nothing, so that what only names them loads no numpy."""
+"""The names of the nine drums, and of the parts of a band.
+
+Imports nothing, so that what only names them loads no numpy.
+"""
 
 INSTRUMENTS = (
     "kick",

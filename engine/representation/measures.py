@@ -69,7 +69,8 @@ def mean_of(values: Values, hits: Values) -> Values:
     """The mean over the hits of each row, nan where there are none: (row, 1, 1)."""
     count = hits.sum(axis=(1, 2), keepdims=True)
     sums = (values * hits).sum(axis=(1, 2), keepdims=True)
-    return np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
+    mean: Values = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
+    return mean
 
 
 def of_places(values: Values, hits: Values, second: NDArray[np.bool_]) -> tuple[Values, Values]:
@@ -128,7 +129,7 @@ def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:
 
 
 def part_attributes(states: Tokens, part: int) -> Array:
-    """States of a band (bar, 16, 3) -> the density of a part, and its register, 0 where no note begins: (bar, 2)."""
+    """States of a band (bar, 16, 3) -> the density of a part, and its register, 0 where it rests: (bar, 2)."""
     own = states[..., part].astype(np.int64)
     if part == DRUMS:
         hits = drum_features()[own].sum(axis=(1, 2))

@@ -159,7 +159,7 @@ def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = ~np.isnan(values)
     count = known.sum(axis=1, keepdims=True)
     sums = np.where(known, values, 0).sum(axis=1, keepdims=True)
-    return np.abs(np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0))
+    return np.asarray(np.abs(np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)), np.float64)
 
 
 def _of_playing(states: Tokens, part: int, index: int, mean: float, deviation: float) -> NDArray[np.float64]:
@@ -266,8 +266,10 @@ class Drawing:
                 if key in scales and (name == key or (name not in scales and key not in asked))
             ]
             if values:
-                with np.errstate(all="ignore"):
-                    sketch.knobs.hear_bars(name, np.nanmean(np.stack(values), axis=0))
+                both = np.stack(values)
+                counts = (~np.isnan(both)).sum(axis=0)
+                mean = np.where(counts > 0, np.nansum(both, axis=0) / np.maximum(counts, 1), np.nan)
+                sketch.knobs.hear_bars(name, mean)
 
     def score(self, sketch: Sketch, first: int, bars: int, shift: int) -> Score:
         """Some bars of a sketch as the model is given them, moved by a shift."""
@@ -334,7 +336,9 @@ class Drawing:
         distance = np.zeros(rows * DRAWS)
         for index, key in asked.items():
             wanted = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + bars][new]
-            came = _of_playing(states[:, new], part, index, *self._resident.scales[f"{ATTRIBUTES[index]}.{PARTS[part]}"])
+            came = _of_playing(
+                states[:, new], part, index, *self._resident.scales[f"{ATTRIBUTES[index]}.{PARTS[part]}"]
+            )
             apart = np.abs(came - wanted) if len(sketch.knobs.asked[key]) > 1 else _known(came - wanted)
             distance += np.nan_to_num(_known(apart), nan=3.0)[:, 0]
         nearest = distance.reshape(rows, DRAWS).argmin(axis=1) + DRAWS * np.arange(rows)

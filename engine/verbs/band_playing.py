@@ -85,8 +85,9 @@ class BandHands:
             new = grooves[..., HITS] * (1 - timing_given)
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
-        about = {"bar": bar_steps, "tempo_bpm": like.tempo_bpm, "temperature": 1.0, "first_bar": first_bar}
-        return self._drummer.play_hits(grooves, timing_given, **about)
+        return self._drummer.play_hits(
+            grooves, timing_given, bar=bar_steps, tempo_bpm=like.tempo_bpm, temperature=1.0, first_bar=first_bar
+        )
 
 
 def hits_of(subsets: Tokens) -> NDArray[np.float32]:

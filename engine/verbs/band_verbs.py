@@ -25,8 +25,8 @@ from engine.verbs.band_playing import BandHands, empty_states
 from engine.verbs.band_roles import Replaced, Roles, as_played, listed, roles_of
 from engine.verbs.groove_verbs import Player
 from engine.verbs.latent import plane, slerp
-from engine.verbs.pitches import own_pitches
 from engine.verbs.phrase_verbs import CONTINUED_BARS, UNPLAYED
+from engine.verbs.pitches import own_pitches
 from engine.verbs.resident import BandResident, GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 
@@ -210,9 +210,7 @@ class BandPlayer(RunsVerbs):
         drawn = self._drawn(sketch, request.temperature, point[: shape.z].expand(rows, -1))
         return self._played(self._hands(self.drum_map).clips(drawn, ALL, like), ALL)
 
-    def _drawn(
-        self, sketch: Sketch, temperature: float, z: Tensor | None = None, *, first_bar: int = 0
-    ) -> Tokens:
+    def _drawn(self, sketch: Sketch, temperature: float, z: Tensor | None = None, *, first_bar: int = 0) -> Tokens:
         """What a sketch leaves open, drawn as the knobs say; the results begin with first_bar."""
         return self.drawing.complete(replace(sketch, knobs=self.knobs, first_bar=first_bar), temperature, z)
 

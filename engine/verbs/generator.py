@@ -51,7 +51,7 @@ from engine.verbs.resident import (
 )
 from engine.verbs.running import Played
 from engine.verbs.token_verbs import Composer
-from engine.weights import Card, Library
+from engine.weights import Card, Library, attributes_of
 
 logger = logging.getLogger(__name__)
 
@@ -188,10 +188,8 @@ class Generator:
 
     def _attributes(self, resident: AnyResident) -> tuple[str, ...]:
         """The attributes that can be asked of a model: its own, and the feel of the drummer who plays its hits."""
-        drummer = None if isinstance(resident, GrooveResident | TokenResident) else self._drummer()
-        own = resident.card.attributes
-        names = {**own, **({} if drummer is None else drummer.card.attributes)}
-        return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+        loaded = [self._residents[name].card for name in self.loaded]
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in attributes_of(resident.card, loaded)))
 
     def _steers(self, resident: AnyResident, request: Request) -> bool:
         """Whether a model has the attributes that are asked for."""

@@ -52,6 +52,9 @@ STEPS_AT_ONCE = 16 * 1024
 DRAWS_OF_FEEL = 16
 """Of how many draws groove chooses: r of lateness with the other clip is .29 with one, .65 with 8, .73 with 16."""
 
+DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 4096
+"""Of how many draws the nearest to the attributes is moved, of at most so many steps together."""
+
 SAMPLED_BARS = 2
 """What sample makes where nothing is said."""
 
@@ -84,7 +87,8 @@ class Player(RunsVerbs):
                 z = self._encode(example, request.temperature)
             else:  # a model whose encoder has never read hits alone takes its feel from the prior
                 z = self._prior(request.count, temperature=request.temperature)
-            return self._decode(z, example.given, request.temperature)
+            draws = self._draws_of_knobs(cells.steps, request.temperature)
+            return self._decode(z, example.given, request.temperature, draws)
 
         return self._play_notes(request, play, only=request.only)
 
@@ -217,12 +221,19 @@ class Player(RunsVerbs):
             z = self._prior(len(grooves), style, temperature=temperature)
         else:
             z = self._encode(example, temperature)
-        rows = self._decode(z, example.given, temperature).cpu().numpy()
-        return self._steered(rows, Place(1 - timing_given, bar, tempo_bpm, first_bar))
+        draws = self._draws_of_knobs(grooves.shape[1], temperature)
+        rows = self._decode(z, example.given, temperature, draws).cpu().numpy()
+        return self._steered(rows, Place(1 - timing_given, bar, tempo_bpm, first_bar), draws)
 
-    def _steered(self, grooves: Array, place: Place) -> Array:
-        """Grooves (row, step, 27) with the feel that is asked for."""
-        return self.knobs.steer(grooves, self.resident.scales, place) if self.knobs.asked else grooves
+    def _draws_of_knobs(self, steps: int, temperature: float) -> int:
+        """Of how many draws the one is taken that is nearest to the feel that is asked for."""
+        if not self.knobs.of_feel or temperature == 0 or self.resident.model.shape.decoder == "groove":
+            return 1
+        return max(1, min(DRAWS_OF_KNOBS, STEPS_OF_KNOBS // steps))
+
+    def _steered(self, grooves: Array, place: Place, draws: int = 1) -> Array:
+        """Grooves (row·draw, step, 27) with the feel that is asked for: (row, step, 27)."""
+        return self.knobs.steer(grooves, self.resident.scales, place, draws) if self.knobs.asked else grooves
 
     def _tapped(self, taps: Array, given: Given) -> Example:
         """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""
@@ -257,7 +268,8 @@ class Player(RunsVerbs):
         clips = [clip] * request.count
         if not cells.held.all():
             place = Place(cells.moving(clip, only), _bar(clip), clip.tempo_bpm)
-            grooves = self._steered(play(cells).cpu().numpy(), place)
+            played = play(cells).cpu().numpy()
+            grooves = self._steered(played, place, len(played) // request.count)
             clips = [
                 play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
                 for groove in grooves

@@ -14,7 +14,7 @@ from engine.representation.attributes import ATTRIBUTES, FEEL
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
 from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
-from engine.verbs.steering import Wanted, steered
+from engine.verbs.steering import Wanted, distance, steered
 
 Scales = Mapping[str, tuple[float, float]]
 """The mean and the deviation of each attribute, in its unit, in a model's data."""
@@ -28,7 +28,7 @@ AT_ODDS = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where notes are made: free (step, 9) is 1 for the hits that are, in bars of some steps, at (row,) tempos or one.
+    """Where notes are made: free (step, 9) is 1 for hits that are; in bars of some steps; at a tempo, or (row,).
 
     first_bar: that with which the results begin.
     """
@@ -45,15 +45,21 @@ class Knobs:
     def __init__(self, asked: Asked):
         self.asked, self.came = dict(asked), dict[str, Values]()
 
-    def steer(self, grooves: Array, scales: Scales, place: Place) -> Array:
-        """Grooves (row, step, 27) with the feel that is asked for, of the hits that are free alone."""
+    def steer(self, grooves: Array, scales: Scales, place: Place, draws: int = 1) -> Array:
+        """Grooves (row·draw, step, 27) with the feel that is asked for, of the hits that are free alone.
+
+        Of the draws of each row the one is moved that has to be moved least: (row, step, 27).
+        """
         wanted = [
             Wanted(name, scales[name][0] + value * scales[name][1], where)
             for name, of in self._feels()
             for value, where in self._groups(of, place)
         ]
         if not wanted:
-            return grooves
+            return grooves[::draws]
+        if draws > 1:
+            apart = distance(grooves, wanted, scales, tempo_bpm=place.tempo_bpm, bar=place.bar).reshape(-1, draws)
+            grooves = grooves[apart.argmin(axis=1) + draws * np.arange(len(apart))]
         played = steered(grooves, wanted, tempo_bpm=place.tempo_bpm, bar=place.bar)
         self.hear(played, scales, place)
         return played
@@ -66,6 +72,11 @@ class Knobs:
             values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
             self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
 
+    @property
+    def of_feel(self) -> bool:
+        """Whether any of them is of how hits are played."""
+        return any(self._feels())
+
     def of_bars(self, name: str, bars: int, first: int = 0) -> Values:
         """What is asked of an attribute of so many bars, of which the results begin with the first: (bar,)."""
         values = np.array(self.asked[name], np.float64)
@@ -74,7 +85,7 @@ class Knobs:
     def hear_bars(self, name: str, values: Values) -> None:
         """What came of one: (row, bar), in deviations; the mean of them where one number was asked for."""
         by_bar = len(self.asked[name]) > 1
-        self.came[name] = values if by_bar else np.nanmean(values, axis=1, keepdims=True)
+        self.came[name] = values if by_bar else _known_mean(values.T)[:, None]
 
     def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
         """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
@@ -83,7 +94,8 @@ class Knobs:
             rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
             for name in names:
                 mean, deviation = scales[name]
-                self.hear_bars(name, (rows[..., BAR_ATTRIBUTES.index(name)] - mean) / deviation)
+                values = rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64)
+                self.hear_bars(name, (values - mean) / deviation)
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text."""
@@ -101,14 +113,18 @@ class Knobs:
                 yield f"{name} was asked, and nothing that came can tell it"
             elif abs(came - wanted) > AT_ODDS:
                 others = [other for other in self.asked if other != name]
-                beside = f" beside {' and '.join(others)}: they are at odds" if others else ": as far as it goes here"
+                beside = (
+                    f" beside {' and '.join(others)}: they are at odds" if others else ": as far as it goes here"
+                )
                 yield f"{name} came to {came:.1f}, not to {wanted:g},{beside}"
 
-    def _groups(self, of: str, place: Place, *, each_bar: bool = False) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+    def _groups(
+        self, of: str, place: Place, *, each_bar: bool = False
+    ) -> Iterator[tuple[float, NDArray[np.bool_]]]:
         """Each value that is asked of an attribute, and of which free hits (step, 9).
 
-        Those of one drum, or of all drums of which nothing else is asked. each_bar: one for each bar, where there are
-        several values.
+        Those of one drum, or of all drums of which nothing else is asked. each_bar: one for each bar, where there
+        are several values.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
@@ -133,7 +149,8 @@ def _known_mean(values: Values) -> Values:
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     sums = np.where(known, values, 0).sum(axis=0)
-    return np.divide(sums, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    mean: Values = np.divide(sums, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    return mean
 
 
 def lacking(asked: Asked, known: Iterator[str] | tuple[str, ...]) -> list[str]:

@@ -17,7 +17,6 @@ from engine.errors import ClipError, TooLongError
 from engine.midi.song import drums_of
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
-from engine.representation.measures import BAR_ATTRIBUTES
 from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import (
     DEPTH,
@@ -28,6 +27,7 @@ from engine.representation.groove import (
     groove_to_clip,
     steps_per_bar,
 )
+from engine.representation.measures import BAR_ATTRIBUTES
 from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary
 from engine.verbs.groove_verbs import Player
 from engine.verbs.latent import plane, slerp
@@ -283,9 +283,9 @@ class PhrasePlayer(RunsVerbs):
             condition = condition.with_drawn(first, hits)
             first += window.bars
             free[:first] = False
-        hits = condition.hits.cpu().numpy()
-        self.knobs.hear_drums(hits, self.resident.scales, bar, made)
-        return hits
+        done: Hits = condition.hits.cpu().numpy()
+        self.knobs.hear_drums(done, self.resident.scales, bar, made)
+        return done
 
     def _tell(self, condition: Condition, made: NDArray[np.bool_], first_bar: int) -> None:
         """Let the model know what is asked of the bars that are made (bar,)."""

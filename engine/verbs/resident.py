@@ -50,9 +50,9 @@ class Resident:
         return {name: (float(mean), float(deviation)) for name, (mean, deviation) in self.card.attributes.items()}
 
     def told(self, name: str, asked: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What a model is told so that of an attribute there comes what is asked: times this, plus that, says its card."""
+        """What a model is told of an attribute so that what is asked comes, as its card says."""
         times, plus = self.card.told.get(name, (1.0, 0.0))
-        return times * asked + plus
+        return np.asarray(times * asked + plus, np.float64)
 
     def style_number(self, style: str) -> int:
         """The number of a style; ClipError where the model has it not."""

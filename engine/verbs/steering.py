@@ -1,10 +1,10 @@
 """How a groove is brought to the feel that is asked for: what was drawn is moved, stretched and turned by as much.
 
-A draw has the right place and loudness of each hit beside the others; an attribute of all of them is exact where the
-whole is moved, and what is between the hits stays. numpy alone, no model.
+A draw has the right place and loudness of each hit beside the others. An attribute of all of them is exact where
+the whole is moved, and what is between the hits stays. numpy alone, no model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,8 +30,8 @@ IN_ORDER = ("tightness", "dynamics", "swing", "accent", "late", "loudness")
 
 LOUD_TOGETHER = ("loudness", "dynamics")
 GOES_ALONG = {"dynamics": 0.114, "loudness": 0.64}
-"""By how much each moves for one of the other: those who play louder have the wider range (r .27 over the windows of the
-train split), and what is loud has little room above."""
+"""By how much each moves for one of the other: louder playing has the wider range (r .27 over the windows of the
+train split), though what is loud has little room above."""
 
 assert set(IN_ORDER) == set(FEEL)
 
@@ -53,11 +53,31 @@ def steered(grooves: Array, wanted: Sequence[Wanted], *, tempo_bpm: float | Arra
         for each in ordered:
             playing = _with(playing, each)
         late = np.clip(playing.late, -playing.sixteenth_ms / 2, playing.sixteenth_ms / 2)
-        playing = replace(playing, late=late, velocity=np.clip(playing.velocity, 1, 127))
+        velocity = np.clip(playing.velocity, 1, 127)
+        is_whole = ((late == playing.late) & (velocity == playing.velocity) | (playing.hits == 0)).all()
+        playing = replace(playing, late=late, velocity=velocity)
+        if is_whole:
+            break
     result, hits = grooves.copy(), playing.hits > 0
     result[..., OFFSETS] = np.where(hits, -2 * playing.late / playing.sixteenth_ms, grooves[..., OFFSETS])
     result[..., VELOCITIES] = np.where(hits, playing.velocity / 127, grooves[..., VELOCITIES])
     return result
+
+
+def distance(
+    grooves: Array,
+    wanted: Sequence[Wanted],
+    scales: Mapping[str, tuple[float, float]],
+    *,
+    tempo_bpm: float | Array,
+    bar: int,
+) -> Values:
+    """How far grooves (row, step, 27) are from what is wanted, in squared deviations: (row,)."""
+    playing, apart = playing_of(grooves, tempo_bpm, bar), np.zeros(len(grooves))
+    for each in wanted:
+        off = _now(playing.among(each.where), each.name) - each.value
+        apart += np.nan_to_num(off / scales[each.name][1])[:, 0, 0] ** 2
+    return apart
 
 
 def _with_company(playing: Playing, wanted: Sequence[Wanted]) -> Iterator[Wanted]:

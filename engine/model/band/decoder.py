@@ -56,7 +56,9 @@ class Score:
 
     def times(self, draws: int) -> "Score":
         """The same with each row so many times, next to each other."""
-        return Score(**{each.name: getattr(self, each.name).repeat_interleave(draws, dim=0) for each in fields(self)})
+        return Score(
+            **{each.name: getattr(self, each.name).repeat_interleave(draws, dim=0) for each in fields(self)}
+        )
 
     def with_drawn(self, part: int, states: Tensor) -> "Score":
         """The same when the states (batch, step) of a part are drawn: they are given from now on."""

@@ -17,8 +17,8 @@ from engine.model.lstm import InitialState, Lstm
 from engine.model.stepping import Stepper
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import positions
-from engine.representation.measures import BAR_ATTRIBUTES
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES
 
 BEFORE, AFTER = (1, 2, 4, 8), (1, 2, 4)
 """How many bars before and after a step the decoder reads the same step of the bar."""

@@ -24,8 +24,8 @@ from engine.model.phrases.decoder import (
     positions_of,
     read_bars,
 )
-from engine.representation.measures import BAR_ATTRIBUTES
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

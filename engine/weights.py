@@ -31,6 +31,7 @@ class Card:
     and once more in the bar that opens it. attributes: those that can be asked for, each with the mean and the
     deviation of the training data, in its unit (engine.representation.attributes); of a part as density.bass. told:
     what the model is told of one where less would come: a factor, and what is added in deviations, as measured.
+    feels: of styles and players the mean of each attribute of the feel, in deviations, in the order of FEEL.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Card:
     opening_temperature: float = 1.0
     attributes: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
+    feels: Mapping[str, Any] = field(default_factory=dict)
     sha256: str
     license: str = ""
     data: str = ""
@@ -192,7 +194,7 @@ KINDS = {
     **dict.fromkeys(("name", "config", "family", "sha256", "license", "data", "command"), str),
     **dict.fromkeys(("bars", "steps_per_bar"), int),
     **dict.fromkeys(("verbs", "styles"), list),
-    **dict.fromkeys(("sizes", "attributes", "told", "training", "figures"), dict),
+    **dict.fromkeys(("sizes", "attributes", "told", "feels", "training", "figures"), dict),
     "chained": bool,
 }
 """The kind of each value on a card."""

@@ -95,7 +95,7 @@ class BandCourse:
                 values = values[values[:, 0] > 0]
                 self.model.attribute_mean[part] = torch.from_numpy(values.mean(axis=0))
                 self.model.attribute_deviation[part] = torch.from_numpy(values.std(axis=0) + 1e-6)
-        self.attributes: Mapping[str, tuple[float, float]] = {
+        attributes = {
             f"{name}.{PARTS[part]}": (
                 float(self.model.attribute_mean[part, index]),
                 float(self.model.attribute_deviation[part, index]),
@@ -104,6 +104,7 @@ class BandCourse:
             for index, name in enumerate(ATTRIBUTES)
             if part != DRUMS or name == "density"
         }
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = {"attributes": attributes}
         self.size = STEPS_PER_EPOCH * config.recipe.batch
         self.facts: Mapping[str, int] = {
             "songs": len({song.name for song in self.train}),

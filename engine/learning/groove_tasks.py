@@ -1,6 +1,6 @@
 """Training on grooves: windows of drum performances, and the tasks of a recipe on them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,7 +79,7 @@ class GrooveCourse:
         self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
-        self.attributes: Mapping[str, tuple[float, float]] = feel_scales(datasets.train[min(datasets.train)])
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = about_feel(datasets.train[min(datasets.train)])
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
@@ -198,10 +198,21 @@ FEWEST_HITS_OF_FEEL = 8
 """Windows with fewer hits say little of a feel."""
 
 
-def feel_scales(windows: Windows) -> dict[str, tuple[float, float]]:
-    """The mean and the deviation of each attribute of the feel over windows."""
+FEWEST_OF_A_STYLE = 8
+"""Styles and players with fewer windows have no feel of their own."""
+
+
+def about_feel(windows: Windows) -> dict[str, dict[str, list[float]]]:
+    """The card's attributes: mean and deviation of each of the feel; its feels: of each style and player the mean."""
     feel = feel_of(playing_of(windows.grooves, windows.tempo_bpm))
     known = ~np.isnan(feel).any(axis=1) & (windows.grooves[..., HITS].sum(axis=(1, 2)) >= FEWEST_HITS_OF_FEEL)
     rows = feel[known] if known.any() else np.zeros((1, len(FEEL)))
-    pairs = zip(rows.mean(axis=0).tolist(), (rows.std(axis=0) + 1e-6).tolist(), strict=True)
-    return dict(zip(FEEL, pairs, strict=True))
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    feels = dict[str, list[float]]()
+    for names, which in ((windows.style_names, windows.style), (windows.drummer_names, windows.drummer)):
+        for index, name in enumerate(names):
+            own = known & (which == index)
+            if own.sum() >= FEWEST_OF_A_STYLE:
+                feels[name] = ((feel[own].mean(axis=0) - mean) / deviation).tolist()
+    scales = np.stack([mean, deviation], axis=1).tolist()
+    return {"attributes": dict(zip(FEEL, scales, strict=True)), "feels": feels}

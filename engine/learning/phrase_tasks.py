@@ -126,11 +126,10 @@ class PhraseCourse:
         everything = np.concatenate([bar_attributes(song.hits) for song in self.train])
         self.model.attribute_mean[:] = torch.from_numpy(everything.mean(axis=0))
         self.model.attribute_deviation[:] = torch.from_numpy(everything.std(axis=0) + 1e-6)
-        told = zip(
-            BAR_ATTRIBUTES, self.model.attribute_mean.tolist(), self.model.attribute_deviation.tolist(), strict=True
-        )
-        self.attributes: Mapping[str, tuple[float, float]] = {
-            name: (mean, deviation) for name, mean, deviation in told if name in ATTRIBUTES
+        scales = torch.stack([self.model.attribute_mean, self.model.attribute_deviation], dim=1).tolist()
+        told = dict(zip(BAR_ATTRIBUTES, scales, strict=True))
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = {
+            "attributes": {name: told[name] for name in told if name in ATTRIBUTES}
         }
         self.size = max(1, len(self.starts) // STARTS_PER_WINDOW)
         self.facts: Mapping[str, int] = {"bars": len(everything), "songs": len(self.train)}

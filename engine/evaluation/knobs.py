@@ -30,10 +30,10 @@ from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove
 from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes, feel_of, part_attributes, playing_of
 from engine.requests import Sample
+from engine.verbs.drummer import DRAWS_OF_KNOBS
 from engine.verbs.generator import Generator
-from engine.verbs.groove_verbs import DRAWS_OF_KNOBS
 from engine.verbs.resident import BandResident, GrooveResident, PhraseResident
-from engine.verbs.steering import Wanted, distance, steered
+from engine.verbs.steering.moves import Wanted, distance, steered
 from engine.weights import Library
 
 CLIPS, REACH = 240, 2.0

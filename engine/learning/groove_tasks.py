@@ -203,7 +203,7 @@ FEWEST_OF_A_STYLE = 8
 
 
 def about_feel(windows: Windows) -> dict[str, dict[str, list[float]]]:
-    """The card's attributes: mean and deviation of each of the feel; its feels: of each style and player the mean."""
+    """The card's attributes, mean and deviation of the feel's, and its feels, the means of styles and players."""
     feel = feel_of(playing_of(windows.grooves, windows.tempo_bpm))
     known = ~np.isnan(feel).any(axis=1) & (windows.grooves[..., HITS].sum(axis=(1, 2)) >= FEWEST_HITS_OF_FEEL)
     rows = feel[known] if known.any() else np.zeros((1, len(FEEL)))

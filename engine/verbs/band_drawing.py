@@ -32,8 +32,8 @@ from engine.representation.measures import part_attributes
 from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
-from engine.verbs.knobs import Knobs
 from engine.verbs.resident import BandResident
+from engine.verbs.steering.knobs import Knobs
 
 NO_KNOBS = Knobs({})
 

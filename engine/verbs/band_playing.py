@@ -14,16 +14,16 @@ from engine.representation.groove import DEPTH, HITS, VELOCITIES, Array, groove_
 from engine.representation.tokens import STEPS_PER_BAR, Tokens
 from engine.representation.touch import BASS_TOUCH, LEAD_TOUCH, played
 from engine.verbs.groove_verbs import Player
-from engine.verbs.phrase_verbs import FEEL_BARS, STEADY_VELOCITY
+from engine.verbs.phrase_drawing import FEEL_BARS, STEADY_VELOCITY
 
 Notes = tuple[Note, ...]
 
 
 class BandHands:
-    """Plays states (row, bar, 16, 3). drummer: what plays the hits; without one they lie on the grid."""
+    """Plays states (row, bar, 16, 3). drummer: what plays the hits, in a style; else they lie on the grid."""
 
-    def __init__(self, drummer: Player | None, drum_map: DrumMap, noise: Noise):
-        self._drummer, self._drum_map, self._noise = drummer, drum_map, noise
+    def __init__(self, drummer: Player | None, drum_map: DrumMap, noise: Noise, style: str | None = None):
+        self._drummer, self._drum_map, self._noise, self._style = drummer, drum_map, noise, style
 
     def clips(
         self,
@@ -86,7 +86,13 @@ class BandHands:
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
         return self._drummer.play_hits(
-            grooves, timing_given, bar=bar_steps, tempo_bpm=like.tempo_bpm, temperature=1.0, first_bar=first_bar
+            grooves,
+            timing_given,
+            bar=bar_steps,
+            tempo_bpm=like.tempo_bpm,
+            temperature=1.0,
+            style=self._style,
+            first_bar=first_bar,
         )
 
 

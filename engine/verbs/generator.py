@@ -39,7 +39,6 @@ from engine.requests import (
 )
 from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
-from engine.verbs.knobs import lacking
 from engine.verbs.phrase_verbs import PhrasePlayer
 from engine.verbs.resident import (
     AnyResident,
@@ -50,6 +49,7 @@ from engine.verbs.resident import (
     load_resident,
 )
 from engine.verbs.running import Played
+from engine.verbs.steering.knobs import lacking
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library, attributes_of
 
@@ -62,11 +62,14 @@ LARGE_BYTES = 64 * 2**20
 class Generator:
     """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
 
-    device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI.
+    device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI. own: the
+    folder of the user's styles.
     """
 
-    def __init__(self, library: Library, *, device: str = "auto", drum_map: Path | None = None):
-        self.library = library
+    def __init__(
+        self, library: Library, *, device: str = "auto", drum_map: Path | None = None, own: Path | None = None
+    ):
+        self.library, self.own = library, own
         self.device = _device(device)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, AnyResident] = {}
@@ -219,10 +222,10 @@ class Generator:
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
         if isinstance(resident, BandResident):
-            return BandPlayer(resident, self._drummer(), self.drum_map, noise).play(request)
+            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
         if isinstance(resident, PhraseResident):
-            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
-        return Player(resident, self.drum_map, noise).play(request)
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
+        return Player(resident, self.drum_map, noise, self.own).play(request)
 
 
 def _in_meter(clip: Clip, request: Request) -> Clip:

@@ -33,7 +33,8 @@ class Cells:
 
     note is the index in the clip; place_beats the grid position it belongs to, a sixteenth, a triplet or a 32nd;
     anchor the index (in these arrays) of the loudest note of its cell, which is what the model moves; of a cell in
-    which notes stay, the loudest of those; held whether it has any, then all of them stay.
+    which notes stay, the loudest of those; held whether it has any, then all of them stay. taps:
+    whether the notes are no drums.
     """
 
     note: NDArray[np.int64]
@@ -45,6 +46,7 @@ class Cells:
     anchor: NDArray[np.int64]
     held: NDArray[np.bool_]
     steps: int
+    taps: bool = False
 
     def groove(self) -> Array:
         """The cells as [step, 27], each as its anchor is played now."""
@@ -92,7 +94,9 @@ def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool, stays: frozenset[
     note = np.array([index for index, _ in heard], dtype=np.int64)
     kept = np.array([index in stays for index, _ in heard], dtype=np.bool_)
     anchor = _anchors(step * CLASSES + drum, velocity, kept)
-    return Cells(note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps)
+    return Cells(
+        note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps, as_taps
+    )
 
 
 def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:

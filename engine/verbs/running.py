@@ -8,7 +8,7 @@ from typing import Any
 from engine.clip import Clip
 from engine.errors import ModelError
 from engine.requests import Request, verb_of
-from engine.verbs.knobs import Knobs
+from engine.verbs.steering.knobs import Knobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 numpy alone, no model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from engine.representation.attributes import ATTRIBUTES, FEEL
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
 from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
-from engine.verbs.steering import Wanted, distance, steered
+from engine.verbs.steering.moves import Wanted, distance, steered
 
 Scales = Mapping[str, tuple[float, float]]
 """The mean and the deviation of each attribute, in its unit, in a model's data."""
@@ -44,6 +44,16 @@ class Knobs:
 
     def __init__(self, asked: Asked):
         self.asked, self.came = dict(asked), dict[str, Values]()
+        self._usual, self._said = set[str](), list[str]()
+
+    def usually(self, values: Mapping[str, float], remarks: Sequence[str] = ()) -> None:
+        """Have these as well where nothing else is asked for; remarks: what is to be said of it."""
+        told = self.asked.keys() - self._usual
+        for name, value in values.items():
+            if not {name, name.partition(".")[0]} & told:
+                self.asked[name] = (value,)
+                self._usual.add(name)
+        self._said += [remark for remark in remarks if remark not in self._said]
 
     def steer(self, grooves: Array, scales: Scales, place: Place, draws: int = 1) -> Array:
         """Grooves (row·draw, step, 27) with the feel that is asked for, of the hits that are free alone.
@@ -99,24 +109,30 @@ class Knobs:
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text."""
-        for name, values in self.came.items():
+        for name, values in self._told():
             means = [round(float(value), 3) for value in _known_mean(values)]
             yield name, means[0] if len(means) == 1 else ",".join(f"{value:g}" for value in means)
 
     def remarks(self) -> Iterator[str]:
         """What could not be had: which attribute, and which others were asked for beside it."""
-        yield from (f"{name} was asked, and nothing was made that has it" for name in self.asked.keys() - self.came)
-        for name, values in self.came.items():
+        yield from self._said
+        missed = self.asked.keys() - self.came.keys() - self._usual
+        yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
+        for name, values in self._told():
             asked = np.resize(np.array(self.asked[name]), values.shape[1])
             wanted, came = float(asked.mean()), float(np.nanmean(np.append(_known_mean(values), np.nan)))
             if np.isnan(came):
                 yield f"{name} was asked, and nothing that came can tell it"
             elif abs(came - wanted) > AT_ODDS:
-                others = [other for other in self.asked if other != name]
+                others = [other for other in self.asked if other != name and other not in self._usual]
                 beside = (
                     f" beside {' and '.join(others)}: they are at odds" if others else ": as far as it goes here"
                 )
                 yield f"{name} came to {came:.1f}, not to {wanted:g},{beside}"
+
+    def _told(self) -> list[tuple[str, Values]]:
+        """What came of each that the request itself asks for."""
+        return [(name, values) for name, values in self.came.items() if name not in self._usual]
 
     def _groups(
         self, of: str, place: Place, *, each_bar: bool = False

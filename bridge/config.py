@@ -71,6 +71,9 @@ class Config(BaseSettings):
     controls: Path | None = Field(
         None, description="where learned controls are kept; else with the user's settings"
     )
+    own: Path | None = Field(
+        None, description="the folder where your own styles and feels are kept; else with the user's settings"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(
         ("trio_16bar", "drummer", "drums_16bar"),
@@ -95,6 +98,20 @@ class Config(BaseSettings):
             raise ConfigError("; ".join(_sentences(error))) from error
         except SettingsError as error:
             raise ConfigError(str(error)) from error
+
+    @property
+    def styles_folder(self) -> Path:
+        """Where styles of one's own are kept."""
+        return self._own_folder / "styles"
+
+    @property
+    def feels_folder(self) -> Path:
+        """Where feels with names are kept."""
+        return self._own_folder / "feels"
+
+    @property
+    def _own_folder(self) -> Path:
+        return self.own or Path(typer.get_app_dir("vaebridge")) / "own"
 
     @property
     def weight_folders(self) -> tuple[Path, ...]:

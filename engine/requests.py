@@ -254,6 +254,19 @@ class Decode(Steered):
             raise ClipError("z must be finite numbers")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnStyle(Request):
+    """A style of one's own, learnt from clips of drums and kept under a name; no clip comes back.
+
+    It is no verb of a model: the drummer that is asked to humanize learns it. sources: where the clips are from.
+    """
+
+    makes_clips = False
+    name: str
+    clips: tuple[Clip, ...]
+    sources: tuple[str, ...] = ()
+
+
 VERBS: dict[str, type[Request]] = {
     kind.__name__.lower(): kind
     for kind in (

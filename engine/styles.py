@@ -14,6 +14,7 @@ import tomlkit
 
 from engine.errors import ClipError, WeightsError
 from engine.files import read_toml, replacing
+from engine.weights import PLAYED_BY_A_DRUMMER, Card
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,6 +112,19 @@ def own_styles(folder: Path | None) -> dict[str, OwnStyle]:
             continue
         found[path.stem] = style
     return found
+
+
+def styles_of(card: Card, loaded: Iterable[Card], own: Mapping[str, OwnStyle]) -> tuple[str, ...]:
+    """What can be named as a model's style: its own, and those of the drummer in memory who plays, or would.
+
+    loaded: the models in memory, the default first.
+    """
+    plays = (card,) if card.family == "groovae" else tuple(loaded) if card.family in PLAYED_BY_A_DRUMMER else ()
+    drummer = next((each for each in plays if each.family == "groovae" and each.feels), None)
+    if drummer is None:
+        return card.styles
+    mine = [name for name, style in own.items() if style.model == drummer.name]
+    return tuple(dict.fromkeys((*card.styles, *drummer.styles, *PROGRAMMED, *mine)))
 
 
 def write_style(folder: Path, style: OwnStyle, mean: "Tensor", scale: "Tensor") -> None:

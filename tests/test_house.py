@@ -92,7 +92,7 @@ def test_only_the_daemon_composes_the_service() -> None:
 ROOMS = {
     "bridge": (
         *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses"),
-        *("playing", "controls_file", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
+        *("playing", "controls_file", "feels", "osc", "config", "worker", "service", "midi", "daemon", "cli"),
     ),
     "engine": (
         *(

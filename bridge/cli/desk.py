@@ -17,10 +17,11 @@ import typer
 from bridge.cli.options import Command
 from engine.errors import MidiFileError, ModelError, WeightsError
 from engine.representation.kits import KIT_NAMES
-from engine.requests import VERBS, Request, Results, needs_clips, verb_of
+from engine.requests import VERBS, LearnStyle, Request, Results, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from bridge.feels import Feels
     from engine.audio.render import Wave
     from engine.clip import Clip
     from engine.midi.events import MidiBytes
@@ -91,6 +92,13 @@ class Desk:
         from bridge.config import Config
 
         return Config(drum_map=self.drum_map) if self.drum_map else Config()
+
+    @property
+    def feels(self) -> "Feels":
+        """The feels that are kept under names."""
+        from bridge.feels import Feels
+
+        return Feels(self.config.feels_folder)
 
     @property
     def kit(self) -> "DrumMap":
@@ -280,8 +288,9 @@ def open_generator(config: "Config", request: Request) -> Runs:
     from engine.weights import Library
 
     library = Library(config.weight_folders)
-    generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    name = request.model or default_model(config, library, verb_of(request))
+    generator = Generator(library, device=config.device, drum_map=config.drum_map, own=config.styles_folder)
+    verb = "humanize" if isinstance(request, LearnStyle) else verb_of(request)
+    name = request.model or default_model(config, library, verb)
     if library.card(name).family in ("phrase", "band"):
         with suppress(ModelError):  # the one that plays the hits
             generator.load(default_model(config, library, "humanize"))

@@ -139,7 +139,9 @@ def _dotted_flag(each: Field[Any], one: str) -> inspect.Parameter:
 def _file(each: Field[Any]) -> inspect.Parameter:
     """The argument for a file beside the first, or the flag where there need not be one."""
     if each.default is MISSING:
-        argument = typer.Argument(help=f"the MIDI file whose {each.name} it gets", show_default=False)
+        argument = typer.Argument(
+            help=f"the MIDI file whose {each.name} it gets, or the name of one that is kept", show_default=False
+        )
         return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Path, argument])
     flag = Annotated[Path | None, typer.Option(help=OPTIONAL_FILES[each.name], show_default=False)]
     return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag)

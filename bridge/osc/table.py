@@ -82,6 +82,8 @@ METER = (
 )
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it", within=(0, 1))
+FROM = "from"
+FEEL = Argument("feel", "s", "in place of from: a feel that was kept under this name")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
@@ -112,8 +114,9 @@ def _music(name: str, request: type[Request]) -> Verb:
     ]
     slots = slot_keys(request)
     size = (SIZE,) if has_point(request) else ()
+    feel = (FEEL,) if any(each.name == "feel" for each in clip_fields(request)) else ()
     kept = request.makes_clips and all(key.name != TO_SLOT.name for key in slots)
-    keys = (*size, *slots, *settings, *((TO_SLOT,) if kept else ()), GROUP)
+    keys = (*size, *slots, *feel, *settings, *((TO_SLOT,) if kept else ()), GROUP)
     needs_id = has_point(request) or not request.makes_clips
     begun_by = name if has_point(request) else ""
     text = (request.__doc__ or "").split("\n")[0]
@@ -131,10 +134,15 @@ def of_one(each: Field[Any]) -> str:
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
     """The keys for the slots of a request's clips, in the order of clips_of; of several clips two are required."""
     return tuple(
-        Argument(name, "s", SLOT_TEXTS.get(name, "a slot"), each.default is MISSING and place < 2)
+        Argument(name, "s", SLOT_TEXTS.get(name, "a slot"), _is_needed(each) and place < 2)
         for each in clip_fields(request)
         for place, name in enumerate(CLIP_FIELDS[each.name])
     )
+
+
+def _is_needed(each: Field[Any]) -> bool:
+    """Whether the slot of a clip must be named: a feel may have a name in place of one."""
+    return each.default is MISSING and each.name != "feel"
 
 
 def _knobs() -> tuple[Argument, ...]:
@@ -199,6 +207,18 @@ TABLE: dict[str, Verb] = {
                 Argument("verb", "s", "of the model that is asked for this verb where none is named"),
             ),
         ),
+        Verb(
+            "learn_style",
+            "learn a style of your own from the drums in slots, and keep it",
+            keys=(
+                _need("name", "s", "under which it is kept"),
+                Argument("slots", "s", "which, with commas", required=True, max_bytes=MAX_TEXT_BYTES, several=True),
+                Argument("model", "s", "the drummer in whose z it lies; else the default of humanize"),
+            ),
+        ),
+        Verb("forget_style", "remove a style of your own", keys=(_need("name", "s", "its name"),)),
+        Verb("feel_save", "keep the feel of a clip under a name", keys=(_need("name", "s", "its name"), SLOT)),
+        Verb("feels", "the feels that are kept"),
         Verb(
             "clip",
             "upload a small clip",

@@ -44,6 +44,7 @@ ALWAYS_RERUN = frozenset(
         "models",
         "styles",
         "attributes",
+        "feels",
         "clip/get",
         "clip/list",
     }
@@ -72,6 +73,7 @@ class Service:
             slots,
             ensemble,
             card=self._session.card,
+            feels=about.feels,
             timeout_seconds=about.timeout_seconds,
         )
         self._multiparts = {
@@ -80,11 +82,12 @@ class Service:
         }
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
-            **SlotVerbs(self.slots, self._tickets).handlers(),
+            **SlotVerbs(self.slots, self._tickets, about.feels).handlers(),
             **self.playing.handlers(),
             "sync": self._sync,
             "cancel": self._cancel,
             "load": self.engine_verbs.load,
+            "learn_style": self.engine_verbs.learn_style,
         }
 
     # What the daemon calls

@@ -24,9 +24,11 @@ from engine.requests import (
     Accompany,
     Decode,
     Fill,
+    Humanize,
     Infill,
     Interpolate,
     Keeping,
+    LearnStyle,
     NoteForNote,
     Request,
     Results,
@@ -37,6 +39,7 @@ from engine.requests import (
     request_about,
     verb_of,
 )
+from engine.styles import checked_name, write_style
 from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
 from engine.verbs.phrase_verbs import PhrasePlayer
@@ -50,6 +53,7 @@ from engine.verbs.resident import (
 )
 from engine.verbs.running import Played
 from engine.verbs.steering.knobs import lacking
+from engine.verbs.steering.learning import learn
 from engine.verbs.token_verbs import Composer
 from engine.weights import Card, Library, attributes_of
 
@@ -142,6 +146,8 @@ class Generator:
 
     def run(self, request: Request) -> Results:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
+        if isinstance(request, LearnStyle):
+            return self._learn(request)
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
@@ -157,6 +163,22 @@ class Generator:
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
         name = resident.card.name
         return Results(clips, name, seed, ms, played.as_taps, remarks, played.latent, meter, played.facts)
+
+    @torch.inference_mode()
+    def _learn(self, request: LearnStyle) -> Results:
+        """Keep a style of the user's own, in the z of the drummer who humanizes."""
+        began = time.perf_counter()
+        resident = self._resident_for(Humanize(clip=Clip((), 4.0), model=request.model))
+        if not isinstance(resident, GrooveResident) or not _has_encoder(resident):
+            raise ModelError(f"{resident.card.name} learns no style: name a drummer, which hears grooves")
+        if self.own is None:
+            raise ClipError("there is no folder for styles of your own: own names one")
+        checked_name(request.name, resident.card.styles)
+        style, mean, scale = learn(request.name, request.clips, request.sources, resident, self.drum_map)
+        write_style(self.own, style, mean, scale)
+        ms = (time.perf_counter() - began) * 1000
+        facts = (("name", style.name), ("bars", style.bars), ("near", style.near), ("distance", style.distance))
+        return Results((), resident.card.name, 0, ms, facts=(*facts, *style.feel.items()))
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""

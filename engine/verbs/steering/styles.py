@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.errors import ClipError
 from engine.representation.attributes import FEEL
-from engine.styles import PROGRAMMED, TIGHT_PLAYER, mixture, own_styles, read_z
+from engine.styles import PROGRAMMED, TIGHT_PLAYER, mixture, own_styles, read_z, styles_of
 from engine.verbs.resident import GrooveResident
 
 
@@ -56,9 +56,7 @@ def _between(zs: list[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 def known_styles(resident: GrooveResident, folder: Path | None) -> tuple[str, ...]:
     """All that can be named."""
-    programmed = tuple(PROGRAMMED) if resident.card.attributes else ()
-    own = [name for name, style in own_styles(folder).items() if style.model == resident.card.name]
-    return (*resident.prior.names, *programmed, *own)
+    return styles_of(resident.card, (), own_styles(folder))
 
 
 def _one(name: str, resident: GrooveResident, folder: Path | None) -> Chosen:
@@ -68,7 +66,7 @@ def _one(name: str, resident: GrooveResident, folder: Path | None) -> Chosen:
         is_player = float(prior.share[index]) == 0
         feel = _feel_of(name, resident) if is_player else {}
         return Chosen((prior.mean[index], prior.scale[index]), feel, () if is_player else (name,))
-    if name in PROGRAMMED and card.attributes:
+    if name in PROGRAMMED and card.feels:
         about = PROGRAMMED[name]
         player = TIGHT_PLAYER if TIGHT_PLAYER in prior.names else ""
         z = _one(player, resident, folder).z if player else None

@@ -218,6 +218,10 @@ class Player(Drummer):
         cells = cut_cells(clip, drum_map, as_taps=as_taps, stays=kept_notes(clip, request.keep, request.keep_clip))
         timing, velocity = (request.of_drums(each, as_taps=as_taps) for each in ("timing", "velocity"))
         clips = [clip] * request.count
+        if min(timing) < 1:
+            self.knobs.against |= dict.fromkeys(("late", "tightness", "swing"), f"timing {min(timing):g}")
+        if min(velocity) < 1 or request.accents:
+            self.knobs.against |= dict.fromkeys(("loudness", "dynamics", "accent"), "velocity and accents")
         if not cells.held.all():
             place = Place(cells.moving(clip, only), bar_of(clip), clip.tempo_bpm)
             played = play(cells).cpu().numpy()

@@ -5,7 +5,6 @@ numpy alone, no model.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +39,14 @@ class Place:
 
 
 class Knobs:
-    """Of one request. came: of each attribute that was asked for what came, in deviations: (row, value)."""
+    """Of one request. came: of each attribute that was asked for what came, in deviations: (row, value).
+
+    against: of attributes what else was asked that may keep them from it.
+    """
 
     def __init__(self, asked: Asked):
         self.asked, self.came = dict(asked), dict[str, Values]()
+        self.against = dict[str, str]()
         self._usual, self._said = set[str](), list[str]()
 
     def usually(self, values: Mapping[str, float], remarks: Sequence[str] = ()) -> None:
@@ -78,7 +81,7 @@ class Knobs:
         """Measure the feel of the free hits of grooves that are done."""
         playing = playing_of(grooves, place.tempo_bpm, place.bar)
         for name, of in self._feels():
-            masks = [where for _, where in self._groups(of, place, each_bar=True)]
+            masks = [where for _, where in self._groups(of, place)]
             values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
             self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
 
@@ -119,28 +122,24 @@ class Knobs:
         missed = self.asked.keys() - self.came.keys() - self._usual
         yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
         for name, values in self._told():
-            asked = np.resize(np.array(self.asked[name]), values.shape[1])
-            wanted, came = float(asked.mean()), float(np.nanmean(np.append(_known_mean(values), np.nan)))
-            if np.isnan(came):
+            came = _known_mean(values)
+            off = np.abs(came - np.resize(np.array(self.asked[name]), len(came)))
+            if np.isnan(came).all():
                 yield f"{name} was asked, and nothing that came can tell it"
-            elif abs(came - wanted) > AT_ODDS:
+            elif off[~np.isnan(off)].mean() > AT_ODDS:
                 others = [other for other in self.asked if other != name and other not in self._usual]
-                beside = (
-                    f" beside {' and '.join(others)}: they are at odds" if others else ": as far as it goes here"
-                )
-                yield f"{name} came to {came:.1f}, not to {wanted:g},{beside}"
+                others += [what for of, what in self.against.items() if name.startswith(of)]
+                why = f"it is at odds with {' and '.join(others)}" if others else "that is as far as it goes here"
+                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}: {why}"
 
     def _told(self) -> list[tuple[str, Values]]:
         """What came of each that the request itself asks for."""
         return [(name, values) for name, values in self.came.items() if name not in self._usual]
 
-    def _groups(
-        self, of: str, place: Place, *, each_bar: bool = False
-    ) -> Iterator[tuple[float, NDArray[np.bool_]]]:
-        """Each value that is asked of an attribute, and of which free hits (step, 9).
+    def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+        """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
 
-        Those of one drum, or of all drums of which nothing else is asked. each_bar: one for each bar, where there
-        are several values.
+        Those that are free of one drum, or of all drums of which nothing else is asked.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
@@ -150,14 +149,16 @@ class Knobs:
             return
         bar_of_step = np.arange(len(here)) // place.bar
         of_bar = self.of_bars(of, int(bar_of_step[-1]) + 1, place.first_bar)
-        groups: Iterable[Any] = range(place.first_bar, len(of_bar)) if each_bar else np.unique(of_bar)
-        for group in groups:
-            steps = bar_of_step == group if each_bar else of_bar[bar_of_step] == group
-            yield float(of_bar[group] if each_bar else group), here & steps[:, None]
+        for bar in range(place.first_bar, len(of_bar)):
+            yield float(of_bar[bar]), here & (bar_of_step == bar)[:, None]
 
     def _feels(self) -> Iterator[tuple[str, str]]:
         """The attributes of the feel that are asked for, each by its own name and by that with a drum."""
         yield from ((name, of) for of in self.asked if (name := of.partition(".")[0]) in FEEL)
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
 
 
 def _known_mean(values: Values) -> Values:

@@ -6,8 +6,10 @@ from typing import Any
 from bridge.errors import RequestError
 from bridge.playing.live_settings import KNOBS, LiveSettings, checked_knob
 from engine.clip import Clip
+from engine.errors import ClipError
 from engine.representation.attributes import ATTRIBUTES
 from engine.requests import Request
+from engine.styles import NONE, mixture
 from engine.weights import Card, attributes_of
 
 CardsOf = Callable[[str | None], Sequence[Card]]
@@ -20,11 +22,13 @@ class Knobs:
     """What has been turned, until it is taken back.
 
     A knob applies where the mode's verb and model have it, and waits otherwise. What the mode itself was set to
-    goes before a knob until that is turned again. cards: of the models, none where they are not known.
+    goes before a knob until that is turned again. cards: of the models, none where they are not known; styles_of:
+    the styles that can be asked of each.
     """
 
     def __init__(self) -> None:
         self.cards: CardsOf = lambda name: ()
+        self.styles_of: Callable[[Card], Collection[str]] = lambda card: card.styles
         self._values: dict[str, Any] = {}
         self._since_begin: set[str] = set()
 
@@ -78,7 +82,7 @@ class Knobs:
         if model is not None and cards and not able:
             can = ", ".join(cards[0].verbs)
             raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
-        _check_style(style, able[:1])
+        self._check_style(style, able[:1])
 
     def build(self, settings: LiveSettings, clips: Sequence[Clip], seed: int | None = None) -> Request:
         """The request about these clips as the knobs stand; RequestError if it cannot be."""
@@ -114,14 +118,19 @@ class Knobs:
                 )
         if (running is None or not running.has("style")) and not turned.isdisjoint(OF_A_MODEL):
             cards = self.cards(self._values.get("model"))
-            _check_style(self._values["style"] if "style" in turned else None, cards)
+            self._check_style(self._values["style"] if "style" in turned else None, cards)
 
-
-def _check_style(style: str | None, cards: Sequence[Card]) -> None:
-    """RequestError unless one of the cards, if there are any, has a style."""
-    known = list(dict.fromkeys(each for card in cards for each in card.styles))
-    if style is not None and cards and style not in known:
-        names = ", ".join(card.name for card in cards)
-        raise RequestError(
-            "bad_request", f"style of {names} must be {', '.join(known) or 'left out'}, not {style!r}"
-        )
+    def _check_style(self, style: str | None, cards: Sequence[Card]) -> None:
+        """RequestError unless one of the cards, if there are any, has a style, or each of a mixture."""
+        known = list(dict.fromkeys(each for card in cards for each in self.styles_of(card)))
+        if style is None or not cards or style == NONE:
+            return
+        try:
+            strange = [name for name in mixture(style) if name not in known]
+        except ClipError as error:
+            raise RequestError("bad_request", str(error)) from error
+        if strange:
+            names = ", ".join(card.name for card in cards)
+            raise RequestError(
+                "bad_request", f"style of {names} must be {', '.join(known) or 'left out'}, not {strange[0]!r}"
+            )

@@ -65,6 +65,7 @@ class Service:
         self.playing = PlayVerbs(
             ensemble, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
         )
+        ensemble.live.knobs.styles_of = lambda card: self._session.styles_of(card)
         self._session = Session(about, self.engine, self._tickets, queue, self.playing.state)
         self.engine_verbs = EngineVerbs(
             self.engine,

@@ -20,6 +20,10 @@ from engine.settings import Request as Request
 from engine.settings import Steered, choice
 from engine.settings import setting as setting
 
+STYLE = (
+    "a style or player that the model knows, house and the like, one of your own, or several as funk:.7,mine:.3; "
+    "none: none is chosen"
+)
 CHORDS = "a chord a bar, as C Am F G7, repeated to the end; for models that follow chords"
 PARTS = "which parts are made, of lead, bass and drums; else "
 KEY = "as C or F#m, for models of several parts; else the one that is heard, or C"
@@ -32,7 +36,7 @@ class Sample(Steered):
 
     learnt_by = ("autoencode",)
     bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     parts: tuple[str, ...] = choice((), PARTS + "all")
     chords: str | None = choice(None, CHORDS)
     key: str | None = choice(None, KEY)
@@ -89,7 +93,7 @@ class Humanize(NoteForNote):
     """Exactly the notes of the clip, with played timing and velocity."""
 
     learnt_by = ("humanize", "transfer")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     only: tuple[int, ...] = choice((), "change only these pitches")
 
 
@@ -111,7 +115,7 @@ class Drumify(Steered):
     learnt_by = ("tap", "tap_fixed_velocity", "tap_fixed_velocity_note_dropout")
     clip: Clip
     bars: int | None = setting(None, 1, 64, "how many bars; else as many as the taps fill")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +208,7 @@ class Accompany(Steered):
     since: float = setting(
         0.0, 0, 4096, "the beat from which they are made, and sent; what they play before it is heard"
     )
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     chords: str | None = choice(None, CHORDS)
     key: str | None = choice(None, KEY)
     scale: str | None = choice(None, SCALE)

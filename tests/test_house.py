@@ -105,6 +105,7 @@ ROOMS = {
             "model",
             "requests",
             "weights",
+            "styles",
             "registry",
         ),
         *("audio", "data", "learning", "verbs", "magenta", "evaluation"),

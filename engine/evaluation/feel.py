@@ -1,7 +1,6 @@
 """Measures of z: whether a clip's z holds its feel, and whether the verbs that move z do what they promise.
 
-Four numbers stand for the feel of a window: how late it lies, how loud it is, how much later (swing) and how much
-softer (accent) the off-beats are. The verbs are run through Player, as for a user.
+Four attributes stand for the feel of a window. The verbs are run through Player, as for a user.
 """
 
 from collections.abc import Callable
@@ -18,13 +17,14 @@ from engine.evaluation.contenders import answer, quantised
 from engine.evaluation.hits import hits_of
 from engine.model import tasks
 from engine.model.noise import Noise
+from engine.representation import attributes, measures
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove, groove_to_clip
 from engine.requests import Groove, Interpolate, Request, Vary
 from engine.verbs.groove_verbs import Player
 from engine.verbs.resident import GrooveResident
 
-FEEL = ("lateness ms", "loudness", "swing", "accent")
+FEEL = ("late", "loudness", "swing", "accent")
 POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STIFF_VELOCITY = 100 / 127
 
@@ -64,26 +64,9 @@ def steering_of(resident: GrooveResident, train: Windows, windows: Windows, *, c
 
 
 def feel_of(windows: Windows) -> Values:
-    """[window, 4], in the order of FEEL: ms, 0..1, sixteenths, 0..1; nan where a window has no off-beats, say."""
-    hits, count = hits_of(windows), len(windows)
-    late = -hits.offset / 2
-    off_beat, on_quarter = hits.step % 2 == 1, hits.step % 4 == 0
-
-    def average(values: Values, chosen: NDArray[np.bool_] | slice = slice(None)) -> Values:
-        window = hits.window[chosen]
-        with np.errstate(invalid="ignore"):
-            mean: Values = np.bincount(window, values[chosen], count) / np.bincount(window, minlength=count)
-        return mean
-
-    return np.stack(
-        [
-            average(late * 15000 / hits.tempo_bpm),
-            average(hits.velocity),
-            average(late, off_beat) - average(late, ~off_beat),
-            average(hits.velocity, on_quarter) - average(hits.velocity, ~on_quarter),
-        ],
-        axis=1,
-    )
+    """[window, 4], in the order of FEEL, in the units of attributes; nan where a window has no off-beats, say."""
+    whole = measures.feel_of(measures.playing_of(windows.grooves, windows.tempo_bpm))
+    return whole[:, [attributes.FEEL.index(name) for name in FEEL]]
 
 
 def explained_by(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:

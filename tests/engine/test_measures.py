@@ -1,6 +1,14 @@
 import numpy as np
+import pytest
 
-from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes, similarity
+from engine.representation.attributes import ATTRIBUTES, FEEL
+from engine.representation.measures import (
+    BAR_ATTRIBUTES,
+    bar_attributes,
+    feel_of,
+    playing_of,
+    similarity,
+)
 
 
 def bars(*rows):
@@ -37,3 +45,30 @@ def test_a_bar_of_toms_unlike_the_one_before_is_a_fill():
 
 def test_two_rests_are_not_alike():
     assert similarity(bars([]), bars([])).tolist() == [0]
+
+
+def feel(*hits, tempo_bpm=150.0):
+    """Of hits of the kick: (step, late in ms, velocity) each; a sixteenth is 100 ms at 150 bpm."""
+    groove = np.zeros((1, 16, 27), np.float32)
+    for step, late, velocity in hits:
+        groove[0, step, [0, 9, 18]] = 1, velocity / 127, -2 * late / (15000 / tempo_bpm)
+    return dict(zip(FEEL, feel_of(playing_of(groove, tempo_bpm))[0].tolist(), strict=True))
+
+
+def test_the_feel_is_computed_as_its_formulas_say():
+    found = feel((0, 10, 100), (2, 20, 60), (4, 30, 120), (5, 50, 40), (7, 70, 20))
+    assert found["late"] == pytest.approx(36)
+    assert found["swing"] == pytest.approx((60 - 20) / 100)
+    assert found["tightness"] == pytest.approx(-np.sqrt((100 + 0 + 100 + 100 + 100) / 5), rel=1e-5)
+    assert found["loudness"] == pytest.approx(68, rel=1e-5)
+    assert found["accent"] == pytest.approx(110 - 40, rel=1e-5)
+    assert found["dynamics"] == pytest.approx(np.sqrt((100 + 100 + 400 + 0 + 400) / 5), rel=1e-5)
+
+
+def test_what_no_hit_can_tell_is_not_known():
+    assert np.isnan(feel((0, 10, 100))["swing"])
+    assert np.isnan(list(feel().values())).all()
+
+
+def test_every_attribute_says_what_it_is_and_in_which_unit():
+    assert all(about.text and about.unit for about in ATTRIBUTES.values())

@@ -43,10 +43,12 @@ def test_what_is_made_anew_is_of_the_same_clip_and_seed_and_the_loop_stays_in_it
     loop.live.steer({"temperature": 0.5})
     loop.run(40)
     first, anew, following = loop.requests[:3]
-    assert isinstance(first, Vary) and isinstance(anew, Vary) and isinstance(following, Vary)
+    assert isinstance(first, Vary)
+    assert isinstance(anew, Vary)
+    assert isinstance(following, Vary)
     assert (anew.clip, anew.seed, anew.temperature) == (first.clip, 7, 0.5)
     assert (following.seed, following.temperature) == (None, 0.5)
-    assert loop.bars()[1] == {40} and loop.bars()[2] == {41} and loop.bars()[4] == {42}
+    assert [loop.bars()[bar] for bar in (1, 2, 4)] == [{40}, {41}, {42}]
 
 
 def test_while_one_is_made_the_last_of_many_turns_counts(loop: Band) -> None:

@@ -23,8 +23,9 @@ from engine.representation.measures import (
     spread_of,
 )
 
-ROUNDS = 3
-"""What is cut off at the ends of the ranges is made up for by the others in so many rounds."""
+ROUNDS, CLOSE = 8, 0.02
+"""What is cut off at the ends of the ranges, and what one attribute moves of another, is made up for in so many rounds
+at most, until nothing moves by more than this, in ms and velocity."""
 
 IN_ORDER = ("tightness", "dynamics", "swing", "accent", "late", "loudness")
 
@@ -50,13 +51,13 @@ def steered(grooves: Array, wanted: Sequence[Wanted], *, tempo_bpm: float | Arra
     playing = playing_of(grooves, tempo_bpm, bar)
     ordered = sorted(_with_company(playing, wanted), key=lambda each: IN_ORDER.index(each.name))
     for _ in range(ROUNDS):
+        before = playing
         for each in ordered:
             playing = _with(playing, each)
         late = np.clip(playing.late, -playing.sixteenth_ms / 2, playing.sixteenth_ms / 2)
-        velocity = np.clip(playing.velocity, 1, 127)
-        is_whole = ((late == playing.late) & (velocity == playing.velocity) | (playing.hits == 0)).all()
-        playing = replace(playing, late=late, velocity=velocity)
-        if is_whole:
+        playing = replace(playing, late=late, velocity=np.clip(playing.velocity, 1, 127))
+        moved = np.maximum(np.abs(playing.late - before.late), np.abs(playing.velocity - before.velocity))
+        if (moved * playing.hits).max(initial=0) < CLOSE:
             break
     result, hits = grooves.copy(), playing.hits > 0
     result[..., OFFSETS] = np.where(hits, -2 * playing.late / playing.sixteenth_ms, grooves[..., OFFSETS])

@@ -111,8 +111,8 @@ def _grooved(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Inte
     bootstrap = Bootstrap(windows.performance)
     return {
         name: (
-            bootstrap.of_weights(_correlation(given[:, i], wanted[:, i])),
-            bootstrap.of_weights(_correlation(plain[:, i], wanted[:, i])),
+            bootstrap.of_weights(correlation(given[:, i], wanted[:, i])),
+            bootstrap.of_weights(correlation(plain[:, i], wanted[:, i])),
         )
         for i, name in enumerate(FEEL)
     }
@@ -127,11 +127,14 @@ def in_the_feel_of_others(resident: GrooveResident, windows: Windows, seed: int)
 def _groove(resident: GrooveResident, windows: Windows, source: Windows, seed: int = 0) -> Array:
     """On quantised clips: in a played one a late hit may be read as a triplet, and stay where it is."""
     stiff = windows.played_by(quantised(windows, STIFF_VELOCITY))
-    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(stiff), _clips(source), strict=True)]
+    requests = [
+        Groove(clip=clip, feel=feel)
+        for clip, feel in zip(clips_of_windows(stiff), clips_of_windows(source), strict=True)
+    ]
     return np.concatenate([_asked(resident, each, seed * 100_003 + i) for i, each in enumerate(requests)])
 
 
-def _correlation(a: Values, b: Values) -> Callable[[Values], float]:
+def correlation(a: Values, b: Values) -> Callable[[Values], float]:
     """Weights [window] -> Pearson's r, without the windows in which one is nan."""
     known = ~(np.isnan(a) | np.isnan(b))
 
@@ -167,7 +170,7 @@ def _interpolated(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     ways = [
         _asked(resident, Interpolate(clips=pair, steps=len(POINTS)), seed)
-        for seed, pair in enumerate(zip(_clips(first), _clips(last), strict=True))
+        for seed, pair in enumerate(zip(clips_of_windows(first), clips_of_windows(last), strict=True))
     ]
     return _hits_moved(ways), _feel_moved(ways, first)
 
@@ -175,7 +178,7 @@ def _interpolated(
 def _varied(resident: GrooveResident, windows: Windows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """POINTS are 1 − similarity."""
     ways = []
-    for seed, clip in enumerate(_clips(windows)):
+    for seed, clip in enumerate(clips_of_windows(windows)):
         ways.append(
             np.concatenate([_asked(resident, Vary(clip=clip, similarity=1 - point), seed) for point in POINTS])
         )
@@ -200,7 +203,8 @@ def _feel_moved(ways: list[Array], windows: Windows) -> tuple[float, ...]:
     return tuple(float(share) for share in along / max(along[-1], 1e-9))
 
 
-def _clips(windows: Windows) -> list[Clip]:
+def clips_of_windows(windows: Windows) -> list[Clip]:
+    """Each window as a clip."""
     return [
         groove_to_clip(groove, GENERAL_MIDI, beats_per_bar=STEPS_PER_BAR / 4, tempo_bpm=float(tempo))
         for groove, tempo in zip(windows.grooves, windows.tempo_bpm, strict=True)

@@ -6,6 +6,7 @@ asked is spread evenly over −2..2 deviations.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from engine.clip import Clip
 from engine.data.corpus import read_corpus
 from engine.data.windows import STEPS_PER_BAR, Windows, cut_windows
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
+from engine.evaluation.contenders import quantised
+from engine.evaluation.feel import STIFF_VELOCITY, clips_of_windows, correlation
 from engine.evaluation.judge import judged
 from engine.evaluation.phrases.report import Table
 from engine.learning.band_tasks import load_bands
@@ -29,7 +32,7 @@ from engine.representation.band_clip import read_band
 from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove
 from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes, feel_of, part_attributes, playing_of
-from engine.requests import Sample
+from engine.requests import Humanize, LearnStyle, Sample
 from engine.verbs.drummer import DRAWS_OF_KNOBS
 from engine.verbs.generator import Generator
 from engine.verbs.resident import BandResident, GrooveResident, PhraseResident
@@ -40,6 +43,9 @@ CLIPS, REACH = 240, 2.0
 AT_ONCE = 128
 JUDGED = 0.5, 1.5
 """Judges hear windows whose attribute was played so many deviations from the mean, and others steered to there."""
+
+LEARNT, HELD_OUT = 8, 8
+"""Windows of two bars of a performance, side by side."""
 
 SAMPLED_BARS = 8
 HOW = {"nearest": f"nearest of {DRAWS_OF_KNOBS} draws", "moved": "one draw, moved", "both": "the nearest, moved"}
@@ -64,7 +70,9 @@ def evaluate_knobs(
         resident = generator.resident(name)
         if isinstance(resident, GrooveResident) and resident.card.attributes:
             on_progress(f"{name}: the feel")
-            yield from _Feel(resident, data, split, seed).tables(judges, on_progress)
+            feel = _Feel(resident, data, split, seed)
+            yield feel.styles(library, on_progress)
+            yield from feel.tables(judges, on_progress)
         elif isinstance(resident, PhraseResident | BandResident) and resident.card.attributes:
             on_progress(f"{name}: which notes")
             yield from _of_notes(generator, resident, data, seed)
@@ -116,6 +124,38 @@ class _Feel:
                 ("", "unsteered", "steered"),
                 [self._judged(attribute, judges, on_progress) for attribute in FEEL],
             )
+
+    def styles(self, library: Library, on_progress: Callable[[str], None]) -> Table:
+        """How a style that is learnt from 16 bars of a performance plays the bars after: its feel against theirs."""
+        rows = {name: list[Values]() for name in ("held out", "learnt from", "played")}
+        performances = list[int]()
+        with TemporaryDirectory() as folder:
+            generator = Generator(library, device="cpu", own=Path(folder))
+            generator.load(self.resident.card.name)
+            for performance in np.unique(self.all.performance).tolist():
+                own = self.all[np.flatnonzero(self.all.performance == performance)[::2]]
+                if len(own) < LEARNT + HELD_OUT:
+                    continue
+                on_progress(f"{self.resident.card.name}: styles, performance {performance}")
+                learnt, held_out = own[:LEARNT], own[LEARNT : LEARNT + HELD_OUT]
+                generator.run(LearnStyle(name="own", clips=tuple(clips_of_windows(learnt))))
+                stiff = clips_of_windows(held_out.played_by(quantised(held_out, STIFF_VELOCITY)))
+                played = [generator.run(Humanize(clip=clip, style="own", seed=1)).clips[0] for clip in stiff]
+                grooves = np.stack([clip_to_groove(clip, GENERAL_MIDI) for clip in played])
+                came = held_out.played_by(grooves)
+                for name, each in (("held out", held_out), ("learnt from", learnt), ("played", came)):
+                    rows[name].append(np.nanmean(self.in_deviations(each.grooves, each), axis=0))
+                performances.append(performance)
+        truth, own_mean, result = (np.array(rows[name]) for name in rows)
+        bootstrap = Bootstrap(np.array(performances))
+        table = [
+            [name, *(bootstrap.of_weights(correlation(truth[:, k], each[:, k])) for each in (own_mean, result))]
+            for k, name in enumerate(FEEL)
+        ]
+        title = (
+            f"{self.resident.card.name}: a style from 16 bars, against 16 more of {len(truth)} performances (r)"
+        )
+        return Table(title, ("", "the 16 bars themselves", "played in the style"), table)
 
     def played(self, windows: Windows, attribute: str, asked: Values, seed: int, how: str = "both") -> Array:
         """The hits of windows, humanized with an attribute that is asked of each: [window, step, 27]."""

@@ -87,7 +87,11 @@ class Drummer(RunsVerbs):
 
     def _steered(self, grooves: Array, place: Place, draws: int = 1) -> Array:
         """Grooves (row·draw, step, 27) with the feel that is asked for: (row, step, 27)."""
-        return self.knobs.steer(grooves, self.resident.scales, place, draws) if self.knobs.asked else grooves
+        if not self.knobs.asked:
+            return grooves
+        played = self.knobs.steer(grooves, self.resident.scales, place, draws)
+        self.knobs.hear(played, self.resident.scales, place)
+        return played
 
     def _tapped(self, taps: Array, given: Given) -> Example:
         """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""

@@ -225,7 +225,8 @@ class Player(Drummer):
         if not cells.held.all():
             place = Place(cells.moving(clip, only), bar_of(clip), clip.tempo_bpm)
             played = play(cells).cpu().numpy()
-            grooves = self._steered(played, place, len(played) // request.count)
+            draws = len(played) // request.count
+            grooves = self.knobs.steer(played, self.resident.scales, place, draws) if self.knobs.asked else played
             clips = [
                 play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
                 for groove in grooves

@@ -73,9 +73,7 @@ class Knobs:
         if draws > 1:
             apart = distance(grooves, wanted, scales, tempo_bpm=place.tempo_bpm, bar=place.bar).reshape(-1, draws)
             grooves = grooves[apart.argmin(axis=1) + draws * np.arange(len(apart))]
-        played = steered(grooves, wanted, tempo_bpm=place.tempo_bpm, bar=place.bar)
-        self.hear(played, scales, place)
-        return played
+        return steered(grooves, wanted, tempo_bpm=place.tempo_bpm, bar=place.bar)
 
     def hear(self, grooves: Array, scales: Scales, place: Place) -> None:
         """Measure the feel of the free hits of grooves that are done."""

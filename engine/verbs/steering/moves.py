@@ -24,8 +24,8 @@ from engine.representation.measures import (
 )
 
 ROUNDS, CLOSE = 8, 0.02
-"""What is cut off at the ends of the ranges, and what one attribute moves of another, is made up for in so many rounds
-at most, until nothing moves by more than this, in ms and velocity."""
+"""What is cut off at the ends of ranges, and what one attribute moves of another, is made up for in rounds, until
+nothing moves by more than this, in ms and velocity."""
 
 IN_ORDER = ("tightness", "dynamics", "swing", "accent", "late", "loudness")
 

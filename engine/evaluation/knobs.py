@@ -153,7 +153,7 @@ class _Feel:
             for k, name in enumerate(FEEL)
         ]
         title = (
-            f"{self.resident.card.name}: a style from 16 bars, against 16 more of {len(truth)} performances (r)"
+            f"{self.resident.card.name}: a style from 16 bars against 16 more, of {len(truth)} performances (r)"
         )
         return Table(title, ("", "the 16 bars themselves", "played in the style"), table)
 

@@ -126,7 +126,7 @@ class _Feel:
             )
 
     def styles(self, library: Library, on_progress: Callable[[str], None]) -> Table:
-        """How a style that is learnt from 16 bars of a performance plays the bars after: its feel against theirs."""
+        """How a style that is learnt from 16 bars of a performance plays others: its feel against theirs."""
         rows = {name: list[Values]() for name in ("held out", "learnt from", "played")}
         performances = list[int]()
         with TemporaryDirectory() as folder:
@@ -152,9 +152,7 @@ class _Feel:
             [name, *(bootstrap.of_weights(correlation(truth[:, k], each[:, k])) for each in (own_mean, result))]
             for k, name in enumerate(FEEL)
         ]
-        title = (
-            f"{self.resident.card.name}: a style from 16 bars against 16 more, of {len(truth)} performances (r)"
-        )
+        title = f"{self.resident.card.name}: a style from 16 bars against 16 more, of {len(truth)} performances (r)"
         return Table(title, ("", "the 16 bars themselves", "played in the style"), table)
 
     def played(self, windows: Windows, attribute: str, asked: Values, seed: int, how: str = "both") -> Array:

@@ -30,7 +30,7 @@ from engine.verbs.steering.styles import Chosen, choose, drawn
 STEPS_AT_ONCE = 16 * 1024
 """Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
 
-DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 4096
+DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 512
 """Of how many draws the nearest to the attributes is moved, of at most so many steps together."""
 
 

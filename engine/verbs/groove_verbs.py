@@ -118,7 +118,7 @@ class Player(Drummer):
         example = self._tapped(groove, self._given(groove, clip, request.count))
         z = (
             self._prior(request.count, request.style)
-            if request.style
+            if request.style not in (None, NONE)
             else self._encode(example, request.temperature)
         )
         decoded = self._decode(z, example.given, request.temperature)

@@ -27,6 +27,9 @@ ROUNDS, CLOSE = 8, 0.02
 """What is cut off at the ends of ranges, and what one attribute moves of another, is made up for in rounds, until
 nothing moves by more than this, in ms and velocity."""
 
+STEEPEST, HALVINGS = 8.0, 14
+"""The exponents by which velocities are bent lie between this and its inverse, and are found by halving."""
+
 IN_ORDER = ("tightness", "dynamics", "swing", "accent", "late", "loudness")
 
 LOUD_TOGETHER = ("loudness", "dynamics")
@@ -103,8 +106,10 @@ def _with(playing: Playing, wanted: Wanted) -> Playing:
     hits, value = playing.hits * wanted.where, wanted.value
     of_timing = wanted.name in ("late", "tightness", "swing")
     values, second = (playing.late, playing.odd) if of_timing else (playing.velocity, playing.between)
-    if wanted.name in ("late", "loudness"):
+    if wanted.name == "late":
         change = value - mean_of(values, hits)
+    elif wanted.name == "loudness":
+        change = _louder(values, hits, value) - values
     elif wanted.name in ("swing", "accent"):
         apart = value * playing.sixteenth_ms if of_timing else -value
         first_mean, second_mean = of_places(values, hits, second)
@@ -117,3 +122,14 @@ def _with(playing: Playing, wanted: Wanted) -> Playing:
         change = off_places(values, hits, second) * (factor - 1)
     changed = np.where(hits > 0, values + np.nan_to_num(change), values)
     return replace(playing, late=changed) if of_timing else replace(playing, velocity=changed)
+
+
+def _louder(velocity: Values, hits: Values, wanted: float | Values) -> Values:
+    """Velocities bent to a mean: those at the ends stay there, as ghost notes do where all else is hit harder."""
+    share = np.clip(velocity, 1, 127) / 128
+    low, high = (np.full((len(hits), 1, 1), end) for end in (1 / STEEPEST, STEEPEST))
+    for _ in range(HALVINGS):
+        middle = np.sqrt(low * high)
+        too_loud = mean_of(share**middle * 128, hits) > wanted
+        low, high = np.where(too_loud, middle, low), np.where(too_loud, high, middle)
+    return np.asarray(share ** np.sqrt(low * high) * 128, np.float64)

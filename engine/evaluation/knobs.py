@@ -70,7 +70,7 @@ def evaluate_knobs(
         resident = generator.resident(name)
         if isinstance(resident, GrooveResident) and resident.card.attributes:
             on_progress(f"{name}: the feel")
-            feel = _Feel(resident, data, split, seed)
+            feel = FeelKnobs(resident, data, split, seed)
             yield feel.styles(library, on_progress)
             yield from feel.tables(judges, on_progress)
         elif isinstance(resident, PhraseResident | BandResident) and resident.card.attributes:
@@ -78,7 +78,7 @@ def evaluate_knobs(
             yield from _of_notes(generator, resident, data, seed)
 
 
-class _Feel:
+class FeelKnobs:
     """A drummer on the windows of a split."""
 
     def __init__(self, resident: GrooveResident, data: Sequence[Path], split: str, seed: int):
@@ -119,11 +119,9 @@ class _Feel:
         title = f"{name}: by how much each moves for one deviation asked (in the train split)"
         yield Table(title, ("asked", *FEEL), matrix)
         if judges:
-            yield Table(
-                f"{name}: judges' AUC while steered to where other windows are, by .5 to 1.5 deviations",
-                ("", "unsteered", "steered"),
-                [self._judged(attribute, judges, on_progress) for attribute in FEEL],
-            )
+            title = f"{name}: judges' AUC while steered by .5 to 1.5 deviations"
+            columns = ["", "unsteered", "to where the hits were played", "to where other hits were"]
+            yield Table(title, columns, [self._judged(attribute, judges, on_progress) for attribute in FEEL])
 
     def styles(self, library: Library, on_progress: Callable[[str], None]) -> Table:
         """How a style that is learnt from 16 bars of a performance plays others: its feel against theirs."""
@@ -194,7 +192,10 @@ class _Feel:
             sets.append(windows[chosen])
             values.append(own[chosen, index])
 
-        def play(windows: Windows, seed: int) -> Array:
+        def to_own(windows: Windows, seed: int) -> Array:
+            return self.played(windows, attribute, self.in_deviations(windows.grooves, windows)[:, index], seed)
+
+        def to_others(windows: Windows, seed: int) -> Array:
             asked = np.random.default_rng(seed).choice(values[0], len(windows))
             return self.played(windows, attribute, asked, seed)
 
@@ -206,7 +207,7 @@ class _Feel:
                 ]
             )
 
-        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, play)]
+        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, to_own, to_others)]
         return [attribute, *aucs]
 
 

@@ -231,7 +231,7 @@ class BandPlayer(RunsVerbs):
         if style in self.resident.card.styles or self.drummer is None or style is None:
             return style
         self.drummer.knobs, self._feel = self.knobs, style
-        notes = self.drummer.take_style(style).notes
+        notes = self.drummer.take_style(style, self.resident.card.styles).notes
         mean, deviation = self.resident.scales.get("density.drums", (0.0, 1.0))
         if "density" in notes and deviation > 0:
             self.knobs.usually({"density.drums": (notes["density"] - mean) / deviation})

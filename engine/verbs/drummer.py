@@ -1,5 +1,6 @@
 """What the verbs on a model of grooves share: what its encoder reads, its decoder is given, and what is steered."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +41,12 @@ class Drummer(RunsVerbs):
     def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise, own: Path | None = None):
         self.resident, self.noise, self.drum_map, self.own = resident, noise, drum_map, own
 
-    def take_style(self, text: str) -> Chosen:
-        """Play in a style from now on; what the request asks for goes before what it is usually like."""
-        chosen = choose(text, self.resident, self.own)
+    def take_style(self, text: str, others: Sequence[str] = ()) -> Chosen:
+        """Play in a style from now on; what the request asks for goes before what it is usually like.
+
+        others: styles of the model whose hits are played.
+        """
+        chosen = choose(text, self.resident, self.own, others)
         self.knobs.usually(chosen.feel, chosen.remarks)
         return chosen
 

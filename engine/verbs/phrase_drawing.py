@@ -67,7 +67,7 @@ class PhraseDrawing(RunsVerbs):
         if style in self.resident.card.styles or self.drummer is None:
             return style
         self.drummer.knobs = self.knobs
-        chosen, scales = self.drummer.take_style(style), self.resident.scales
+        chosen, scales = self.drummer.take_style(style, self.resident.card.styles), self.resident.scales
         of_notes = [(name, value) for name, value in chosen.notes.items() if name in scales]
         self.knobs.usually({name: (value - scales[name][0]) / scales[name][1] for name, value in of_notes})
         return next((name for name in chosen.like if name in self.resident.card.styles), None)

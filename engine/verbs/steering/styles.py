@@ -1,6 +1,6 @@
 """Where a style lies: a normal distribution of z, the feel that is steered to, and what its notes are like."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,9 +28,19 @@ class Chosen:
     remarks: tuple[str, ...] = ()
 
 
-def choose(text: str, resident: GrooveResident, folder: Path | None) -> Chosen:
-    """The style that a text names, for a drummer; ClipError where there is none of the name."""
-    shares = mixture(text)
+def choose(text: str, resident: GrooveResident, folder: Path | None, others: Sequence[str] = ()) -> Chosen:
+    """The style that a text names, for a drummer; ClipError, with those there are, where there is none of the name.
+
+    others: styles of the model whose hits the drummer plays.
+    """
+    shares, known = mixture(text), tuple(dict.fromkeys((*others, *known_styles(resident, folder))))
+    if strange := [name for name in shares if name not in known]:
+        there = own_styles(folder).get(strange[0])
+        if there is not None:
+            raise ClipError(
+                f"the style {there.name} was learnt with other weights, of {there.model}: learn it again"
+            )
+        raise ClipError(f"there is no style {strange[0]!r}; there are: {', '.join(known) or 'none'}")
     each = [_one(name, resident, folder) for name in shares]
     weights = list(shares.values())
     if len(each) == 1:
@@ -80,7 +90,7 @@ def _one(name: str, resident: GrooveResident, folder: Path | None) -> Chosen:
             raise ClipError(f"the style {name} was learnt with other weights of {style.model}: learn it again")
         mean, scale = (each.to(resident.device) for each in read_z(folder, name))
         return Chosen((mean, scale), style.feel, (style.near,), style.notes)
-    raise ClipError(f"there is no style {name!r}; there are: {', '.join(known_styles(resident, folder)) or 'none'}")
+    return Chosen(like=(name,))
 
 
 def _feel_of(name: str, resident: GrooveResident) -> dict[str, float]:

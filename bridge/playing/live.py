@@ -213,8 +213,8 @@ class Live:
     @property
     def _can_renew(self) -> bool:
         """Whether a knob has been turned, and what plays can be made anew as it says."""
-        idle = self._asked is None or not self._asked.is_taken
-        return self._turned and idle and self.running and self._transport.moves
+        busy = self._asked is not None and self._asked.is_taken
+        return self._turned and not busy and self.running and self._transport.moves
 
     def _renew(self, now: float) -> None:
         """Ask again for what was made last, of the same seed; what waits to be asked is asked as knobs stand."""
@@ -243,8 +243,7 @@ class Live:
         line, beat = self._line - self._transport.beats_per_bar, self._transport.sent_beat(now)
         if before is None or self.variations.playing is before or beat >= line:
             return
-        clip_beats = self._transport.bars_in(before.clip.length_beats) * self._transport.beats_per_bar
-        starts = before.starts_near(line, clip_beats)
+        starts = before.starts_near(line, self._transport)
         struck = [pitch for pitch, start in starts if line + EARLIEST_START_BEATS <= start < beat]
         self._scheduler.drop(VOICE, first=max(beat, line + EARLIEST_START_BEATS))
         self._plan(self.variations.playing, line, beat, struck)
@@ -294,7 +293,7 @@ class Live:
                 self._channel = clip.parts[0].channel if clip.parts else self._home_channel
                 accompanies = self.settings is not None and self.settings.accompanies
                 self._ask((self._accompaniment.heard(clip) if accompanies else clip,), now)
-        elif self.variations.new is None and self._asked is None and self._wants_new:
+        elif self.variations.new is None and (self._asked is None or self._asked.renews) and self._wants_new:
             self._ask_for_variation(now)
 
     @property
@@ -390,6 +389,8 @@ class Live:
         self._go_on_from(line)
         self._phrases.restart(line)
         self._accompaniment.begin()
+        if self._asked is not None and self._asked.renews:
+            self._asked = None
         if self._listens:
             self._asked = None
             self.variations.forget_new()

@@ -47,8 +47,9 @@ class Playing:
         """Whether it has ended by a bar line."""
         return beat >= self.origin_beat + self.length_beats - ROUNDING_BEATS
 
-    def starts_near(self, line: float, clip_beats: float) -> list[tuple[int, float]]:
+    def starts_near(self, line: float, transport: Transport) -> list[tuple[int, float]]:
         """The pitch of each note, and the beat of the song on which it starts, the time round nearest to a line."""
+        clip_beats = transport.bars_in(self.clip.length_beats) * transport.beats_per_bar
         starts = [(note.pitch, self.origin_beat + note.start_beats) for note in self.clip.notes]
         return [(pitch, start + round((line - start) / clip_beats) * clip_beats) for pitch, start in starts]
 

@@ -107,3 +107,27 @@ def test_what_cannot_be_asked_again_plays_on(loop: Band) -> None:
     loop.live.steer({"temperature": 0.5})
     loop.run(15.5)
     assert beats_of(loop, 0, 15.5) == Counter(range(16))
+
+
+@pytest.mark.parametrize("beats_before", [0.9, 0.7, 0.65, 0.61, 0.59, 0.5])
+def test_a_knob_that_is_turned_while_the_next_variation_is_due_does_not_hold_it_up(
+    loop: Band, beats_before: float
+) -> None:
+    loop.engine_seconds = 0.1
+    loop.run(16 - beats_before)
+    loop.live.steer({"temperature": 0.5})
+    loop.run(31.5)
+    bars = loop.bars()
+    assert bars[4] != {40}, "the next variation has come"
+    assert all(len(pitches) == 1 for pitches in bars.values())
+    assert beats_of(loop, 0, 31.5) == Counter(range(32))
+
+
+def test_a_knob_that_is_turned_as_the_song_moves_leaves_no_bar_silent(loop: Band) -> None:
+    loop.engine_seconds = 0.1
+    loop.run(5)
+    loop.live.steer({"temperature": 0.5})
+    loop.run(5.1)
+    loop.live.song_moved(loop.now)
+    loop.run(15.5)
+    assert all(beats_of(loop, 8, 15.5)[beat] == 1 for beat in range(8, 16))

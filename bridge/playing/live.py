@@ -213,8 +213,9 @@ class Live:
     @property
     def _can_renew(self) -> bool:
         """Whether a knob has been turned, and what plays can be made anew as it says."""
-        busy = self._asked is not None and self._asked.is_taken
-        return self._turned and not busy and self.running and self._transport.moves
+        return (
+            self._turned and self.running and self._transport.moves and not (self._asked and self._asked.is_taken)
+        )
 
     def _renew(self, now: float) -> None:
         """Ask again for what was made last, of the same seed; what waits to be asked is asked as knobs stand."""

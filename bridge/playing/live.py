@@ -213,17 +213,15 @@ class Live:
     @property
     def _can_renew(self) -> bool:
         """Whether a knob has been turned, and what plays can be made anew as it says."""
-        return (
-            self._turned and self.running and self._transport.moves and not (self._asked and self._asked.is_taken)
-        )
+        busy = self._asked and self._asked.is_taken
+        return self._turned and not busy and self.running and self._transport.moves
 
     def _renew(self, now: float) -> None:
         """Ask again for what was made last, of the same seed; what waits to be asked is asked as knobs stand."""
         self._turned = False
-        if self.settings is None or self.variations.frozen:
-            return
         asked, made = self._asked, self._made
-        if asked is None and (made is None or not self.variations.goes_on(made.clip)):
+        idle = asked is None and (made is None or not self.variations.goes_on(made.clip))
+        if idle or self.settings is None or self.variations.frozen:
             return
         clips = asked.clips if asked else made.clips if made else ()
         seed = made.seed if made and (asked is None or asked.renews) else self._seed
@@ -239,14 +237,14 @@ class Live:
 
     def _renewed(self, clip: Clip, now: float) -> None:
         """Go on with what was made anew: in the bar that is planned and has not begun, too."""
-        before = self.variations.playing
+        before, line = self.variations.playing, self._line - self._transport.beats_per_bar
         self.variations.renew(clip)
-        line, beat = self._line - self._transport.beats_per_bar, self._transport.sent_beat(now)
+        beat = self._transport.sent_beat(now)
         if before is None or self.variations.playing is before or beat >= line:
             return
-        starts = before.starts_near(line, self._transport)
-        struck = [pitch for pitch, start in starts if line + EARLIEST_START_BEATS <= start < beat]
-        self._scheduler.drop(VOICE, first=max(beat, line + EARLIEST_START_BEATS))
+        early, starts = line + EARLIEST_START_BEATS, before.starts_near(line, self._transport)
+        struck = [pitch for pitch, start in starts if early <= start < beat]
+        self._scheduler.drop(VOICE, first=max(beat, early))
         self._plan(self.variations.playing, line, beat, struck)
 
     def _go_on_from(self, line: float) -> None:

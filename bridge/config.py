@@ -80,6 +80,9 @@ class Config(BaseSettings):
         description="a page in the browser, on this TCP port; 8710 unless said, 0 any free one",
     )
     page_host: str = Field("127.0.0.1", description="where the page listens; elsewhere it asks for a token")
+    own: Path | None = Field(
+        None, description="the folder where your own styles and feels are kept; else with the user's settings"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(
         ("trio_16bar", "drummer", "drums_16bar"),
@@ -104,6 +107,20 @@ class Config(BaseSettings):
             raise ConfigError("; ".join(_sentences(error))) from error
         except SettingsError as error:
             raise ConfigError(str(error)) from error
+
+    @property
+    def styles_folder(self) -> Path:
+        """Where styles of one's own are kept."""
+        return self._own_folder / "styles"
+
+    @property
+    def feels_folder(self) -> Path:
+        """Where feels with names are kept."""
+        return self._own_folder / "feels"
+
+    @property
+    def _own_folder(self) -> Path:
+        return self.own or kept_folder() / "own"
 
     @property
     def weight_folders(self) -> tuple[Path, ...]:

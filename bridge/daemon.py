@@ -20,6 +20,7 @@ from bridge.addresses import shown_address
 from bridge.config import Config
 from bridge.controls_file import ControlsFile
 from bridge.errors import StartError
+from bridge.feels import Feels
 from bridge.log import set_up_log
 from bridge.midi.connections import Connections
 from bridge.osc.access import is_loopback
@@ -97,6 +98,7 @@ class Daemon:
                 weight_folders=config.weight_folders,
                 device=config.device,
                 drum_map=config.drum_map,
+                styles=config.styles_folder,
                 log_level=config.log_level,
                 generator=generator,
             ),
@@ -112,6 +114,8 @@ class Daemon:
             timeout_seconds=config.request_timeout_seconds,
             allow=config.allow,
             bytes_per_second=config.rate * 1000,
+            styles=config.styles_folder,
+            feels=Feels(config.feels_folder),
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._ensemble = Ensemble(

@@ -8,30 +8,22 @@ all of that here. Knows no wire and no model.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from engine.clip import Clip
 from engine.errors import ClipError
+from engine.representation.attributes import ATTRIBUTES, FEEL
 from engine.representation.instruments import INSTRUMENTS
+from engine.settings import MAX_SEED as MAX_SEED
+from engine.settings import Request as Request
+from engine.settings import Steered, choice
+from engine.settings import setting as setting
 
-MAX_SEED = 2**24 - 1
-"""Seeds stay exact in a float32, which is all that Pure Data and Max have."""
-
-
-def setting(default: Any, low: float, high: float, text: str, *, by_drum: bool = False) -> Any:
-    """A field that must lie in low..high (or be None, where that is the default).
-
-    by_drum: one drum may have another value, under a name such as timing.snare.
-    """
-    return field(default=default, metadata={"low": low, "high": high, "text": text, "by_drum": by_drum})
-
-
-def choice(default: Any, text: str) -> Any:
-    """A field with a free value."""
-    return field(default=default, metadata={"text": text})
-
-
+STYLE = (
+    "a style or player that the model knows, house and the like, one of your own, or several as funk:.7,mine:.3; "
+    "none: none is chosen"
+)
 CHORDS = "a chord a bar, as C Am F G7, repeated to the end; for models that follow chords"
 PARTS = "which parts are made, of lead, bass and drums; else "
 KEY = "as C or F#m, for models of several parts; else the one that is heard, or C"
@@ -39,41 +31,12 @@ SCALE = "the new notes are of it: major, minor, dorian, pentatonic and others, o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The settings that every verb has.
-
-    learnt_by: the tasks of a recipe of which a model must have learnt one, none if any model can do the verb.
-    makes_clips: whether clips come back.
-    """
-
-    learnt_by = tuple[str, ...]()
-    makes_clips = True
-
-    model: str | None = choice(None, "which model; else the default of the verb")
-    seed: int | None = setting(None, 0, MAX_SEED, "the same seed gives the same notes; else one is drawn")
-    temperature: float = setting(1.0, 0, 2, "0 is the mean, 1 the model's own spread")
-    count: int = setting(1, 1, 16, "how many results")
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if "low" in each.metadata and not (value is None and each.default is None):
-                _check_range(each.name, value, each)
-
-
-def _check_range(name: str, value: float, each: Field[Any]) -> None:
-    low, high = each.metadata["low"], each.metadata["high"]
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ClipError(f"{name} must be in {low}..{high}, not {value}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample(Request):
+class Sample(Steered):
     """New bars from the prior."""
 
     learnt_by = ("autoencode",)
     bars: int | None = setting(None, 1, 64, "how many bars; else 2, or what a model of tokens was trained on")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     parts: tuple[str, ...] = choice((), PARTS + "all")
     chords: str | None = choice(None, CHORDS)
     key: str | None = choice(None, KEY)
@@ -82,7 +45,7 @@ class Sample(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping(Request):
+class Keeping(Steered):
     """What is about a clip of which some notes stay as they are, while the model hears how they are played.
 
     A note stays that has one of the pitches to keep, or that is in keep_clip as well, with the same start, duration
@@ -103,14 +66,14 @@ class Keeping(Request):
 class NoteForNote(Keeping):
     """What plays the notes of a clip: each result has exactly these, in their order.
 
-    The notes of one drum in one sixteenth move together: beside a note that stays, all of them do. of_drum: timing
-    and velocity of single drums, as ("timing.snare", 0.5); the others have the common value, and so have all notes
-    that are played as taps.
+    The notes of one drum in one sixteenth move together: beside a note that stays, all of them do. Notes that are
+    played as taps have the common values, whatever is said of single drums.
     """
+
+    steers = FEEL
 
     timing: float = setting(1.0, 0, 1, "how far notes move to where the model plays them", by_drum=True)
     velocity: float = setting(1.0, 0, 1, "how far velocities move to what the model plays", by_drum=True)
-    of_drum: tuple[tuple[str, float], ...] = ()
     accents: float = setting(
         0.0, 0, 1, "1: within each drum the model's velocities are dealt out in the order of the clip's own"
     )
@@ -118,19 +81,11 @@ class NoteForNote(Keeping):
         None, 0, 1, "1: lay the feel on the onsets, as for a melody; 0: never; else by pitch"
     )
 
-    def __post_init__(self) -> None:
-        Request.__post_init__(self)  # super() fails in a class that slots=True made anew
-        settings = {each.name: each for each in fields(self) if each.metadata.get("by_drum")}
-        for name, value in self.of_drum:
-            own, _, drum = name.partition(".")
-            if own not in settings or drum not in INSTRUMENTS:
-                raise ClipError(f"there is no {name}: of drums there are {', '.join(INSTRUMENTS)}")
-            _check_range(name, value, settings[own])
-
     def of_drums(self, name: str, *, as_taps: bool = False) -> tuple[float, ...]:
-        """A setting for each of INSTRUMENTS; as_taps: there are no drums."""
+        """timing or velocity for each of INSTRUMENTS; as_taps: there are no drums."""
         common, own = getattr(self, name), {} if as_taps else dict(self.of_drum)
-        return tuple(own.get(f"{name}.{drum}", common) for drum in INSTRUMENTS)
+        values = (own.get(f"{name}.{drum}", common) for drum in INSTRUMENTS)
+        return tuple(value for value in values if not isinstance(value, tuple))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +93,7 @@ class Humanize(NoteForNote):
     """Exactly the notes of the clip, with played timing and velocity."""
 
     learnt_by = ("humanize", "transfer")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     only: tuple[int, ...] = choice((), "change only these pitches")
 
 
@@ -154,26 +109,27 @@ class Groove(NoteForNote):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drumify(Request):
+class Drumify(Steered):
     """Taps of any pitch become a full drum part."""
 
     learnt_by = ("tap", "tap_fixed_velocity", "tap_fixed_velocity_note_dropout")
     clip: Clip
     bars: int | None = setting(None, 1, 64, "how many bars; else as many as the taps fill")
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fill(Request):
+class Fill(Steered):
     """The clip with one instrument's part added."""
 
     learnt_by = ("fill", "add_closed_hat")
+    steers = FEEL
     clip: Clip
     instrument: str = choice("closed_hat", "the instrument to add")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interpolate(Request):
+class Interpolate(Steered):
     """The way between two clips, or a point in the plane between four.
 
     With steps, that many clips from the first to the last; with position, the one clip at that point. For four
@@ -188,7 +144,7 @@ class Interpolate(Request):
     chords: str | None = choice(None, CHORDS)
 
     def __post_init__(self) -> None:
-        Request.__post_init__(self)  # super() fails in a class that slots=True made anew
+        Steered.__post_init__(self)  # super() fails in a class that slots=True made anew
         if len(self.clips) not in (2, 4):
             raise ClipError(f"interpolate takes 2 or 4 clips, not {len(self.clips)}")
         if self.steps is not None and self.position is not None:
@@ -226,7 +182,7 @@ FILL_IN = "1: the last of the new bars is a drum fill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Continue(Request):
+class Continue(Steered):
     """The bars that come after the clip, alone."""
 
     learnt_by = ("continue",)
@@ -240,7 +196,7 @@ class Continue(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accompany(Request):
+class Accompany(Steered):
     """The parts that belong to the clip's, as long as it is, alone.
 
     Of a clip without parts a melody's highest voice is the lead, and what sounds beneath it is harmony.
@@ -252,7 +208,7 @@ class Accompany(Request):
     since: float = setting(
         0.0, 0, 4096, "the beat from which they are made, and sent; what they play before it is heard"
     )
-    style: str | None = choice(None, "a style that the model knows")
+    style: str | None = choice(None, STYLE)
     chords: str | None = choice(None, CHORDS)
     key: str | None = choice(None, KEY)
     scale: str | None = choice(None, SCALE)
@@ -288,17 +244,31 @@ class Encode(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decode(Request):
+class Decode(Steered):
     """The clip at a point of the latent space; with a clip, that one's notes with the feel of the point."""
 
+    steers = FEEL
     z: tuple[float, ...]
     clip: Clip | None = None
     chords: str | None = choice(None, CHORDS)
 
     def __post_init__(self) -> None:
-        Request.__post_init__(self)
+        Steered.__post_init__(self)
         if not all(map(math.isfinite, self.z)):
             raise ClipError("z must be finite numbers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnStyle(Request):
+    """A style of one's own, learnt from clips of drums and kept under a name; no clip comes back.
+
+    It is no verb of a model: the drummer that is asked to humanize learns it. sources: where the clips are from.
+    """
+
+    makes_clips = False
+    name: str
+    clips: tuple[Clip, ...]
+    sources: tuple[str, ...] = ()
 
 
 VERBS: dict[str, type[Request]] = {
@@ -335,7 +305,8 @@ def verb_of(request: Request) -> str:
 
 def settings_of(kind: type[Request]) -> list[Field[Any]]:
     """The fields that a client can set."""
-    return [each for each in fields(kind) if "text" in each.metadata]
+    without = set(ATTRIBUTES) - set(kind.steers)
+    return [each for each in fields(kind) if "text" in each.metadata and each.name not in without]
 
 
 def clip_fields(kind: type[Request]) -> list[Field[Any]]:
@@ -387,6 +358,8 @@ class Results:
     seed is the one that was used; ms the time in the engine; as_taps is set where a clip that is no drums was
     played as taps; remarks are sentences for the user (a pitch outside the drum map, a fall back to the CPU);
     latent is the mu that Encode asks for; meter that of the clips where it is not in quarter notes, such as 6/8.
+    facts is what else is to be told, by name: of the attributes that were asked for what came, in standard
+    deviations, one number or, where it was asked by bar, one a bar as a text; the style that was chosen.
     """
 
     clips: tuple[Clip, ...]
@@ -397,3 +370,4 @@ class Results:
     remarks: tuple[str, ...] = ()
     latent: tuple[float, ...] = ()
     meter: str = ""
+    facts: tuple[tuple[str, float | str], ...] = ()

@@ -4,6 +4,7 @@ Importing this module imports no torch: a process that only lists models reads c
 """
 
 import hashlib
+import math
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +28,10 @@ class Card:
     was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
     network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
     step_temperature and opening_temperature: by how much the temperature is multiplied in the steps of a phrase,
-    and once more in the bar that opens it.
+    and once more in the bar that opens it. attributes: those that can be asked for, each with the mean and the
+    deviation of the training data, in its unit (engine.representation.attributes); of a part as density.bass. told:
+    what the model is told of one where less would come: a factor, and what is added in deviations, as measured.
+    feels: of styles and players the mean of each attribute of the feel, in deviations, in the order of FEEL.
     """
 
     name: str
@@ -41,12 +45,28 @@ class Card:
     chained: bool = False
     step_temperature: float = 1.0
     opening_temperature: float = 1.0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    feels: Mapping[str, Any] = field(default_factory=dict)
     sha256: str
     license: str = ""
     data: str = ""
     command: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+PLAYED_BY_A_DRUMMER = ("phrase", "band")
+"""The families of models that make hits for a drummer to play."""
+
+
+def attributes_of(card: Card, loaded: Iterable[Card]) -> dict[str, Any]:
+    """What can be asked of a model: its attributes, and the feel of the drummer in memory who plays its hits."""
+    drummers = [each for each in loaded if each.family == "groovae" and each.attributes]
+    return {
+        **card.attributes,
+        **(drummers[0].attributes if drummers and card.family in PLAYED_BY_A_DRUMMER else {}),
+    }
 
 
 def shipped_folder() -> Path:
@@ -143,12 +163,27 @@ def read_card(path: Path) -> Card:
             raise WeightsError(f"{path} is no card of weights: {key} must be {KIND_NAMES[kind]}, not {value!r:.80}")
         if isinstance(value, int) and kind is int and not 1 <= value <= MOST_STEPS:
             raise WeightsError(f"{path} is no card of weights: {key} must be in 1..{MOST_STEPS}, not {value}")
+    for table, meaning, positive in (("attributes", "mean, deviation > 0", 1), ("told", "factor > 0, summand", 0)):
+        for key, pair in content.get(table, {}).items():
+            if not _are_two(pair) or pair[positive] <= 0:
+                raise WeightsError(
+                    f"{path} is no card of weights: {table}.{key} must be {meaning}, not {pair!r:.80}"
+                )
     for key in ("verbs", "styles"):
         content[key] = tuple(map(str, content.get(key, ())))
     try:
         return Card(**content)
     except TypeError as error:
         raise WeightsError(f"{path} is no card of weights: {error}") from error
+
+
+def _are_two(pair: object) -> bool:
+    """Whether it is two finite numbers."""
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(each, int | float) and math.isfinite(each) for each in pair)
+    )
 
 
 MOST_STEPS = 1024
@@ -159,7 +194,7 @@ KINDS = {
     **dict.fromkeys(("name", "config", "family", "sha256", "license", "data", "command"), str),
     **dict.fromkeys(("bars", "steps_per_bar"), int),
     **dict.fromkeys(("verbs", "styles"), list),
-    **dict.fromkeys(("sizes", "training", "figures"), dict),
+    **dict.fromkeys(("sizes", "attributes", "told", "feels", "training", "figures"), dict),
     "chained": bool,
 }
 """The kind of each value on a card."""

@@ -17,6 +17,7 @@ from bridge.playing import live_settings, slots
 from bridge.playing.live_settings import KNOBS, MODES, LiveSettings
 from bridge.service import busy, clients, delayed, inbox, multipart, reception, subscriptions, uploads
 from engine import requests
+from engine.representation.attributes import ATTRIBUTES
 from tests.bridge.service.test_service import Studio
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +154,7 @@ def _dump(content: bytes) -> Iterator[str]:
 def verbs_of_music() -> Iterator[str]:
     """The verbs that make music, for musicians."""
     common = {field.name for field in fields(requests.Request)}
-    for_all = (*common, "chords", "to", "group", "slot", "from", "from2", "to2")
+    for_all = (*common, *ATTRIBUTES, "chords", "to", "group", "slot", "from", "from2", "to2")
     found = (verb for verb in TABLE.values() if verb.request is not None)
     told = (
         (

@@ -92,11 +92,23 @@ def test_only_the_daemon_composes_the_service() -> None:
 ROOMS = {
     "bridge": (
         *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses", "kept"),
-        *("playing", "controls_file", "osc", "config", "worker", "welcome", "page", "service", "midi", "daemon"),
-        *("autostart", "cli"),
+        *("playing", "controls_file", "feels", "osc", "config", "worker", "welcome", "page", "service", "midi"),
+        *("daemon", "autostart", "cli"),
     ),
     "engine": (
-        *("errors", "files", "clip", "midi", "representation", "model", "requests", "weights", "registry"),
+        *(
+            "errors",
+            "files",
+            "clip",
+            "midi",
+            "representation",
+            "settings",
+            "model",
+            "requests",
+            "weights",
+            "styles",
+            "registry",
+        ),
         *("audio", "data", "learning", "verbs", "magenta", "evaluation"),
     ),
 }

@@ -17,10 +17,11 @@ import typer
 from bridge.cli.options import Command
 from engine.errors import MidiFileError, ModelError, WeightsError
 from engine.representation.kits import KIT_NAMES
-from engine.requests import VERBS, Request, Results, needs_clips, verb_of
+from engine.requests import VERBS, LearnStyle, Request, Results, needs_clips, verb_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from bridge.feels import Feels
     from engine.audio.render import Wave
     from engine.clip import Clip
     from engine.midi.events import MidiBytes
@@ -64,7 +65,7 @@ READ, MAKE, ALL = (*CHOICE, "drum_map"), ("output", "force", *HEARING), tuple(FL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What one command was told. sources: the files that it has read."""
+    """What one command was told. sources: the files that it has read; asked: the attributes that it asked for."""
 
     open_generator: OpenGenerator
     verb: str
@@ -76,6 +77,7 @@ class Desk:
     wav: Path | None = None
     soundfont: Path | None = None
     sources: list[Path] = field(default_factory=list)
+    asked: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.wav and self.wav.suffix.lower() != ".wav":
@@ -91,6 +93,13 @@ class Desk:
         from bridge.config import Config
 
         return Config(drum_map=self.drum_map) if self.drum_map else Config()
+
+    @property
+    def feels(self) -> "Feels":
+        """The feels that are kept under names."""
+        from bridge.feels import Feels
+
+        return Feels(self.config.feels_folder)
 
     @property
     def kit(self) -> "DrumMap":
@@ -169,6 +178,7 @@ class Desk:
         otherwise: where they are written where nothing else is named. What cannot be written is told before.
         """
         first = requests[0]
+        self.asked.update(getattr(first, "asked", {}))
         if self.output or otherwise:
             points = getattr(first, "points", ())
             self.targets(otherwise, len(points) or first.count)
@@ -202,7 +212,7 @@ class Desk:
         remarks: Sequence[str] = (),
     ) -> None:
         """Write each file, draw the first clip, beside what it was before, say how it came about, and let hear."""
-        from bridge.cli.show import console, show_change, show_clip, show_results
+        from bridge.cli.show import console, show_change, show_clip, show_dials, show_results
         from engine.midi.files import save_midi
 
         targets = self.targets(otherwise, len(results[0].clips))
@@ -216,8 +226,19 @@ class Desk:
         else:
             show_clip(shown, drum_map=self.kit)
         show_results(results, targets, remarks)
+        if self.asked:
+            show_dials(self.asked, dict(results[0].facts), self._scales(results[0].model))
         for sound in sounds:
             console().print(str(sound), style="bold")
+
+    def _scales(self, model: str) -> dict[str, Any]:
+        """The mean and the deviation of each attribute of a model, none of one that a daemon alone has."""
+        from engine.weights import Library, attributes_of
+
+        config = self.config
+        cards = Library(config.weight_folders).cards
+        loaded = [cards[name] for name in reversed(config.models) if name in cards]
+        return attributes_of(cards[model], loaded) if model in cards else {}
 
     def write_clips(self, results: Results, otherwise: Path) -> None:
         """Write each clip anew and show the first."""
@@ -280,8 +301,9 @@ def open_generator(config: "Config", request: Request) -> Runs:
     from engine.weights import Library
 
     library = Library(config.weight_folders)
-    generator = Generator(library, device=config.device, drum_map=config.drum_map)
-    name = request.model or default_model(config, library, verb_of(request))
+    generator = Generator(library, device=config.device, drum_map=config.drum_map, own=config.styles_folder)
+    verb = "humanize" if isinstance(request, LearnStyle) else verb_of(request)
+    name = request.model or default_model(config, library, verb)
     if library.card(name).family in ("phrase", "band"):
         with suppress(ModelError):  # the one that plays the hits
             generator.load(default_model(config, library, "humanize"))

@@ -66,6 +66,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 0,
     examples: Examples = None,
     pictures: Pictures = None,
+    knobs: Annotated[
+        bool, typer.Option("--knobs", help="measure instead whether the attributes that are asked for come")
+    ] = False,
 ) -> None:
     """How far from the drummers our models and simple baselines play, each figure with its 95 % interval.
 
@@ -77,6 +80,7 @@ def evaluate(
     from bridge.cli.show import console
     from bridge.escapes import shown
     from engine.evaluation.bands.report import evaluate_bands
+    from engine.evaluation.knobs import evaluate_knobs
     from engine.evaluation.phrases.report import evaluate_phrases
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
@@ -97,6 +101,10 @@ def evaluate(
         tables: Iterable[Table | str]
         if examples or pictures:
             tables = map(str, show(models=named, examples=examples, pictures=pictures, **settings))
+        elif knobs:
+            settings |= {} if judges is None else {"judges": judges}
+            measured = evaluate_knobs(models=named, **settings)
+            tables = (_table(part.title, part.columns, part.rows) for part in measured)
         else:
             of_bands = evaluate_bands(models=bands, **settings) if bands else ()
             settings |= {} if judges is None else {"judges": judges}

@@ -161,7 +161,14 @@ def _with_files(desk: Desk, kind: type[Request], settings: dict[str, Any]) -> di
     """The settings with the clips of the files that they name."""
     others = [each.name for each in other_files(kind) if settings.get(each.name)]
     chosen = ("keep_clip",)  # of a version of the same file
-    return settings | {name: desk.clip(settings[name], settings["model"], chosen=name in chosen) for name in others}
+
+    def clip(name: str) -> "Clip":
+        path, kept = settings[name], desk.feels
+        if name == "feel" and not path.exists() and str(path) in kept.names():
+            return kept[str(path)]
+        return desk.clip(path, settings["model"], chosen=name in chosen)
+
+    return settings | {name: clip(name) for name in others}
 
 
 def _write_played(desk: Desk, song: "MidiSong", results: list[Results], otherwise: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import desktop, devices, evaluate, files, latent, models, play, ports, serve
+from bridge.cli import desktop, devices, evaluate, files, latent, models, own, play, ports, serve
 from bridge.cli.desk import HEARING, MAKE, READ, with_desk
 from bridge.entry import INTERRUPTED
 from bridge.escapes import shown
@@ -74,7 +74,7 @@ OWN_COMMANDS = {
 }
 """The verbs whose command is not that of others like them: they write a point to a file or read one."""
 
-DAEMON, FILES, MODELS = "The daemon", "Verbs on MIDI files", "Models"
+DAEMON, FILES, OWN, MODELS = "The daemon", "Verbs on MIDI files", "Styles and feels of your own", "Models"
 
 app.command("serve", rich_help_panel=DAEMON)(serve.serve)
 app.command("send", cls=serve.Asking, rich_help_panel=DAEMON, context_settings=serve.ANY_ARGUMENTS)(serve.send)
@@ -87,6 +87,10 @@ for verb in dict.fromkeys(("humanize", *VERBS)):  # what people come for is name
     command = OWN_COMMANDS.get(verb) or files.command_of(verb, VERBS[verb])
     app.command(verb, rich_help_panel=FILES)(command)
 app.command("play", rich_help_panel=FILES)(with_desk("play", play.play, HEARING))
+app.command("learn-style", rich_help_panel=OWN)(with_desk("humanize", own.learn_style, READ))
+app.add_typer(own.styles, name="style", rich_help_panel=OWN)
+own.feels.command("save")(with_desk("groove", own.save_feel, READ))
+app.add_typer(own.feels, name="feel", rich_help_panel=OWN)
 app.command("train", rich_help_panel=MODELS)(models.train)
 app.command("evaluate", rich_help_panel=MODELS)(evaluate.evaluate)
 app.add_typer(models.weights, name="weights", rich_help_panel=MODELS)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 import typer
 
 from engine.errors import ClipError
-from engine.representation.instruments import INSTRUMENTS
+from engine.representation.attributes import ATTRIBUTES
+from engine.representation.instruments import INSTRUMENTS, PARTS
 from engine.requests import Request, clip_fields, request_with, settings_of
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def with_settings(kind: type[Request]) -> Callable[[Command], Command]:
     """
     hints = get_type_hints(kind)
     flags = [_flag(each.name, hints[each.name], each.default, each.metadata) for each in settings_of(kind)]
-    of_drums = [_drum_flag(each.name, drum) for each in settings_of(kind) if _by_drum(each) for drum in INSTRUMENTS]
-    return _with_flags([*map(_file, other_files(kind)), *flags, *of_drums])
+    dotted = [_dotted_flag(each, one) for each in settings_of(kind) for one in _of_which(each)]
+    return _with_flags([*map(_file, other_files(kind)), *flags, *dotted])
 
 
 def other_files(kind: type[Request]) -> list[Field[Any]]:
@@ -52,10 +53,9 @@ def request_of(kind: type[Request], settings: dict[str, Any], **given: Any) -> A
     """The request that flags and clips make up."""
     hints, values = get_type_hints(kind), dict[str, Any]()
     for name, value in settings.items():
-        if OF_DRUM in name:
-            values |= {} if value is None else {name.replace(OF_DRUM, "."): value}
-        else:
-            values[name] = SPLIT[hints[name]](name, value or ()) if hints[name] in SPLIT else value
+        dotted, hint = name.replace(OF_ONE, "."), hints[name.partition(OF_ONE)[0]]
+        if OF_ONE not in name or value is not None:
+            values[dotted] = SPLIT[hint](dotted, value or ()) if hint in SPLIT else value
     return request_with(kind, values, **given)
 
 
@@ -77,12 +77,21 @@ def _pitches(name: str, texts: Sequence[str]) -> tuple[int, ...]:
     return pitches
 
 
+def _numbers(name: str, texts: Sequence[str]) -> tuple[float, ...]:
+    """The numbers in lists such as 0,0,1,2."""
+    text = ",".join(texts)
+    try:
+        return tuple(float(number) for number in text.split(",")) if text else ()
+    except ValueError:
+        raise ClipError(f"{name} takes a number, or one a bar as 0,0,1,2, not {text!r}") from None
+
+
 def _names(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     """The names in lists such as lead,bass."""
     return tuple(each.strip() for each in ",".join(texts).split(",") if each.strip())
 
 
-SPLIT = {tuple[int, ...]: _pitches, tuple[str, ...]: _names}
+SPLIT = {tuple[int, ...]: _pitches, tuple[str, ...]: _names, tuple[float, ...]: _numbers}
 """How what is written with commas is read, by what it is."""
 
 
@@ -102,29 +111,37 @@ def _flag(name: str, kind: Any, default: Any, metadata: Any) -> inspect.Paramete
     written, plain = WRITTEN.get(get_origin(kind)), list[str] if get_origin(kind) is tuple else str
     shown = f"{metadata['low']}..{metadata['high']}" if "low" in metadata else written
     help_text = metadata["text"].replace("[", r"\[")  # brackets are markup to rich
-    if metadata.get("by_drum"):
+    panel = KNOBS if name in ATTRIBUTES else None
+    if panel:
+        help_text = f"{ATTRIBUTES[name].text} ({ATTRIBUTES[name].unit})"
+    elif metadata.get("by_drum"):
         help_text += f"; --{name}.DRUM of one drum: {', '.join(INSTRUMENTS)}"
-    option = typer.Option(help=help_text, metavar=shown, show_default=default not in (None, (), {}))
+    shows = default not in (None, (), {})
+    option = typer.Option(help=help_text, metavar=shown, show_default=shows, rich_help_panel=panel)
     annotation = Annotated[(plain if written else kind) | None, option]  # type: ignore[valid-type]
     default = None if written else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _by_drum(each: Field[Any]) -> bool:
-    return bool(each.metadata.get("by_drum"))
+def _of_which(each: Field[Any]) -> tuple[str, ...]:
+    """The drums or parts of which each may have a value of its own."""
+    return INSTRUMENTS if each.metadata.get("by_drum") else PARTS if each.metadata.get("by_part") else ()
 
 
-def _drum_flag(name: str, drum: str) -> inspect.Parameter:
-    """The flag for what one drum has of a setting, which the help of the setting tells of."""
-    annotation = Annotated[float | None, typer.Option(f"--{name}.{drum}", hidden=True)]
-    parameter = f"{name}{OF_DRUM}{drum}"
+def _dotted_flag(each: Field[Any], one: str) -> inspect.Parameter:
+    """The flag for what one drum or part has of a setting, which the help tells of."""
+    kind = list[str] if each.name in ATTRIBUTES else float
+    annotation = Annotated[kind | None, typer.Option(f"--{each.name}.{one}", hidden=True)]  # type: ignore[valid-type]
+    parameter = f"{each.name}{OF_ONE}{one}"
     return inspect.Parameter(parameter, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _file(each: Field[Any]) -> inspect.Parameter:
     """The argument for a file beside the first, or the flag where there need not be one."""
     if each.default is MISSING:
-        argument = typer.Argument(help=f"the MIDI file whose {each.name} it gets", show_default=False)
+        argument = typer.Argument(
+            help=f"the MIDI file whose {each.name} it gets, or the name of one that is kept", show_default=False
+        )
         return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Path, argument])
     flag = Annotated[Path | None, typer.Option(help=OPTIONAL_FILES[each.name], show_default=False)]
     return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag)
@@ -132,7 +149,10 @@ def _file(each: Field[Any]) -> inspect.Parameter:
 
 OPTIONAL_FILES = {"keep_clip": "notes that this MIDI file has as well stay too"}
 
-OF_DRUM = "__"
+KNOBS = "Attributes, -3..3 deviations of the model's data; 0,0,1 is one a bar; --late.snare, --density.bass of one"
+"""What the help says above them."""
+
+OF_ONE = "__"
 """What stands for the point of timing.snare in the name of a parameter."""
 
 

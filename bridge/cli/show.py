@@ -6,7 +6,7 @@ What it is given to show is text, never markup, and never acts on the terminal.
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli.dials import Scales, dials
 from bridge.cli.piano_roll import ASCII, BLOCKS, Glyphs, compare, draw
 from bridge.escapes import shown
 from engine.clip import Clip
@@ -81,6 +82,13 @@ def show_results(results: Sequence[Results], targets: Sequence[Path], remarks: S
     screen.print(f"model {first.model}, seed {first.seed}, {ms:.1f} ms{taps}")
     for remark in dict.fromkeys([*(remark for each in results for remark in each.remarks), *remarks]):
         screen.print(remark, style="yellow")
+
+
+def show_dials(asked: Mapping[str, tuple[float, ...]], came: Mapping[str, float | str], scales: Scales) -> None:
+    """What was asked of attributes against what came."""
+    screen = console()
+    for line in dials(asked, came, scales, ascii_only=_glyphs(screen) is ASCII):
+        screen.print(line)
 
 
 def _glyphs(screen: Console) -> Glyphs:

@@ -30,6 +30,7 @@ from bridge.osc.table import (
 )
 from bridge.playing.slots import check_notes
 from engine.clip import Clip, Note, Part
+from engine.representation.attributes import ATTRIBUTES
 from engine.requests import Request, Results, clips_of, has_point, settings_of, verb_of
 
 ATTEMPTS = 4
@@ -256,7 +257,12 @@ def _results(replies: Sequence[Reply], done: Reply, asked: Clip | None) -> Resul
         as_taps="as" in about,
         remarks=() if remark is None else (str(remark),),
         latent=_latent(replies),
+        facts=tuple((name, value) for name, value in about.items() if name.partition(".")[0] in FACTS),
     )
+
+
+FACTS = ("style", *ATTRIBUTES)
+"""What a done may tell of how clips were made, beside what all of them tell."""
 
 
 def _lacks_something(replies: Sequence[Reply]) -> bool:
@@ -286,7 +292,8 @@ def _settings(request: Request) -> Iterator[Atom]:
         if value != each.default:
             yield each.name
             yield ",".join(map(str, value)) if isinstance(value, tuple) else value
-    yield from itertools.chain(*getattr(request, "of_drum", ()))
+    for name, value in getattr(request, "of_drum", ()):
+        yield from (name, ",".join(map(str, value)) if isinstance(value, tuple) else value)
 
 
 def _clips(replies: Sequence[Reply], asked: Clip | None, tempo_bpm: float) -> Iterator[Clip]:

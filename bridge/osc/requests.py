@@ -144,7 +144,7 @@ def _key(known: Mapping[str, Argument], name: Atom) -> Argument | None:
     if not isinstance(name, str):
         return None
     common = known.get(name.partition(".")[0])
-    return known.get(name, common if common and common.by_drum else None)
+    return known.get(name, common if common and common.dotted else None)
 
 
 def _value(argument: Argument, value: Atom) -> Atom:
@@ -224,10 +224,11 @@ def engine_request(call: Call, clips: Sequence[Clip]) -> Request:
     assert kind is not None
     own, hints = {each.name for each in settings_of(kind)}, get_type_hints(kind)
     settings = {name: value for name, value in call.values.items() if name.partition(".")[0] in own}
-    for key in call.verb.keys:
-        if key.several and key.name in settings:
-            read = _pitches if hints[key.name] == tuple[int, ...] else _names
-            settings[key.name] = read(key.name, settings[key.name])
+    several = {key.name for key in call.verb.keys if key.several}
+    for name in settings:
+        bare = name.partition(".")[0]
+        if bare in several:
+            settings[name] = READ[hints[bare]](name, settings[name])
     try:
         return request_about(kind, clips, z=call.numbers, **settings)
     except EngineError as error:
@@ -243,6 +244,14 @@ def _names(name: str, text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
+def read_numbers(name: str, text: str) -> tuple[float, ...]:
+    """The numbers in a text, as 0,0,1,2; RequestError says what is wanted."""
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise RequestError("bad_request", f"{name} takes a number, or one a bar as 0,0,1,2, not {text!r}") from None
+
+
 def _pitches(name: str, text: str) -> tuple[int, ...]:
     try:
         pitches = tuple(int(each) for each in text.split(","))
@@ -251,3 +260,7 @@ def _pitches(name: str, text: str) -> tuple[int, ...]:
     if not all(0 <= pitch <= 127 for pitch in pitches):
         raise RequestError("bad_request", f"{name} takes pitches in 0..127 such as 36,38, not {text!r}")
     return pitches
+
+
+READ = {tuple[int, ...]: _pitches, tuple[str, ...]: _names, tuple[float, ...]: read_numbers}
+"""How a value of several is read, by what it is."""

@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
+from engine.representation.attributes import ATTRIBUTES
 from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, settings_of
 from engine.requests import VERBS as ENGINE_VERBS
 
@@ -29,7 +30,7 @@ class Argument:
     """A positional argument or a key, and its type on the wire: i, f or s, of at most so many bytes.
 
     within: the least and the greatest whole number. several: a text with commas, or as many values as there are up
-    to the next key. by_drum: also as timing.snare.
+    to the next key. dotted: also as timing.snare, or density.bass.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Argument:
     max_bytes: int = MAX_NAME_BYTES
     within: tuple[int, int] | None = None
     several: bool = False
-    by_drum: bool = False
+    dotted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,17 @@ METER = (
 )
 GROUP = Argument("group", "s", "a newer request of the group ends a queued one")
 ON = Argument("on", "i", "1, or 0 to end it", within=(0, 1))
+FROM = "from"
+FEEL = Argument("feel", "s", "in place of from: a feel that was kept under this name")
 TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
 
 LIVE_BAR = "live/bar"
 """Begins one too, which goes on as that of a clip does."""
+
+LONG_TEXTS = ("chords", "style", *ATTRIBUTES)
+"""Keys whose texts may be longer than a name: one value a bar, or a mixture."""
 
 SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
@@ -104,17 +110,18 @@ def _music(name: str, request: type[Request]) -> Verb:
         Argument(
             each.name,
             _kind(hints[each.name]),
-            each.metadata["text"] + f"; {each.name}.snare and the like of one drum" * _by_drum(each),
-            max_bytes=MAX_TEXT_BYTES if each.name == "chords" else MAX_NAME_BYTES,
+            each.metadata["text"] + of_one(each),
+            max_bytes=MAX_TEXT_BYTES if each.name in LONG_TEXTS else MAX_NAME_BYTES,
             several=get_origin(hints[each.name]) is tuple,
-            by_drum=_by_drum(each),
+            dotted=bool(of_one(each)),
         )
         for each in settings_of(request)
     ]
     slots = slot_keys(request)
     size = (SIZE,) if has_point(request) else ()
+    feel = (FEEL,) if any(each.name == "feel" for each in clip_fields(request)) else ()
     kept = request.makes_clips and all(key.name != TO_SLOT.name for key in slots)
-    keys = (*size, *slots, *settings, *((TO_SLOT,) if kept else ()), GROUP)
+    keys = (*size, *slots, *feel, *settings, *((TO_SLOT,) if kept else ()), GROUP)
     needs_id = has_point(request) or not request.makes_clips
     begun_by = name if has_point(request) else ""
     text = (request.__doc__ or "").split("\n")[0]
@@ -125,28 +132,46 @@ def _music(name: str, request: type[Request]) -> Verb:
     )
 
 
-def _by_drum(each: Field[Any]) -> bool:
-    return bool(each.metadata.get("by_drum"))
+def of_one(each: Field[Any]) -> str:
+    """What is said of a setting that one drum or part may have of its own, else nothing."""
+    if each.metadata.get("by_drum"):
+        return f"; {each.name}.snare and the like of one drum"
+    return f"; {each.name}.bass and the like of one part" if each.metadata.get("by_part") else ""
 
 
 def slot_keys(request: type[Request]) -> tuple[Argument, ...]:
     """The keys for the slots of a request's clips, in the order of clips_of; of several clips two are required."""
     return tuple(
-        Argument(name, "s", SLOT_TEXTS.get(name, "a slot"), each.default is MISSING and place < 2)
+        Argument(name, "s", SLOT_TEXTS.get(name, "a slot"), _is_needed(each) and place < 2)
         for each in clip_fields(request)
         for place, name in enumerate(CLIP_FIELDS[each.name])
     )
 
 
+def _is_needed(each: Field[Any]) -> bool:
+    """Whether the slot of a clip must be named: a feel may have a name in place of one."""
+    return each.default is MISSING and each.name != "feel"
+
+
 def _knobs() -> tuple[Argument, ...]:
     """What can be said of the live mode bar after bar."""
-    return tuple(Argument(name, _kind(each.type), each.metadata["text"]) for name, each in KNOBS.items())
+    return tuple(
+        Argument(
+            name,
+            _kind(each.type),
+            each.metadata["text"] + of_one(each) * (name in ATTRIBUTES),
+            max_bytes=MAX_TEXT_BYTES if name in LONG_TEXTS else MAX_NAME_BYTES,
+            several=name in ATTRIBUTES,
+            dotted=name in ATTRIBUTES and bool(of_one(each)),
+        )
+        for name, each in KNOBS.items()
+    )
 
 
 def _kind(hint: Any) -> Kind:
     """int -> i, float -> f, str -> s; a tuple is written as a string with commas."""
     types = {int, float, str} & ({hint} | set(get_args(hint)))
-    if hint == tuple[int, ...] or types == {str}:
+    if get_origin(hint) is tuple or types == {str}:
         return "s"
     return "i" if types == {int} else "f"
 
@@ -182,6 +207,26 @@ TABLE: dict[str, Verb] = {
                 Argument("verb", "s", "of the model that is asked for this verb where none is named"),
             ),
         ),
+        Verb(
+            "attributes",
+            "the attributes that can be asked of a model",
+            keys=(
+                Argument("model", "s", "its name"),
+                Argument("verb", "s", "of the model that is asked for this verb where none is named"),
+            ),
+        ),
+        Verb(
+            "learn_style",
+            "learn a style of your own from the drums in slots, and keep it",
+            keys=(
+                _need("name", "s", "under which it is kept"),
+                Argument("slots", "s", "which, with commas", required=True, max_bytes=MAX_TEXT_BYTES, several=True),
+                Argument("model", "s", "the drummer in whose z it lies; else the default of humanize"),
+            ),
+        ),
+        Verb("forget_style", "remove a style of your own", keys=(_need("name", "s", "its name"),)),
+        Verb("feel_save", "keep the feel of a clip under a name", keys=(_need("name", "s", "its name"), SLOT)),
+        Verb("feels", "the feels that are kept"),
         Verb(
             "clip",
             "upload a small clip",

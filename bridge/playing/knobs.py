@@ -5,7 +5,12 @@ from typing import Any
 
 from bridge.errors import RequestError
 from bridge.playing.live_settings import KNOBS, LiveSettings, checked_knob
-from engine.weights import Card
+from engine.clip import Clip
+from engine.errors import ClipError
+from engine.representation.attributes import ATTRIBUTES
+from engine.requests import Request
+from engine.styles import NONE, mixture
+from engine.weights import Card, attributes_of
 
 CardsOf = Callable[[str | None], Sequence[Card]]
 """The model of that name, RequestError if there is none; without one those that are loaded, the default first."""
@@ -17,11 +22,13 @@ class Knobs:
     """What has been turned, until it is taken back.
 
     A knob applies where the mode's verb and model have it, and waits otherwise. What the mode itself was set to
-    goes before a knob until that is turned again. cards: of the models, none where they are not known.
+    goes before a knob until that is turned again. cards: of the models, none where they are not known; styles_of:
+    the styles that can be asked of each.
     """
 
     def __init__(self) -> None:
         self.cards: CardsOf = lambda name: ()
+        self.styles_of: Callable[[Card], Collection[str]] = lambda card: card.styles
         self._values: dict[str, Any] = {}
         self._since_begin: set[str] = set()
 
@@ -31,7 +38,7 @@ class Knobs:
 
     def turn(self, values: Mapping[str, Any], cleared: Collection[str], running: LiveSettings | None) -> None:
         """Take some back and turn others, all or, where one is refused with a RequestError, none."""
-        if unknown := [name for name in cleared if name not in KNOBS]:
+        if unknown := [name for name in cleared if name.partition(".")[0] not in KNOBS]:
             raise RequestError("bad_request", f"clear takes {', '.join(KNOBS)}, not {unknown[0]!r}")
         for name, value in values.items():
             checked_knob(name, value)
@@ -75,7 +82,20 @@ class Knobs:
         if model is not None and cards and not able:
             can = ", ".join(cards[0].verbs)
             raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
-        _check_style(style, able[:1])
+        self._check_style(style, able[:1])
+
+    def build(self, settings: LiveSettings, clips: Sequence[Clip], seed: int | None = None) -> Request:
+        """The request about these clips as the knobs stand; RequestError if it cannot be."""
+        steered = self.applied(settings)
+        return steered.build(clips, seed, self.attributes(steered))
+
+    def attributes(self, settings: LiveSettings) -> frozenset[str] | None:
+        """Those of the models that may answer, None where these are not known."""
+        cards = [card for card in self.cards(settings.request.get("model")) if settings.verb_name in card.verbs]
+        if not cards:
+            return None
+        loaded = self.cards(None)
+        return frozenset(name.partition(".")[0] for card in cards for name in attributes_of(card, loaded))
 
     def check_able(self, settings: LiveSettings) -> None:
         """RequestError if no model is named and none that is loaded, where they are known, has the verb."""
@@ -87,17 +107,30 @@ class Knobs:
     def _check_turned(self, turned: Set[str], running: LiveSettings | None) -> None:
         """RequestError if a model or style that was turned cannot be had; without a mode, by any model."""
         if running is not None:
-            self.applied(running, must=turned)
+            steered = self.applied(running, must=turned)
+            known = self.attributes(steered)
+            asked = [name for name in turned if name.partition(".")[0] in ATTRIBUTES and running.has(name)]
+            lacks = [name for name in asked if name.partition(".")[0] not in {"density", *(known or ATTRIBUTES)}]
+            if lacks:
+                has = ", ".join(sorted(known or ())) or "none"
+                raise RequestError(
+                    "bad_request", f"no model that answers has {lacks[0]} to be asked for; they have {has}"
+                )
         if (running is None or not running.has("style")) and not turned.isdisjoint(OF_A_MODEL):
             cards = self.cards(self._values.get("model"))
-            _check_style(self._values["style"] if "style" in turned else None, cards)
+            self._check_style(self._values["style"] if "style" in turned else None, cards)
 
-
-def _check_style(style: str | None, cards: Sequence[Card]) -> None:
-    """RequestError unless one of the cards, if there are any, has a style."""
-    known = list(dict.fromkeys(each for card in cards for each in card.styles))
-    if style is not None and cards and style not in known:
-        names = ", ".join(card.name for card in cards)
-        raise RequestError(
-            "bad_request", f"style of {names} must be {', '.join(known) or 'left out'}, not {style!r}"
-        )
+    def _check_style(self, style: str | None, cards: Sequence[Card]) -> None:
+        """RequestError unless one of the cards, if there are any, has a style, or each of a mixture."""
+        known = list(dict.fromkeys(each for card in cards for each in self.styles_of(card)))
+        if style is None or not cards or style == NONE:
+            return
+        try:
+            strange = [name for name in mixture(style) if name not in known]
+        except ClipError as error:
+            raise RequestError("bad_request", str(error)) from error
+        if strange:
+            names = ", ".join(card.name for card in cards)
+            raise RequestError(
+                "bad_request", f"style of {names} must be {', '.join(known) or 'left out'}, not {strange[0]!r}"
+            )

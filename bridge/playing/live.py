@@ -10,12 +10,11 @@ import logging
 import math
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import RequestError
 from bridge.playing.knobs import Knobs
-from bridge.playing.live_history import Variations
+from bridge.playing.live_history import Asked, Made, Playing, Variations
 from bridge.playing.live_settings import LiveSettings
 from bridge.playing.phrases import CLOSING_BEATS, Accompaniment, Phrases
 from bridge.playing.playback import plan_clicks, plan_clip
@@ -44,16 +43,6 @@ MOST_BARS_BEHIND = 16
 """Where the time has moved on by more (the computer slept), the bars between are left out."""
 
 
-@dataclass(slots=True)
-class Asked:
-    """A request under way for the bar that begins on line_beat; is_taken: whether it has gone to the engine."""
-
-    request: Request
-    line_beat: float
-    at_seconds: float
-    is_taken: bool = False
-
-
 class Live:
     """One live mode at a time; with none it still keeps what is played in the slot `live`.
 
@@ -74,6 +63,8 @@ class Live:
         self._refused = False
         self._seconds: deque[float] = deque(maxlen=16)
         self._seed: int | None = None
+        self._made: Made | None = None
+        self._turned = False
 
     # What a performer does
 
@@ -83,7 +74,7 @@ class Live:
         steered = self.knobs.applied(settings, begins=settings is not self.settings)
         self.knobs.check(steered)
         if not settings.about.listens:
-            steered.build(clips)
+            steered.build(clips, attributes=self.knobs.attributes(steered))
 
     def start(self, settings: LiveSettings, now: float) -> None:
         """Play along from the next bar line on, after the count-in; RequestError, and as before, if it cannot."""
@@ -110,6 +101,7 @@ class Live:
     def stop(self, at_beat: float | None = None) -> None:
         """Play no more: at once, or from a beat on."""
         self.running, self._refused, self._asked = False, False, None
+        self._made, self._turned = None, False
         self.variations = Variations(self._transport)
         self._accompaniment.begin()
         self._scheduler.drop(VOICE, first=-math.inf if at_beat is None else at_beat + EARLIEST_START_BEATS)
@@ -128,8 +120,12 @@ class Live:
         self._asked = None
 
     def steer(self, turned: Mapping[str, Any], cleared: Collection[str] = ()) -> None:
-        """Change what is generated from now on, whatever the mode; RequestError, and as before, if it cannot be."""
+        """Change what is generated from now on, whatever the mode; RequestError, and as before, if it cannot be.
+
+        What plays is made anew, of the same seed, and goes on changed from the next bar line.
+        """
         self.knobs.turn(turned, cleared, self.settings if self.running else None)
+        self._turned = self.running
 
     # What happens to it
 
@@ -178,11 +174,14 @@ class Live:
         self._deaths = 0
         if self._asked is None or self._asked.request is not request or self.settings is None:
             return
-        self._seconds.append(now - self._asked.at_seconds)
-        self._asked, self.problem = None, ""
-        settings = self.knobs.applied(self.settings)
+        asked, settings = self._asked, self.knobs.applied(self.settings)
+        self._seconds.append(now - asked.at_seconds)
         chosen = settings.choose(results.clips)
+        self._asked, self.problem, self._made = None, "", Made(chosen, asked.clips, results.seed)
         self._accompaniment.made(chosen)
+        if asked.renews:
+            self._renewed(chosen, now)
+            return
         self.variations.take(chosen)
         if settings.about.evolves and self._seed is None and "seed" not in settings.request:
             self._seed = results.seed  # so that from bar to bar nothing but the position changes
@@ -190,13 +189,18 @@ class Live:
     def refused(self, request: Request, why: str) -> None:
         """The engine cannot do what was asked."""
         if self._asked is not None and self._asked.request is request and self.settings is not None:
-            self._asked = None
-            self._lack(why)
+            renews, self._asked = self._asked.renews, None
+            if renews:
+                logger.warning("live %s: %s", self.settings.mode, why)
+            else:
+                self._lack(why)
 
     # Bar by bar
 
     def run_due(self, now: float) -> None:
         """Listen, ask and decide, up to this moment."""
+        if self._can_renew:
+            self._renew(now)
         beat = self._transport.beat_at(now)
         behind = math.floor((beat - self._line) / self._transport.beats_per_bar)
         if behind > MOST_BARS_BEHIND:
@@ -209,7 +213,44 @@ class Live:
 
     def next_due(self) -> float:
         """When run_due has something to do."""
-        return self._transport.time_at(self._due_beat())
+        return -math.inf if self._can_renew else self._transport.time_at(self._due_beat())
+
+    @property
+    def _can_renew(self) -> bool:
+        """Whether a knob has been turned, and what plays can be made anew as it says."""
+        busy = self._asked and self._asked.is_taken
+        return self._turned and not busy and self.running and self._transport.moves
+
+    def _renew(self, now: float) -> None:
+        """Ask again for what was made last, of the same seed; what waits to be asked is asked as knobs stand."""
+        self._turned = False
+        asked, made = self._asked, self._made
+        idle = asked is None and (made is None or not self.variations.goes_on(made.clip))
+        if idle or self.settings is None or self.variations.frozen:
+            return
+        clips = asked.clips if asked else made.clips if made else ()
+        seed = made.seed if made and (asked is None or asked.renews) else self._seed
+        try:
+            request = self.knobs.build(self.settings, clips, seed)
+        except RequestError as error:
+            logger.warning("live %s: %s", self.settings.mode, error)
+            return
+        if asked is not None:
+            asked.request = request
+        else:
+            self._asked = Asked(request, self._line, now, clips, renews=True)
+
+    def _renewed(self, clip: Clip, now: float) -> None:
+        """Go on with what was made anew: in the bar that is planned and has not begun, too."""
+        before, line = self.variations.playing, self._line - self._transport.beats_per_bar
+        self.variations.renew(clip)
+        beat = self._transport.sent_beat(now)
+        if before is None or self.variations.playing is before or beat >= line:
+            return
+        early, starts = line + EARLIEST_START_BEATS, before.starts_near(line, self._transport)
+        struck = [pitch for pitch, start in starts if early <= start < beat]
+        self._scheduler.drop(VOICE, first=max(beat, early))
+        self._plan(self.variations.playing, line, beat, struck)
 
     def _go_on_from(self, line: float) -> None:
         """Turn to the bar that begins on this line."""
@@ -222,7 +263,8 @@ class Live:
     @property
     def _is_waiting(self) -> bool:
         """Whether what plays in the next bar is being made."""
-        return self._asked is not None and self._asked.line_beat < self._line + ROUNDING_BEATS
+        asked = self._asked
+        return asked is not None and not asked.renews and asked.line_beat < self._line + ROUNDING_BEATS
 
     def _due_beat(self) -> float:
         """The beat of the next thing to do for the bar."""
@@ -260,7 +302,7 @@ class Live:
                 self._channel = clip.parts[0].channel if clip.parts else self._home_channel
                 accompanies = self.settings is not None and self.settings.accompanies
                 self._ask((self._accompaniment.heard(clip) if accompanies else clip,), now)
-        elif self.variations.new is None and self._asked is None and self._wants_new:
+        elif self.variations.new is None and (self._asked is None or self._asked.renews) and self._wants_new:
             self._ask_for_variation(now)
 
     @property
@@ -291,11 +333,11 @@ class Live:
         if not self.running or self.variations.frozen or self.settings is None:
             return
         try:
-            request = self.knobs.applied(self.settings).build(clips, self._seed)
+            request = self.knobs.build(self.settings, clips, self._seed)
         except RequestError as error:
             self._lack(str(error))
         else:
-            self._asked, self._refused = Asked(request, self._line, now), False
+            self._asked, self._refused = Asked(request, self._line, now, clips), False
 
     def _lack(self, why: str) -> None:
         """There will be nothing new for the bar: told once, and tried again for the next."""
@@ -328,16 +370,27 @@ class Live:
         """Plan the bar of what plays; a clip shorter than its loop goes round within it."""
         assert self.settings is not None
         playing = self.variations.begin_bar(self._line, self.settings, missed=missed)
-        if playing is None:
-            return
+        if playing is not None:
+            self._plan(playing, self._line, beat)
+
+    def _plan(self, playing: Playing | None, line: float, beat: float, struck: Collection[int] = ()) -> None:
+        """Plan what plays in the bar that begins on a line; struck: see plan_clip."""
+        assert playing is not None
         beats_per_bar = self._transport.beats_per_bar
         clip_beats = self._transport.bars_in(playing.clip.length_beats) * beats_per_bar
-        first = (self._line - playing.origin_beat) % clip_beats
+        first = (line - playing.origin_beat) % clip_beats
         is_last = first + beats_per_bar >= clip_beats - ROUNDING_BEATS
         last = first + beats_per_bar + (CLOSING_BEATS if is_last else 0.0)
-        line, channel = self._line, self._channel
         plan_clip(
-            self._scheduler, VOICE, playing.clip, line, channel=channel, first=first, last=last, not_before=beat
+            self._scheduler,
+            VOICE,
+            playing.clip,
+            line,
+            channel=self._channel,
+            first=first,
+            last=last,
+            not_before=beat,
+            struck=struck,
         )
 
     def _move_to(self, line: float, now: float) -> None:
@@ -345,6 +398,8 @@ class Live:
         self._go_on_from(line)
         self._phrases.restart(line)
         self._accompaniment.begin()
+        if self._asked is not None and self._asked.renews:
+            self._asked = None
         if self._listens:
             self._asked = None
             self.variations.forget_new()

@@ -1,13 +1,38 @@
-"""The variations of a live mode: those that have played, the one that plays, and the one to come. Pure."""
+"""The variations of a live mode: those that have played, the one that plays, the one that is asked for. Pure."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.playing.live_settings import LiveSettings
 from bridge.playing.transport import ROUNDING_BEATS, Transport
 from engine.clip import Clip
+from engine.requests import Request
 
 KEPT = 32
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request under way for the bar that begins on line_beat; is_taken: whether it has gone to the engine.
+
+    clips: what it is about. renews: it makes what plays anew, as a knob has been turned: nothing waits for it.
+    """
+
+    request: Request
+    line_beat: float
+    at_seconds: float
+    clips: tuple[Clip, ...]
+    is_taken: bool = False
+    renews: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A clip that was made of others, with a seed."""
+
+    clip: Clip
+    clips: tuple[Clip, ...]
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +46,12 @@ class Playing:
     def is_over(self, beat: float) -> bool:
         """Whether it has ended by a bar line."""
         return beat >= self.origin_beat + self.length_beats - ROUNDING_BEATS
+
+    def starts_near(self, line: float, transport: Transport) -> list[tuple[int, float]]:
+        """The pitch of each note, and the beat of the song on which it starts, the time round nearest to a line."""
+        clip_beats = transport.bars_in(self.clip.length_beats) * transport.beats_per_bar
+        starts = [(note.pitch, self.origin_beat + note.start_beats) for note in self.clip.notes]
+        return [(pitch, start + round((line - start) / clip_beats) * clip_beats) for pitch, start in starts]
 
 
 @dataclass(slots=True)
@@ -42,6 +73,18 @@ class Variations:
         """A result has come: it begins on the next line; what was gone back to stays the last that was played."""
         self._put_back()
         self.new, self._is_undone = clip, False
+
+    def goes_on(self, clip: Clip) -> bool:
+        """Whether a clip plays, or is to begin."""
+        return self.new is clip or (self.new is None and self.playing is not None and self.playing.clip is clip)
+
+    def renew(self, clip: Clip) -> None:
+        """The result that was taken last has been made anew: this goes on in its place."""
+        if self.new is not None and not self._is_undone:
+            self.new = clip
+        elif self.playing is not None and self.played:
+            self.playing = replace(self.playing, clip=clip)
+            self.played[-1] = clip
 
     def freeze(self, frozen: bool) -> None:
         """Keep the one that plays, if there is one, or what was gone back to; or let it go."""

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
@@ -10,7 +10,17 @@ from bridge.errors import RequestError
 from engine.clip import Clip, in_a_row
 from engine.errors import EngineError
 from engine.midi.song import drums_of
-from engine.requests import CLIP_FIELDS, VERBS, NoteForNote, Request, clip_fields, request_about, setting
+from engine.representation.attributes import ATTRIBUTES
+from engine.requests import (
+    CLIP_FIELDS,
+    VERBS,
+    NoteForNote,
+    Request,
+    clip_fields,
+    request_about,
+    setting,
+    settings_of,
+)
 
 CANDIDATES = 5
 """How many variations there are to choose from where a density is asked for."""
@@ -76,8 +86,8 @@ class LiveSettings:
     """A live mode and what it is to play.
 
     bars: of a window or loop, else the mode's own or the clip's. slot: what loop varies; from_slot and to_slot:
-    what morph lies between. density: in standard deviations, which of several variations is taken; other settings
-    are those of the request.
+    what morph lies between. Other settings are those of the request, by name; attributes as a number, one a bar,
+    or a text of these. density: where no model that answers has it, which of several variations is taken.
     """
 
     mode: str
@@ -87,7 +97,6 @@ class LiveSettings:
     from_slot: str = "a"
     to_slot: str = "b"
     count_in: int = setting(0, 0, 8, "bars of clicks before it begins")
-    density: float | None = setting(None, -3, 3, "few or many hits, in standard deviations")
     request: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,7 +138,7 @@ class LiveSettings:
     @property
     def said(self) -> frozenset[str]:
         """The knobs whose value it says."""
-        return frozenset(self.request) | (frozenset() if self.density is None else {"density"})
+        return frozenset(self.request)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -157,15 +166,19 @@ class LiveSettings:
 
     def has(self, knob: str) -> bool:
         """Whether a knob changes anything of what it asks for."""
-        return knob == "density" or any(each.name == knob for each in fields(self.kind))
+        own = knob.partition(".")[0]
+        return own == "density" or any(each.name == own for each in settings_of(self.kind))
 
     def steered(self, turned: Mapping[str, Any]) -> "LiveSettings":
         """The same with some knobs at other values; RequestError if one is out of range."""
-        request = {**self.request, **turned}
-        return replace(self, density=request.pop("density", self.density), request=request)
+        return replace(self, request={**self.request, **turned})
 
-    def build(self, clips: Sequence[Clip], seed: int | None = None) -> Request:
+    def build(
+        self, clips: Sequence[Clip], seed: int | None = None, attributes: Collection[str] | None = None
+    ) -> Request:
         """The request about these clips; RequestError if it cannot be. seed: where the settings say none.
+
+        attributes: those that the models have which may answer, None where that is not known.
 
         Where it develops: for the passage after these, of which the first is the theme; the last ends in a fill.
         """
@@ -173,7 +186,9 @@ class LiveSettings:
             raise RequestError(
                 "too_big", f"{self.verb_name} takes {LONGEST_CLIP_BARS} bars in a live mode, not {too_long[0]}"
             )
-        own = {name: value for name, value in self.request.items() if self.has(name)}
+        own = {
+            name: as_setting(name, value) for name, value in self.request.items() if self._asks(name, attributes)
+        }
         values = {"seed": seed, **self.about.defaults}
         if self.has("bars"):
             values["bars"] = clips[0].bars if clips else self.bars or 2
@@ -185,18 +200,33 @@ class LiveSettings:
             values |= {"bars": bars, "fill_in": int(len(clips) + 1 == self.passages(clips[0]))}
             clips = (in_a_row([drums_of(clip) for clip in clips], bars),)
         values |= own
-        if self.density is not None and not issubclass(self.kind, NoteForNote):
+        if self._chooses(attributes):
             values["count"] = CANDIDATES
         try:
             return request_about(self.kind, clips, **values)
         except EngineError as error:
             raise RequestError("bad_request", str(error)) from error
 
+    def _asks(self, name: str, attributes: Collection[str] | None) -> bool:
+        """Whether a setting is one of the request's; an attribute that no model has is none."""
+        own = name.partition(".")[0]
+        known = ATTRIBUTES.keys() - {"density"} if attributes is None else attributes
+        return any(each.name == own for each in settings_of(self.kind)) and (own not in ATTRIBUTES or own in known)
+
+    def _chooses(self, attributes: Collection[str] | None) -> bool:
+        """Whether a density is asked for that is to be chosen among several variations."""
+        return (
+            "density" in self.request
+            and not self._asks("density", attributes)
+            and not issubclass(self.kind, NoteForNote)
+        )
+
     def choose(self, clips: Sequence[Clip]) -> Clip:
-        """The one of the results that has the density asked for."""
-        if self.density is None:
+        """The one of several results that has the density asked for."""
+        if "density" not in self.request or len(clips) == 1:
             return clips[0]
-        rank = statistics.NormalDist().cdf(self.density) * (len(clips) - 1)
+        (density, *_) = as_setting("density", self.request["density"])
+        rank = statistics.NormalDist().cdf(density) * (len(clips) - 1)
         return sorted(clips, key=lambda clip: len(clip.notes))[round(rank)]
 
 
@@ -207,24 +237,36 @@ NOT_LIVE = frozenset(
     }
 )
 
-KNOBS = {
-    each.name: each
-    for kind in (*VERBS.values(), LiveSettings)
-    for each in fields(kind)
-    if "text" in each.metadata and each.name not in NOT_LIVE
-}
+KNOBS = {each.name: each for kind in VERBS.values() for each in settings_of(kind) if each.name not in NOT_LIVE}
 """The settings of all verbs that make sense bar after bar: what steer can turn."""
 
 STEERED = {
     name: (KNOBS[name].metadata["low"], KNOBS[name].metadata["high"])
-    for name in ("temperature", "position", "similarity", "density")
+    for name in ("temperature", "position", "similarity", *ATTRIBUTES)
 }
 """What a control can turn, with its range; a mode may be told these whatever its verb."""
 
 
 def checked_knob(name: str, value: Any) -> None:
     """RequestError if a knob cannot have a value in whatever mode."""
-    _check_range(KNOBS[name], value)
+    each = KNOBS.get(name.partition(".")[0])
+    if each is None:
+        raise RequestError("bad_request", f"there is no {name} to steer")
+    setting = as_setting(name, value)
+    for number in setting if isinstance(setting, tuple) else (setting,):
+        _check_range(each, number)
+
+
+def as_setting(name: str, value: Any) -> Any:
+    """A value as the request has it: an attribute as a number a bar, from one, or from a text such as 0,0,1,2."""
+    if name.partition(".")[0] not in ATTRIBUTES or isinstance(value, tuple):
+        return value
+    try:
+        return tuple(float(number) for number in str(value).split(","))
+    except ValueError:
+        raise RequestError(
+            "bad_request", f"{name} takes a number, or one a bar as 0,0,1,2, not {value!r}"
+        ) from None
 
 
 def _check_range(each: Field[Any], value: Any) -> None:

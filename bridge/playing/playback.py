@@ -1,7 +1,7 @@
 """Clips that play, one a channel, as in a DAW, and clicks. Pure: it plans notes, the scheduler sends them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,17 +29,20 @@ def plan_clip(
     first: float = 0.0,
     last: float = math.inf,
     not_before: float = -math.inf,
+    struck: Collection[int] = (),
 ) -> None:
     """Plan the notes of a clip from its beat first to its beat last; first is at at_beat of the song.
 
     Notes before the beat not_before of the song are left out, but for early hits: a hit played early for a line
-    that is not before not_before is moved onto that line.
+    that is not before not_before is moved onto that line. struck: pitches that have been hit for that line.
     """
     for index, note in enumerate(clip.notes):
         if note.mute or not first <= note.start_beats - EARLIEST_START_BEATS < last:
             continue
         start = at_beat + note.start_beats - first
         end = start + note.duration_beats
+        if note.pitch in struck and note.start_beats <= first - EARLIEST_START_BEATS:
+            continue
         if start < not_before and note.start_beats < first:
             start = min(not_before, at_beat)
         if start >= not_before - MISSED_BEATS:

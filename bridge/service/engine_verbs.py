@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from bridge.errors import RequestError
+from bridge.feels import Feels
 from bridge.osc.packet import Atom
 from bridge.osc.replies import count_clip, count_latent, format_clip, format_latent
 from bridge.osc.requests import Call, engine_request, slots_of
-from bridge.osc.table import TO_SLOT
+from bridge.osc.table import FEEL, FROM, TO_SLOT
 from bridge.playing.ensemble import Ensemble
 from bridge.playing.live_settings import LONGEST_CLIP_BARS
 from bridge.playing.slots import WAY_OUT, Slots, check_notes
@@ -20,8 +21,9 @@ from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, Ne
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
 from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
+from engine.clip import Clip
 from engine.midi.meters import DEFAULT_TEMPO_BPM
-from engine.requests import Sample
+from engine.requests import LearnStyle, Sample
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
@@ -39,10 +41,12 @@ class EngineVerbs:
         ensemble: Ensemble,
         *,
         card: Callable[[str], Card],
+        feels: Feels,
         timeout_seconds: float,
     ):
         self._engine, self._queue, self._tickets, self._slots = engine, queue, tickets, slots
         self._ensemble, self._card, self._timeout = ensemble, card, timeout_seconds
+        self._feels = feels
 
     # What the daemon calls
 
@@ -124,7 +128,7 @@ class EngineVerbs:
     def make_music(self, call: Call, ticket: Ticket, now: float) -> None:
         """Queue what a call asks of the engine, about the clips that are in its slots now."""
         self._tickets.check_room(ticket)
-        clips = [self._slots[name] for name in slots_of(call)]
+        clips = self._clips_of(call)
         request = engine_request(call, clips)
         tempo_bpm = self._ensemble.transport.tempo_bpm
         if isinstance(request, Sample) and request.tempo is None and tempo_bpm != DEFAULT_TEMPO_BPM:
@@ -137,6 +141,25 @@ class EngineVerbs:
         to_slot = call.values.get(TO_SLOT.name, "") if TO_SLOT in call.verb.keys else ""
         job = Run(ticket.number, request)
         self._enqueue(Entry(ticket, job, call.values.get("group", ""), to_slot), now)
+
+    def _clips_of(self, call: Call) -> list[Clip]:
+        """The clips that a call is about, in the order of the request's; a feel with a name lies in no slot."""
+        clips, feel = [self._slots[name] for name in slots_of(call)], call.values.get(FEEL.name)
+        if FEEL not in call.verb.keys:
+            return clips
+        if (feel is None) == (FROM not in call.values):
+            raise RequestError("bad_request", f"{call.verb.name} takes from SLOT or feel NAME, one of the two")
+        return clips if feel is None else [clips[0], self._feels[feel], *clips[1:]]
+
+    def learn_style(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue the learning of a style from the clips that are in some slots now."""
+        self._tickets.check_room(ticket)
+        names, model = [name.strip() for name in call.values["slots"].split(",")], call.values.get("model")
+        if model is not None:
+            self._card(model)
+        clips = tuple(self._slots[name] for name in names)
+        request = LearnStyle(name=call.values["name"], clips=clips, sources=tuple(names), model=model)
+        self._enqueue(Entry(ticket, Run(ticket.number, request)), now)
 
     def forget(self, ticket: Ticket) -> None:
         """A request has been cancelled: remove its job from the queue."""
@@ -167,8 +190,10 @@ class EngineVerbs:
         except RequestError as error:
             self._tickets.fail(ticket, error.code, str(error), now)
             return
-        about: dict[str, Atom] = {"model": results.model, "seed": results.seed}
-        about |= {"results": len(clips), "ms": results.ms}
+        about: dict[str, Atom] = {"model": results.model, "seed": results.seed, "results": len(clips)}
+        if isinstance(entry.job, Run) and isinstance(entry.job.request, LearnStyle):
+            about = {"model": results.model}
+        about["ms"] = results.ms
         if parts := sum(packed.parts for packed in clips):
             about["parts"] = parts
         if results.meter:
@@ -179,6 +204,7 @@ class EngineVerbs:
             about["size"] = len(results.latent)
         if results.as_taps:
             about["as"] = "taps"
+        about |= results.facts
         if results.remarks:
             about["remark"] = "; ".join(results.remarks)
         self._tickets.done(ticket, now, about, timed=True)

@@ -34,7 +34,20 @@ logger = logging.getLogger(__name__)
 
 UNANSWERED = frozenset({"/vae/done", "/vae/fail"})
 ALWAYS_RERUN = frozenset(
-    {"hello", "ping", "status", "sync", "cancel", "verbs", "models", "styles", "clip/get", "clip/list"}
+    {
+        "hello",
+        "ping",
+        "status",
+        "sync",
+        "cancel",
+        "verbs",
+        "models",
+        "styles",
+        "attributes",
+        "feels",
+        "clip/get",
+        "clip/list",
+    }
 )
 """Verbs of which a repeat is run again, not answered from memory: cheap, and the answer may have changed."""
 
@@ -52,6 +65,7 @@ class Service:
         self.playing = PlayVerbs(
             ensemble, self._tickets, self.outbox, ports, cards=lambda name: self._session.cards_of(name)
         )
+        ensemble.live.knobs.styles_of = lambda card: self._session.styles_of(card)
         self._session = Session(about, self.engine, self._tickets, queue, self.playing.state)
         self.engine_verbs = EngineVerbs(
             self.engine,
@@ -60,6 +74,7 @@ class Service:
             slots,
             ensemble,
             card=self._session.card,
+            feels=about.feels,
             timeout_seconds=about.timeout_seconds,
         )
         self._multiparts = {
@@ -68,11 +83,12 @@ class Service:
         }
         self._handlers: dict[str, Handler] = {
             **self._session.handlers(),
-            **SlotVerbs(self.slots, self._tickets).handlers(),
+            **SlotVerbs(self.slots, self._tickets, about.feels).handlers(),
             **self.playing.handlers(),
             "sync": self._sync,
             "cancel": self._cancel,
             "load": self.engine_verbs.load,
+            "learn_style": self.engine_verbs.learn_style,
         }
 
     # What the daemon calls

@@ -1,9 +1,11 @@
-"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles. Pure."""
+"""The verbs that tell what this daemon is and does: hello, ping, status, verbs, models, styles and so on. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from bridge.errors import RequestError
+from bridge.feels import Feels
 from bridge.osc.access import PRIVATE
 from bridge.osc.packet import Atom
 from bridge.osc.replies import format_message
@@ -11,7 +13,10 @@ from bridge.osc.requests import Call
 from bridge.osc.table import PROTOCOL_VERSION, TABLE
 from bridge.service.queue import EngineQueue
 from bridge.service.tickets import Ticket, Tickets
-from engine.weights import Card
+from engine.errors import EngineError
+from engine.representation.attributes import ATTRIBUTES, HIGHEST, LOWEST
+from engine.styles import forget_style, own_styles, styles_of
+from engine.weights import Card, attributes_of
 
 Handler = Callable[[Call, Ticket, float], None]
 """Answers one call, under its ticket, at a time."""
@@ -33,6 +38,8 @@ class About:
     allow: tuple[str, ...] = PRIVATE
     bytes_per_second: float = 1e6
     why_not: Callable[[str], str] = lambda _: ""
+    styles: Path | None = None
+    feels: Feels = field(default_factory=lambda: Feels(None))
 
 
 @dataclass(slots=True)
@@ -89,6 +96,9 @@ class Session:
             "verbs": self._verbs,
             "models": self._models,
             "styles": self._styles,
+            "attributes": self._attributes,
+            "forget_style": self._forget_style,
+            "feels": self._feels,
         }
 
     def card(self, name: str) -> Card:
@@ -155,6 +165,40 @@ class Session:
 
     def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
         card = self.card(call.values.get("model") or self._answers(call.values.get("verb")))
-        styles = (format_message("style", ticket.id, style) for style in card.styles)
-        self._tickets.send(ticket, styles, len(card.styles))
-        self._tickets.done(ticket, now, {"model": card.name, "count": len(card.styles)})
+        names = self.styles_of(card)
+        self._tickets.send(ticket, (format_message("style", ticket.id, name) for name in names), len(names))
+        self._tickets.done(ticket, now, {"model": card.name, "count": len(names)})
+
+    def styles_of(self, card: Card) -> tuple[str, ...]:
+        """The styles that can be asked of a model: its own, then those of the drummer who plays its hits."""
+        return styles_of(card, self.cards_of(None), own_styles(self._about.styles))
+
+    def _forget_style(self, call: Call, ticket: Ticket, now: float) -> None:
+        try:
+            forget_style(self._about.styles, call.values["name"])
+        except EngineError as error:
+            raise RequestError("bad_request", str(error)) from error
+        self._tickets.done(ticket, now, {"name": call.values["name"]})
+
+    def _feels(self, call: Call, ticket: Ticket, now: float) -> None:
+        names = self._about.feels.names()
+        self._tickets.send(ticket, (format_message("feel", ticket.id, name) for name in names), len(names))
+        self._tickets.done(ticket, now, {"count": len(names)})
+
+    def _attributes(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Those of a model, and the feel of the drummer in memory, who plays the hits of models without one."""
+        card = self.card(call.values.get("model") or self._answers(call.values.get("verb")))
+        scales = attributes_of(card, self.cards_of(None))
+        rows = [
+            (
+                name,
+                float(mean),
+                float(deviation),
+                ATTRIBUTES[name.partition(".")[0]].unit,
+                float(LOWEST),
+                float(HIGHEST),
+            )
+            for name, (mean, deviation) in scales.items()
+        ]
+        self._tickets.send(ticket, (format_message("attribute", ticket.id, *row) for row in rows), len(rows))
+        self._tickets.done(ticket, now, {"model": card.name, "count": len(rows)})

@@ -1,6 +1,7 @@
 """The verbs on slots: put a small clip in, get it back, list, clear. Pure."""
 
 from bridge.errors import RequestError
+from bridge.feels import Feels
 from bridge.osc.replies import count_clip, format_clip, format_message
 from bridge.osc.requests import Call
 from bridge.playing.slots import Slots, checked_clip
@@ -11,8 +12,8 @@ from bridge.service.tickets import Ticket, Tickets
 class SlotVerbs:
     """Answers from the slots; asks nobody."""
 
-    def __init__(self, slots: Slots, tickets: Tickets):
-        self._slots, self._tickets = slots, tickets
+    def __init__(self, slots: Slots, tickets: Tickets, feels: Feels):
+        self._slots, self._tickets, self._feels = slots, tickets, feels
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs by name."""
@@ -21,6 +22,7 @@ class SlotVerbs:
             "clip/get": self._get,
             "clip/list": self._list,
             "clip/clear": self._clear,
+            "feel_save": self._save_feel,
         }
 
     def _clip(self, call: Call, ticket: Ticket, now: float) -> None:
@@ -47,3 +49,8 @@ class SlotVerbs:
     def _clear(self, call: Call, ticket: Ticket, now: float) -> None:
         self._slots.clear(call.values["slot"])
         self._tickets.done(ticket, now, {"slot": call.values["slot"]})
+
+    def _save_feel(self, call: Call, ticket: Ticket, now: float) -> None:
+        name, slot = call.values["name"], call.values["slot"]
+        self._feels.save(name, self._slots[slot])
+        self._tickets.done(ticket, now, {"name": name, "slot": slot})

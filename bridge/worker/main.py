@@ -86,7 +86,7 @@ def build(recipe: Recipe) -> tuple[Any, tuple[str, ...]]:
     module, name = recipe.generator.split(":")
     kind = getattr(importlib.import_module(module), name)
     library = Library(recipe.weight_folders)
-    generator = kind(library, device=recipe.device, drum_map=recipe.drum_map)
+    generator = kind(library, device=recipe.device, drum_map=recipe.drum_map, own=recipe.styles)
     problems: list[str] = []
     for model in recipe.models:
         try:

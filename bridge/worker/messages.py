@@ -16,6 +16,7 @@ class Recipe:
     weight_folders: tuple[Path, ...]
     device: str = "auto"
     drum_map: Path | None = None
+    styles: Path | None = None
     log_level: str = "info"
     generator: str = "engine.verbs.generator:Generator"
 

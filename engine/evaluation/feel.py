@@ -1,7 +1,6 @@
 """Measures of z: whether a clip's z holds its feel, and whether the verbs that move z do what they promise.
 
-Four numbers stand for the feel of a window: how late it lies, how loud it is, how much later (swing) and how much
-softer (accent) the off-beats are. The verbs are run through Player, as for a user.
+Four attributes stand for the feel of a window. The verbs are run through Player, as for a user.
 """
 
 from collections.abc import Callable
@@ -18,13 +17,14 @@ from engine.evaluation.contenders import answer, quantised
 from engine.evaluation.hits import hits_of
 from engine.model import tasks
 from engine.model.noise import Noise
+from engine.representation import attributes, measures
 from engine.representation.drum_map import GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove, groove_to_clip
 from engine.requests import Groove, Interpolate, Request, Vary
 from engine.verbs.groove_verbs import Player
 from engine.verbs.resident import GrooveResident
 
-FEEL = ("lateness ms", "loudness", "swing", "accent")
+FEEL = ("late", "loudness", "swing", "accent")
 POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STIFF_VELOCITY = 100 / 127
 
@@ -64,26 +64,9 @@ def steering_of(resident: GrooveResident, train: Windows, windows: Windows, *, c
 
 
 def feel_of(windows: Windows) -> Values:
-    """[window, 4], in the order of FEEL: ms, 0..1, sixteenths, 0..1; nan where a window has no off-beats, say."""
-    hits, count = hits_of(windows), len(windows)
-    late = -hits.offset / 2
-    off_beat, on_quarter = hits.step % 2 == 1, hits.step % 4 == 0
-
-    def average(values: Values, chosen: NDArray[np.bool_] | slice = slice(None)) -> Values:
-        window = hits.window[chosen]
-        with np.errstate(invalid="ignore"):
-            mean: Values = np.bincount(window, values[chosen], count) / np.bincount(window, minlength=count)
-        return mean
-
-    return np.stack(
-        [
-            average(late * 15000 / hits.tempo_bpm),
-            average(hits.velocity),
-            average(late, off_beat) - average(late, ~off_beat),
-            average(hits.velocity, on_quarter) - average(hits.velocity, ~on_quarter),
-        ],
-        axis=1,
-    )
+    """[window, 4], in the order of FEEL, in the units of attributes; nan where a window has no off-beats, say."""
+    whole = measures.feel_of(measures.playing_of(windows.grooves, windows.tempo_bpm))
+    return whole[:, [attributes.FEEL.index(name) for name in FEEL]]
 
 
 def explained_by(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Interval, Interval]]:
@@ -128,8 +111,8 @@ def _grooved(resident: GrooveResident, windows: Windows) -> dict[str, tuple[Inte
     bootstrap = Bootstrap(windows.performance)
     return {
         name: (
-            bootstrap.of_weights(_correlation(given[:, i], wanted[:, i])),
-            bootstrap.of_weights(_correlation(plain[:, i], wanted[:, i])),
+            bootstrap.of_weights(correlation(given[:, i], wanted[:, i])),
+            bootstrap.of_weights(correlation(plain[:, i], wanted[:, i])),
         )
         for i, name in enumerate(FEEL)
     }
@@ -144,11 +127,14 @@ def in_the_feel_of_others(resident: GrooveResident, windows: Windows, seed: int)
 def _groove(resident: GrooveResident, windows: Windows, source: Windows, seed: int = 0) -> Array:
     """On quantised clips: in a played one a late hit may be read as a triplet, and stay where it is."""
     stiff = windows.played_by(quantised(windows, STIFF_VELOCITY))
-    requests = [Groove(clip=clip, feel=feel) for clip, feel in zip(_clips(stiff), _clips(source), strict=True)]
+    requests = [
+        Groove(clip=clip, feel=feel)
+        for clip, feel in zip(clips_of_windows(stiff), clips_of_windows(source), strict=True)
+    ]
     return np.concatenate([_asked(resident, each, seed * 100_003 + i) for i, each in enumerate(requests)])
 
 
-def _correlation(a: Values, b: Values) -> Callable[[Values], float]:
+def correlation(a: Values, b: Values) -> Callable[[Values], float]:
     """Weights [window] -> Pearson's r, without the windows in which one is nan."""
     known = ~(np.isnan(a) | np.isnan(b))
 
@@ -184,7 +170,7 @@ def _interpolated(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     ways = [
         _asked(resident, Interpolate(clips=pair, steps=len(POINTS)), seed)
-        for seed, pair in enumerate(zip(_clips(first), _clips(last), strict=True))
+        for seed, pair in enumerate(zip(clips_of_windows(first), clips_of_windows(last), strict=True))
     ]
     return _hits_moved(ways), _feel_moved(ways, first)
 
@@ -192,7 +178,7 @@ def _interpolated(
 def _varied(resident: GrooveResident, windows: Windows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """POINTS are 1 − similarity."""
     ways = []
-    for seed, clip in enumerate(_clips(windows)):
+    for seed, clip in enumerate(clips_of_windows(windows)):
         ways.append(
             np.concatenate([_asked(resident, Vary(clip=clip, similarity=1 - point), seed) for point in POINTS])
         )
@@ -217,7 +203,8 @@ def _feel_moved(ways: list[Array], windows: Windows) -> tuple[float, ...]:
     return tuple(float(share) for share in along / max(along[-1], 1e-9))
 
 
-def _clips(windows: Windows) -> list[Clip]:
+def clips_of_windows(windows: Windows) -> list[Clip]:
+    """Each window as a clip."""
     return [
         groove_to_clip(groove, GENERAL_MIDI, beats_per_bar=STEPS_PER_BAR / 4, tempo_bpm=float(tempo))
         for groove, tempo in zip(windows.grooves, windows.tempo_bpm, strict=True)

@@ -26,14 +26,12 @@ from engine.representation.band import (
     DRUMS,
     LEAD,
     PARTS,
-    drum_features,
     key_fits,
     moved,
     pitch_classes,
     to_c,
-    voice_features,
 )
-from engine.representation.melody import FIRST_NOTE_ON, LOWEST
+from engine.representation.measures import part_attributes
 
 PART_SHARES = (0.42, 0.32, 0.26)
 """How often each part is drawn in training."""
@@ -91,12 +89,22 @@ class BandCourse:
         self.validated = [_spread(_starts(self.validation, part, self.longest)) for part in range(len(PARTS))]
         self.model = BandVae(config.shape).to(device)
         for part in range(len(PARTS)):
-            told = [attributes(song.states, part) for song in self.train if song.plays[:, part].any()]
+            told = [part_attributes(song.states, part) for song in self.train if song.plays[:, part].any()]
             if told:
                 values = np.concatenate(told)
                 values = values[values[:, 0] > 0]
                 self.model.attribute_mean[part] = torch.from_numpy(values.mean(axis=0))
                 self.model.attribute_deviation[part] = torch.from_numpy(values.std(axis=0) + 1e-6)
+        attributes = {
+            f"{name}.{PARTS[part]}": (
+                float(self.model.attribute_mean[part, index]),
+                float(self.model.attribute_deviation[part, index]),
+            )
+            for part in range(len(PARTS))
+            for index, name in enumerate(ATTRIBUTES)
+            if part != DRUMS or name == "density"
+        }
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = {"attributes": attributes}
         self.size = STEPS_PER_EPOCH * config.recipe.batch
         self.facts: Mapping[str, int] = {
             "songs": len({song.name for song in self.train}),
@@ -180,7 +188,7 @@ class BandCourse:
         mean, deviation = (
             each[part].cpu().numpy() for each in (self.model.attribute_mean, self.model.attribute_deviation)
         )
-        own = attributes(states, part)
+        own = part_attributes(states, part)
         values, sounding = (own - mean) / deviation, own[:, 0] > 0
         told = np.zeros((len(states), 2 * len(ATTRIBUTES)), np.float32)
         for index in range(len(ATTRIBUTES)):
@@ -244,17 +252,6 @@ def given(part: int, plays: NDArray[np.bool_], bars: int, task: str, rng: Rng) -
             elif kind < OTHERS_WHOLE + OTHERS_ALIKE:
                 flat[:, other] = own
     return mask
-
-
-def attributes(states: NDArray[Any], part: int) -> NDArray[np.float32]:
-    """States (bar, 16, 3) -> how many notes begin, and their mean pitch, 0 where none does: (bar, 2)."""
-    own = states[..., part].astype(np.int64)
-    if part == DRUMS:
-        hits = drum_features()[own].sum(axis=(1, 2))
-        return np.stack([hits, np.zeros_like(hits)], axis=1).astype(np.float32)
-    begins = voice_features()[own][..., 0]
-    pitch = (begins * (own - FIRST_NOTE_ON + LOWEST)).sum(axis=1) / np.maximum(begins.sum(axis=1), 1)
-    return np.stack([begins.sum(axis=1), pitch], axis=1).astype(np.float32)
 
 
 def load_bands(data: Sequence[Path], max_songs: int | None = None) -> list[BandSong]:

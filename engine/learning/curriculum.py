@@ -1,6 +1,6 @@
 """What a training run needs of a model and its data: batches, validation, and what is fitted at the end."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ class Course(Protocol):
 
     left_out: sentences for the card on what of the data is not learnt from. size: how many windows make an
     epoch. facts, for the card: the number of windows of each length in bars, and of those left out, by reason.
+    about: the card's attributes, and where there are any its feels, see engine.weights.Card.
     """
 
     @property
@@ -28,6 +29,7 @@ class Course(Protocol):
     left_out: tuple[str, ...]
     size: int
     facts: Mapping[str, int]
+    about: Mapping[str, Mapping[str, Sequence[float]]]
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """The count training batches of an epoch, determined by the state of rng."""

@@ -1,6 +1,6 @@
 """Training on grooves: windows of drum performances, and the tasks of a recipe on them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,9 @@ from engine.model.performer import step_features
 from engine.model.tasks import TRAINING_TASKS, autoencode, nothing_given
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, Recipe
+from engine.representation.attributes import FEEL
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+from engine.representation.measures import feel_of, playing_of
 
 FEWEST_HITS = 1000
 """Below this many validation hits, skip calibrating the shrinkage of Expectation."""
@@ -77,6 +79,7 @@ class GrooveCourse:
         self._second = config.recipe.second
         self.size = len(datasets.train[min(datasets.train)])
         self.facts: Mapping[str, int] = {str(bars): len(windows) for bars, windows in datasets.train.items()}
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = about_feel(datasets.train[min(datasets.train)])
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:
         """See Course."""
@@ -165,16 +168,51 @@ class GrooveCourse:
         expectation.trust[:] = (away * (truth - truth.mean(dim=0))).sum(dim=0) / (away**2).sum(dim=0)
 
     def prior(self) -> Prior:
-        """The prior, one normal for each style of the training windows."""
-        posteriors, styles = [], []
-        names = sorted({name for windows in self.datasets.train.values() for name in windows.style_names})
+        """The prior, one normal for each style of the training windows, and for each player."""
+        posteriors = []
+        styles, players = list[Tensor](), list[Tensor]()
+        names, drummers = (
+            tuple(sorted({name for windows in self.datasets.train.values() for name in getattr(windows, which)}))
+            for which in ("style_names", "drummer_names")
+        )
         for windows in self.datasets.train.values():
             for first in range(0, len(windows), 512):
                 grooves = torch.from_numpy(windows.grooves[first : first + 512]).to(self.device)
                 tempo_bpm = torch.from_numpy(windows.tempo_bpm[first : first + 512]).to(self.device)
                 example = autoencode(grooves, nothing_given(grooves, tempo_bpm))
                 posteriors.append(self.model.encode(example.encoder_input, example.given.position[0]))
-            places = [names.index(name) for name in windows.style_names] + [-1]
-            styles.append(torch.tensor(places)[torch.from_numpy(windows.style)])
+            for rows, known, own, which in (
+                (styles, names, windows.style_names, windows.style),
+                (players, drummers, windows.drummer_names, windows.drummer),
+            ):
+                places = [known.index(name) for name in own] + [-1]
+                rows.append(torch.tensor(places)[torch.from_numpy(which)])
         mu, sigma = (torch.cat([getattr(each, name).cpu() for each in posteriors]) for name in ("mu", "sigma"))
-        return fit_prior(mu, sigma, torch.cat(styles), tuple(names))
+        prior = fit_prior(mu, sigma, torch.cat(styles), names)
+        if not (prior.names and drummers):
+            return prior
+        return prior.and_by_name(fit_prior(mu, sigma, torch.cat(players), drummers))
+
+
+FEWEST_HITS_OF_FEEL = 8
+"""Windows with fewer hits say little of a feel."""
+
+
+FEWEST_OF_A_STYLE = 8
+"""Styles and players with fewer windows have no feel of their own."""
+
+
+def about_feel(windows: Windows) -> dict[str, dict[str, list[float]]]:
+    """The card's attributes, mean and deviation of the feel's, and its feels, the means of styles and players."""
+    feel = feel_of(playing_of(windows.grooves, windows.tempo_bpm))
+    known = ~np.isnan(feel).any(axis=1) & (windows.grooves[..., HITS].sum(axis=(1, 2)) >= FEWEST_HITS_OF_FEEL)
+    rows = feel[known] if known.any() else np.zeros((1, len(FEEL)))
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    feels = dict[str, list[float]]()
+    for names, which in ((windows.style_names, windows.style), (windows.drummer_names, windows.drummer)):
+        for index, name in enumerate(names):
+            own = known & (which == index)
+            if own.sum() >= FEWEST_OF_A_STYLE:
+                feels[name] = ((feel[own].mean(axis=0) - mean) / deviation).tolist()
+    scales = np.stack([mean, deviation], axis=1).tolist()
+    return {"attributes": dict(zip(FEEL, scales, strict=True)), "feels": feels}

@@ -19,8 +19,9 @@ from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.registry import Config, Recipe
-from engine.representation.bar_attributes import ATTRIBUTES, Hits, bar_attributes
+from engine.representation.attributes import ATTRIBUTES
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES, Hits, bar_attributes
 from engine.representation.tokens import STEPS_PER_BAR
 
 FEWEST_BARS = 4
@@ -32,7 +33,7 @@ PLAYED_SHARE = 0.7
 LEFT_OUT_LICENCE = "GPL"
 """Weights that learnt from pieces with this licence could not be used by everybody."""
 
-COUNT = len(ATTRIBUTES)
+COUNT = len(BAR_ATTRIBUTES)
 SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
 STARTS_PER_WINDOW = 4
@@ -125,6 +126,11 @@ class PhraseCourse:
         everything = np.concatenate([bar_attributes(song.hits) for song in self.train])
         self.model.attribute_mean[:] = torch.from_numpy(everything.mean(axis=0))
         self.model.attribute_deviation[:] = torch.from_numpy(everything.std(axis=0) + 1e-6)
+        scales = torch.stack([self.model.attribute_mean, self.model.attribute_deviation], dim=1).tolist()
+        told = dict(zip(BAR_ATTRIBUTES, scales, strict=True))
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = {
+            "attributes": {name: told[name] for name in told if name in ATTRIBUTES}
+        }
         self.size = max(1, len(self.starts) // STARTS_PER_WINDOW)
         self.facts: Mapping[str, int] = {"bars": len(everything), "songs": len(self.train)}
 

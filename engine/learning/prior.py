@@ -46,6 +46,15 @@ class Prior:
         spread = self.scale[index] @ noise.normal(count, self.mean.shape[1])[..., None]
         return self.mean[index] + temperature * spread[..., 0]
 
+    def and_by_name(self, others: "Prior") -> "Prior":
+        """With the components of another, which are drawn only where they are named: players, say."""
+        return Prior(
+            (*self.names, *others.names),
+            torch.cat([self.mean, others.mean]),
+            torch.cat([self.scale, others.scale]),
+            torch.cat([self.share, torch.zeros_like(others.share)]),
+        )
+
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are stored with the weights, by name."""
         return {"prior.mean": self.mean, "prior.scale": self.scale, "prior.share": self.share}

@@ -72,6 +72,7 @@ class TokenCourse:
         self.steps_per_bar = self._representation.steps_per_bar
         self.size = len(datasets.train)
         left_out = {f"left out, {reason}": count for reason, count in datasets.left_out.most_common()}
+        self.about: Mapping[str, Mapping[str, Sequence[float]]] = {}
         self.facts: Mapping[str, int] = {str(config.recipe.bars[0]): self.size} | left_out
 
     def training_batches(self, recipe: Recipe, count: int, rng: np.random.Generator) -> Iterator[BatchLosses]:

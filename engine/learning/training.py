@@ -265,6 +265,8 @@ class Run:
             styles=prior.names,
             step_temperature=config.recipe.step_temperature,
             opening_temperature=config.recipe.opening_temperature,
+            attributes=_rounded(self.course.about.get("attributes", {})),
+            feels=_rounded(self.course.about.get("feels", {})),
             sha256="",
             license="Apache-2.0",
             data=data,
@@ -281,6 +283,10 @@ class Run:
             },
         )
         return write_weights(self.out, tensors, card)
+
+
+def _rounded(rows: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    return {key: [float(f"{value:.5g}") for value in row] for key, row in rows.items()}
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.representation.drum_map import CLASSES
+from engine.representation.instruments import PARTS as PARTS
 from engine.representation.melody import FIRST_NOTE_ON, HIGHEST, LOWEST, MELODY_SIZE, NOTE_OFF
 from engine.representation.tokens import Tokens
 
-PARTS = ("lead", "bass", "drums")
 LEAD, BASS, DRUMS = range(3)
 SIZES = (MELODY_SIZE, MELODY_SIZE, 1 << CLASSES)
 PITCHES = HIGHEST - LOWEST + 1

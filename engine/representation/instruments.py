@@ -1,4 +1,7 @@
-"""The names of the nine drums. Imports nothing, so that what only names them loads no numpy."""
+"""The names of the nine drums, and of the parts of a band.
+
+Imports nothing, so that what only names them loads no numpy.
+"""
 
 INSTRUMENTS = (
     "kick",
@@ -12,3 +15,5 @@ INSTRUMENTS = (
     "ride",
 )
 """The nine classes, in the order of the representation."""
+
+PARTS = ("lead", "bass", "drums")

@@ -28,10 +28,17 @@ from engine.representation.harmony import (
     root_of,
     scale_classes,
 )
+from engine.representation.measures import part_attributes
 from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
 from engine.verbs.resident import BandResident
+from engine.verbs.steering.knobs import Knobs
+
+NO_KNOBS = Knobs({})
+
+DRAWS = 4
+"""Of how many draws of a part the one is taken that is nearest to the attributes asked for."""
 
 LEAD_BARS = 4
 """How many of the bars before those to be drawn are in the same window."""
@@ -147,12 +154,28 @@ def clashing(score: Score) -> NDArray[np.float32]:
     return added
 
 
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The size of the mean of what is known of each row (row, bar): (row, 1)."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=1, keepdims=True)
+    sums = np.where(known, values, 0).sum(axis=1, keepdims=True)
+    return np.asarray(np.abs(np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)), np.float64)
+
+
+def _of_playing(states: Tokens, part: int, index: int, mean: float, deviation: float) -> NDArray[np.float64]:
+    """An attribute of bars of a part (row, bar, 16, 3) in deviations, of a voice's register where it plays."""
+    rows = np.stack([part_attributes(row, part) for row in states]).astype(np.float64)
+    values = (rows[..., index] - mean) / deviation
+    return np.where((index == DENSITY) | (rows[..., 0] > 0), values, np.nan)
+
+
 @dataclass(frozen=True, slots=True)
 class Sketch:
     """A band of which something is given, and what is to be drawn.
 
     states (row, bar, 16, 3), given (bar, 16, 3). parts: those that are drawn, in the order of PARTS. bar_z: of a
-    part the z of its bars (row, bar, z), and which of these are given (row, bar).
+    part the z of its bars (row, bar, z), and which of these are given (row, bar). knobs: what is asked of the bars
+    from first_bar on.
     """
 
     states: Tokens
@@ -162,6 +185,8 @@ class Sketch:
     style: str | None
     tempo_bpm: float
     bar_z: Mapping[int, tuple[Tensor, Tensor]]
+    knobs: Knobs = NO_KNOBS
+    first_bar: int = 0
 
     @property
     def bars(self) -> int:
@@ -227,7 +252,24 @@ class Drawing:
         cuts = [] if sketch.harmony.key else key_changes(sketch.harmony.sounding)
         for first, bars in windows(free, self._window, cuts):
             self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z)
+        self._hear(states, free, sketch)
         return states
+
+    def _hear(self, states: Tokens, free: NDArray[np.bool_], sketch: Sketch) -> None:
+        """Measure what came in the bars that were drawn: one number of all parts, or of each its own."""
+        scales, asked = self._resident.scales, sketch.knobs.asked
+        for name in [name for name in asked if name.partition(".")[0] in ATTRIBUTES]:
+            own = [(part, f"{bare}.{PARTS[part]}") for bare in [name.partition(".")[0]] for part in sketch.parts]
+            values = [
+                _of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0]), *scales[key])
+                for part, key in own
+                if key in scales and (name == key or (name not in scales and key not in asked))
+            ]
+            if values:
+                both = np.stack(values)
+                counts = (~np.isnan(both)).sum(axis=0)
+                mean = np.where(counts > 0, np.nansum(both, axis=0) / np.maximum(counts, 1), np.nan)
+                sketch.knobs.hear_bars(name, mean)
 
     def score(self, sketch: Sketch, first: int, bars: int, shift: int) -> Score:
         """Some bars of a sketch as the model is given them, moved by a shift."""
@@ -256,10 +298,11 @@ class Drawing:
             against, asked = self._against(sketch.harmony, part, score, first, shift), score
             if part in USUAL_DENSITY and not bool(score.given[..., part].any()):
                 asked = replace(score, attributes=_of_usual_density(score, part))
+            asked = replace(asked, attributes=self._told(asked.attributes, sketch, part, first))
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]
                 asked = replace(asked, bar_z=ideas[:, here], bar_z_given=stay[:, here])
-            drawn = self._resident.draw_part(part, own, asked, temperature, self._noise, against)
+            drawn = self._drawn(sketch, part, own, asked, temperature, against, first)
             score = score.with_drawn(part, drawn)
         everything = score.states.cpu().numpy().astype(np.int64)
         back = moved(everything, -shift).reshape(len(everything), bars, BAR, len(PARTS))
@@ -267,6 +310,58 @@ class Drawing:
             new = sketch.given[here, :, part] == 0
             sketch.states[:, here, :, part][:, new] = back[..., part][:, new]
             sketch.given[here, :, part] = 1
+
+    def _drawn(
+        self,
+        sketch: Sketch,
+        part: int,
+        z: Tensor,
+        score: Score,
+        temperature: float,
+        against: Tensor | None,
+        first: int,
+    ) -> Tensor:
+        """The states of a part (row, step); of several draws the one that is nearest to what is asked of it."""
+        asked = {index: key for index, key in enumerate(self._keys(sketch, part)) if key}
+        if not asked or temperature == 0:
+            return self._resident.draw_part(part, z, score, temperature, self._noise, against)
+        rows, bars = len(z), score.bars
+        many = score.times(DRAWS)
+        wide = against.repeat_interleave(DRAWS, dim=0) if against is not None and len(against) > 1 else against
+        z = z.repeat_interleave(DRAWS, dim=0)
+        drawn = self._resident.draw_part(part, z, many, temperature, self._noise, wide)
+        states = np.zeros((rows * DRAWS, bars, BAR, len(PARTS)), np.int64)
+        states[..., part] = drawn.cpu().numpy().reshape(rows * DRAWS, bars, BAR)
+        new = sketch.given[first : first + bars, :, part].reshape(bars, -1).min(axis=1) == 0
+        distance = np.zeros(rows * DRAWS)
+        for index, key in asked.items():
+            wanted = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + bars][new]
+            came = _of_playing(
+                states[:, new], part, index, *self._resident.scales[f"{ATTRIBUTES[index]}.{PARTS[part]}"]
+            )
+            apart = np.abs(came - wanted) if len(sketch.knobs.asked[key]) > 1 else _known(came - wanted)
+            distance += np.nan_to_num(_known(apart), nan=3.0)[:, 0]
+        nearest = distance.reshape(rows, DRAWS).argmin(axis=1) + DRAWS * np.arange(rows)
+        return drawn[torch.from_numpy(nearest).to(drawn.device)]
+
+    def _told(self, attributes: Tensor, sketch: Sketch, part: int, first: int) -> Tensor:
+        """The attributes (row, bar, 4) of some bars of a part, with what is asked of them."""
+        told = attributes.clone()
+        for index, key in enumerate(self._keys(sketch, part)):
+            if key:
+                values = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + told.shape[1]]
+                values = self._resident.told(f"{ATTRIBUTES[index]}.{PARTS[part]}", values)
+                told[..., index] = torch.from_numpy(values).to(told)
+                told[..., len(ATTRIBUTES) + index] = 1
+        return told
+
+    def _keys(self, sketch: Sketch, part: int) -> Iterator[str]:
+        """Under which key each of ATTRIBUTES is asked of a part: its own, else the common one; empty where not."""
+        asked = sketch.knobs.asked
+        for name in ATTRIBUTES:
+            own = f"{name}.{PARTS[part]}"
+            known = own in self._resident.scales
+            yield own if own in asked and known else name if name in asked and known else ""
 
     def _against(self, harmony: Harmony, part: int, score: Score, first: int, shift: int) -> Tensor | None:
         """What is added to the logits of a part: see draw_part."""

@@ -14,16 +14,16 @@ from engine.representation.groove import DEPTH, HITS, VELOCITIES, Array, groove_
 from engine.representation.tokens import STEPS_PER_BAR, Tokens
 from engine.representation.touch import BASS_TOUCH, LEAD_TOUCH, played
 from engine.verbs.groove_verbs import Player
-from engine.verbs.phrase_verbs import FEEL_BARS, STEADY_VELOCITY
+from engine.verbs.phrase_drawing import FEEL_BARS, STEADY_VELOCITY
 
 Notes = tuple[Note, ...]
 
 
 class BandHands:
-    """Plays states (row, bar, 16, 3). drummer: what plays the hits; without one they lie on the grid."""
+    """Plays states (row, bar, 16, 3). drummer: what plays the hits, in a style; else they lie on the grid."""
 
-    def __init__(self, drummer: Player | None, drum_map: DrumMap, noise: Noise):
-        self._drummer, self._drum_map, self._noise = drummer, drum_map, noise
+    def __init__(self, drummer: Player | None, drum_map: DrumMap, noise: Noise, style: str | None = None):
+        self._drummer, self._drum_map, self._noise, self._style = drummer, drum_map, noise, style
 
     def clips(
         self,
@@ -71,19 +71,28 @@ class BandHands:
         known = np.concatenate([lead, heard])
         grooves = np.repeat(known[None], len(hits), axis=0)
         np.maximum(grooves[:, len(lead) :, HITS], hits, out=grooves[:, len(lead) :, HITS])
-        grooves = self._by_drummer(grooves, known[:, HITS], like, bar_steps)[:, len(lead) :]
+        before_bars = len(lead) // bar_steps
+        grooves = self._by_drummer(grooves, known[:, HITS], like, bar_steps, before_bars)[:, len(lead) :]
         grooves[..., HITS] *= 1 - heard[:, HITS]
         size = {"beats_per_bar": like.beats_per_bar, "tempo_bpm": like.tempo_bpm}
         return [groove_to_clip(row, self._drum_map, **size).notes for row in grooves]
 
-    def _by_drummer(self, grooves: Array, timing_given: NDArray[np.float32], like: Clip, bar_steps: int) -> Array:
+    def _by_drummer(
+        self, grooves: Array, timing_given: NDArray[np.float32], like: Clip, bar_steps: int, first_bar: int
+    ) -> Array:
         """The hits of grooves (row, step, 27), played, but for those whose timing is given (step, 9)."""
         if self._drummer is None:
             new = grooves[..., HITS] * (1 - timing_given)
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
         return self._drummer.play_hits(
-            grooves, timing_given, bar=bar_steps, tempo_bpm=like.tempo_bpm, temperature=1.0
+            grooves,
+            timing_given,
+            bar=bar_steps,
+            tempo_bpm=like.tempo_bpm,
+            temperature=1.0,
+            style=self._style,
+            first_bar=first_bar,
         )
 
 

@@ -4,6 +4,7 @@ What phrase_verbs is for drums alone. A part that the clip has not, and that nob
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,12 +21,15 @@ from engine.representation.groove import clip_to_groove
 from engine.representation.harmony import Key, key_found
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Decode, Encode, Infill, Interpolate, Sample, Vary
+from engine.styles import NONE
 from engine.verbs.band_drawing import Drawing, Harmony, Sketch, harmony_told, shift_of
 from engine.verbs.band_playing import BandHands, empty_states
 from engine.verbs.band_roles import Replaced, Roles, as_played, listed, roles_of
-from engine.verbs.groove_verbs import Player, own_pitches
+from engine.verbs.groove_verbs import Player
 from engine.verbs.latent import plane, slerp
-from engine.verbs.phrase_verbs import CONTINUED_BARS, UNPLAYED
+from engine.verbs.phrase_drawing import UNPLAYED
+from engine.verbs.phrase_verbs import CONTINUED_BARS
+from engine.verbs.pitches import own_pitches
 from engine.verbs.resident import BandResident, GrooveResident
 from engine.verbs.running import Played, RunsVerbs
 
@@ -39,9 +43,16 @@ Given = NDArray[np.float32]
 class BandPlayer(RunsVerbs):
     """One request on one model of bands, using one seeded random source. drummer: what plays the hits, if any."""
 
-    def __init__(self, resident: BandResident, drummer: GrooveResident | None, drum_map: DrumMap, noise: Noise):
+    def __init__(
+        self,
+        resident: BandResident,
+        drummer: GrooveResident | None,
+        drum_map: DrumMap,
+        noise: Noise,
+        own: Path | None = None,
+    ):
         self.resident, self.noise, self.drum_map = resident, noise, drum_map
-        self.drummer = None if drummer is None else Player(drummer, drum_map, noise)
+        self.drummer, self._feel = None if drummer is None else Player(drummer, drum_map, noise, own), ""
         self.drawing = Drawing(resident, noise)
         self.window, self.style = resident.card.bars, STYLE if STYLE in resident.card.styles else None
 
@@ -53,8 +64,8 @@ class BandPlayer(RunsVerbs):
         harmony, remarks = harmony_told(request, np.zeros((bars, 12)))
         given = np.zeros((bars, 16, 3), np.float32)
         states = empty_states(request.count, bars)
-        sketch = Sketch(states, given, roles, harmony, request.style or self.style, like.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)
+        sketch = Sketch(states, given, roles, harmony, self._of_notes(request.style), like.tempo_bpm, {})
+        drawn = self._drawn(sketch, request.temperature)
         return self._played(self._hands(self.drum_map).clips(drawn, roles, like), roles, remarks)
 
     def accompany(self, request: Accompany) -> Played:
@@ -73,8 +84,8 @@ class BandPlayer(RunsVerbs):
         given[since:, ..., list(roles)] = 0
         harmony, remarks = harmony_told(request, band.sounding, heard=band.has_chords)
         states = np.repeat(band.states[None], request.count, axis=0)
-        sketch = Sketch(states, given, roles, harmony, request.style or self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)[:, since:]
+        sketch = Sketch(states, given, roles, harmony, self._of_notes(request.style), clip.tempo_bpm, {})
+        drawn = self._drawn(sketch, request.temperature, first_bar=since)[:, since:]
         return self._after(clip, band, roles, drawn, since, band.remarks + remarks)
 
     def continue_(self, request: Continue) -> Played:
@@ -88,7 +99,7 @@ class BandPlayer(RunsVerbs):
         sounding = np.concatenate([band.sounding, np.zeros((new, 12))])
         harmony, remarks = harmony_told(request, sounding, before=clip.bars)
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)[:, clip.bars :]
+        drawn = self._drawn(sketch, request.temperature, first_bar=clip.bars)[:, clip.bars :]
         return self._after(clip, band, roles, drawn, clip.bars, band.remarks + remarks)
 
     def infill(self, request: Infill) -> Played:
@@ -116,7 +127,7 @@ class BandPlayer(RunsVerbs):
         harmony, remarks = harmony_told(request, band.sounding)
         states = np.repeat(states[None], request.count, axis=0)
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, {})
-        drawn = self.drawing.complete(sketch, request.temperature)
+        drawn = self._drawn(sketch, request.temperature)
         return self._exchanged(clip, band.cast, roles, drawn, mark, band.remarks + remarks)
 
     def vary(self, request: Vary) -> Played:
@@ -135,7 +146,7 @@ class BandPlayer(RunsVerbs):
         sketch = Sketch(states, given, roles, harmony, self.style, clip.tempo_bpm, bar_z)
         score = self.drawing.score(sketch, 0, min(clip.bars, self.window), shift_of(harmony))
         own = torch.lerp(self.resident.draw_z(score, self.noise, request.temperature), z, request.similarity)
-        drawn = self.drawing.complete(sketch, request.temperature, own)
+        drawn = self._drawn(sketch, request.temperature, own)
         numbers = frozenset(number for role in roles for number in band.cast.roles[role])
         mark = Replaced(EARLIEST_START_BEATS, clip.length_beats, numbers)
         return self._exchanged(clip, band.cast, roles, drawn, mark, band.remarks + remarks)
@@ -177,7 +188,7 @@ class BandPlayer(RunsVerbs):
             first.tempo_bpm,
             bar_z,
         )
-        drawn = self.drawing.complete(sketch, request.temperature, between([z for z, _ in encoded]))
+        drawn = self._drawn(sketch, request.temperature, between([z for z, _ in encoded]))
         clips = self._hands(self.drum_map).clips(drawn, roles, like, as_played(read[0].cast, first))
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
         clips = [replace(clip, tempo_bpm=tempo) for clip, tempo in zip(clips, tempos, strict=True)]
@@ -206,11 +217,30 @@ class BandPlayer(RunsVerbs):
         like, nothing = Clip((), bars * 4.0), np.zeros((bars, 16, 3), np.float32)
         harmony = Harmony(np.zeros((bars, 12)))
         sketch = Sketch(empty_states(rows, bars), nothing, ALL, harmony, self.style, like.tempo_bpm, bar_z)
-        drawn = self.drawing.complete(sketch, request.temperature, point[: shape.z].expand(rows, -1))
+        drawn = self._drawn(sketch, request.temperature, point[: shape.z].expand(rows, -1))
         return self._played(self._hands(self.drum_map).clips(drawn, ALL, like), ALL)
 
+    def _drawn(self, sketch: Sketch, temperature: float, z: Tensor | None = None, *, first_bar: int = 0) -> Tokens:
+        """What a sketch leaves open, drawn as the knobs say; the results begin with first_bar."""
+        return self.drawing.complete(replace(sketch, knobs=self.knobs, first_bar=first_bar), temperature, z)
+
+    def _of_notes(self, style: str | None) -> str | None:
+        """The model's own style that is asked for, or the usual one, where the drummer alone has it."""
+        if style in (None, NONE):
+            return self.style
+        if style in self.resident.card.styles or self.drummer is None or style is None:
+            return style
+        self.drummer.knobs, self._feel = self.knobs, style
+        notes = self.drummer.take_style(style, self.resident.card.styles).notes
+        mean, deviation = self.resident.scales.get("density.drums", (0.0, 1.0))
+        if "density" in notes and deviation > 0:
+            self.knobs.usually({"density.drums": (notes["density"] - mean) / deviation})
+        return self.style
+
     def _hands(self, drum_map: DrumMap) -> BandHands:
-        return BandHands(self.drummer, drum_map, self.noise)
+        if self.drummer is not None:
+            self.drummer.knobs = self.knobs
+        return BandHands(self.drummer, drum_map, self.noise, self._feel or None)
 
     def _heard(self, clip: Clip, verb: str) -> Band:
         band = read_band(clip, self.drum_map)

@@ -24,9 +24,11 @@ from engine.requests import (
     Accompany,
     Decode,
     Fill,
+    Humanize,
     Infill,
     Interpolate,
     Keeping,
+    LearnStyle,
     NoteForNote,
     Request,
     Results,
@@ -37,6 +39,7 @@ from engine.requests import (
     request_about,
     verb_of,
 )
+from engine.styles import checked_name, write_style
 from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
 from engine.verbs.phrase_verbs import PhrasePlayer
@@ -49,8 +52,10 @@ from engine.verbs.resident import (
     load_resident,
 )
 from engine.verbs.running import Played
+from engine.verbs.steering.knobs import lacking
+from engine.verbs.steering.learning import learn
 from engine.verbs.token_verbs import Composer
-from engine.weights import Card, Library
+from engine.weights import Card, Library, attributes_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +66,14 @@ LARGE_BYTES = 64 * 2**20
 class Generator:
     """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
 
-    device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI.
+    device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI. own: the
+    folder of the user's styles.
     """
 
-    def __init__(self, library: Library, *, device: str = "auto", drum_map: Path | None = None):
-        self.library = library
+    def __init__(
+        self, library: Library, *, device: str = "auto", drum_map: Path | None = None, own: Path | None = None
+    ):
+        self.library, self.own = library, own
         self.device = _device(device)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, AnyResident] = {}
@@ -138,6 +146,8 @@ class Generator:
 
     def run(self, request: Request) -> Results:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
+        if isinstance(request, LearnStyle):
+            return self._learn(request)
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
@@ -151,7 +161,24 @@ class Generator:
         remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
-        return Results(clips, resident.card.name, seed, ms, played.as_taps, remarks, played.latent, meter)
+        name = resident.card.name
+        return Results(clips, name, seed, ms, played.as_taps, remarks, played.latent, meter, played.facts)
+
+    @torch.inference_mode()
+    def _learn(self, request: LearnStyle) -> Results:
+        """Keep a style of the user's own, in the z of the drummer who humanizes."""
+        began = time.perf_counter()
+        resident = self._resident_for(Humanize(clip=Clip((), 4.0), model=request.model))
+        if not isinstance(resident, GrooveResident) or not _has_encoder(resident):
+            raise ModelError(f"{resident.card.name} learns no style: name a drummer, which hears grooves")
+        if self.own is None:
+            raise ClipError("there is no folder for styles of your own: own names one")
+        checked_name(request.name, resident.card.styles)
+        style, mean, scale = learn(request.name, request.clips, request.sources, resident, self.drum_map)
+        write_style(self.own, style, mean, scale)
+        ms = (time.perf_counter() - began) * 1000
+        facts = (("name", style.name), ("bars", style.bars), ("near", style.near), ("distance", style.distance))
+        return Results((), resident.card.name, 0, ms, facts=(*facts, *style.feel.items()))
 
     def _resident_for(self, request: Request) -> AnyResident:
         """The model that was asked for, loaded if need be, else the newest one that can do it."""
@@ -162,9 +189,9 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            fitting = (_takes, _hears, _can_keep, _can_fill, _suits)
+            fitting = (_takes, _hears, _can_keep, _can_fill, self._steers, _suits)
             fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in fitting))
-            return _checked(request, fit[-1])
+            return self._checked(request, fit[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -173,7 +200,25 @@ class Generator:
             if not (request.makes_clips or _has_encoder(resident)):
                 raise ModelError(f"{request.model} has no encoder: it can {able_to}")
             raise ModelError(f"{request.model} cannot {verb}; it can {able_to}")
-        return _checked(request, resident)
+        return self._checked(request, resident)
+
+    def _checked(self, request: Request, resident: AnyResident) -> AnyResident:
+        """The model, if it takes what the request says, of attributes as well."""
+        resident = _checked(request, resident)
+        known = self._attributes(resident)
+        if lacks := lacking(getattr(request, "asked", {}), known):
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ClipError(f"{resident.card.name} has no {lacks[0]} to be asked for: {has}")
+        return resident
+
+    def _attributes(self, resident: AnyResident) -> tuple[str, ...]:
+        """The attributes that can be asked of a model: its own, and the feel of the drummer who plays its hits."""
+        loaded = [self._residents[name].card for name in self.loaded]
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in attributes_of(resident.card, loaded)))
+
+    def _steers(self, resident: AnyResident, request: Request) -> bool:
+        """Whether a model has the attributes that are asked for."""
+        return not lacking(getattr(request, "asked", {}), self._attributes(resident))
 
     def _drummer(self) -> GrooveResident | None:
         """The model that was loaded last of those that play given hits."""
@@ -199,10 +244,10 @@ class Generator:
         if isinstance(resident, TokenResident):
             return Composer(resident, self.drum_map, noise).play(request)
         if isinstance(resident, BandResident):
-            return BandPlayer(resident, self._drummer(), self.drum_map, noise).play(request)
+            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
         if isinstance(resident, PhraseResident):
-            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise).play(request)
-        return Player(resident, self.drum_map, noise).play(request)
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
+        return Player(resident, self.drum_map, noise, self.own).play(request)
 
 
 def _in_meter(clip: Clip, request: Request) -> Clip:

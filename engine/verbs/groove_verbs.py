@@ -5,23 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
 from engine.model import tasks
-from engine.model.noise import Noise
-from engine.model.tasks import Example, Given
-from engine.representation.drum_map import CLASSES, INSTRUMENTS, DrumMap
+from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import (
     DEPTH,
     HITS,
-    OFFSETS,
-    VELOCITIES,
     Array,
     clip_to_groove,
-    groove_to_clip,
     steps_of,
     steps_per_bar,
 )
@@ -37,16 +31,17 @@ from engine.requests import (
     Sample,
     Vary,
 )
+from engine.styles import NONE, PROGRAMMED
+from engine.verbs.drummer import STEPS_AT_ONCE, Drummer, bar_of
 from engine.verbs.follow_feel import feel_distance
 from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import all_marked, kept_notes
 from engine.verbs.note_grid import Cells, cut_cells, play_clip
-from engine.verbs.resident import GrooveResident
-from engine.verbs.running import Played, RunsVerbs
+from engine.verbs.pitches import outside, own_pitches, pitches_of
+from engine.verbs.running import Played
+from engine.verbs.steering.knobs import Place
+from engine.verbs.steering.recognising import recognised
 from engine.verbs.stretches import beside, stretches
-
-STEPS_AT_ONCE = 16 * 1024
-"""Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
 
 DRAWS_OF_FEEL = 16
 """Of how many draws groove chooses: r of lateness with the other clip is .29 with one, .65 with 8, .73 with 16."""
@@ -55,11 +50,8 @@ SAMPLED_BARS = 2
 """What sample makes where nothing is said."""
 
 
-class Player(RunsVerbs):
+class Player(Drummer):
     """One request on one model of grooves, using one seeded random source."""
-
-    def __init__(self, resident: GrooveResident, drum_map: DrumMap, noise: Noise):
-        self.resident, self.noise, self.drum_map = resident, noise, drum_map
 
     def sample(self, request: Sample) -> Played:
         """New bars: z from the prior, or from where the style's clips lie."""
@@ -70,22 +62,40 @@ class Player(RunsVerbs):
         return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [tempo]))
 
     def humanize(self, request: Humanize) -> Played:
-        """The clip's own notes, moved to where the model plays their cells."""
+        """The clip's own notes, moved to where the model plays their cells.
+
+        Where no style is named, programmed music is played in the style that it is recognised to be.
+        """
+        chosen = list[str]()
 
         def play(cells: Cells) -> Tensor:
             given = self._given(cells.groove(), request.clip, request.count, cells.timing_given())
             example = tasks.humanize(given.groove, given)
             if "partial" in self.resident.config.recipe.tasks:
                 example = tasks.with_some_timing(example.given)
-            if request.style:
-                z = self._prior(request.count, request.style, temperature=request.temperature)
+            style = request.style or self._recognised(request, cells)
+            chosen.extend([style] if style and not request.style else [])
+            if style and style != NONE:
+                z = self._prior(request.count, style, temperature=request.temperature)
             elif "humanize" in self.resident.config.recipe.tasks:
                 z = self._encode(example, request.temperature)
             else:  # a model whose encoder has never read hits alone takes its feel from the prior
                 z = self._prior(request.count, temperature=request.temperature)
-            return self._decode(z, example.given, request.temperature)
+            draws = self._draws_of_knobs(cells.steps, request.temperature)
+            return self._decode(z, example.given, request.temperature, draws)
 
-        return self._play_notes(request, play, only=request.only)
+        played = self._play_notes(request, play, only=request.only)
+        said = [
+            f"played as {each}, for {PROGRAMMED[each].told}; style none leaves it to the hits" for each in chosen
+        ]
+        facts = tuple(("style", each) for each in chosen)
+        return replace(played, facts=facts, remarks=(*played.remarks, *said))
+
+    def _recognised(self, request: Humanize, cells: Cells) -> str:
+        """The style that a clip of drums is of, of those that nobody in the data plays; else nothing."""
+        if request.keeps or cells.taps or not self.resident.card.feels:
+            return ""
+        return recognised(cells.groove(), bar_of(request.clip), request.clip.tempo_bpm)
 
     def groove(self, request: Groove) -> Played:
         """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
@@ -108,7 +118,7 @@ class Player(RunsVerbs):
         example = self._tapped(groove, self._given(groove, clip, request.count))
         z = (
             self._prior(request.count, request.style)
-            if request.style
+            if request.style not in (None, NONE)
             else self._encode(example, request.temperature)
         )
         decoded = self._decode(z, example.given, request.temperature)
@@ -126,7 +136,8 @@ class Player(RunsVerbs):
         z = self._encode(example, request.temperature)
         grooves = self._decode(z, example.given, request.temperature)
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
-        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm])
+        new = (1 - cells.groove())[:, HITS]
+        added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm], new)
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
         return Played(clips, remarks=outside(pitches_of(clip), self.drum_map))
 
@@ -136,7 +147,7 @@ class Player(RunsVerbs):
         steps = max(steps_of(clip) for clip in request.clips)
         z = [self._hear(clip, steps) for clip in request.clips]
         path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
-        given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, _bar(first))
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, bar_of(first))
         grooves = self._decode(torch.cat(path), given, request.temperature)
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
         return Played(self._clips(grooves, own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
@@ -149,14 +160,15 @@ class Player(RunsVerbs):
             return Played([clip] * count)
         mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
         z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
-        given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, _bar(clip))
+        given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, bar_of(clip))
         if mark:
             given = self._given(mark.groove, clip, count, mark.groove[:, HITS])
             given = replace(given, hits_given=self._rows(1 - mark.free, count))
         grooves = self._decode(z, given, request.temperature)
         pitches = own_pitches(self.drum_map, clip)
         if mark:
-            return Played([mark.filled(row, pitches) for row in grooves.cpu().numpy()])
+            rows = self._steered(grooves.cpu().numpy(), Place(mark.free, bar_of(clip), clip.tempo_bpm))
+            return Played([mark.filled(row, pitches) for row in rows])
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
     def encode(self, request: Encode) -> Played:
@@ -185,46 +197,6 @@ class Player(RunsVerbs):
         grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
         return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
 
-    def play_hits(
-        self,
-        grooves: Array,
-        timing_given: Array,
-        *,
-        bar: int,
-        tempo_bpm: float,
-        temperature: float,
-        style: str | None = None,
-        taps: Array | None = None,
-    ) -> Array:
-        """The hits of grooves (row, step, 27) as the model plays them, but those whose timing is given (step, 9).
-
-        taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow.
-        """
-        given = replace(
-            self._nothing(grooves, 1, tempo_bpm, bar),
-            hits_given=torch.ones(*grooves.shape[:2], CLASSES, device=self.resident.device),
-            timing_given=self._rows(timing_given, len(grooves)),
-        )
-        example = tasks.with_some_timing(given)
-        if taps is not None:
-            tapped = self._tapped(taps, given)
-            example = Example(tapped.encoder_input, replace(given, taps=tapped.given.taps))
-        if style:
-            z = self._prior(len(grooves), style, temperature=temperature)
-        else:
-            z = self._encode(example, temperature)
-        return self._decode(z, example.given, temperature).cpu().numpy()
-
-    def _tapped(self, taps: Array, given: Given) -> Example:
-        """The example of taps (step, 27). Velocities or offsets that are all alike are not played, so left open."""
-        hit = taps[:, HITS] > 0
-        return tasks.tap(
-            self._rows(taps, len(given.groove)),
-            given,
-            velocity_given=_varies(taps[:, VELOCITIES][hit]),
-            offset_given=bool(np.abs(taps[:, OFFSETS][hit]).max() > 1e-3),
-        )
-
     def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
         """The notes of a clip with the feel of each z."""
 
@@ -246,11 +218,21 @@ class Player(RunsVerbs):
         cells = cut_cells(clip, drum_map, as_taps=as_taps, stays=kept_notes(clip, request.keep, request.keep_clip))
         timing, velocity = (request.of_drums(each, as_taps=as_taps) for each in ("timing", "velocity"))
         clips = [clip] * request.count
+        if min(timing) < 1:
+            self.knobs.against |= dict.fromkeys(("late", "tightness", "swing"), f"timing {min(timing):g}")
+        if min(velocity) < 1 or request.accents:
+            self.knobs.against |= dict.fromkeys(("loudness", "dynamics", "accent"), "velocity and accents")
         if not cells.held.all():
+            place = Place(cells.moving(clip, only), bar_of(clip), clip.tempo_bpm)
+            played = play(cells).cpu().numpy()
+            draws = len(played) // request.count
+            grooves = self.knobs.steer(played, self.resident.scales, place, draws) if self.knobs.asked else played
             clips = [
                 play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
-                for groove in play(cells).cpu().numpy()
+                for groove in grooves
             ]
+            if self.knobs.asked:
+                self.knobs.hear(np.stack([cells.as_played(each) for each in clips]), self.resident.scales, place)
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
     def _follow(self, cells: Cells, feel: Array, request: Groove) -> Tensor:
@@ -260,7 +242,7 @@ class Player(RunsVerbs):
         stretches of half a window, and before each the feel's stretch beside it is given, as played; the encoder
         reads a window from there. Of several draws each stretch takes the one whose feel is nearest.
         """
-        half, bar, feel_bar = self.resident.window_steps // 2, _bar(request.clip), _bar(request.feel)
+        half, bar, feel_bar = self.resident.window_steps // 2, bar_of(request.clip), bar_of(request.feel)
         own, own_given = (stretches(each, bar, half) for each in (cells.groove(), cells.timing_given()))
         lead = max(1, half // bar) * bar
         encoder_input, before = (
@@ -296,87 +278,3 @@ class Player(RunsVerbs):
             return 1
         longest = max(steps, 4 * at_once)
         return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * longest)))
-
-    def _given(self, groove: Array, clip: Clip, count: int, timing_given: Array | None = None) -> Given:
-        """As _nothing, in the tempo and meter of a clip; timing_given (step, 9), or (row, step, 9)."""
-        given = self._nothing(groove, count, clip.tempo_bpm, _bar(clip))
-        if timing_given is None:
-            return given
-        return replace(given, timing_given=self._rows(timing_given, count).view(given.timing_given.shape))
-
-    def _nothing(self, groove: Array, count: int, tempo_bpm: float, bar: int) -> Given:
-        """A groove (step, 27) for `count` rows, or some (row, step, 27) for each, of which nothing is given yet."""
-        rows = self._rows(groove, count).view(-1, *groove.shape[-2:])
-        return tasks.nothing_given(rows, rows.new_full((len(rows),), tempo_bpm), bar)
-
-    def _rows(self, groove: Array, count: int) -> Tensor:
-        return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
-
-    def _hear(self, clip: Clip, steps: int) -> Tensor:
-        """The mu of a clip, repeated to a length and read as the encoder was trained to: (1, window, z)."""
-        groove = clip_to_groove(clip, self.drum_map)
-        repeated = np.resize(groove, (steps, groove.shape[1]))
-        given = self._nothing(repeated, 1, clip.tempo_bpm, _bar(clip))
-        trained = [task.removesuffix("_note_dropout") for task in self.resident.config.recipe.tasks]
-        task = tasks.TRAINING_TASKS[trained[0] if len(trained) == 1 else "autoencode"]
-        return self._encode(task(given.groove, given.groove, given, torch.Generator()), 0.0)
-
-    def _encode(self, example: Example, temperature: float) -> Tensor:
-        """One z for each window of the model's length: (batch, window, z)."""
-        return self.resident.encode(
-            example.encoder_input,
-            steps_per_bar=example.given.steps_per_bar,
-            hits_given=bool(example.given.hits_given.all()),
-            temperature=temperature,
-            noise=self.noise,
-        )
-
-    def _prior(self, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
-        """A z a row, from where a style's clips lie or all clips: (batch, 1, z)."""
-        return self.resident.prior.draw(self.noise, count, style, temperature=temperature)[:, None]
-
-    def _decode(self, z: Tensor, given: Given, temperature: float, draws: int = 1) -> Tensor:
-        """(batch, window, z) -> grooves (batch·draws, step, 27)."""
-        at_once = max(1, STEPS_AT_ONCE // (given.groove.shape[1] * draws))
-        grooves = []
-        for first in range(0, len(z), at_once):
-            part = slice(first, first + at_once)
-            noise = self.noise.again() if self.noise.is_shared else self.noise
-            own = given.rows(part)
-            grooves.append(self.resident.decode(z[part], own, temperature=temperature, noise=noise, draws=draws))
-        return torch.cat(grooves)
-
-    def _clips(self, grooves: Tensor, drum_map: DrumMap, beats_per_bar: float, tempos: list[float]) -> list[Clip]:
-        """A clip a row; tempos has one entry, or one a row."""
-        rows = grooves.cpu().numpy()
-        each = tempos * len(rows) if len(tempos) == 1 else tempos
-        return [
-            groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
-            for row, tempo in zip(rows, each, strict=True)
-        ]
-
-
-def _bar(clip: Clip) -> int:
-    return steps_per_bar(clip.beats_per_bar)
-
-
-def pitches_of(clip: Clip) -> NDArray[np.int64]:
-    """The pitches of the notes that sound."""
-    return np.array([note.pitch for note in clip.notes if not note.mute], dtype=np.int64)
-
-
-def _varies(values: Array) -> bool:
-    return bool(np.ptp(values) > 1e-3)
-
-
-def outside(pitches: NDArray[np.int64], drum_map: DrumMap) -> tuple[str, ...]:
-    """A sentence a pitch that the drum map does not have."""
-    return tuple(
-        f"pitch {pitch} is not in the drum map: played as {INSTRUMENTS[drum_map.class_of[pitch]]}"
-        for pitch in drum_map.outside(pitches)
-    )
-
-
-def own_pitches(drum_map: DrumMap, clip: Clip) -> DrumMap:
-    """The map that writes each drum with the pitch that the clip uses most for it."""
-    return drum_map.written_as(pitches_of(clip))

@@ -33,7 +33,8 @@ class Cells:
 
     note is the index in the clip; place_beats the grid position it belongs to, a sixteenth, a triplet or a 32nd;
     anchor the index (in these arrays) of the loudest note of its cell, which is what the model moves; of a cell in
-    which notes stay, the loudest of those; held whether it has any, then all of them stay.
+    which notes stay, the loudest of those; held whether it has any, then all of them stay. taps:
+    whether the notes are no drums.
     """
 
     note: NDArray[np.int64]
@@ -45,6 +46,7 @@ class Cells:
     anchor: NDArray[np.int64]
     held: NDArray[np.bool_]
     steps: int
+    taps: bool = False
 
     def groove(self) -> Array:
         """The cells as [step, 27], each as its anchor is played now."""
@@ -55,6 +57,23 @@ class Cells:
         early = step - self.start_beats[self.anchor] * STEPS_PER_BEAT
         groove[step, 2 * CLASSES + drum] = np.clip(2 * early, -1, 1)
         return groove
+
+    def as_played(self, clip: Clip) -> Array:
+        """The cells [step, 27] as the anchors are played in another version of the clip, off their own places."""
+        groove = self.groove()
+        notes = [clip.notes[self.note[k]] for k in self.anchor]
+        step, drum = self.step[self.anchor], self.drum[self.anchor]
+        late = np.array([note.start_beats for note in notes]) - self.place_beats[self.anchor]
+        groove[step, CLASSES + drum] = np.array([note.velocity for note in notes]) / 127
+        groove[step, 2 * CLASSES + drum] = -2 * STEPS_PER_BEAT * late
+        return groove
+
+    def moving(self, clip: Clip, only: tuple[int, ...]) -> Array:
+        """1 where a cell is not held, and any of its notes has one of the pitches, if there are any: [step, 9]."""
+        moves = ~self.held & np.array([not only or clip.notes[i].pitch in only for i in self.note], dtype=np.bool_)
+        free = np.zeros((self.steps, CLASSES), dtype=np.float32)
+        free[self.step[moves], self.drum[moves]] = 1
+        return free
 
     def timing_given(self) -> Array:
         """1 where a cell stays as it is played: [step, 9]."""
@@ -75,7 +94,9 @@ def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool, stays: frozenset[
     note = np.array([index for index, _ in heard], dtype=np.int64)
     kept = np.array([index in stays for index, _ in heard], dtype=np.bool_)
     anchor = _anchors(step * CLASSES + drum, velocity, kept)
-    return Cells(note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps)
+    return Cells(
+        note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps, as_taps
+    )
 
 
 def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,9 +1,12 @@
 """A model in memory: its verified weights and its prior, on a device."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.errors import ClipError, WeightsError
@@ -40,6 +43,16 @@ class Resident:
     def window_steps(self) -> int:
         """How many steps share a z."""
         return self.card.bars * self.card.steps_per_bar
+
+    @property
+    def scales(self) -> Mapping[str, tuple[float, float]]:
+        """The mean and the deviation of each attribute that the card names, in its unit."""
+        return {name: (float(mean), float(deviation)) for name, (mean, deviation) in self.card.attributes.items()}
+
+    def told(self, name: str, asked: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a model is told of an attribute so that what is asked comes, as its card says."""
+        times, plus = self.card.told.get(name, (1.0, 0.0))
+        return np.asarray(times * asked + plus, np.float64)
 
     def style_number(self, style: str) -> int:
         """The number of a style; ClipError where the model has it not."""

@@ -20,8 +20,8 @@ from engine.representation.catalogue import find_representation
 from engine.representation.chords import read_chords
 from engine.representation.drum_map import DrumMap
 from engine.requests import Decode, Encode, Interpolate, Sample, Vary
-from engine.verbs.groove_verbs import own_pitches
 from engine.verbs.latent import plane, slerp
+from engine.verbs.pitches import own_pitches
 from engine.verbs.resident import TokenResident
 from engine.verbs.running import Played, RunsVerbs
 

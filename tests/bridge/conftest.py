@@ -84,7 +84,7 @@ def runs(pid: int) -> bool:
 
 def launch(folder: Path, *arguments: str, **settings: object) -> Daemon:
     port = free_port()
-    given = {"osc_port": port, "midi": 0, "controls": folder / "controls.toml", **settings}
+    given = {"osc_port": port, "midi": 0, "controls": folder / "controls.toml", "own": folder / "own", **settings}
     environment = {**os.environ, **{f"VAEBRIDGE_{name.upper()}": str(value) for name, value in given.items()}}
     log = folder / f"daemon-{port}.log"
     with log.open("w") as stream:

@@ -18,7 +18,9 @@ LATENT = tuple(i / 7 for i in range(300))
 class FakeGenerator:
     """Plays every note a little late. A style says what is to go wrong: `sleep 0.5`, `crash`, `bug`, `nothing`."""
 
-    def __init__(self, library: Library, *, device: str = "auto", drum_map: Path | None = None):
+    def __init__(
+        self, library: Library, *, device: str = "auto", drum_map: Path | None = None, own: Path | None = None
+    ):
         self.device = "fake"
         self._loaded: list[str] = []
         time.sleep(float(os.environ.get("VAEBRIDGE_TEST_START_SECONDS", "0")))

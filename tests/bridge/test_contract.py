@@ -296,7 +296,7 @@ def test_verbs_lists_what_there_is(peer: Peer) -> None:
     answer = peer.ask("verbs")
     assert [row[0] for row in answer.rows("verb")] == list(TABLE)
     assert answer.keys["count"] == len(TABLE)
-    assert "attributes" not in TABLE
+    assert "dance" not in TABLE
 
 
 def test_verbs_of_one_model_are_those_that_it_can_do(peer: Peer) -> None:
@@ -315,6 +315,8 @@ def test_styles_of_a_verb_are_those_of_the_model_that_is_asked_for_it(peer: Peer
     assert ("sequenced",) in peer.ask("styles", "verb", "sample").rows("style")
     assert peer.ask("styles", "verb", "humanize").keys["model"] == "drummer"
     assert ("sequenced",) not in peer.ask("styles", "verb", "humanize").rows("style")
+    for verb in ("sample", "humanize"):
+        assert {("drummer8",), ("house",)} <= set(peer.ask("styles", "verb", verb).rows("style"))
     assert peer.ask("styles", "model", "drums_2bar", "verb", "humanize").keys == {"model": "drums_2bar", "count": 0}
     assert peer.ask("styles", "verb", "dance").code == "no_model"
 

@@ -12,8 +12,8 @@ from engine.data.drum_songs import DrumSong
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases, condition_of, drawn, interpolated
 from engine.model.noise import Noise
-from engine.representation.bar_attributes import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.measures import similarity
 from engine.verbs.resident import PhraseResident
 
 Figures = dict[str, Interval | str]

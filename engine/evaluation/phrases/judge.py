@@ -19,8 +19,8 @@ from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases
-from engine.representation.bar_attributes import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.measures import similarity
 
 LAGS = (1, 2, 4)
 KICK, SNARE = INSTRUMENTS.index("kick"), INSTRUMENTS.index("snare")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from engine.evaluation.phrases.samples import Hits
 from engine.evaluation.pictures import LINE, OURS, PLAYED, panels_of, save_picture
-from engine.representation.bar_attributes import similarity
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.measures import similarity
 from engine.representation.tokens import STEPS_PER_BAR
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
 from engine.representation.drum_map import CLASSES
 from engine.representation.tokens import STEPS_PER_BAR
 from engine.verbs.latent import slerp
-from engine.verbs.phrase_verbs import LEAD_BARS
+from engine.verbs.phrase_drawing import LEAD_BARS
 from engine.verbs.resident import PhraseResident
 
 Hits = NDArray[np.bool_]

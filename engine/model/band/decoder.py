@@ -5,7 +5,7 @@ where they are given, 1, 2, 4 after: more for that very token, and for all that 
 (a drum; that a note begins, ends, goes on), so that a rhythm may return on other pitches.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 import torch
@@ -53,6 +53,12 @@ class Score:
     def bars(self) -> int:
         """How many bars the bands have."""
         return self.bar_number.shape[1]
+
+    def times(self, draws: int) -> "Score":
+        """The same with each row so many times, next to each other."""
+        return Score(
+            **{each.name: getattr(self, each.name).repeat_interleave(draws, dim=0) for each in fields(self)}
+        )
 
     def with_drawn(self, part: int, states: Tensor) -> "Score":
         """The same when the states (batch, step) of a part are drawn: they are given from now on."""

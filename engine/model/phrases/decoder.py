@@ -17,8 +17,8 @@ from engine.model.lstm import InitialState, Lstm
 from engine.model.stepping import Stepper
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import positions
-from engine.representation.bar_attributes import ATTRIBUTES
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES
 
 BEFORE, AFTER = (1, 2, 4, 8), (1, 2, 4)
 """How many bars before and after a step the decoder reads the same step of the bar."""
@@ -42,7 +42,7 @@ class Condition:
     (batch, 8·bar, 9): the hits of the eight bars before, of which past_given (batch, 8) marks those that are.
     taps (batch, step, 2): whether a step is tapped, so that it is not empty, and whether taps are given at all.
     style (batch,), or the number of styles where none is given. tempo (batch, 2): log2(bpm / 120), and whether
-    it is given. attributes (batch, bar, 8): standardised, see engine.representation.bar_attributes, then which
+    it is given. attributes (batch, bar, 8): standardised, see engine.representation.measures, then which
     are given. bar_number (batch, bar) 0..15, 16 where it is not condition. bar_z (batch, bar, z), and
     bar_z_given (batch, bar) where it is.
     """
@@ -119,7 +119,7 @@ def unconditioned(
         taps=zeros(steps, 2),
         style=zeros().long() + styles,
         tempo=zeros(2),
-        attributes=zeros(bars, 2 * len(ATTRIBUTES)),
+        attributes=zeros(bars, 2 * len(BAR_ATTRIBUTES)),
         bar_number=zeros(bars).long() + BAR_NUMBERS,
         bar_z=zeros(bars, bar_z),
         bar_z_given=zeros(bars),
@@ -198,7 +198,7 @@ class Conductor(nn.Module):
 
     def __init__(self, z: int, bar_z: int, hidden: int, depth: int):
         super().__init__()
-        of_bar = 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
+        of_bar = 2 * len(BAR_ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
         self.read = nn.Sequential(nn.Linear(POSITIONS * CLASSES, BAR_DEPTH), nn.Tanh())
         self.initial_state = InitialState(z + CONDITION_DEPTH, hidden)
         self.lstm = Lstm(BAR_DEPTH + z + CONDITION_DEPTH + of_bar, hidden)
@@ -246,7 +246,7 @@ class PhraseDecoder(nn.Module):
         self.conductor = Conductor(z, bar_z, conductor, plan)
         self.initial_state = InitialState(z + CONDITION_DEPTH, hidden)
         self.fed = (len(BEFORE) + 2) * CLASSES + 2 * len(BEFORE) + plan
-        of_bar = 2 * len(ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
+        of_bar = 2 * len(BAR_ATTRIBUTES) + BAR_NUMBER_DEPTH + bar_z + 1
         known = len(BEFORE) + len(AFTER) * (CLASSES + 1)
         self.lstm = Lstm(self.fed + 2 * context + z + CONDITION_DEPTH + of_bar + POSITIONS + known, hidden)
         self.output = nn.Linear(hidden, SUBSETS)

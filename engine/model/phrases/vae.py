@@ -24,8 +24,8 @@ from engine.model.phrases.decoder import (
     positions_of,
     read_bars,
 )
-from engine.representation.bar_attributes import ATTRIBUTES
 from engine.representation.drum_map import CLASSES
+from engine.representation.measures import BAR_ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class PhrasePrior(nn.Module):
         self.z = z
         self.style = nn.Embedding(styles + 1, STYLE_DEPTH)
         self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
-        reads = CONDITION_DEPTH + 2 * len(ATTRIBUTES) + 4 * context
+        reads = CONDITION_DEPTH + 2 * len(BAR_ATTRIBUTES) + 4 * context
         self.condition = nn.Sequential(nn.Linear(reads, hidden), nn.Tanh(), nn.Dropout(0.1))
         self.base = nn.Linear(hidden, 2 * z)
         self.couplings = nn.ModuleList(
@@ -169,8 +169,8 @@ class PhraseVae(nn.Module):
             dropout=shape.dropout,
         )
         self.z_prior = PhrasePrior(shape.z, shape.styles, shape.prior_hidden)
-        self.register_buffer("attribute_mean", torch.zeros(len(ATTRIBUTES)))
-        self.register_buffer("attribute_deviation", torch.ones(len(ATTRIBUTES)))
+        self.register_buffer("attribute_mean", torch.zeros(len(BAR_ATTRIBUTES)))
+        self.register_buffer("attribute_deviation", torch.ones(len(BAR_ATTRIBUTES)))
 
     def standardised(self, attribute: int, value: float) -> float:
         """An attribute's value in standard deviations from the mean of the training bars."""

@@ -10,6 +10,7 @@ from bridge.osc.packet import read_packet, write_message
 from bridge.osc.requests import engine_request, read_request, slots_of
 from bridge.osc.table import PREFIX, TABLE, slot_keys
 from engine.clip import Clip, Note
+from engine.representation.attributes import ATTRIBUTES
 from engine.requests import (
     CLIP_FIELDS,
     VERBS,
@@ -21,6 +22,7 @@ from engine.requests import (
     NoteForNote,
     Request,
     clips_of,
+    settings_of,
 )
 from tests.bridge.peer import note_atoms
 
@@ -58,7 +60,7 @@ def test_a_number_that_an_argument_does_not_take_is_refused(
 def requests(draw: st.DrawFn) -> Request:
     """Any request that the engine accepts."""
     kind = draw(st.sampled_from(list(VERBS.values())))
-    settings = {each.name: draw(values(each)) for each in fields(kind) if "text" in each.metadata}
+    settings = {each.name: draw(values(each)) for each in settings_of(kind)}
     if issubclass(kind, NoteForNote):
         drums = st.lists(st.sampled_from(["timing.snare", "timing.low_tom", "velocity.kick"]), unique=True)
         settings["of_drum"] = tuple((name, draw(st.floats(0, 1, width=32))) for name in draw(drums))
@@ -80,6 +82,8 @@ def requests(draw: st.DrawFn) -> Request:
 def values(setting: Any) -> st.SearchStrategy[Any]:
     if setting.name in ("only", "keep"):
         return st.lists(st.integers(0, 127), max_size=9).map(tuple)
+    if setting.name in ATTRIBUTES:
+        return st.lists(st.floats(-3, 3, width=32), max_size=4).map(tuple)
     if setting.name == "parts":
         return st.lists(st.sampled_from(["lead", "bass", "drums"]), unique=True).map(tuple)
     if "low" not in setting.metadata:
@@ -177,7 +181,7 @@ def test_notes_are_read_as_they_were_written(notes: list[Note]) -> None:
 @pytest.mark.parametrize("verb", MUSIC, ids=lambda verb: verb.name)
 def test_the_keys_of_a_music_verb_are_the_settings_of_its_request(verb: Any) -> None:
     names = {key.name for key in verb.keys}
-    assert {each.name for each in fields(verb.request) if "text" in each.metadata} <= names
+    assert {each.name for each in settings_of(verb.request)} <= names
     assert "group" in names
     assert ("to" in names) == (verb.name != "encode")  # which has no result to keep
     assert ("slot" in names) == ("clip" in {each.name for each in fields(verb.request)})

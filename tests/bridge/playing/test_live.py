@@ -448,7 +448,7 @@ def test_after_a_long_sleep_the_bars_between_are_left_out(band: Band) -> None:
         ({"mode": "loop", "bars": 65}, "bars must be in 1..64, not 65"),
         ({"mode": "answer", "bars": 17}, "bars of answer must be in 1..16, not 17"),
         ({"mode": "loop", "count_in": 9}, "count_in must be in 0..8"),
-        ({"mode": "loop", "density": 4.0}, "density must be in -3..3"),
+        ({"mode": "loop", "request": {"density": 4.0}}, "density must be in -3..3"),
         ({"mode": "loop", "request": {"temperature": 3.0}}, "temperature must be in 0..2"),
         ({"mode": "loop", "request": {"timing": 1.0}}, "loop with vary has no timing"),
         ({"mode": "loop", "request": {"fill_in": 1}}, "loop with vary has no fill_in"),

@@ -99,11 +99,11 @@ def test_a_fill_that_is_turned_on_or_off_is_in_every_passage_or_in_none(loop: Ba
     assert {fill for _, fill, _ in asked(loop.requests)} == {fill_in}
 
 
-def test_a_knob_is_heard_in_the_next_passage(loop: Band) -> None:
+def test_a_knob_is_heard_in_the_passage_that_plays_and_in_the_next(loop: Band) -> None:
     loop.run(9)
     loop.live.steer({"temperature": 0.5})
     loop.run(4 * 8)
-    assert [each.temperature for each in loop.requests] == [1.0, 0.5, 0.5, 0.5]
+    assert [each.temperature for each in loop.requests] == [1.0, 0.5, 0.5, 0.5, 0.5]
 
 
 def test_frozen_the_passage_repeats_and_then_it_goes_on_from_it(loop: Band) -> None:

@@ -20,7 +20,7 @@ class Fake:
 
     error: Exception | None = None
 
-    def __init__(self, library: Library, *, device: str, drum_map: Path | None):
+    def __init__(self, library: Library, *, device: str, drum_map: Path | None, own: Path | None = None):
         if device == "toaster":
             raise ModelError("no such device")
         self.device = device

@@ -1,0 +1,139 @@
+"""Attributes computed from notes, as attributes.py defines them: what evaluation, done and steering share.
+
+A bar of drums has one number more that models are told: its fill is 1 where toms replace the groove. numpy alone.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.clip import STEPS_PER_BEAT
+from engine.representation.attributes import FEEL
+from engine.representation.band import DRUMS, drum_features, voice_features
+from engine.representation.drum_map import INSTRUMENTS
+from engine.representation.groove import HITS, OFFSETS, VELOCITIES
+from engine.representation.melody import FIRST_NOTE_ON, LOWEST
+from engine.representation.tokens import Tokens
+
+Hits = NDArray[np.bool_]
+Array = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+BAR_ATTRIBUTES = ("density", "syncopation", "repetition", "fill")
+"""What models of drums are told of a bar."""
+
+TOMS = slice(INSTRUMENTS.index("low_tom"), INSTRUMENTS.index("high_tom") + 1)
+FILL_TOMS, FILL_REPETITION = 3, 0.45
+"""A bar with so many hits of toms that is less like the bar before than this is a fill."""
+
+SIXTEENTH_MS = 15000
+"""At 1 bpm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """How hits are played: hits 0 and 1, late in ms, velocity 0..127, each (row, step, 9).
+
+    odd and between (step, 1): the steps that are odd sixteenths, and those that lie between the beats.
+    """
+
+    hits: Values
+    late: Values
+    velocity: Values
+    odd: NDArray[np.bool_]
+    between: NDArray[np.bool_]
+    sixteenth_ms: Values
+
+    def among(self, where: NDArray[np.floating | np.bool_]) -> "Playing":
+        """The same of some hits alone: where (…, step, 9)."""
+        return replace(self, hits=self.hits * where)
+
+
+def playing_of(grooves: Array, tempo_bpm: float | Array, bar: int = 16) -> Playing:
+    """How the hits of grooves (row, step, 27) are played, in bars of some steps; tempo_bpm of all, or (row,)."""
+    sixteenth_ms = np.broadcast_to(SIXTEENTH_MS / np.asarray(tempo_bpm, np.float64), len(grooves))[:, None, None]
+    position = (np.arange(grooves.shape[1]) % bar)[:, None]
+    hits, offsets, velocities = (grooves[..., each].astype(np.float64) for each in (HITS, OFFSETS, VELOCITIES))
+    return Playing(
+        hits=hits,
+        late=-offsets / 2 * sixteenth_ms,
+        velocity=velocities * 127,
+        odd=position % 2 == 1,
+        between=position % STEPS_PER_BEAT > 0,
+        sixteenth_ms=sixteenth_ms,
+    )
+
+
+def mean_of(values: Values, hits: Values) -> Values:
+    """The mean over the hits of each row, nan where there are none: (row, 1, 1)."""
+    count = hits.sum(axis=(1, 2), keepdims=True)
+    sums = (values * hits).sum(axis=(1, 2), keepdims=True)
+    mean: Values = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
+    return mean
+
+
+def of_places(values: Values, hits: Values, second: NDArray[np.bool_]) -> tuple[Values, Values]:
+    """The means over the hits of the first places and of the second ones: (row, 1, 1) each."""
+    return mean_of(values, hits * ~second), mean_of(values, hits * second)
+
+
+def off_places(values: Values, hits: Values, second: NDArray[np.bool_]) -> Values:
+    """By how much each hit is off the mean of its place: (row, step, 9)."""
+    first_mean, second_mean = of_places(values, hits, second)
+    return np.where(hits > 0, values - np.where(second, second_mean, first_mean), 0.0)
+
+
+def spread_of(values: Values, hits: Values, second: NDArray[np.bool_]) -> Values:
+    """The root of the mean square of that: (row, 1, 1)."""
+    return np.asarray(np.sqrt(mean_of(off_places(values, hits, second) ** 2, hits)), np.float64)
+
+
+def feel_of(playing: Playing) -> Values:
+    """The attributes of each row's feel (row, 6), in the order of FEEL; nan where there are no such hits."""
+    late, velocity, hits = playing.late, playing.velocity, playing.hits
+    even, odd = of_places(late, hits, playing.odd)
+    on, between = of_places(velocity, hits, playing.between)
+    values = {
+        "late": mean_of(late, hits),
+        "tightness": -spread_of(late, hits, playing.odd),
+        "loudness": mean_of(velocity, hits),
+        "dynamics": spread_of(velocity, hits, playing.between),
+        "swing": (odd - even) / playing.sixteenth_ms,
+        "accent": on - between,
+    }
+    return np.concatenate([values[name][:, 0] for name in FEEL], axis=1)
+
+
+def bar_attributes(hits: Hits) -> Array:
+    """Bars of hits (bar, step, 9) -> (bar, 4), in the order of BAR_ATTRIBUTES.
+
+    The first bar has the repetition of the second, of a single bar it is 0.
+    """
+    onset = hits.any(axis=2)
+    before = np.pad(onset, ((0, 0), (1, 0)))[:, :-1]
+    off_beat = np.arange(onset.shape[1]) % 2 == 1
+    syncopation = (onset & ~before & off_beat).sum(axis=1) / np.maximum(onset.sum(axis=1), 1)
+    repetition = np.zeros(len(hits))
+    repetition[1:] = similarity(hits[1:], hits[:-1])
+    fill = (hits[..., TOMS].sum(axis=(1, 2)) >= FILL_TOMS) & (repetition < FILL_REPETITION)
+    if len(hits) > 1:
+        repetition[0] = repetition[1]
+    return np.stack([hits.sum(axis=(1, 2)), syncopation, repetition, fill], axis=1).astype(np.float32)
+
+
+def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:
+    """The Jaccard similarity of pairs of bars (…, step, 9): hits in both / hits in either, 0 of two rests: (…)."""
+    both, either = (bars & others).sum(axis=(-2, -1)), (bars | others).sum(axis=(-2, -1))
+    return np.asarray(both / np.maximum(either, 1), np.float64)
+
+
+def part_attributes(states: Tokens, part: int) -> Array:
+    """States of a band (bar, 16, 3) -> the density of a part, and its register, 0 where it rests: (bar, 2)."""
+    own = states[..., part].astype(np.int64)
+    if part == DRUMS:
+        hits = drum_features()[own].sum(axis=(1, 2))
+        return np.stack([hits, np.zeros_like(hits)], axis=1).astype(np.float32)
+    begins = voice_features()[own][..., 0]
+    pitch = (begins * (own - FIRST_NOTE_ON + LOWEST)).sum(axis=1) / np.maximum(begins.sum(axis=1), 1)
+    return np.stack([begins.sum(axis=1), pitch], axis=1).astype(np.float32)

@@ -1,0 +1,177 @@
+"""The attributes that one request asks for: what a model is told of them, what is steered, and what came.
+
+numpy alone, no model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.representation.attributes import ATTRIBUTES, FEEL
+from engine.representation.drum_map import CLASSES, INSTRUMENTS
+from engine.representation.groove import Array
+from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
+from engine.verbs.steering.moves import Wanted, distance, steered
+
+Scales = Mapping[str, tuple[float, float]]
+"""The mean and the deviation of each attribute, in its unit, in a model's data."""
+
+Asked = Mapping[str, tuple[float, ...]]
+"""What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
+
+AT_ODDS = 0.35
+"""In deviations: what came that is further from what was asked is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where notes are made: free (step, 9) is 1 for hits that are; in bars of some steps; at a tempo, or (row,).
+
+    first_bar: that with which the results begin.
+    """
+
+    free: Array
+    bar: int
+    tempo_bpm: float | Array
+    first_bar: int = 0
+
+
+class Knobs:
+    """Of one request. came: of each attribute that was asked for what came, in deviations: (row, value).
+
+    against: of attributes what else was asked that may keep them from it.
+    """
+
+    def __init__(self, asked: Asked):
+        self.asked, self.came = dict(asked), dict[str, Values]()
+        self.against = dict[str, str]()
+        self._usual, self._said = set[str](), list[str]()
+
+    def usually(self, values: Mapping[str, float], remarks: Sequence[str] = ()) -> None:
+        """Have these as well where nothing else is asked for; remarks: what is to be said of it."""
+        told = self.asked.keys() - self._usual
+        for name, value in values.items():
+            if not {name, name.partition(".")[0]} & told:
+                self.asked[name] = (value,)
+                self._usual.add(name)
+        self._said += [remark for remark in remarks if remark not in self._said]
+
+    def steer(self, grooves: Array, scales: Scales, place: Place, draws: int = 1) -> Array:
+        """Grooves (row·draw, step, 27) with the feel that is asked for, of the hits that are free alone.
+
+        Of the draws of each row the one is moved that has to be moved least: (row, step, 27).
+        """
+        wanted = [
+            Wanted(name, scales[name][0] + value * scales[name][1], where)
+            for name, of in self._feels()
+            for value, where in self._groups(of, place)
+        ]
+        if not wanted:
+            return grooves[::draws]
+        if draws > 1:
+            apart = distance(grooves, wanted, scales, tempo_bpm=place.tempo_bpm, bar=place.bar).reshape(-1, draws)
+            grooves = grooves[apart.argmin(axis=1) + draws * np.arange(len(apart))]
+        return steered(grooves, wanted, tempo_bpm=place.tempo_bpm, bar=place.bar)
+
+    def hear(self, grooves: Array, scales: Scales, place: Place) -> None:
+        """Measure the feel of the free hits of grooves that are done."""
+        playing = playing_of(grooves, place.tempo_bpm, place.bar)
+        for name, of in self._feels():
+            masks = [where for _, where in self._groups(of, place)]
+            values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
+            self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
+
+    @property
+    def of_feel(self) -> bool:
+        """Whether any of them is of how hits are played."""
+        return any(self._feels())
+
+    def of_bars(self, name: str, bars: int, first: int = 0) -> Values:
+        """What is asked of an attribute of so many bars, of which the results begin with the first: (bar,)."""
+        values = np.array(self.asked[name], np.float64)
+        return np.asarray(values[(np.arange(bars) - first) % len(values)], np.float64)
+
+    def hear_bars(self, name: str, values: Values) -> None:
+        """What came of one: (row, bar), in deviations; the mean of them where one number was asked for."""
+        by_bar = len(self.asked[name]) > 1
+        self.came[name] = values if by_bar else _known_mean(values.T)[:, None]
+
+    def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
+        """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
+        names = [name for name in BAR_ATTRIBUTES if name in self.asked]
+        if names and free.any():
+            rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
+            for name in names:
+                mean, deviation = scales[name]
+                values = rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64)
+                self.hear_bars(name, (values - mean) / deviation)
+
+    def facts(self) -> Iterator[tuple[str, float | str]]:
+        """What came of each under its name, on average over the results; one a bar as a text."""
+        for name, values in self._told():
+            means = [round(float(value), 3) for value in _known_mean(values)]
+            yield name, means[0] if len(means) == 1 else ",".join(f"{value:g}" for value in means)
+
+    def remarks(self) -> Iterator[str]:
+        """What could not be had: which attribute, and which others were asked for beside it."""
+        yield from self._said
+        missed = self.asked.keys() - self.came.keys() - self._usual
+        yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
+        for name, values in self._told():
+            came = _known_mean(values)
+            off = np.abs(came - np.resize(np.array(self.asked[name]), len(came)))
+            if np.isnan(came).all():
+                yield f"{name} was asked, and nothing that came can tell it"
+            elif off[~np.isnan(off)].mean() > AT_ODDS:
+                others = [other for other in self.asked if other != name and other not in self._usual]
+                others += [what for of, what in self.against.items() if name.startswith(of)]
+                why = f"it is at odds with {' and '.join(others)}" if others else "that is as far as it goes here"
+                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}: {why}"
+
+    def _told(self) -> list[tuple[str, Values]]:
+        """What came of each that the request itself asks for."""
+        return [(name, values) for name, values in self.came.items() if name not in self._usual]
+
+    def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+        """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
+
+        Those that are free of one drum, or of all drums of which nothing else is asked.
+        """
+        name, _, drum = of.partition(".")
+        drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
+        here, values = (place.free > 0) & drums, self.asked[of]
+        if len(values) == 1:
+            yield values[0], here
+            return
+        bar_of_step = np.arange(len(here)) // place.bar
+        of_bar = self.of_bars(of, int(bar_of_step[-1]) + 1, place.first_bar)
+        for bar in range(place.first_bar, len(of_bar)):
+            yield float(of_bar[bar]), here & (bar_of_step == bar)[:, None]
+
+    def _feels(self) -> Iterator[tuple[str, str]]:
+        """The attributes of the feel that are asked for, each by its own name and by that with a drum."""
+        yield from ((name, of) for of in self.asked if (name := of.partition(".")[0]) in FEEL)
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
+
+
+def _known_mean(values: Values) -> Values:
+    """The mean over the rows in which it is known: (value,)."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    sums = np.where(known, values, 0).sum(axis=0)
+    mean: Values = np.divide(sums, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    return mean
+
+
+def lacking(asked: Asked, known: Iterator[str] | tuple[str, ...]) -> list[str]:
+    """The attributes that are asked for and not known."""
+    bare = {name.partition(".")[0] for name in known}
+    return [name for name in asked if name.partition(".")[0] not in bare]
+
+
+assert set(BAR_ATTRIBUTES) - {"fill"} <= set(ATTRIBUTES)

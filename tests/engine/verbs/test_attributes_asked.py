@@ -1,0 +1,166 @@
+"""What is asked of attributes comes, is told, and nothing else moves much: with the weights that are shipped."""
+
+import numpy as np
+import pytest
+
+from engine.clip import Clip, Note
+from engine.errors import ClipError
+from engine.representation.attributes import FEEL
+from engine.requests import Accompany, Continue, Fill, Groove, Humanize, Infill, Sample, Vary
+from engine.verbs.generator import Generator
+from engine.weights import Library, shipped_folder
+
+
+@pytest.fixture(scope="module")
+def generator():
+    generator = Generator(Library([shipped_folder()]), device="cpu")
+    for name in ("trio_16bar", "drummer", "drums_16bar"):
+        generator.load(name)
+    return generator
+
+
+def beat(bars=4, tempo_bpm=100.0):
+    """Kick, snare, and hats on the sixteenths."""
+    rows = [(36, 0), (36, 2.5), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
+    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(bars) for pitch, start in rows]
+    return Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 4.0 * bars, tempo_bpm=tempo_bpm)
+
+
+def came(results):
+    return dict(results.facts)
+
+
+@pytest.mark.parametrize("name", FEEL)
+@pytest.mark.parametrize("asked", [-1.5, 0.0, 1.5])
+def test_the_feel_that_is_asked_for_comes_and_is_told(generator, name, asked):
+    results = generator.run(Humanize(clip=beat(), seed=3, **{name: (asked,)}))
+    assert came(results) == {name: pytest.approx(asked, abs=0.25)}
+    assert results.remarks == ()
+
+
+def test_what_is_told_is_what_the_notes_have(generator):
+    clip = beat()
+    (played,) = generator.run(Humanize(clip=clip, seed=1, late=(1.0,))).clips
+    late_ms = [(b.start_beats - a.start_beats) * 600 for a, b in zip(clip.notes, played.notes, strict=True)]
+    mean, deviation = generator.resident("drummer").scales["late"]
+    assert np.mean(late_ms) == pytest.approx(mean + deviation, abs=0.3)
+
+
+def test_a_snare_drags_while_the_others_push(generator):
+    clip = beat()
+    asked = (("late.snare", 1.5),)
+    results = generator.run(Humanize(clip=clip, seed=1, late=(-1.0,), of_drum=asked))
+    assert came(results) == {"late": pytest.approx(-1, abs=0.05), "late.snare": pytest.approx(1.5, abs=0.05)}
+    moved = [
+        (a.pitch, b.start_beats - a.start_beats) for a, b in zip(clip.notes, results.clips[0].notes, strict=True)
+    ]
+    snare, rest = ([by for pitch, by in moved if (pitch == 38) == is_snare] for is_snare in (True, False))
+    assert np.mean(snare) > 0 > np.mean(rest)
+
+
+def test_by_bar_each_has_its_own_and_they_come_again_to_the_end(generator):
+    results = generator.run(Humanize(clip=beat(5), seed=1, late=(-1.0, 1.0)))
+    assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([-1, 1, -1, 1, -1], abs=0.1)
+
+
+def test_several_at_once_all_come(generator):
+    asked = {"late": (1.0,), "tightness": (1.0,), "loudness": (0.5,), "swing": (1.0,), "accent": (-1.0,)}
+    for name, value in came(generator.run(Humanize(clip=beat(), seed=5, **asked))).items():
+        assert value == pytest.approx(asked[name][0], abs=0.15), name
+
+
+def test_what_stays_stays_and_the_rest_has_what_is_asked(generator):
+    clip = beat()
+    results = generator.run(Humanize(clip=clip, seed=1, keep=(42,), late=(1.5,)))
+    assert [note for note in results.clips[0].notes if note.pitch == 42] == [
+        note for note in clip.notes if note.pitch == 42
+    ]
+    assert came(results)["late"] == pytest.approx(1.5, abs=0.05)
+
+
+def test_without_knobs_nothing_is_told_and_the_same_seed_gives_the_same_notes(generator):
+    results = [generator.run(Humanize(clip=beat(), seed=1)) for _ in range(2)]
+    assert results[0].facts == ()
+    assert results[0].clips == results[1].clips
+
+
+def test_what_is_at_odds_is_told(generator):
+    results = generator.run(Humanize(clip=beat(), seed=1, timing=0.0, late=(2.0,)))
+    assert any("late came to" in remark and "at odds with timing 0" in remark for remark in results.remarks)
+    results = generator.run(Humanize(clip=beat(), seed=1, loudness=(3.0,), dynamics=(3.0,)))
+    assert any("dynamics came to" in remark and "at odds with loudness" in remark for remark in results.remarks)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Sample(bars=4, seed=1, late=(1.0,)),
+        Vary(clip=beat(), seed=1, late=(1.0,)),
+        Vary(clip=beat(), seed=1, keep=(42,), late=(1.0,)),
+        Continue(clip=beat(), seed=1, late=(1.0,)),
+        Infill(clip=beat(), seed=1, start=4.0, beats=8.0, late=(1.0,)),
+        Groove(clip=beat(), feel=beat(2), seed=1, late=(1.0,)),
+        Accompany(clip=Clip(tuple(Note(60 + k % 5, k / 2, 0.5, 90) for k in range(32)), 16.0), seed=1, late=(1.0,)),
+        Sample(model="trio_16bar", bars=4, seed=1, late=(1.0,)),
+        Fill(clip=Clip(tuple(note for note in beat().notes if note.pitch != 42), 16.0), seed=1, late=(1.0,)),
+    ],
+    ids=lambda request: type(request).__name__,
+)
+def test_every_verb_plays_with_the_feel_that_is_asked_for(generator, request_):
+    assert came(generator.run(request_))["late"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["density", "repetition"])
+def test_more_of_it_is_played_where_more_is_asked(generator, name):
+    few, many = (
+        np.mean([came(generator.run(Sample(bars=8, seed=seed, **{name: (asked,)})))[name] for seed in range(6)])
+        for asked in (-1.0, 1.0)
+    )
+    assert few < -0.4 < 0.4 < many
+
+
+@pytest.mark.parametrize("key", ["density.lead", "register.lead", "density.bass", "register.bass", "density.drums"])
+def test_a_part_of_a_band_has_its_own(generator, key):
+    low, high = (
+        came(generator.run(Sample(model="trio_16bar", bars=8, seed=2, of_drum=((key, (asked,)),))))[key]
+        for asked in (-1.0, 1.0)
+    )
+    assert low < -0.4 < 0.4 < high
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (
+            lambda: Sample(model="drums_16bar", register=(1.0,)),
+            "drums_16bar has no register to be asked for: it has",
+        ),
+        (lambda: Sample(model="drummer", density=(1.0,)), "drummer has no density to be asked for: it has late"),
+        (lambda: Sample(model="drums_2bar", late=(1.0,)), "drums_2bar has no late to be asked for: it has none"),
+        (lambda: Humanize(clip=beat(), density=(1.0,)), "humanize changes no density, which notes there are"),
+        (lambda: Humanize(clip=beat(), late=(4.0,)), "late must be in -3..3, not 4"),
+        (lambda: Humanize(clip=beat(), late=(0.0, float("nan"))), "late must be in -3..3, not nan"),
+        (lambda: Humanize(clip=beat(), of_drum=(("late.cowbell", 1.0),)), "there is no late.cowbell: of drums"),
+        (lambda: Sample(of_drum=(("density.horns", 1.0),)), "there is no density.horns: of parts there are lead"),
+    ],
+)
+def test_what_a_model_has_not_is_said_with_what_it_has(generator, request_, sentence):
+    with pytest.raises(ClipError, match=sentence.replace(".", r"\.")):
+        generator.run(request_())
+
+
+def test_a_model_that_has_what_is_asked_answers_where_none_is_named(generator):
+    assert generator.run(Sample(bars=2, seed=1, register=(1.0,))).model == "trio_16bar"
+    assert generator.run(Sample(bars=2, seed=1, density=(1.0,))).model == "drums_16bar"
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [Clip((Note(36, 0.0, 0.25, 100),), 4.0), Clip((), 4.0), Clip((Note(36, 0.0, 0.25, 1),), 1.0, 1.0)],
+    ids=["one hit", "none", "a bar of one beat"],
+)
+def test_little_to_move_is_moved_as_far_as_it_goes(generator, clip):
+    asked = dict.fromkeys(FEEL, (2.0,))
+    results = generator.run(Humanize(clip=clip, seed=1, **asked))
+    assert len(results.clips[0].notes) == len(clip.notes)
+    assert all(any(name in remark for remark in results.remarks) for name in ("swing", "accent"))

@@ -196,7 +196,7 @@ def test_a_menu_is_whole_whatever_is_lost(opens: Opens, fake_daemon: Daemon, los
     device.start()
     device.ask(
         "until_true",
-        expression="offer !== null && offer.is_known() && offer.styles.length === 18 && offer.models.length === 5",
+        expression="offer !== null && offer.is_known() && offer.styles.length === 33 && offer.models.length === 5",
     )
     device.ask("until_true", expression="offer.can('ping') && offer.can('subscribe')")
 

@@ -21,6 +21,7 @@ from tests.missing import missing
 
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
 WAIT_SECONDS = 20.0
+TAPS, TAP_SECONDS = 4, 5.0
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
@@ -106,6 +107,15 @@ class Browser:
         for kind, (x, y) in zip(kinds, points, strict=False):
             self.command("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
         self.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def tap(self, selector: str, condition: str) -> None:
+        """A finger taps something until a condition is true: on a busy machine a tap may become a long press."""
+        for _ in range(TAPS):
+            self.touch(self.middle(selector))
+            with contextlib.suppress(AssertionError):
+                self.until(condition, TAP_SECONDS)
+                return
+        self.until(condition)
 
     def middle(self, selector: str) -> tuple[float, float]:
         self.until(f"document.querySelector({json.dumps(selector)})?.offsetParent")

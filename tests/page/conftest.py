@@ -83,6 +83,7 @@ def visit(chromium: Browser, address: str, **how: object) -> None:
     chromium.open(address, **how)  # type: ignore[arg-type]
     chromium.until("window.vaebridge?.session.result && vaebridge.daemon.link === 'ready'")
     chromium.run("await vaebridge.daemon.ask('stop', [])")
+    chromium.until("document.getElementById('play').getAttribute('aria-pressed') === 'false'")
     chromium.errors()
 
 

@@ -304,24 +304,22 @@ def test_what_plays_and_how_late_is_shown(fresh: Browser) -> None:
 def test_it_works_with_a_finger_on_a_tablet(chromium: Browser, page: Page) -> None:
     visit(chromium, page.address, size="tablet", touch=True)
     chromium.run("localStorage.setItem('vaebridge introduced', '1');" + RECORD)
-    chromium.touch(chromium.middle("#play"))
-    wait_for_bars(chromium, 2)
+    chromium.tap("#play", "told.length >= 2")
     chromium.run("window.before = vaebridge.session.document.results;")
-    chromium.touch(chromium.middle("[data-key='verb vary']"))
-    chromium.until("vaebridge.session.document.verb === 'vary' && vaebridge.session.document.results !== before")
+    chromium.tap(
+        "[data-key='verb vary']",
+        "vaebridge.session.document.verb === 'vary' && vaebridge.session.document.results !== before",
+    )
     x, y = chromium.middle("[data-key=similarity]")
     chromium.touch((x, y), (x + 40, y), (x + 60, y))
     chromium.until("vaebridge.session.document.knobs.vary?.similarity > 0.5")
-    chromium.touch(chromium.middle("#tab-morph"))
-    chromium.touch(chromium.middle("#fill-corners"))
-    chromium.until("vaebridge.session.document.verb === 'morph'")
+    chromium.tap("#tab-morph", "document.querySelector('#fill-corners')?.offsetParent")
+    chromium.tap("#fill-corners", "vaebridge.session.document.verb === 'morph'")
     x, y = chromium.middle(".pad-field")
     chromium.touch((x, y), (x + 50, y + 40), (x + 90, y + 60))
     chromium.until("vaebridge.session.document.pad[0] > 0.6 && vaebridge.session.document.pad[1] > 0.6")
-    chromium.touch(chromium.middle(".lane[data-lane=kick]"))
-    chromium.until("vaebridge.roll.locked.has('kick')")
-    chromium.touch(chromium.middle(".card[data-index='-1']"))
-    chromium.until("vaebridge.session.document.ear === 'before'")
+    chromium.tap(".lane[data-lane=kick]", "vaebridge.roll.locked.has('kick')")
+    chromium.tap(".card[data-index='-1']", "vaebridge.session.document.ear === 'before'")
     small = chromium.run(
         """
         return [...document.querySelectorAll('button, select, input[type=range]')]

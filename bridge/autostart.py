@@ -1,10 +1,11 @@
 """Starting the daemon when the user logs in, by each system's means: launchd, systemd for users, the run key."""
 
+import contextlib
 import os
 import plistlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -78,9 +79,9 @@ class Systemd:
 
     def turn_on(self) -> None:
         """See Autostart."""
-        _write(self._unit, UNIT.format(command=" ".join(map(_quoted, serve_command()))).encode())
-        _run("systemctl", "--user", "daemon-reload")
-        _run("systemctl", "--user", "enable", "--now", LABEL)
+        with _written(self._unit, UNIT.format(command=" ".join(map(_quoted, serve_command()))).encode()):
+            _run("systemctl", "--user", "daemon-reload")
+            _run("systemctl", "--user", "enable", "--now", LABEL)
 
     def turn_off(self) -> None:
         """See Autostart."""
@@ -112,8 +113,8 @@ class Launchd:
             "RunAtLoad": True,
             "ProcessType": "Interactive",
         }
-        _write(self._plist, plistlib.dumps(agent))
-        _run("launchctl", "bootstrap", self._domain(), str(self._plist))
+        with _written(self._plist, plistlib.dumps(agent)):
+            _run("launchctl", "bootstrap", self._domain(), str(self._plist))
 
     def turn_off(self) -> None:
         """See Autostart."""
@@ -169,13 +170,20 @@ def _quoted(argument: str) -> str:
     return f'"{escaped}"'
 
 
-def _write(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _written(path: Path, content: bytes) -> Iterator[None]:
+    """A file that is there while what it says is made known, and stays if that can be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
             beside.write_bytes(content)
     except OSError as error:
         raise BridgeError(f"{path} cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    except BridgeError as error:
+        _remove(path)
+        raise BridgeError(f"{error}; let your session start `vaebridge serve` by its own means") from error
 
 
 def _remove(path: Path) -> None:
@@ -190,9 +198,9 @@ def _run(*command: str) -> None:
     try:
         done = _completed(command)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BridgeError(f"{command[0]} cannot be run: {error}") from error
+        raise BridgeError(f"{command[0]} cannot be run ({getattr(error, 'strerror', None) or error})") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip() or f"it ended with {done.returncode}"
+        said = " ".join((done.stderr or done.stdout).split()) or f"it ended with {done.returncode}"
         raise BridgeError(f"`{' '.join(command)}` failed: {said}")
 
 

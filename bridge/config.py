@@ -63,7 +63,7 @@ class Config(BaseSettings):
     clock: Literal["internal", "midi", "link"] = Field("internal", description="who keeps the time")
     tempo: float = Field(120.0, ge=SLOWEST_BPM, le=FASTEST_BPM, description="bpm of the internal clock")
     beats_per_bar: float = Field(4.0, ge=0.25, le=64, description="quarter notes in a bar")
-    live: Literal["off", "answer", "loop", "drumify", "morph", "through"] = Field(
+    live: Literal["off", "answer", "drumify", "accompany", "through", "loop", "morph"] = Field(
         "off",
         description="; ".join(
             ("begin with this live mode", *(f"{name}: {mode.text}" for name, mode in MODES.items()))

@@ -40,6 +40,8 @@ class Feels:
         if self._folder is None:
             raise RequestError("bad_request", "there is no folder for feels: own names one")
         path = self._folder / f"{name}.mid"
+        if not any(not note.mute for note in clip.notes):
+            raise RequestError("bad_request", "a feel is saved from a clip with at least one note that sounds")
         try:
             checked_name(name)
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class KeptFile:
         except FileNotFoundError:
             return {}
         today, version = len(self._migrations) + 1, content.pop(VERSION, 1)
-        if not isinstance(version, int) or not 1 <= version <= today:
+        if type(version) is not int or not 1 <= version <= today:
             raise ConfigError(
                 f"{self.path} has the version {version}, this vaebridge knows those up to {today}: "
                 "install the newer one, or move the file away"

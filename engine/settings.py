@@ -1,7 +1,6 @@
 """What the settings of requests are made of, and those that all verbs, or all that make notes, have. No numpy."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -61,6 +60,11 @@ class Request:
                 _check_range(each.name, value, each)
 
 
+def names_of_one(each: "Field[Any]") -> tuple[str, ...]:
+    """The drums or parts of which a setting may be said alone, as late.snare."""
+    return INSTRUMENTS if each.metadata.get("by_drum") else PARTS if each.metadata.get("by_part") else ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered(Request):
     """What can be asked of the notes that are made: attributes, see engine.representation.attributes.
@@ -88,8 +92,7 @@ class Steered(Request):
         settings = {each.name: each for each in fields(self)}
         for name, value in self.of_drum:
             own, _, which = name.partition(".")
-            metadata: Mapping[str, Any] = settings[own].metadata if own in settings else {}
-            known = INSTRUMENTS if metadata.get("by_drum") else PARTS if metadata.get("by_part") else ()
+            known = names_of_one(settings[own]) if own in settings else ()
             if which not in known:
                 of = "parts" if known == PARTS else "drums"
                 raise ClipError(f"there is no {name}: of {of} there are {', '.join(known or INSTRUMENTS)}")

@@ -5,7 +5,7 @@ this module imports no torch.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 NONE = "none"
 """In place of a style: none is chosen by what the clip is."""
 
-NAME = re.compile(r"[\w-]{1,40}")
+NAME = re.compile(r"\w[\w-]{0,39}")
+RESERVED = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
+"""Names that no file on Windows can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,10 @@ class OwnStyle:
 
 
 def checked_name(name: str, taken: Iterable[str] = ()) -> str:
-    """The name of what is to be kept; ClipError where it cannot be one, or is taken."""
-    if not NAME.fullmatch(name):
-        raise ClipError(f"a name has 1 to 40 letters, digits, - and _, not {name!r}")
-    if name in (NONE, *PROGRAMMED, *taken):
+    """The name of what is to be kept, as a file on any system; ClipError where it cannot be one, or is taken."""
+    if not NAME.fullmatch(name) or RESERVED.fullmatch(name):
+        raise ClipError(f"a name has 1 to 40 letters, digits, - and _, first a letter or digit, not {name!r}")
+    if name.casefold() in map(str.casefold, taken):
         raise ClipError(f"{name} is a style that is there already: take another name")
     return name
 
@@ -107,11 +109,18 @@ def own_styles(folder: Path | None) -> dict[str, OwnStyle]:
     for path in sorted(folder.glob("*.toml")) if folder else ():
         try:
             content = read_toml(path)
-            style = OwnStyle(**{**content, "sources": tuple(content.get("sources", ()))})
-        except (OSError, ValueError, TypeError):
+            numbers = {name: dict(_numbers(content.get(name, {}))) for name in ("feel", "notes")}
+            content["distance"] = float(content["distance"])
+            style = OwnStyle(**{**content, **numbers, "sources": tuple(content.get("sources", ()))})
+        except (OSError, AttributeError, KeyError, ValueError, TypeError):
             continue
         found[path.stem] = style
     return found
+
+
+def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Each name and its number; AttributeError, TypeError or ValueError where they are something else."""
+    yield from ((name, float(value)) for name, value in values.items())
 
 
 def styles_of(card: Card, loaded: Iterable[Card], own: Mapping[str, OwnStyle]) -> tuple[str, ...]:

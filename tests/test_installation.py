@@ -84,3 +84,13 @@ def test_install_sh_asks_uv_and_looks_whether_it_works(tmp_path: Path, code: int
     assert run.returncode == code
     assert (asked[-1] == "vaebridge doctor") is (code == 0)
     assert ("vaebridge serve" in run.stdout) is (code == 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="install.ps1 is for Windows")
+def test_install_sh_says_what_is_missing(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path), "HOME": str(tmp_path)}
+    run = subprocess.run(
+        ["/bin/sh", str(ROOT / "install.sh")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("install.sh: needs curl, or uv")

@@ -1,14 +1,18 @@
 """autostart and uninstall: what vaebridge leaves on a machine beside its own package, and how it goes again."""
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from bridge.errors import BridgeError
+
+Thing = tuple[str, Callable[[], object]]
+"""What was put somewhere: where, and what takes it away."""
 
 INSTALLERS = {"uv/tools": "uv tool uninstall vaebridge", "pipx/venvs": "pipx uninstall vaebridge"}
 """A part of the path of the environments that an installer makes, and how it takes vaebridge away."""
@@ -46,18 +50,22 @@ def uninstall(
     from bridge.cli.show import console
     from bridge.kept import kept_folder
 
-    removed = [*_autostart_removed(), *_devices_removed(to)]
-    kept = kept_folder()
-    if purge and kept.is_dir():
-        _remove(kept, shutil.rmtree)
-        removed.append(str(kept))
-    for place in removed:
-        console().print(f"removed {place}")
-    if not removed:
+    kept, left, found = kept_folder(), False, False
+    for place, remove in (*_autostart(), *_devices(to), *(_kept(kept) if purge else ())):
+        found = True
+        try:
+            remove()
+            console().print(f"removed {place}")
+        except (BridgeError, OSError) as error:
+            left = True
+            console().print(f"{place}: {error}")
+    if not found:
         console().print("nothing was there to remove")
     if not purge and kept.is_dir():
         console().print(f"what you have made stays in {kept}; --purge removes it too")
     console().print(f"now: {package_removal()}")
+    if left:
+        raise typer.Exit(1)
 
 
 def package_removal() -> str:
@@ -69,34 +77,28 @@ def package_removal() -> str:
     )
 
 
-def _autostart_removed() -> list[str]:
+def _autostart() -> Iterator[Thing]:
     from bridge.autostart import autostart as of_system
 
-    try:
+    with contextlib.suppress(BridgeError):  # a system on which it cannot be on
         starter = of_system()
-    except BridgeError:  # a system on which it cannot be on
-        return []
-    if not starter.is_on():
-        return []
-    starter.turn_off()
-    return [starter.place]
+        if starter.is_on():
+            yield starter.place, starter.turn_off
 
 
-def _devices_removed(to: Path | None) -> list[str]:
+def _devices(to: Path | None) -> Iterator[Thing]:
     """Those of our devices that lie in Live's User Library."""
     from bridge.cli.devices import place_of, user_library
     from max_devices.devices import DEVICES
 
     library = to or user_library()
     places = [place_of(device, library) for device in DEVICES] if library else []
-    there = [place for place in places if place.is_file()]
-    for place in there:
-        _remove(place, Path.unlink)
-    return list(map(str, there))
+    yield from ((str(place), place.unlink) for place in places if place.is_file())
 
 
-def _remove(place: Path, how: Callable[[Path], object]) -> None:
-    try:
-        how(place)
-    except OSError as error:
-        raise BridgeError(f"{error.filename or place} cannot be removed: {error.strerror or error}") from error
+def _kept(folder: Path) -> Iterator[Thing]:
+    """The folder, or what a link in its place leads to."""
+    if folder.is_dir():
+        yield str(folder), lambda: shutil.rmtree(folder.resolve())
+    if folder.is_symlink():
+        yield str(folder), folder.unlink

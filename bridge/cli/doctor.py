@@ -4,6 +4,7 @@ Finds and tells; mends nothing, prints nothing.
 """
 
 import importlib
+import importlib.util
 import platform
 import socket
 import sys
@@ -46,13 +47,29 @@ def examine(config: "Config") -> Iterator[Finding]:
     yield find_daemon(config)
     yield find_midi(config.midi_api)
     yield find_sound()
-    yield find_kept()
+    yield find_kept(config)
+    yield find_page()
     yield find_autostart()
 
 
-def find_kept() -> Finding:
-    """Where what the user makes is kept."""
+def find_page() -> Finding:
+    """Whether the page in the browser can be served."""
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    if missing:
+        text = f"serve --page needs {' and '.join(missing)}"
+        return Finding("page", "note", text, "pip install 'vaebridge[page]'")
+    return Finding("page", "ok", "`vaebridge serve --page` opens it")
+
+
+def find_kept(config: "Config") -> Finding:
+    """Where what the user makes is kept, and whether serve can read it."""
+    from bridge.controls_file import ControlsFile
+
     folder = kept_folder()
+    try:
+        ControlsFile(config.controls).read()
+    except BridgeError as error:
+        return Finding("yours", "broken", str(error), "serve does not start before that")
     there = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
     return Finding("yours", "ok", f"{folder}: {', '.join(there) or 'nothing yet'}")
 

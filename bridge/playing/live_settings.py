@@ -21,6 +21,7 @@ from engine.requests import (
     setting,
     settings_of,
 )
+from engine.settings import names_of_one
 
 CANDIDATES = 5
 """How many variations there are to choose from where a density is asked for."""
@@ -249,9 +250,12 @@ STEERED = {
 
 def checked_knob(name: str, value: Any) -> None:
     """RequestError if a knob cannot have a value in whatever mode."""
-    each = KNOBS.get(name.partition(".")[0])
+    own, _, which = name.partition(".")
+    each = KNOBS.get(own)
     if each is None:
         raise RequestError("bad_request", f"there is no {name} to steer")
+    if which and which not in (known := names_of_one(each)):
+        raise RequestError("bad_request", f"there is no {name}: there are {', '.join(known) or own + ' alone'}")
     setting = as_setting(name, value)
     for number in setting if isinstance(setting, tuple) else (setting,):
         _check_range(each, number)

@@ -39,7 +39,7 @@ from engine.requests import (
     request_about,
     verb_of,
 )
-from engine.styles import checked_name, write_style
+from engine.styles import NONE, PROGRAMMED, checked_name, write_style
 from engine.verbs.band_verbs import BandPlayer
 from engine.verbs.groove_verbs import Player
 from engine.verbs.phrase_verbs import PhrasePlayer
@@ -173,7 +173,8 @@ class Generator:
             raise ModelError(f"{resident.card.name} learns no style: name a drummer, which hears grooves")
         if self.own is None:
             raise ClipError("there is no folder for styles of your own: own names one")
-        checked_name(request.name, resident.card.styles)
+        known = [style for card in self.library.cards.values() for style in card.styles]
+        checked_name(request.name, (NONE, *PROGRAMMED, *known))
         style, mean, scale = learn(request.name, request.clips, request.sources, resident, self.drum_map)
         write_style(self.own, style, mean, scale)
         ms = (time.perf_counter() - began) * 1000

@@ -182,3 +182,27 @@ def test_uninstall_names_whoever_installed_it(prefix: str, command: str, monkeyp
 
     monkeypatch.setattr(sys, "prefix", prefix)
     assert package_removal() == command
+
+
+def test_what_could_not_be_turned_on_is_off_again(programs: Programs) -> None:
+    programs.code, programs.said = 1, "Failed to connect to bus:\nNo medium found"
+    for starter in (Systemd(), Launchd()):
+        with pytest.raises(BridgeError, match=r"No medium found; let your session start `vaebridge serve`"):
+            starter.turn_on()
+        assert not starter.is_on()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks systemd, which is faked")
+def test_uninstall_goes_through_everything_and_says_what_it_could_not(programs: Programs, tmp_path: Path) -> None:
+    Systemd().turn_on()
+    kept, elsewhere = tmp_path / "config" / "vaebridge", tmp_path / "dotfiles"
+    elsewhere.mkdir()
+    kept.symlink_to(elsewhere)
+    programs.code, programs.said = 1, "no bus"
+    result = CliRunner().invoke(app, ["uninstall", "--purge"])
+    assert result.exit_code == 1
+    assert "no bus" in result.output
+    assert "pip uninstall vaebridge" in " ".join(result.output.split())
+    assert not kept.is_symlink()
+    assert not elsewhere.exists()
+    assert not Systemd().is_on()

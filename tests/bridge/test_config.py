@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.osc.access import PRIVATE
+from bridge.playing.live_settings import MODES
 from engine.weights import shipped_folder
 
 
@@ -131,3 +133,7 @@ def test_the_page_is_a_port_or_whether_there_is_one(value: object, port: int | N
 def test_a_page_that_cannot_be_says_what_it_takes() -> None:
     with pytest.raises(ConfigError, match=r"page must be in 0\.\.65535"):
         Config(page=70_000)
+
+
+def test_every_live_mode_can_be_begun_with() -> None:
+    assert set(get_args(Config.model_fields["live"].annotation)) == {"off", *MODES}

@@ -60,7 +60,7 @@ def test_a_file_goes_through_each_step_that_it_has_not_seen(tmp_path: Path) -> N
     assert file.read() == {"level": 7}
 
 
-@pytest.mark.parametrize("version", ["2", "0", "-1", "1.5", '"new"'])
+@pytest.mark.parametrize("version", ["2", "0", "-1", "1.5", "true", '"new"'])
 def test_a_file_of_another_vaebridge_is_refused_and_stays(tmp_path: Path, version: str) -> None:
     path = tmp_path / "controls.toml"
     path.write_text(f"version = {version}\n{FIRST_RELEASE}")

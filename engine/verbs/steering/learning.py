@@ -20,6 +20,7 @@ from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import HITS, Array, clip_to_groove, steps_per_bar
 from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
 from engine.styles import OwnStyle
+from engine.verbs.pitches import pitches_of
 from engine.verbs.resident import GrooveResident
 
 NEAR_WINDOWS, NEAR_SPREAD = 2.0, 32.0
@@ -35,10 +36,11 @@ def learn(
 ) -> tuple[OwnStyle, Tensor, Tensor]:
     """The card, the mean and the scale of z; ClipError where no clip has drums that sound, or they are too many."""
     grooves = [(clip_to_groove(drums_of(clip), drum_map), clip) for clip in clips]
-    grooves = [(groove, clip) for groove, clip in grooves if groove[:, HITS].any()]
+    drums = [drum_map.is_drums(pitches_of(clip)) for clip in clips]
+    grooves = [each for each, own in zip(grooves, drums, strict=True) if own and each[0][:, HITS].any()]
     bars = sum(clip.bars for _, clip in grooves)
     if not grooves:
-        raise ClipError("a style is learnt from clips with at least one note that sounds")
+        raise ClipError("a style is learnt from clips of drums with at least one note that sounds")
     if bars > MOST_BARS:
         raise ClipError(f"a style is learnt from {MOST_BARS} bars at most, not {bars}")
     posteriors = [_posterior(groove, clip, resident) for groove, clip in grooves]

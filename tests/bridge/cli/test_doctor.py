@@ -118,3 +118,19 @@ def test_the_ports_of_a_daemon_are_listed(jack: Jack) -> None:
 def test_the_sound_is_found_or_its_advice_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfont, "SOUNDFONTS", ())
     assert (doctor.find_sound().state, "fluid-soundfont-gm" in doctor.find_sound().advice) == ("note", True)
+
+
+def test_controls_that_serve_refuses_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "controls.toml"
+    path.write_text("version = 9\n")
+    finding = doctor.find_kept(config(tmp_path, controls=path))
+    assert finding.state == "broken"
+    assert "has the version 9" in finding.text
+
+
+def test_the_page_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.find_page().state == "ok"
+    monkeypatch.setattr("bridge.cli.doctor.importlib.util.find_spec", lambda name: None)
+    finding = doctor.find_page()
+    assert finding.state == "note"
+    assert "vaebridge[page]" in finding.advice

@@ -4,9 +4,11 @@ import time
 
 import numpy as np
 import pytest
+import tomlkit
 
 from engine.clip import Clip, Note
 from engine.errors import ClipError
+from engine.files import read_toml
 from engine.representation.attributes import FEEL
 from engine.requests import Accompany, Drumify, Humanize, LearnStyle, Sample
 from engine.styles import PROGRAMMED, forget_style, mixture, own_styles
@@ -227,3 +229,16 @@ def test_a_style_that_is_forgotten_is_gone(generator, own):
 def test_every_programmed_style_names_attributes_that_there_are():
     for about in PROGRAMMED.values():
         assert {name.partition(".")[0] for name in about.feel} <= set(FEEL)
+
+
+def test_a_melody_is_no_style_of_drums(generator):
+    melody = Clip(tuple(Note(97 + k % 2, k / 2, 0.5, 90) for k in range(16)), 8.0)
+    with pytest.raises(ClipError, match="clips of drums"):
+        generator.run(LearnStyle(name="melody", clips=(melody,)))
+
+
+@pytest.mark.parametrize("damaged", [{"feel": 3}, {"distance": "far"}, {"feel": {"late": "q"}}])
+def test_a_damaged_card_is_no_style(tmp_path, mine, own, damaged):
+    content = read_toml(own / "mine.toml") | damaged
+    (tmp_path / "mine.toml").write_text(tomlkit.dumps(content))
+    assert own_styles(tmp_path) == {}

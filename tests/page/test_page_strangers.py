@@ -144,10 +144,17 @@ def test_our_own_page_speaks_to_the_daemon(fake_page: Page) -> None:
         ('[["/vae/ping", 1e39]]', "an argument is a number or a text"),
         ('[["/vae/ping", 4294967296]]', "an argument is a number or a text"),
         ('[["/vae/ping", NaN]]', "an argument is a number or a text"),
+        ('[["/vae/status", 1, null]]', "an argument is a number or a text, not None"),
+        ('[["/vae/status", "\\ud800"]]', "an argument is a number or a text, not '\\ud800'"),
+        ('[["/vae/\\ud800", 1]]', "there is no address /vae/?"),
+        (b"\x00\xff", "a frame is a JSON list of messages"),
+        (json.dumps([["/vae/ping", 1, *["a" * 4096] * 20]]), "a message may have 65507 bytes as OSC"),
+        ('[["/page/session", {"a": NaN}]]', "a message holds what JSON has not"),
+        ('[["/page/session", [-1e999]]]', "a message holds what JSON has not"),
     ],
 )
 def test_what_is_no_message_is_told_what_is_accepted_and_the_next_is_answered(
-    fake_page: Page, frame: str, sentence: str
+    fake_page: Page, frame: str | bytes, sentence: str
 ) -> None:
     async def conversation() -> None:
         async with to(fake_page) as browser:
@@ -269,6 +276,17 @@ def test_a_file_becomes_a_clip_and_a_clip_a_file(fake_page: Page) -> None:
         ("/midi/file", b"nonsense", "a clip is a JSON object"),
         ("/midi/file", b"[]", "a clip is a JSON object"),
         ("/midi/file", b'{"notes": [[1]], "beats": 4}', "a clip has notes of five numbers"),
+        ("/midi/file", b'{"notes": [], "beats": 1e300}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": 1e999}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": NaN}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [[36, 1e300, 1, 1, 0]], "beats": 4}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [[36, 0, 1e300, 1, 0]], "beats": 4}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": 4, "text": "\\ud800"}', "a text holds half a character"),
+        (
+            "/midi/file",
+            b'{"notes": [], "beats": 4, "parts": [[1, 0, 0, 0, "\\udfff"]]}',
+            "a text holds half a character",
+        ),
         ("/midi/file", b'{"notes": [[999, 0, 1, 1, 0]], "beats": 4}', "pitch must be in 0..127, not 999"),
     ],
 )

@@ -93,7 +93,16 @@ def test_no_path_leads_outside_the_folder(fake_page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1", "http://localhost:1"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "https://127.0.0.1",
+        "http://127.0.0.1",
+        "http://localhost:1",
+        "http://[bad",
+        "",
+    ],
 )
 def test_a_page_from_another_origin_reads_and_sends_nothing(fake_page: Page, origin: str) -> None:
     for path, method in (("/table", "GET"), ("/midi/clips", "POST"), ("/", "GET")):
@@ -314,6 +323,9 @@ def test_beyond_this_machine_only_with_the_token_that_the_terminal_prints(start:
     cookie = headers["set-cookie"].partition(";")[0]
     host = f"192.168.1.7:{page.port}"
     assert ask(page, "/", Cookie=cookie, Host=host)[0] == 200
+    for odd in ('j={"a":1}', "a b=c", "=", 'k\\[="', 'x="a'):
+        assert ask(page, "/", Cookie=f"{odd}; {cookie}; {odd}", Host=host)[0] == 200, odd
+    assert ask(page, "/", Cookie=f"x{cookie}", Host=host)[0] == 401
     assert ask(page, "/", Cookie=cookie, Host=host, Origin="http://evil.example")[0] == 403
 
     async def conversation() -> None:

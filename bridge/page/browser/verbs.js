@@ -180,17 +180,18 @@ export class Verbs extends EventTarget {
 
   async ask({ isFresh }) {
     const { session } = this, verb = this.chosen;
-    const goesOn = session.document.verb === verb;
+    const goesOn = session.document.verb === verb, before = session.base;
     const base = goesOn || !session.result || session.document.ear === "before" ? session.base : session.result;
     try {
       const values = await this.values(verb, base, isFresh);
       if (!values) return;
       const { keys, messages } = await this.daemon.ask(verb, values);
+      if (!session.isStill(before)) return;
       const clips = clipsOf(messages, { beatsPerBar: base.beatsPerBar, tempo: verb === "sample" ? keys.tempo || base.tempo : base.tempo })
         .map((clip) => withKind(this.placed(verb, base, clip), this.drums));
       const shown = goesOn ? Math.min(Math.max(session.document.shown, 0), clips.length - 1) : 0;
       session.set(
-        { base: base || clips[0], results: clips, shown, verb, keys: pick(keys, ["seed", "model", "ms", "total_ms"]), ear: "after" },
+        { base: base === before ? session.base : base, results: clips, shown, verb, keys: pick(keys, ["seed", "model", "ms", "total_ms"]), ear: "after" },
         { isStep: isFresh },
       );
       if (keys.remark) this.say(keys.remark);

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.page.lists import page_table
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.midi.song import parse_song
@@ -292,6 +293,36 @@ def test_the_page_says_what_the_daemon_says(fresh: Browser, page: Page) -> None:
     if answer.is_done:  # a model that has no scales ignores it
         pytest.fail("the daemon takes any scale: this test needs another mistake")
     assert fresh.run("return document.getElementById('toast').textContent;") == answer.text
+
+
+def test_the_attributes_are_those_of_the_model_that_answers_and_untouched_have_no_value(
+    fresh: Browser, page: Page
+) -> None:
+    verbs = fresh.run("return vaebridge.verbs.music;")
+    every = {key["name"] for verb in page_table()["verbs"].values() for key in verb["keys"] if key["isAttribute"]}
+    with Peer(page.daemon.port) as peer:
+        for verb in verbs:
+            fresh.run("await vaebridge.verbs.choose(given[0]);", verb)
+            rows = fresh.run(
+                "return [...document.querySelectorAll('.knobs [data-key]')].map((each) => [each.dataset.key, each.type, each.parentElement.querySelector('output')?.textContent]);"
+            )
+            shown = {key: (kind, told) for key, kind, told in rows if key.partition(".")[0] in every}
+            taken = {key["name"] for key in page_table()["verbs"][verb]["keys"]}
+            has = {row[0] for row in peer.ask("attributes", "verb", verb).rows("attribute")}
+            assert set(shown) == {name for name in has if name.partition(".")[0] in taken}, verb
+            assert set(shown.values()) <= {("range", "–")}, verb
+    values = fresh.run(
+        """
+        const { session, verbs } = vaebridge;
+        await verbs.choose('vary');
+        session.set({ knobs: { ...session.document.knobs, vary: { interval: 1, late: 0.5 } } });
+        const values = await verbs.values('vary', session.base, true);
+        session.set({ knobs: { ...session.document.knobs, vary: {} } });
+        return values;
+        """
+    )
+    assert "interval" not in values
+    assert values[values.index("late") + 1] == 0.5
 
 
 def test_what_plays_and_how_late_is_shown(fresh: Browser) -> None:

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,12 +17,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.page.app import BROWSER, LARGEST_UPLOAD_BYTES
+from bridge.page.main import listening, why_not
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_as_midi
 from engine.midi.events import format_midi
 from engine.midi.song import parse_song
 from tests.bridge.conftest import Starts
-from tests.page.conftest import Page, page_of
+from tests.page.conftest import ADDRESS, Page, page_of
 
 CLIP = Clip(tuple(Note(36, float(beat), 0.25, 100) for beat in range(8)), 8.0, tempo_bpm=99.0)
 
@@ -350,8 +354,33 @@ def test_a_port_that_is_taken_is_told_and_the_daemon_goes_on(start: Starts) -> N
         daemon = start("fake", page=port)
         daemon.wait_until_ready()
         deadline = time.monotonic() + 20
-        while f"--page {port + 1} takes another" not in daemon.log.read_text():
+        while "--page 0 takes any that is free" not in daemon.log.read_text():
             assert time.monotonic() < deadline, daemon.tell()
             time.sleep(0.05)
     assert "no page: TCP port" in daemon.log.read_text()
     assert page_of(daemon).port == port  # free again, it is taken after a while
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a" * 100])
+def test_a_host_that_is_not_here_is_told_as_such_and_no_port_is_advised(host: str) -> None:
+    with pytest.raises((OSError, UnicodeError)) as refused:
+        listening(host, 0)
+    assert why_not(host, 0, refused.value).startswith(
+        f"{host} is no address of this machine; --page-host takes one"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page's process is found in /proc")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_page_whose_process_dies_has_the_same_port_and_token_again(start: Starts, host: str) -> None:
+    daemon = start("fake", page=0, page_host=host)
+    daemon.wait_until_ready()
+    address = page_of(daemon).address
+    assert ("?token=" in address) == (host != "127.0.0.1")
+    os.kill(daemon.pid_of("bridge.page.main"), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(found := ADDRESS.findall(daemon.log.read_text())) < 2:
+        assert time.monotonic() < deadline, daemon.tell()
+        time.sleep(0.05)
+    assert found == [address] * 2
+    assert ask(page_of(daemon), address.partition(str(page_of(daemon).port))[2] or "/")[0] in (200, 303)

@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from bridge.addresses import Address
-from bridge.page.clips import clip_of, file_as_clips
+from bridge.page.clips import clip_of, file_as_clips, text_of
 from bridge.page.lists import page_table
 from bridge.page.relay import Relay
 from engine.errors import VaebridgeError
@@ -64,7 +64,9 @@ async def write_file(request: Request) -> Response:
         told: Any = json.loads(await body_of(request))
     except (ValueError, RecursionError):
         return PlainTextResponse("a clip is a JSON object", 400)
-    content = await run_sync(lambda: format_midi(clip_as_midi(clip_of(told), text=str(told.get("text", ""))[:200])))
+    content = await run_sync(
+        lambda: format_midi(clip_as_midi(clip_of(told), text=text_of(told.get("text", ""))[:200]))
+    )
     return Response(content, media_type="audio/midi")
 
 

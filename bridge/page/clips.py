@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.playing.slots import MAX_NOTES
+from bridge.playing.slots import LONGEST_BEATS, MAX_NOTES
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError, MidiFileError
 from engine.midi.choice import HOW_TO_CHOOSE
@@ -33,16 +33,29 @@ def clip_of(told: Any) -> Clip:
             Note(int(pitch), float(start), float(duration), int(velocity), bool(mute))
             for pitch, start, duration, velocity, mute in told["notes"]
         )
+        lengths = (beats for note in notes for beats in (note.start_beats, note.duration_beats))
         parts = tuple(
-            Part(str(name), int(channel), int(program), int(first), int(count))
+            Part(text_of(name), int(channel), int(program), int(first), int(count))
             for channel, program, first, count, name in told.get("parts", ())
         )
         size = float(told["beats"]), float(told.get("beatsPerBar", 4.0)), float(told.get("tempo", 120.0))
+        if not all(beats <= LONGEST_BEATS for beats in (size[0], *lengths)):
+            raise ClipError(f"a clip may have {LONGEST_BEATS:.0f} beats")
         return Clip(notes, *size, parts=parts)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ClipError(
             "a clip has notes of five numbers, parts of five values, beats, beatsPerBar, tempo"
         ) from error
+
+
+def text_of(told: Any) -> str:
+    """A text of JSON's that can be written; ClipError where it is none, as half of a surrogate pair."""
+    text = str(told)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ClipError("a text holds half a character, which no file can") from error
+    return text
 
 
 def file_as_clips(content: bytes) -> dict[str, Any]:

@@ -6,7 +6,6 @@ and where it has made its own name point here, its Host does.
 
 import secrets
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -66,7 +65,7 @@ class Guard:
                 "this page is for this machine alone: http://127.0.0.1 and the port", FORBIDDEN
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return PlainTextResponse("a page from elsewhere may not speak to this one", FORBIDDEN)
         return self._refusal_of_strangers(scope, headers) if self._token else None
 
@@ -96,9 +95,6 @@ def name_of(host: str) -> str:
 
 
 def cookies(headers: Headers) -> list[str]:
-    """The tokens among the cookies."""
-    try:
-        jar = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return []
-    return [jar[COOKIE].value] if COOKIE in jar else []
+    """The tokens among the cookies, whatever the others of this host look like."""
+    pairs = (each.strip().partition("=") for line in headers.getlist("cookie") for each in line.split(";"))
+    return [value.strip('"') for name, _, value in pairs if name == COOKIE]

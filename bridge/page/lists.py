@@ -7,6 +7,7 @@ from bridge.osc.table import TABLE, Argument, Verb
 from bridge.page.clips import clip_as_json
 from bridge.playing.live_settings import KNOBS, MODES
 from bridge.welcome import stiff_beat
+from engine.representation.attributes import ATTRIBUTES
 from engine.representation.instruments import INSTRUMENTS
 from engine.representation.kits import GENERAL_MIDI_PITCHES
 from engine.requests import settings_of
@@ -32,9 +33,10 @@ def _verb(verb: Verb) -> dict[str, Any]:
 
 
 def _key(verb: Verb, key: Argument) -> dict[str, Any]:
-    """A key: its kind on the wire, what it says, and its range and default where it has them."""
+    """A key: its kind on the wire, what it says, whether models say if they have it; range and default if any."""
     found = _setting(verb, key)
     told = {"name": key.name, "kind": key.kind, "text": key.text, "required": key.required}
+    told["isAttribute"] = key.name in ATTRIBUTES
     if found is not None and "low" in found.metadata:
         told |= {"low": found.metadata["low"], "high": found.metadata["high"]}
     elif key.within:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
-import secrets
 import socket
 import threading
 
@@ -37,15 +37,21 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         listener = listening(recipe.host, recipe.port)
-    except OSError as error:
-        where = f"TCP port {recipe.port} of {recipe.host} cannot be had ({error.strerror})"
-        logger.error("no page: %s; --page %d takes another", where, recipe.port + 1)
+    except (OSError, UnicodeError) as error:
+        logger.error("no page: %s", why_not(recipe.host, recipe.port, error))
         return
     asyncio.run(serve(recipe, listener, channel))
 
 
+def why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
+    """Why there is no listening there, and what to do about it."""
+    if not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine; --page-host takes one, as 127.0.0.1, or 0.0.0.0 for all"
+    return f"TCP port {port} of {host} cannot be had ({error.strerror}); --page 0 takes any that is free"
+
+
 def listening(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens; OSError if it cannot be had."""
+    """A TCP socket that listens; OSError if it cannot be had, UnicodeError for what no host can be called."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     if hasattr(socket, "SO_REUSEPORT"):  # not Windows, where another could then take the port
@@ -62,7 +68,7 @@ def listening(host: str, port: int) -> socket.socket:
 async def serve(recipe: PageRecipe, listener: socket.socket, channel: Channel) -> None:
     """Serve until the daemon closes the channel."""
     host, port = listener.getsockname()[:2]
-    token = "" if is_loopback(host) else secrets.token_urlsafe(16)
+    token = "" if is_loopback(host) else recipe.token
     app = Guard(page_app(recipe.daemon), token=token)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -79,6 +85,7 @@ async def serve(recipe: PageRecipe, listener: socket.socket, channel: Channel) -
         )
     )
     tell_where(host, port, token)
+    channel.put(port)
     loop = asyncio.get_running_loop()
     threading.Thread(target=wait_for_end, args=(channel, loop, server), name="daemon", daemon=True).start()
     await server.serve([listener])

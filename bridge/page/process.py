@@ -1,12 +1,13 @@
 """What the daemon knows of the page: a process that it starts, starts again, and ends. main.py is its inside.
 
-The daemon tells it how it is to be, and hears nothing from it: the page is a client like any other.
+The daemon tells it how it is to be, and hears but its port from it: the page is a client like any other.
 """
 
 import logging
 import math
+import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from bridge.addresses import LOOPBACK, Address
@@ -26,12 +27,16 @@ NEEDED = ("starlette", "uvicorn", "websockets")
 
 @dataclass(frozen=True, slots=True)
 class PageRecipe:
-    """Where the page listens, and the daemon whose client it is. port 0 takes any free one."""
+    """Where the page listens, and the daemon whose client it is; the same when it is started again.
+
+    port 0 takes any free one. token: what must be shown where more than this machine is listened to.
+    """
 
     host: str
     port: int
     daemon: Address
     log_level: str
+    token: str
 
 
 class PageProcess:
@@ -46,7 +51,8 @@ class PageProcess:
         if config.page is not None:
             check_installed()
             host = LOOPBACK.get(config.osc_host, config.osc_host)
-            self._recipe = PageRecipe(config.page_host, config.page, (host, osc_port), config.log_level)
+            token = secrets.token_urlsafe(16)
+            self._recipe = PageRecipe(config.page_host, config.page, (host, osc_port), config.log_level, token)
             self.next_start = -math.inf
 
     @property
@@ -66,12 +72,12 @@ class PageProcess:
             self._plan_start(now)
 
     def look(self, now: float) -> None:
-        """Its channel can be read: it has ended, and is started again after a while."""
-        if self._child is None:
+        """Its channel can be read: it tells its port, or has ended and is started again after a while, there."""
+        if self._child is None or self._recipe is None:
             return
         try:
-            for _ in self._child.channel.read():
-                continue
+            for port in self._child.channel.read():
+                self._recipe = replace(self._recipe, port=port)
         except EOFError:
             logger.warning("the page's process has ended, it is started again in %g s", self._pause_seconds)
             self._let_go(now, 0.0)

@@ -5,6 +5,7 @@ client of its own. What begins with /page/ goes to the other browsers. Holds no 
 """
 
 import asyncio
+import errno
 import json
 import math
 import socket
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from bridge.addresses import Address
 from bridge.errors import PacketError
@@ -29,6 +30,11 @@ MOST_WAITING = 2048
 NEWEST = frozenset({"/vae/state", "/vae/beat", "/vae/playing", "/page/session", "/page/daemon"})
 """Of these only the newest is of use."""
 
+LARGEST_DATAGRAM_BYTES = 65_507
+"""What UDP over IPv4 carries; some systems carry less."""
+
+TOO_LARGE = "a message may have {} bytes as OSC, so many as a datagram carries"
+NO_FRAME = "a frame is a JSON list of messages, each a list of an address and its arguments"
 MOST_IN_A_FRAME = 256
 MOST_BROWSERS = 32
 WholeMessage = list[Any]
@@ -78,8 +84,11 @@ class FromDaemon(asyncio.DatagramProtocol):
         self._waiting.put([address, *arguments])
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens there."""
-        self._waiting.put([f"{OWN}daemon", 0])
+        """Nobody listens there, or this system's datagrams carry less."""
+        if isinstance(exc, OSError) and exc.errno == errno.EMSGSIZE:
+            self._waiting.put(_bad_packet("a message is larger than a datagram of this system"))
+        else:
+            self._waiting.put([f"{OWN}daemon", 0])
 
 
 class Relay:
@@ -103,9 +112,10 @@ class Relay:
         sending = asyncio.create_task(_send_all(websocket, waiting))
         try:
             while True:
-                self._take(websocket, await websocket.receive_text(), transport)
-        except WebSocketDisconnect:
-            return
+                event = await websocket.receive()
+                if event["type"] == "websocket.disconnect":
+                    return
+                self._take(websocket, event.get("text") or "", transport)
         finally:
             del self._browsers[websocket]
             sending.cancel()
@@ -116,13 +126,19 @@ class Relay:
         """Hand on the messages of a frame; what cannot be one is answered as the daemon answers what is no OSC."""
         for message in _read_frame(frame):
             if isinstance(message, str):
-                self._browsers[browser].put([f"{PREFIX}fail", 0, "-", "bad_packet", message])
+                self._browsers[browser].put(_bad_packet(message))
             elif message[0].startswith(OWN):
                 for other, waiting in self._browsers.items():
                     if other is not browser:
                         waiting.put(message)
+            elif len(datagram := write_message(*message)) > LARGEST_DATAGRAM_BYTES:
+                self._browsers[browser].put(_bad_packet(TOO_LARGE.format(LARGEST_DATAGRAM_BYTES)))
             else:
-                transport.sendto(write_message(*message))
+                transport.sendto(datagram)
+
+
+def _bad_packet(text: str) -> WholeMessage:
+    return [f"{PREFIX}fail", 0, "-", "bad_packet", text]
 
 
 def _read_frame(frame: str) -> Iterator[WholeMessage | str]:
@@ -132,7 +148,7 @@ def _read_frame(frame: str) -> Iterator[WholeMessage | str]:
     except (ValueError, RecursionError):
         messages = None
     if not isinstance(messages, list):
-        yield "a frame is a JSON list of messages, each a list of an address and its arguments"
+        yield NO_FRAME
         return
     for message in messages:
         refusal = _refusal(message)
@@ -144,17 +160,28 @@ def _refusal(message: Any) -> str:
     if not (isinstance(message, list) and message and isinstance(message[0], str)):
         return "a message is a list of an address and its arguments"
     if message[0].startswith(OWN):
-        return ""
+        return "" if _is_json(message) else "a message holds what JSON has not, such as NaN"
     if message[0].removeprefix(PREFIX) not in TABLE or not message[0].startswith(PREFIX):
-        return f"there is no address {cut(message[0], 64)}"
-    wrong = next((each for each in message[1:] if not _is_atom(each)), None)
-    return "" if wrong is None else f"an argument is a number or a text, not {cut(repr(wrong), 64)}"
+        return f"there is no address {cut(message[0].encode(errors='replace').decode(), 64)}"
+    wrong = [each for each in message[1:] if not _is_atom(each)]
+    return f"an argument is a number or a text, not {cut(repr(wrong[0]), 64)}" if wrong else ""
+
+
+def _is_json(message: WholeMessage) -> bool:
+    """Whether it can be written as it was read: Python also reads NaN, and 1e999 as infinite."""
+    try:
+        json.dumps([message], allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_atom(value: Any) -> bool:
     if isinstance(value, bool | int):
         return -(2**31) <= value < 2**31
-    return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value) and abs(value) < 3e38)
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value)
+    return isinstance(value, float) and math.isfinite(value) and abs(value) < 3e38
 
 
 def _atoms(values: Iterable[Any]) -> Iterator[Atom]:
@@ -165,4 +192,16 @@ def _atoms(values: Iterable[Any]) -> Iterator[Atom]:
 async def _send_all(websocket: WebSocket, waiting: Waiting) -> None:
     """Send what waits, as fast as the browser takes it."""
     while True:
-        await websocket.send_text(json.dumps(await waiting.take(), separators=(",", ":")))
+        await websocket.send_text(as_json(await waiting.take()))
+
+
+def as_json(messages: list[WholeMessage]) -> str:
+    """A frame; a number that JSON has not is null in it."""
+    try:
+        return json.dumps(messages, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps([[_null_or(each) for each in message] for message in messages], separators=(",", ":"))
+
+
+def _null_or(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

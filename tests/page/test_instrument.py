@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.page.lists import page_table
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.midi.song import parse_song
@@ -294,6 +295,36 @@ def test_the_page_says_what_the_daemon_says(fresh: Browser, page: Page) -> None:
     assert fresh.run("return document.getElementById('toast').textContent;") == answer.text
 
 
+def test_the_attributes_are_those_of_the_model_that_answers_and_untouched_have_no_value(
+    fresh: Browser, page: Page
+) -> None:
+    verbs = fresh.run("return vaebridge.verbs.music;")
+    every = {key["name"] for verb in page_table()["verbs"].values() for key in verb["keys"] if key["isAttribute"]}
+    with Peer(page.daemon.port) as peer:
+        for verb in verbs:
+            fresh.run("await vaebridge.verbs.choose(given[0]);", verb)
+            rows = fresh.run(
+                "return [...document.querySelectorAll('.knobs [data-key]')].map((each) => [each.dataset.key, each.type, each.parentElement.querySelector('output')?.textContent]);"
+            )
+            shown = {key: (kind, told) for key, kind, told in rows if key.partition(".")[0] in every}
+            taken = {key["name"] for key in page_table()["verbs"][verb]["keys"]}
+            has = {row[0] for row in peer.ask("attributes", "verb", verb).rows("attribute")}
+            assert set(shown) == {name for name in has if name.partition(".")[0] in taken}, verb
+            assert set(shown.values()) <= {("range", "–")}, verb
+    values = fresh.run(
+        """
+        const { session, verbs } = vaebridge;
+        await verbs.choose('vary');
+        session.set({ knobs: { ...session.document.knobs, vary: { interval: 1, late: 0.5 } } });
+        const values = await verbs.values('vary', session.base, true);
+        session.set({ knobs: { ...session.document.knobs, vary: {} } });
+        return values;
+        """
+    )
+    assert "interval" not in values
+    assert values[values.index("late") + 1] == 0.5
+
+
 def test_what_plays_and_how_late_is_shown(fresh: Browser) -> None:
     fresh.click("#play")
     fresh.until("/^\\d+\\.\\d$/.test(document.getElementById('place').textContent)")
@@ -385,6 +416,53 @@ def test_a_hit_that_is_set_is_heard_in_the_next_bar_and_taken_back(fresh: Browse
     fresh.press("z", "KeyZ")
     fresh.click("#undo")
     fresh.until(f"vaebridge.session.heard.notes.length === {before}")
+
+
+@pytest.mark.parametrize("verb", ["vary", "humanize"])
+def test_an_edit_that_is_drawn_before_an_answer_comes_is_kept(fresh: Browser, verb: str) -> None:
+    base, results = fresh.run(
+        """
+        const { roll, session, verbs, daemon } = vaebridge;
+        await verbs.choose(given[0]);
+        const ask = daemon.ask.bind(daemon);
+        daemon.ask = async (...what) => {
+          const answer = await ask(...what);
+          if (what[0] === given[0]) roll.dispatchEvent(new CustomEvent('edit', { detail: { add: [45, 1.5, 0.25, 100, 0] } }));
+          return answer;
+        };
+        try { await verbs.ask({ isFresh: true }); } finally { delete daemon.ask; }
+        return [session.base, session.document.results];
+        """,
+        verb,
+    )
+    assert [45, 1.5, 0.25, 100, 0] in base["notes"]
+    assert results == []
+    fresh.click("#undo")
+
+
+def test_an_answer_that_comes_after_another_browsers_copy_of_the_clip_is_shown(fresh: Browser) -> None:
+    results = fresh.run(
+        """
+        const { session, verbs } = vaebridge, asked = verbs.ask({ isFresh: true }), before = session.document.results;
+        session.hear({ address: '/page/session', values: [{ ...JSON.parse(JSON.stringify(session.document)), by: 'x', revision: 1e6 }] });
+        await asked;
+        return session.document.results !== before && session.document.revision > 1e6;
+        """
+    )
+    assert results
+
+
+def test_after_undo_name_and_tempo_are_those_of_the_file_before(fresh: Browser, page: Page, tmp_path: Path) -> None:
+    open_song(fresh, tmp_path)
+    other = Clip((Note(36, 0.0, 0.25, 100),), 4.0, tempo_bpm=141.0)
+    clip_to_midi(other, tmp_path / "other.mid")
+    fresh.drop(tmp_path / "other.mid")
+    fresh.until("vaebridge.session.document.name === 'other.mid'")
+    for button, name, tempo in (("undo", "beat.mid", 96), ("redo", "other.mid", 141)):
+        fresh.click(f"#{button}")
+        fresh.until(f"Math.round(vaebridge.daemon.status.tempo) === {tempo}")
+        assert fresh.run("return vaebridge.session.document.name;") == name
+        assert round(fresh.run("return vaebridge.session.base.tempo;")) == tempo
 
 
 def test_drums_that_are_locked_stay_as_they_are(fresh: Browser) -> None:

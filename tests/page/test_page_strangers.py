@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,12 +17,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.page.app import BROWSER, LARGEST_UPLOAD_BYTES
+from bridge.page.main import listening, why_not
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_as_midi
 from engine.midi.events import format_midi
 from engine.midi.song import parse_song
 from tests.bridge.conftest import Starts
-from tests.page.conftest import Page, page_of
+from tests.page.conftest import ADDRESS, Page, page_of
 
 CLIP = Clip(tuple(Note(36, float(beat), 0.25, 100) for beat in range(8)), 8.0, tempo_bpm=99.0)
 
@@ -93,7 +97,16 @@ def test_no_path_leads_outside_the_folder(fake_page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1", "http://localhost:1"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "https://127.0.0.1",
+        "http://127.0.0.1",
+        "http://localhost:1",
+        "http://[bad",
+        "",
+    ],
 )
 def test_a_page_from_another_origin_reads_and_sends_nothing(fake_page: Page, origin: str) -> None:
     for path, method in (("/table", "GET"), ("/midi/clips", "POST"), ("/", "GET")):
@@ -144,10 +157,17 @@ def test_our_own_page_speaks_to_the_daemon(fake_page: Page) -> None:
         ('[["/vae/ping", 1e39]]', "an argument is a number or a text"),
         ('[["/vae/ping", 4294967296]]', "an argument is a number or a text"),
         ('[["/vae/ping", NaN]]', "an argument is a number or a text"),
+        ('[["/vae/status", 1, null]]', "an argument is a number or a text, not None"),
+        ('[["/vae/status", "\\ud800"]]', "an argument is a number or a text, not '\\ud800'"),
+        ('[["/vae/\\ud800", 1]]', "there is no address /vae/?"),
+        (b"\x00\xff", "a frame is a JSON list of messages"),
+        (json.dumps([["/vae/ping", 1, *["a" * 4096] * 20]]), "a message may have 65507 bytes as OSC"),
+        ('[["/page/session", {"a": NaN}]]', "a message holds what JSON has not"),
+        ('[["/page/session", [-1e999]]]', "a message holds what JSON has not"),
     ],
 )
 def test_what_is_no_message_is_told_what_is_accepted_and_the_next_is_answered(
-    fake_page: Page, frame: str, sentence: str
+    fake_page: Page, frame: str | bytes, sentence: str
 ) -> None:
     async def conversation() -> None:
         async with to(fake_page) as browser:
@@ -269,6 +289,17 @@ def test_a_file_becomes_a_clip_and_a_clip_a_file(fake_page: Page) -> None:
         ("/midi/file", b"nonsense", "a clip is a JSON object"),
         ("/midi/file", b"[]", "a clip is a JSON object"),
         ("/midi/file", b'{"notes": [[1]], "beats": 4}', "a clip has notes of five numbers"),
+        ("/midi/file", b'{"notes": [], "beats": 1e300}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": 1e999}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": NaN}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [[36, 1e300, 1, 1, 0]], "beats": 4}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [[36, 0, 1e300, 1, 0]], "beats": 4}', "a clip may have 16384 beats"),
+        ("/midi/file", b'{"notes": [], "beats": 4, "text": "\\ud800"}', "a text holds half a character"),
+        (
+            "/midi/file",
+            b'{"notes": [], "beats": 4, "parts": [[1, 0, 0, 0, "\\udfff"]]}',
+            "a text holds half a character",
+        ),
         ("/midi/file", b'{"notes": [[999, 0, 1, 1, 0]], "beats": 4}', "pitch must be in 0..127, not 999"),
     ],
 )
@@ -296,6 +327,9 @@ def test_beyond_this_machine_only_with_the_token_that_the_terminal_prints(start:
     cookie = headers["set-cookie"].partition(";")[0]
     host = f"192.168.1.7:{page.port}"
     assert ask(page, "/", Cookie=cookie, Host=host)[0] == 200
+    for odd in ('j={"a":1}', "a b=c", "=", 'k\\[="', 'x="a'):
+        assert ask(page, "/", Cookie=f"{odd}; {cookie}; {odd}", Host=host)[0] == 200, odd
+    assert ask(page, "/", Cookie=f"x{cookie}", Host=host)[0] == 401
     assert ask(page, "/", Cookie=cookie, Host=host, Origin="http://evil.example")[0] == 403
 
     async def conversation() -> None:
@@ -320,8 +354,33 @@ def test_a_port_that_is_taken_is_told_and_the_daemon_goes_on(start: Starts) -> N
         daemon = start("fake", page=port)
         daemon.wait_until_ready()
         deadline = time.monotonic() + 20
-        while f"--page {port + 1} takes another" not in daemon.log.read_text():
+        while "--page 0 takes any that is free" not in daemon.log.read_text():
             assert time.monotonic() < deadline, daemon.tell()
             time.sleep(0.05)
     assert "no page: TCP port" in daemon.log.read_text()
     assert page_of(daemon).port == port  # free again, it is taken after a while
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a" * 100])
+def test_a_host_that_is_not_here_is_told_as_such_and_no_port_is_advised(host: str) -> None:
+    with pytest.raises((OSError, UnicodeError)) as refused:
+        listening(host, 0)
+    assert why_not(host, 0, refused.value).startswith(
+        f"{host} is no address of this machine; --page-host takes one"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page's process is found in /proc")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_page_whose_process_dies_has_the_same_port_and_token_again(start: Starts, host: str) -> None:
+    daemon = start("fake", page=0, page_host=host)
+    daemon.wait_until_ready()
+    address = page_of(daemon).address
+    assert ("?token=" in address) == (host != "127.0.0.1")
+    os.kill(daemon.pid_of("bridge.page.main"), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(found := ADDRESS.findall(daemon.log.read_text())) < 2:
+        assert time.monotonic() < deadline, daemon.tell()
+        time.sleep(0.05)
+    assert found == [address] * 2
+    assert ask(page_of(daemon), address.partition(str(page_of(daemon).port))[2] or "/")[0] in (200, 303)

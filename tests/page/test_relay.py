@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from bridge.page.clips import clip_as_json, clip_of, file_as_clips
 from bridge.page.lists import page_table
-from bridge.page.relay import MOST_IN_A_FRAME, Waiting
+from bridge.page.relay import MOST_IN_A_FRAME, Waiting, as_json
 from bridge.playing.slots import MAX_NOTES
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError
@@ -50,6 +51,14 @@ def test_a_frame_has_a_bound_and_the_rest_follows() -> None:
     for number in range(MOST_IN_A_FRAME + 5):
         waiting.put(["/vae/done", number])
     assert [len(taken(waiting)) for _ in range(2)] == [MOST_IN_A_FRAME, 5]
+
+
+def test_a_number_that_json_has_not_is_null_and_the_frame_is_not_lost() -> None:
+    frame = as_json([["/vae/beat", math.nan, -math.inf, 1.5], ["/vae/done", 1]])
+    assert json.loads(frame, parse_constant=lambda name: pytest.fail(name)) == [
+        ["/vae/beat", None, None, 1.5],
+        ["/vae/done", 1],
+    ]
 
 
 def test_a_clip_comes_back_from_json_as_it_was() -> None:

@@ -149,8 +149,18 @@ async function open(file) {
 function take(clip, name = "") {
   roll.selected = new Set(); roll.marked = null;
   session.set({ base: clip, results: [], shown: -1, verb: "", keys: {}, name }, { isStep: true });
-  if (daemon.link === "ready") daemon.ask("tempo", ["bpm", Math.min(600, Math.max(3, clip.tempo))], { quiet: true }).catch(() => {});
+  followTempo(clip);
   roll.scroller.scrollLeft = 0;
+}
+
+function followTempo({ tempo }) {
+  if (daemon.link === "ready") daemon.ask("tempo", ["bpm", Math.min(600, Math.max(3, tempo))], { quiet: true }).catch(() => {});
+}
+
+function undo(isRedo = false) {
+  const before = session.base?.tempo;
+  if (isRedo) session.redo(); else session.undo();
+  if (session.base && session.base.tempo !== before) followTempo(session.base);
 }
 
 function edit({ add, remove }) {
@@ -209,8 +219,8 @@ roll.addEventListener("select", () => { $("delete").disabled = !roll.selected.si
 $("play").addEventListener("click", () => (isPlaying() ? stop() : play()));
 $("before").addEventListener("click", () => session.set({ ear: "before" }));
 $("after").addEventListener("click", () => session.set({ ear: "after" }));
-$("undo").addEventListener("click", () => session.undo());
-$("redo").addEventListener("click", () => session.redo());
+$("undo").addEventListener("click", () => undo());
+$("redo").addEventListener("click", () => undo(true));
 $("again").addEventListener("click", () => verbs.ask({ isFresh: true }));
 $("keep").addEventListener("click", keep);
 $("save").addEventListener("click", () => {
@@ -230,7 +240,7 @@ $("tempo").addEventListener("change", async () => {
 // A clip's tempo is the song's: files that are saved have it.
 function retime(tempo) {
   const timed = (clip) => clip && { ...clip, tempo };
-  session.set({ base: timed(session.base), results: session.document.results.map(timed) });
+  session.set({ base: timed(session.base), results: session.document.results.map(timed) }, { isStep: true });
 }
 
 const THEMES = ["", "light", "dark"];
@@ -262,7 +272,7 @@ addEventListener("keydown", (event) => {
   const { target, key } = event, isField = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && target.type !== "range" && target.type !== "checkbox";
   if (isField) return;
   if (key === " " && target.tagName !== "BUTTON") { event.preventDefault(); $("play").click(); }
-  else if (key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); if (event.shiftKey) session.redo(); else session.undo(); }
+  else if (key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); undo(event.shiftKey); }
   else if (event.ctrlKey || event.metaKey || event.altKey) return;
   else if (key === "[" || key === "]") cards.step(key === "]" ? 1 : -1);
   else if (key === "Tab" || key === " ") return;

@@ -133,6 +133,7 @@ export class MorphMap {
     }
     try {
       const { keys, messages } = await this.daemon.request([["decode", ["size", z.length, "model", this.model.name, "seed", SEED]], ...latent]);
+      if (!this.session.isStill(base)) return;
       const [clip] = clipsOf(messages, { tempo: base.tempo });
       this.session.set(
         { results: [withKind(clip, this.drums)], shown: 0, verb: "map", ear: "after", keys: { seed: keys.seed, model: keys.model, ms: keys.ms } },

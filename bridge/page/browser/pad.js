@@ -111,9 +111,10 @@ export class Pad {
       const values = ["from", a, "to", b, "position", x, ...(isPlane ? ["from2", c, "to2", d, "position2", y] : [])];
       const goesOn = verb === "morph", seed = goesOn && keys.seed !== undefined ? ["seed", keys.seed] : [];
       const answer = await this.daemon.ask("interpolate", [...values, ...seed, "group", "page pad"]);
+      if (!this.session.isStill(base)) return;
       const [clip] = clipsOf(answer.messages, { beatsPerBar: corners[0].beatsPerBar, tempo: base?.tempo || corners[0].tempo });
       this.session.set(
-        { base: base || corners[0], results: [withKind(clip, this.drums)], shown: 0, verb: "morph", ear: "after",
+        { base: this.session.base || corners[0], results: [withKind(clip, this.drums)], shown: 0, verb: "morph", ear: "after",
           keys: { seed: answer.keys.seed, model: answer.keys.model, ms: answer.keys.ms } },
         { isStep: !goesOn },
       );

@@ -4,7 +4,7 @@
 const STORE = "vaebridge session", MOST_UNDONE = 100, SHARE_MS = 60;
 const BEGINNING = {
   revision: 0, by: "", base: null, results: [], shown: -1, verb: "", keys: {}, knobs: {}, model: {},
-  corners: [null, null, null, null], pad: [0.5, 0.5], ear: "after",
+  corners: [null, null, null, null], pad: [0.5, 0.5], ear: "after", name: "",
 };
 
 export class Session extends EventTarget {
@@ -24,6 +24,9 @@ export class Session extends EventTarget {
   get result() { return this.document.results[this.document.shown] || null; }
   // What is heard and saved: a result, or the clip as it was.
   get heard() { return this.document.ear === "before" ? this.base : this.result || this.base; }
+
+  // Whether the clip is still that for which something was asked: an answer to what was asked of another comes too late.
+  isStill(base) { return isSame(this.base, base); }
 
   // Change some of it; isStep: undo goes back to what was before. The others are told.
   set(changes, { isStep = false } = {}) {
@@ -83,4 +86,10 @@ export class Session extends EventTarget {
 }
 
 // What undo takes back.
-function steps({ base, results, shown, verb, keys, ear }) { return { base, results, shown, verb, keys, ear }; }
+function steps({ base, results, shown, verb, keys, ear, name }) { return { base, results, shown, verb, keys, ear, name }; }
+
+// Whether two clips have the same notes and length; another browser sends copies, and a new tempo makes one.
+function isSame(one, other) {
+  if (one === other || !one || !other) return one === other;
+  return one.beats === other.beats && JSON.stringify(one.notes) === JSON.stringify(other.notes);
+}

@@ -46,13 +46,13 @@ export class Verbs extends EventTarget {
   async choose(verb) {
     this.chosen = verb;
     if (!verb) return;
-    const of = this.model ? ["model", this.model] : ["verb", verb];
-    this.styles = await this.list("styles", "style", ...of).then((all) => all.flat(), () => []);
-    this.attributes = [];
-    if (this.has("attributes")) {
-      const model = this.model || this.models.find(({ name, loaded }) => loaded && this.able[name]?.includes(verb))?.name;
-      if (model) this.attributes = await this.list("attributes", "attribute", "model", model).catch(() => []);
-    }
+    const { model } = this, of = model ? ["model", model] : ["verb", verb];  // that answers where none is named
+    const [styles, attributes] = await Promise.all([
+      this.list("styles", "style", ...of).then((all) => all.flat(), () => []),
+      this.has("attributes") ? this.list("attributes", "attribute", ...of).catch(() => []) : [],
+    ]);
+    if (this.chosen !== verb || this.model !== model) return;  // another has been chosen meanwhile
+    Object.assign(this, { styles, attributes });
     this.draw();
   }
 
@@ -112,8 +112,7 @@ export class Verbs extends EventTarget {
   }
 
   knobRows(about) {
-    const attributes = new Set(this.attributes.map(([name]) => name));
-    return about.keys.filter(({ name }) => !NO_KNOBS.has(name) && !attributes.has(name)).map((key) => {
+    return about.keys.filter(({ name, isAttribute }) => !NO_KNOBS.has(name) && !isAttribute).map((key) => {
       const value = this.knobs[key.name] ?? (key.name === "count" ? RESULTS : key.default);
       const change = (next) => this.turnTo(key.name, next);
       if (key.low === 0 && key.high === 1 && key.kind === "i") return toggle(key, value, change);
@@ -122,12 +121,17 @@ export class Verbs extends EventTarget {
     });
   }
 
+  // Those of the model that answers, density.bass where its parts differ; one that is not touched is not asked for.
   attributeRows(about) {
-    const taken = new Set(about.keys.map(({ name }) => name));
-    return this.attributes.filter(([name]) => taken.has(name)).map(([name, mean, deviation, unit]) => slider(
-      { name, kind: "f", low: -3, high: 3, default: 0, text: `in standard deviations; 0 is ${Number(mean).toFixed(2)} ${unit}` },
-      this.knobs[name] ?? 0, (value) => this.turnTo(name, value),
+    return this.attributesOf(about).map(([name, mean, deviation, unit, low, high]) => slider(
+      { name, kind: "f", low, high, text: `in standard deviations of ${Number(deviation).toFixed(2)}; 0 is ${Number(mean).toFixed(2)} ${unit}` },
+      this.knobs[name], (value) => this.turnTo(name, value),
     ));
+  }
+
+  attributesOf(about) {
+    const taken = new Set(about.keys.filter(({ isAttribute }) => isAttribute).map(({ name }) => name));
+    return this.attributes.filter(([name]) => taken.has(name.split(".")[0]));
   }
 
   styleChips(about) {
@@ -180,17 +184,18 @@ export class Verbs extends EventTarget {
 
   async ask({ isFresh }) {
     const { session } = this, verb = this.chosen;
-    const goesOn = session.document.verb === verb;
+    const goesOn = session.document.verb === verb, before = session.base;
     const base = goesOn || !session.result || session.document.ear === "before" ? session.base : session.result;
     try {
       const values = await this.values(verb, base, isFresh);
       if (!values) return;
       const { keys, messages } = await this.daemon.ask(verb, values);
+      if (!session.isStill(before)) return;
       const clips = clipsOf(messages, { beatsPerBar: base.beatsPerBar, tempo: verb === "sample" ? keys.tempo || base.tempo : base.tempo })
         .map((clip) => withKind(this.placed(verb, base, clip), this.drums));
       const shown = goesOn ? Math.min(Math.max(session.document.shown, 0), clips.length - 1) : 0;
       session.set(
-        { base: base || clips[0], results: clips, shown, verb, keys: pick(keys, ["seed", "model", "ms", "total_ms"]), ear: "after" },
+        { base: base === before ? session.base : base, results: clips, shown, verb, keys: pick(keys, ["seed", "model", "ms", "total_ms"]), ear: "after" },
         { isStep: isFresh },
       );
       if (keys.remark) this.say(keys.remark);
@@ -224,7 +229,8 @@ export class Verbs extends EventTarget {
     if (this.model && takes("model")) values.push("model", this.model);
     const { verb: before, keys } = this.session.document;
     if (!isFresh && before === verb && keys.seed !== undefined) values.push("seed", keys.seed);
-    const listed = new Set([...about.keys.map(({ name }) => name), ...this.attributes.map(([name]) => name)]);
+    const listed = new Set(this.attributesOf(about).map(([name]) => name));
+    for (const { name, isAttribute } of about.keys) if (!isAttribute) listed.add(name);
     const turned = Object.entries({ ...(takes("count") ? { count: RESULTS } : {}), ...knobs });
     for (const [name, value] of turned) {
       if (listed.has(name) && (name === "style" || !NO_KNOBS.has(name)) && value !== "") values.push(name, value);

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.representation.attributes import ATTRIBUTES, FEEL
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
-from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
+from engine.representation.measures import BAR_ATTRIBUTES, Alike, Values, bar_attributes, feel_of, playing_of
 from engine.verbs.steering.moves import Wanted, distance, steered
 
 Scales = Mapping[str, tuple[float, float]]
@@ -20,6 +20,8 @@ Scales = Mapping[str, tuple[float, float]]
 
 Asked = Mapping[str, tuple[float, ...]]
 """What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
+
+OF_TIMING = ("late", "tightness", "swing")
 
 AT_ODDS = 0.35
 """In deviations: what came that is further from what was asked is told."""
@@ -63,8 +65,9 @@ class Knobs:
 
         Of the draws of each row the one is moved that has to be moved least: (row, step, 27).
         """
+        on_grid = self._swings_on_grid
         wanted = [
-            Wanted(name, scales[name][0] + value * scales[name][1], where)
+            Wanted(name, scales[name][0] + value * scales[name][1], where, self._alike(name), on_grid)
             for name, of in self._feels()
             for value, where in self._groups(of, place)
         ]
@@ -80,7 +83,8 @@ class Knobs:
         playing = playing_of(grooves, place.tempo_bpm, place.bar)
         for name, of in self._feels():
             masks = [where for _, where in self._groups(of, place)]
-            values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
+            alike = self._alike(name)
+            values = [feel_of(playing.among(where), alike)[:, FEEL.index(name)] for where in masks]
             self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
 
     @property
@@ -137,11 +141,14 @@ class Knobs:
     def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
         """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
 
-        Those that are free of one drum, or of all drums of which nothing else is asked.
+        Those that are free of one drum, or of all drums of which nothing else is asked; of a style's lateness those
+        on even sixteenths, where these stay.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
         here, values = (place.free > 0) & drums, self.asked[of]
+        if name == "late" and of in self._usual and self._swings_on_grid:
+            here = here & (np.arange(len(here)) % place.bar % 2 == 0)[:, None]
         if len(values) == 1:
             yield values[0], here
             return
@@ -149,6 +156,18 @@ class Knobs:
         of_bar = self.of_bars(of, int(bar_of_step[-1]) + 1, place.first_bar)
         for bar in range(place.first_bar, len(of_bar)):
             yield float(of_bar[bar]), here & (bar_of_step == bar)[:, None]
+
+    def _alike(self, name: str) -> Alike | None:
+        """Which drums have the means of places in common: those of which no mean of their own is asked."""
+        mean = "late" if name in OF_TIMING else "loudness"
+        apart = [each if f"{mean}.{each}" in self.asked else "" for each in INSTRUMENTS]
+        return np.equal.outer(np.array(apart), np.array(apart)) if any(apart) else None
+
+    @property
+    def _swings_on_grid(self) -> bool:
+        """Whether the request itself asks for swing and not how late: the even sixteenths then stay in place."""
+        names = {of.partition(".")[0] for of in self.asked.keys() - self._usual}
+        return "swing" in names and "late" not in names
 
     def _feels(self) -> Iterator[tuple[str, str]]:
         """The attributes of the feel that are asked for, each by its own name and by that with a drum."""

@@ -58,6 +58,70 @@ def test_a_snare_drags_while_the_others_push(generator):
     assert np.mean(snare) > 0 > np.mean(rest)
 
 
+def lateness_ms(clip, played, pitch):
+    """Of a drum: on the even sixteenths, and on the odd ones."""
+    by_place = ([], [])
+    for before, after in zip(clip.notes, played.notes, strict=True):
+        if before.pitch == pitch:
+            late_ms = (after.start_beats - before.start_beats) * 60_000 / clip.tempo_bpm
+            by_place[round(before.start_beats * 4) % 2].append(late_ms)
+    return tuple(np.array(each) for each in by_place)
+
+
+@pytest.mark.parametrize(
+    ("late", "settings"),
+    [(-2.0, {"tightness": (2.0,)}), (-2.0, {"swing": (0.0,)}), (-0.5, {"style": "boombap"})],
+    ids=["tightness", "swing", "style"],
+)
+def test_a_snare_that_drags_pulls_nothing_else_along(generator, late, settings):
+    clip, asked = beat(1, tempo_bpm=120), (("late.snare", 3.0),)
+    results = generator.run(Humanize(clip=clip, seed=1, late=(late,), of_drum=asked, **settings))
+    mean, deviation = generator.resident("drummer").scales["late"]
+    assert came(results)["late"] == pytest.approx(late, abs=0.05)
+    assert came(results)["late.snare"] == pytest.approx(3, abs=0.05)
+    assert came(results).get("tightness", 2) == pytest.approx(2, abs=0.1)
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.abs([*even, *odd]).max() < 55, "at the clamp of 62.5 ms"
+    assert np.mean([*even, *odd]) == pytest.approx(mean + late * deviation, abs=8)
+    assert np.mean(lateness_ms(clip, results.clips[0], 38)[0]) == pytest.approx(mean + 3 * deviation, abs=1)
+
+
+def test_a_loud_snare_with_little_range_leaves_the_others_as_loud_as_asked(generator):
+    asked = (("loudness.snare", 2.0),)
+    results = generator.run(Humanize(clip=beat(), seed=1, loudness=(-1.0,), dynamics=(-1.0,), of_drum=asked))
+    assert came(results) == {
+        "loudness": pytest.approx(-1, abs=0.1),
+        "dynamics": pytest.approx(-1, abs=0.1),
+        "loudness.snare": pytest.approx(2, abs=0.1),
+    }
+
+
+@pytest.mark.parametrize("asked", [1.0, 2.0, 3.0])
+def test_swing_moves_what_is_off_the_grid_and_the_kick_of_house_stays_on_the_beat(generator, asked):
+    rows = [(36, 0), (36, 1), (36, 2), (36, 3), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
+    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(4) for pitch, start in rows]
+    clip = Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 16.0, tempo_bpm=124.0)
+    results = generator.run(Humanize(clip=clip, seed=1, swing=(asked,)))
+    assert dict(results.facts)["style"] == "house"
+    reached = min(asked, 2.56)  # half a sixteenth behind the grid: a later hit would be of the next one
+    assert came(results)["swing"] == pytest.approx(reached, abs=0.05)
+    assert any("swing came to 2.6, not to 3" in each for each in results.remarks) == (asked == 3)
+    assert np.mean(lateness_ms(clip, results.clips[0], 36)[0]) == pytest.approx(0, abs=4)
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.mean(even) == pytest.approx(0, abs=4)
+    assert np.mean(odd) > 5
+
+
+def test_swing_without_a_style_leaves_the_even_sixteenths_in_place(generator):
+    clip = beat()
+    straight, swung = (
+        generator.run(Humanize(clip=clip, seed=1, temperature=0.0, swing=(each,))) for each in (0.0, 2.0)
+    )
+    (even, odd), (even_swung, odd_swung) = (lateness_ms(clip, each.clips[0], 42) for each in (straight, swung))
+    assert even_swung == pytest.approx(even, abs=0.1)
+    assert (odd_swung > odd + 5).all()
+
+
 def test_by_bar_each_has_its_own_and_they_come_again_to_the_end(generator):
     results = generator.run(Humanize(clip=beat(5), seed=1, late=(-1.0, 1.0)))
     assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([-1, 1, -1, 1, -1], abs=0.1)

@@ -26,6 +26,13 @@ def beat(bars=4, tempo_bpm=100.0):
     return Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 4.0 * bars, tempo_bpm=tempo_bpm)
 
 
+def house():
+    """The kick on each beat, snare, and hats on the sixteenths."""
+    rows = [(36, 0), (36, 1), (36, 2), (36, 3), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
+    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(4) for pitch, start in rows]
+    return Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 16.0, tempo_bpm=124.0)
+
+
 def came(results):
     return dict(results.facts)
 
@@ -98,9 +105,7 @@ def test_a_loud_snare_with_little_range_leaves_the_others_as_loud_as_asked(gener
 
 @pytest.mark.parametrize("asked", [1.0, 2.0, 3.0])
 def test_swing_moves_what_is_off_the_grid_and_the_kick_of_house_stays_on_the_beat(generator, asked):
-    rows = [(36, 0), (36, 1), (36, 2), (36, 3), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
-    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(4) for pitch, start in rows]
-    clip = Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 16.0, tempo_bpm=124.0)
+    clip = house()
     results = generator.run(Humanize(clip=clip, seed=1, swing=(asked,)))
     assert dict(results.facts)["style"] == "house"
     reached = min(asked, 2.56)  # half a sixteenth behind the grid: a later hit would be of the next one
@@ -110,6 +115,14 @@ def test_swing_moves_what_is_off_the_grid_and_the_kick_of_house_stays_on_the_bea
     even, odd = lateness_ms(clip, results.clips[0], 42)
     assert np.mean(even) == pytest.approx(0, abs=4)
     assert np.mean(odd) > 5
+
+
+def test_house_of_which_the_hats_stay_is_still_played_as_house(generator):
+    clip = house()
+    results = generator.run(Humanize(clip=clip, seed=1, keep=(42,)))
+    assert dict(results.facts)["style"] == "house"
+    assert np.std(lateness_ms(clip, results.clips[0], 36)[0]) == pytest.approx(2.5, abs=0.3)
+    assert np.abs(np.concatenate(lateness_ms(clip, results.clips[0], 42))).max() == 0
 
 
 def test_swing_without_a_style_leaves_the_even_sixteenths_in_place(generator):

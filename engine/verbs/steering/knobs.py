@@ -113,26 +113,35 @@ class Knobs:
                 self.hear_bars(name, (values - mean) / deviation)
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
-        """What came of each under its name, on average over the results; one a bar as a text."""
+        """What came of each under its name, on average over the results; one a bar as a text.
+
+        What nothing can tell is left out, whole or of a bar.
+        """
         for name, values in self._told():
-            means = [round(float(value), 3) for value in _known_mean(values)]
-            yield name, means[0] if len(means) == 1 else ",".join(f"{value:g}" for value in means)
+            means = _known_mean(values)
+            known = [round(float(value), 3) for value in means[~np.isnan(means)]]
+            if known:
+                yield name, known[0] if len(means) == 1 else ",".join(f"{value:g}" for value in known)
 
     def remarks(self) -> Iterator[str]:
-        """What could not be had: which attribute, and which others were asked for beside it."""
+        """What could not be had: which attribute, and which others were asked for beside it that can be at odds."""
         yield from self._said
         missed = self.asked.keys() - self.came.keys() - self._usual
         yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
         for name, values in self._told():
             came = _known_mean(values)
-            off = np.abs(came - np.resize(np.array(self.asked[name]), len(came)))
-            if np.isnan(came).all():
+            known = ~np.isnan(came)
+            came, asked = came[known], np.resize(np.array(self.asked[name]), len(came))[known]
+            beyond = came - asked
+            if not len(came):
                 yield f"{name} was asked, and nothing that came can tell it"
-            elif off[~np.isnan(off)].mean() > AT_ODDS:
-                others = [other for other in self.asked if other != name and other not in self._usual]
-                others += [what for of, what in self.against.items() if name.startswith(of)]
-                why = f"it is at odds with {' and '.join(others)}" if others else "that is as far as it goes here"
-                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}: {why}"
+            elif np.abs(beyond).mean() > AT_ODDS:
+                others = [each for each in self.asked if each not in self._usual and _at_odds(name, each)]
+                others += [what for of, what in self.against.items() if name.partition(".")[0] == of]
+                is_short = (beyond * np.sign(asked)).mean() < 0
+                why = f": it is at odds with {' and '.join(others)}" if others else ""
+                why = why or (": that is as far as it goes here" if is_short else "")
+                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}{why}"
 
     def _told(self) -> list[tuple[str, Values]]:
         """What came of each that the request itself asks for."""
@@ -176,6 +185,17 @@ class Knobs:
 
 def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
+
+
+def _at_odds(name: str, other: str) -> bool:
+    """Whether two of what is asked can keep each other off: both of timing, velocity or notes, of the same drum."""
+    (bare, _, of), (other_bare, _, other_of) = name.partition("."), other.partition(".")
+    same_family = _family(bare) == _family(other_bare)
+    return name != other and same_family and (of == other_of or bool(of) != bool(other_of))
+
+
+def _family(bare: str) -> int:
+    return 0 if bare in OF_TIMING else 1 if bare in FEEL else 2
 
 
 def _known_mean(values: Values) -> Values:

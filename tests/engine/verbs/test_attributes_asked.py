@@ -1,5 +1,7 @@
 """What is asked of attributes comes, is told, and nothing else moves much: with the weights that are shipped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from engine.errors import ClipError
 from engine.representation.attributes import FEEL
 from engine.requests import Accompany, Continue, Fill, Groove, Humanize, Infill, Sample, Vary
 from engine.verbs.generator import Generator
+from engine.verbs.steering.knobs import Knobs
 from engine.weights import Library, shipped_folder
 
 
@@ -166,6 +169,51 @@ def test_what_is_at_odds_is_told(generator):
     assert any("late came to" in remark and "at odds with timing 0" in remark for remark in results.remarks)
     results = generator.run(Humanize(clip=beat(), seed=1, loudness=(3.0,), dynamics=(3.0,)))
     assert any("dynamics came to" in remark and "at odds with loudness" in remark for remark in results.remarks)
+
+
+def remarks_of(asked, came):
+    knobs = Knobs({name: (value,) if isinstance(value, float) else value for name, value in asked.items()})
+    for name, values in came.items():
+        knobs.came[name] = np.array([values], np.float64)
+    return list(knobs.remarks())
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "came", "said"),
+    [
+        (2.0, (), 1.0, "late came to 1, not to 2: that is as far as it goes here"),
+        (-2.0, (), -1.0, "late came to -1, not to -2: that is as far as it goes here"),
+        (2.0, (), 3.2, "late came to 3.2, not to 2"),
+        (-2.0, (), -3.0, "late came to -3, not to -2"),
+        (0.0, (), 1.0, "late came to 1, not to 0"),
+        (
+            2.0,
+            ("loudness", "density", "late.snare"),
+            1.0,
+            "late came to 1, not to 2: it is at odds with late.snare",
+        ),
+        (2.0, ("tightness", "accent"), 3.0, "late came to 3, not to 2: it is at odds with tightness"),
+        (2.0, (), 1.7, None),
+    ],
+)
+def test_a_remark_says_short_or_beyond_and_what_can_be_at_odds(asked, others, came, said):
+    every = {"late": asked, **dict.fromkeys(others, 1.0)}
+    assert remarks_of(every, {"late": [came], **{each: [1.0] for each in others}}) == ([said] if said else [])
+
+
+def test_drums_and_parts_are_not_at_odds_with_each_other():
+    asked = {"density.bass": 2.0, "density.lead": 1.0, "register.bass": 1.0, "density": 0.0}
+    (said,) = remarks_of(asked, {**{each: [value] for each, value in asked.items()}, "density.bass": [1.0]})
+    assert said == "density.bass came to 1, not to 2: it is at odds with register.bass and density"
+
+
+def test_what_nothing_can_tell_is_no_number(generator):
+    clip = Clip((Note(36, 0.0, 0.25, 90), Note(42, 0.25, 0.25, 90), Note(36, 4.0, 0.25, 90)), 8.0)
+    whole = generator.run(Humanize(clip=replace(clip, notes=clip.notes[::2]), seed=1, swing=(1.0,)))
+    assert whole.facts == ()
+    assert whole.remarks == ("swing was asked, and nothing that came can tell it",)
+    by_bar = generator.run(Humanize(clip=clip, seed=1, swing=(1.0, 1.0)))
+    assert came(by_bar) == {"swing": "1"}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 numpy alone, no model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.representation.attributes import ATTRIBUTES, FEEL
+from engine.representation.attributes import ATTRIBUTES, FEEL, has_attribute
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
 from engine.representation.measures import BAR_ATTRIBUTES, Alike, Values, bar_attributes, feel_of, playing_of
@@ -207,10 +207,9 @@ def _known_mean(values: Values) -> Values:
     return mean
 
 
-def lacking(asked: Asked, known: Iterator[str] | tuple[str, ...]) -> list[str]:
+def lacking(asked: Asked, known: Collection[str]) -> list[str]:
     """The attributes that are asked for and not known."""
-    bare = {name.partition(".")[0] for name in known}
-    return [name for name in asked if name.partition(".")[0] not in bare]
+    return [name for name in asked if not has_attribute(known, name)]
 
 
 assert set(BAR_ATTRIBUTES) - {"fill"} <= set(ATTRIBUTES)

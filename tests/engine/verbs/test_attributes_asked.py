@@ -260,6 +260,14 @@ def test_a_part_of_a_band_has_its_own(generator, key):
             lambda: Sample(model="drums_16bar", register=(1.0,)),
             "drums_16bar has no register to be asked for: it has",
         ),
+        (
+            lambda: Sample(model="drums_16bar", of_drum=(("density.bass", 1.0),)),
+            "drums_16bar has no density.bass to be asked for: it has density, syncopation",
+        ),
+        (
+            lambda: Sample(model="trio_16bar", of_drum=(("register.drums", 1.0),)),
+            "trio_16bar has no register.drums to be asked for: it has density.lead, register.lead",
+        ),
         (lambda: Sample(model="drummer", density=(1.0,)), "drummer has no density to be asked for: it has late"),
         (lambda: Sample(model="drums_2bar", late=(1.0,)), "drums_2bar has no late to be asked for: it has none"),
         (lambda: Humanize(clip=beat(), density=(1.0,)), "humanize changes no density, which notes there are"),
@@ -277,6 +285,8 @@ def test_what_a_model_has_not_is_said_with_what_it_has(generator, request_, sent
 def test_a_model_that_has_what_is_asked_answers_where_none_is_named(generator):
     assert generator.run(Sample(bars=2, seed=1, register=(1.0,))).model == "trio_16bar"
     assert generator.run(Sample(bars=2, seed=1, density=(1.0,))).model == "drums_16bar"
+    assert generator.run(Sample(bars=2, seed=1, of_drum=(("density.bass", 1.0),))).model == "trio_16bar"
+    assert generator.run(Sample(bars=2, seed=1, of_drum=(("late.snare", 1.0),))).model == "drums_16bar"
 
 
 @pytest.mark.parametrize(

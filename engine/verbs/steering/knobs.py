@@ -65,7 +65,7 @@ class Knobs:
 
         Of the draws of each row the one is moved that has to be moved least: (row, step, 27).
         """
-        on_grid = self._swings_on_grid
+        on_grid = self._on_grid()
         wanted = [
             Wanted(name, scales[name][0] + value * scales[name][1], where, self._alike(name), on_grid)
             for name, of in self._feels()
@@ -156,7 +156,7 @@ class Knobs:
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
         here, values = (place.free > 0) & drums, self.asked[of]
-        if name == "late" and of in self._usual and self._swings_on_grid:
+        if name == "late" and of in self._usual and self._on_grid() is not None:
             here = here & (np.arange(len(here)) % place.bar % 2 == 0)[:, None]
         if len(values) == 1:
             yield values[0], here
@@ -172,11 +172,12 @@ class Knobs:
         apart = [each if f"{mean}.{each}" in self.asked else "" for each in INSTRUMENTS]
         return np.equal.outer(np.array(apart), np.array(apart)) if any(apart) else None
 
-    @property
-    def _swings_on_grid(self) -> bool:
-        """Whether the request itself asks for swing and not how late: the even sixteenths then stay in place."""
-        names = {of.partition(".")[0] for of in self.asked.keys() - self._usual}
-        return "swing" in names and "late" not in names
+    def _on_grid(self) -> NDArray[np.bool_] | None:
+        """Of which drums the even sixteenths stay: where the request itself asks for swing and not how late."""
+        told = self.asked.keys() - self._usual
+        if "late" in told or not any(of.partition(".")[0] == "swing" for of in told):
+            return None
+        return np.array([f"late.{each}" not in told for each in INSTRUMENTS])
 
     def _feels(self) -> Iterator[tuple[str, str]]:
         """The attributes of the feel that are asked for, each by its own name and by that with a drum."""

@@ -46,14 +46,15 @@ class Wanted:
     """An attribute that some hits, where (step, 9), are to have, in its unit.
 
     alike: the drums that have the means of places in common, None for all; what is asked of one drum's mean is then
-    not taken for spread. on_grid: swing moves the odd sixteenths alone, else the mean of all is kept.
+    not taken for spread. on_grid (9,): of these drums swing moves the odd sixteenths alone; of others it keeps the
+    mean.
     """
 
     name: str
     value: float | Values
     where: NDArray[np.bool_]
     alike: Alike | None = None
-    on_grid: bool = False
+    on_grid: NDArray[np.bool_] | None = None
 
 
 def steered(grooves: Array, wanted: Sequence[Wanted], *, tempo_bpm: float | Array, bar: int) -> Array:
@@ -120,7 +121,9 @@ def _with(playing: Playing, wanted: Wanted) -> Playing:
         change = _louder(values, hits, value) - values
     elif wanted.name in ("swing", "accent"):
         apart = value * playing.sixteenth_ms if of_timing else -value
-        share = 0.0 if of_timing and wanted.on_grid else mean_of(np.broadcast_to(second, hits.shape), hits, alike)
+        share = mean_of(np.broadcast_to(second, hits.shape), hits, alike)
+        if of_timing and wanted.on_grid is not None:
+            share = np.where(wanted.on_grid, 0.0, share)
         change = (apart - between_places(values, hits, second, alike)) * (second - share)
     else:
         spread = spread_of(values, hits, second, alike)

@@ -138,6 +138,15 @@ def test_swing_without_a_style_leaves_the_even_sixteenths_in_place(generator):
     assert (odd_swung > odd + 5).all()
 
 
+def test_a_kick_that_pushes_leaves_the_hats_that_swing_on_the_grid(generator):
+    clip = house()
+    results = generator.run(Humanize(clip=clip, seed=1, swing=(2.0,), of_drum=(("late.kick", -1.0),)))
+    assert came(results) == {"style": "house", "swing": pytest.approx(2, abs=0.05), "late.kick": pytest.approx(-1)}
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.mean(even) == pytest.approx(0, abs=4)
+    assert np.mean(odd) > 40
+
+
 def test_by_bar_each_has_its_own_and_they_come_again_to_the_end(generator):
     results = generator.run(Humanize(clip=beat(5), seed=1, late=(-1.0, 1.0)))
     assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([-1, 1, -1, 1, -1], abs=0.1)

@@ -7,7 +7,7 @@ from bridge.errors import RequestError
 from bridge.playing.live_settings import KNOBS, LiveSettings, checked_knob
 from engine.clip import Clip
 from engine.errors import ClipError
-from engine.representation.attributes import ATTRIBUTES
+from engine.representation.attributes import ATTRIBUTES, has_attribute
 from engine.requests import Request
 from engine.styles import NONE, mixture
 from engine.weights import Card, attributes_of
@@ -95,7 +95,7 @@ class Knobs:
         if not cards:
             return None
         loaded = self.cards(None)
-        return frozenset(name.partition(".")[0] for card in cards for name in attributes_of(card, loaded))
+        return frozenset(name for card in cards for name in attributes_of(card, loaded))
 
     def check_able(self, settings: LiveSettings) -> None:
         """RequestError if no model is named and none that is loaded, where they are known, has the verb."""
@@ -110,7 +110,7 @@ class Knobs:
             steered = self.applied(running, must=turned)
             known = self.attributes(steered)
             asked = [name for name in turned if name.partition(".")[0] in ATTRIBUTES and running.has(name)]
-            lacks = [name for name in asked if name.partition(".")[0] not in {"density", *(known or ATTRIBUTES)}]
+            lacks = [name for name in asked if name != "density" and known and not has_attribute(known, name)]
             if lacks:
                 has = ", ".join(sorted(known or ())) or "none"
                 raise RequestError(

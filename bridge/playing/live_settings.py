@@ -10,7 +10,7 @@ from bridge.errors import RequestError
 from engine.clip import Clip, in_a_row
 from engine.errors import EngineError
 from engine.midi.song import drums_of
-from engine.representation.attributes import ATTRIBUTES
+from engine.representation.attributes import ATTRIBUTES, has_attribute
 from engine.requests import (
     CLIP_FIELDS,
     VERBS,
@@ -211,8 +211,10 @@ class LiveSettings:
     def _asks(self, name: str, attributes: Collection[str] | None) -> bool:
         """Whether a setting is one of the request's; an attribute that no model has is none."""
         own = name.partition(".")[0]
-        known = ATTRIBUTES.keys() - {"density"} if attributes is None else attributes
-        return any(each.name == own for each in settings_of(self.kind)) and (own not in ATTRIBUTES or own in known)
+        if not any(each.name == own for each in settings_of(self.kind)):
+            return False
+        known = own != "density" if attributes is None else has_attribute(attributes, name)
+        return own not in ATTRIBUTES or known
 
     def _chooses(self, attributes: Collection[str] | None) -> bool:
         """Whether a density is asked for that is to be chosen among several variations."""

@@ -1,9 +1,10 @@
 """The attributes of music that can be asked for, and that done tells: what each is, in what unit, of what it is.
 
 The one list: requests, the protocol and the command line read it. They are asked for in standard deviations from
-the mean of a model's training data, which its card holds; measures.py computes them. Imports nothing.
+the mean of a model's training data, which its card holds; measures.py computes them. Imports nothing heavy.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 LOWEST, HIGHEST = -3, 3
@@ -45,3 +46,14 @@ ATTRIBUTES = {
 }
 
 FEEL = tuple(name for name, each in ATTRIBUTES.items() if each.is_feel)
+
+
+def has_attribute(known: Collection[str], name: str) -> bool:
+    """Whether a name can be asked, such as late.snare, density or density.bass, of what has the known attributes.
+
+    What has the feel of all has it of each drum; what has something of parts has it in common for them.
+    """
+    bare, _, of = name.partition(".")
+    if of and bare not in FEEL:
+        return name in known
+    return any(each.partition(".")[0] == bare for each in known)

@@ -19,6 +19,8 @@ from engine.representation.tokens import Tokens
 Hits = NDArray[np.bool_]
 Array = NDArray[np.float32]
 Values = NDArray[np.float64]
+Alike = NDArray[np.bool_]
+"""Which drums are alike with which: (9, 9), groups without a drum in common."""
 
 BAR_ATTRIBUTES = ("density", "syncopation", "repetition", "fill")
 """What models of drums are told of a bar."""
@@ -65,42 +67,64 @@ def playing_of(grooves: Array, tempo_bpm: float | Array, bar: int = 16) -> Playi
     )
 
 
-def mean_of(values: Values, hits: Values) -> Values:
-    """The mean over the hits of each row, nan where there are none: (row, 1, 1)."""
-    count = hits.sum(axis=(1, 2), keepdims=True)
-    sums = (values * hits).sum(axis=(1, 2), keepdims=True)
+def mean_of(values: Values, hits: Values, alike: Alike | None = None) -> Values:
+    """The mean over the hits of each row, nan where there are none: (row, 1, 1).
+
+    With alike of each drum, over the hits of the drums that are alike with it: (row, 1, 9).
+    """
+    axes = (1, 2) if alike is None else 1
+    count, sums = (each.sum(axis=axes, keepdims=True) for each in (hits, values * hits))
+    if alike is not None:
+        count, sums = count @ alike, sums @ alike
     mean: Values = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
     return mean
 
 
-def of_places(values: Values, hits: Values, second: NDArray[np.bool_]) -> tuple[Values, Values]:
-    """The means over the hits of the first places and of the second ones: (row, 1, 1) each."""
-    return mean_of(values, hits * ~second), mean_of(values, hits * second)
+def of_places(
+    values: Values, hits: Values, second: NDArray[np.bool_], alike: Alike | None = None
+) -> tuple[Values, Values]:
+    """The means over the hits of the first places and of the second ones, each as mean_of."""
+    return mean_of(values, hits * ~second, alike), mean_of(values, hits * second, alike)
 
 
-def off_places(values: Values, hits: Values, second: NDArray[np.bool_]) -> Values:
+def off_places(values: Values, hits: Values, second: NDArray[np.bool_], alike: Alike | None = None) -> Values:
     """By how much each hit is off the mean of its place: (row, step, 9)."""
-    first_mean, second_mean = of_places(values, hits, second)
+    first_mean, second_mean = of_places(values, hits, second, alike)
     return np.where(hits > 0, values - np.where(second, second_mean, first_mean), 0.0)
 
 
-def spread_of(values: Values, hits: Values, second: NDArray[np.bool_]) -> Values:
+def spread_of(values: Values, hits: Values, second: NDArray[np.bool_], alike: Alike | None = None) -> Values:
     """The root of the mean square of that: (row, 1, 1)."""
-    return np.asarray(np.sqrt(mean_of(off_places(values, hits, second) ** 2, hits)), np.float64)
+    return np.asarray(np.sqrt(mean_of(off_places(values, hits, second, alike) ** 2, hits)), np.float64)
 
 
-def feel_of(playing: Playing) -> Values:
-    """The attributes of each row's feel (row, 6), in the order of FEEL; nan where there are no such hits."""
+def between_places(values: Values, hits: Values, second: NDArray[np.bool_], alike: Alike | None = None) -> Values:
+    """By how much the mean of the second places is above that of the first: (row, 1, 1).
+
+    With alike, the mean of that over those that have hits on both, by how well their hits can tell it.
+    """
+    first_mean, second_mean = of_places(values, hits, second, alike)
+    apart = second_mean - first_mean
+    if alike is None:
+        return apart
+    share = mean_of(np.broadcast_to(second, hits.shape), hits, alike)
+    return mean_of(np.nan_to_num(apart), hits * np.nan_to_num(share * (1 - share)))
+
+
+def feel_of(playing: Playing, alike: Alike | None = None) -> Values:
+    """The attributes of each row's feel (row, 6), in the order of FEEL; nan where there are no such hits.
+
+    alike: which drums have the means of places in common, where that is not all.
+    """
     late, velocity, hits = playing.late, playing.velocity, playing.hits
-    even, odd = of_places(late, hits, playing.odd)
-    on, between = of_places(velocity, hits, playing.between)
+    odd, between = playing.odd, playing.between
     values = {
         "late": mean_of(late, hits),
-        "tightness": -spread_of(late, hits, playing.odd),
+        "tightness": -spread_of(late, hits, odd, alike),
         "loudness": mean_of(velocity, hits),
-        "dynamics": spread_of(velocity, hits, playing.between),
-        "swing": (odd - even) / playing.sixteenth_ms,
-        "accent": on - between,
+        "dynamics": spread_of(velocity, hits, between, alike),
+        "swing": between_places(late, hits, odd, alike) / playing.sixteenth_ms,
+        "accent": -between_places(velocity, hits, between, alike),
     }
     return np.concatenate([values[name][:, 0] for name in FEEL], axis=1)
 

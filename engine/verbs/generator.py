@@ -215,7 +215,7 @@ class Generator:
     def _attributes(self, resident: AnyResident) -> tuple[str, ...]:
         """The attributes that can be asked of a model: its own, and the feel of the drummer who plays its hits."""
         loaded = [self._residents[name].card for name in self.loaded]
-        return tuple(dict.fromkeys(name.partition(".")[0] for name in attributes_of(resident.card, loaded)))
+        return tuple(attributes_of(resident.card, loaded))
 
     def _steers(self, resident: AnyResident, request: Request) -> bool:
         """Whether a model has the attributes that are asked for."""

@@ -92,8 +92,11 @@ class Player(Drummer):
         return replace(played, facts=facts, remarks=(*played.remarks, *said))
 
     def _recognised(self, request: Humanize, cells: Cells) -> str:
-        """The style that a clip of drums is of, of those that nobody in the data plays; else nothing."""
-        if request.keeps or cells.taps or not self.resident.card.feels:
+        """The style that a clip of drums is of, of those that nobody in the data plays; else nothing.
+
+        Pitches that stay are part of what it is; where keep_clip names notes one by one, the rest goes with these.
+        """
+        if request.keep_clip or cells.taps or not self.resident.card.feels:
             return ""
         return recognised(cells.groove(), bar_of(request.clip), request.clip.tempo_bpm)
 

@@ -3,16 +3,16 @@
 numpy alone, no model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.representation.attributes import ATTRIBUTES, FEEL
+from engine.representation.attributes import ATTRIBUTES, FEEL, has_attribute
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
-from engine.representation.measures import BAR_ATTRIBUTES, Values, bar_attributes, feel_of, playing_of
+from engine.representation.measures import BAR_ATTRIBUTES, Alike, Values, bar_attributes, feel_of, playing_of
 from engine.verbs.steering.moves import Wanted, distance, steered
 
 Scales = Mapping[str, tuple[float, float]]
@@ -20,6 +20,8 @@ Scales = Mapping[str, tuple[float, float]]
 
 Asked = Mapping[str, tuple[float, ...]]
 """What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
+
+OF_TIMING = ("late", "tightness", "swing")
 
 AT_ODDS = 0.35
 """In deviations: what came that is further from what was asked is told."""
@@ -63,8 +65,9 @@ class Knobs:
 
         Of the draws of each row the one is moved that has to be moved least: (row, step, 27).
         """
+        on_grid = self._on_grid()
         wanted = [
-            Wanted(name, scales[name][0] + value * scales[name][1], where)
+            Wanted(name, scales[name][0] + value * scales[name][1], where, self._alike(name), on_grid)
             for name, of in self._feels()
             for value, where in self._groups(of, place)
         ]
@@ -80,7 +83,8 @@ class Knobs:
         playing = playing_of(grooves, place.tempo_bpm, place.bar)
         for name, of in self._feels():
             masks = [where for _, where in self._groups(of, place)]
-            values = [feel_of(playing.among(where))[:, FEEL.index(name)] for where in masks]
+            alike = self._alike(name)
+            values = [feel_of(playing.among(where), alike)[:, FEEL.index(name)] for where in masks]
             self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
 
     @property
@@ -109,26 +113,35 @@ class Knobs:
                 self.hear_bars(name, (values - mean) / deviation)
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
-        """What came of each under its name, on average over the results; one a bar as a text."""
+        """What came of each under its name, on average over the results; one a bar as a text.
+
+        What nothing can tell is left out, whole or of a bar.
+        """
         for name, values in self._told():
-            means = [round(float(value), 3) for value in _known_mean(values)]
-            yield name, means[0] if len(means) == 1 else ",".join(f"{value:g}" for value in means)
+            means = _known_mean(values)
+            known = [round(float(value), 3) for value in means[~np.isnan(means)]]
+            if known:
+                yield name, known[0] if len(means) == 1 else ",".join(f"{value:g}" for value in known)
 
     def remarks(self) -> Iterator[str]:
-        """What could not be had: which attribute, and which others were asked for beside it."""
+        """What could not be had: which attribute, and which others were asked for beside it that can be at odds."""
         yield from self._said
         missed = self.asked.keys() - self.came.keys() - self._usual
         yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
         for name, values in self._told():
             came = _known_mean(values)
-            off = np.abs(came - np.resize(np.array(self.asked[name]), len(came)))
-            if np.isnan(came).all():
+            known = ~np.isnan(came)
+            came, asked = came[known], np.resize(np.array(self.asked[name]), len(came))[known]
+            beyond = came - asked
+            if not len(came):
                 yield f"{name} was asked, and nothing that came can tell it"
-            elif off[~np.isnan(off)].mean() > AT_ODDS:
-                others = [other for other in self.asked if other != name and other not in self._usual]
-                others += [what for of, what in self.against.items() if name.startswith(of)]
-                why = f"it is at odds with {' and '.join(others)}" if others else "that is as far as it goes here"
-                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}: {why}"
+            elif np.abs(beyond).mean() > AT_ODDS:
+                others = [each for each in self.asked if each not in self._usual and _at_odds(name, each)]
+                others += [what for of, what in self.against.items() if name.partition(".")[0] == of]
+                is_short = (beyond * np.sign(asked)).mean() < 0
+                why = f": it is at odds with {' and '.join(others)}" if others else ""
+                why = why or (": that is as far as it goes here" if is_short else "")
+                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}{why}"
 
     def _told(self) -> list[tuple[str, Values]]:
         """What came of each that the request itself asks for."""
@@ -137,11 +150,14 @@ class Knobs:
     def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
         """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
 
-        Those that are free of one drum, or of all drums of which nothing else is asked.
+        Those that are free of one drum, or of all drums of which nothing else is asked; of a style's lateness those
+        on even sixteenths, where these stay.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
         here, values = (place.free > 0) & drums, self.asked[of]
+        if name == "late" and of in self._usual and self._on_grid() is not None:
+            here = here & (np.arange(len(here)) % place.bar % 2 == 0)[:, None]
         if len(values) == 1:
             yield values[0], here
             return
@@ -150,6 +166,19 @@ class Knobs:
         for bar in range(place.first_bar, len(of_bar)):
             yield float(of_bar[bar]), here & (bar_of_step == bar)[:, None]
 
+    def _alike(self, name: str) -> Alike | None:
+        """Which drums have the means of places in common: those of which no mean of their own is asked."""
+        mean = "late" if name in OF_TIMING else "loudness"
+        apart = [each if f"{mean}.{each}" in self.asked else "" for each in INSTRUMENTS]
+        return np.equal.outer(np.array(apart), np.array(apart)) if any(apart) else None
+
+    def _on_grid(self) -> NDArray[np.bool_] | None:
+        """Of which drums the even sixteenths stay: where the request itself asks for swing and not how late."""
+        told = self.asked.keys() - self._usual
+        if "late" in told or not any(of.partition(".")[0] == "swing" for of in told):
+            return None
+        return np.array([f"late.{each}" not in told for each in INSTRUMENTS])
+
     def _feels(self) -> Iterator[tuple[str, str]]:
         """The attributes of the feel that are asked for, each by its own name and by that with a drum."""
         yield from ((name, of) for of in self.asked if (name := of.partition(".")[0]) in FEEL)
@@ -157,6 +186,17 @@ class Knobs:
 
 def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
+
+
+def _at_odds(name: str, other: str) -> bool:
+    """Whether two of what is asked can keep each other off: both of timing, velocity or notes, of the same drum."""
+    (bare, _, of), (other_bare, _, other_of) = name.partition("."), other.partition(".")
+    same_family = _family(bare) == _family(other_bare)
+    return name != other and same_family and (of == other_of or bool(of) != bool(other_of))
+
+
+def _family(bare: str) -> int:
+    return 0 if bare in OF_TIMING else 1 if bare in FEEL else 2
 
 
 def _known_mean(values: Values) -> Values:
@@ -168,10 +208,9 @@ def _known_mean(values: Values) -> Values:
     return mean
 
 
-def lacking(asked: Asked, known: Iterator[str] | tuple[str, ...]) -> list[str]:
+def lacking(asked: Asked, known: Collection[str]) -> list[str]:
     """The attributes that are asked for and not known."""
-    bare = {name.partition(".")[0] for name in known}
-    return [name for name in asked if name.partition(".")[0] not in bare]
+    return [name for name in asked if not has_attribute(known, name)]
 
 
 assert set(BAR_ATTRIBUTES) - {"fill"} <= set(ATTRIBUTES)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from engine.representation.attributes import FEEL
 from engine.representation.groove import OFFSETS, VELOCITIES, Array
 from engine.representation.measures import (
+    Alike,
     Playing,
     Values,
+    between_places,
     feel_of,
     mean_of,
-    of_places,
     off_places,
     playing_of,
     spread_of,
@@ -42,11 +43,18 @@ assert set(IN_ORDER) == set(FEEL)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An attribute that some hits, where (step, 9), are to have, in its unit."""
+    """An attribute that some hits, where (step, 9), are to have, in its unit.
+
+    alike: the drums that have the means of places in common, None for all; what is asked of one drum's mean is then
+    not taken for spread. on_grid (9,): of these drums swing moves the odd sixteenths alone; of others it keeps the
+    mean.
+    """
 
     name: str
     value: float | Values
     where: NDArray[np.bool_]
+    alike: Alike | None = None
+    on_grid: NDArray[np.bool_] | None = None
 
 
 def steered(grooves: Array, wanted: Sequence[Wanted], *, tempo_bpm: float | Array, bar: int) -> Array:
@@ -79,7 +87,7 @@ def distance(
     """How far grooves (row, step, 27) are from what is wanted, in squared deviations: (row,)."""
     playing, apart = playing_of(grooves, tempo_bpm, bar), np.zeros(len(grooves))
     for each in wanted:
-        off = _now(playing.among(each.where), each.name) - each.value
+        off = _now(playing.among(each.where), each.name, each.alike) - each.value
         apart += np.nan_to_num(off / scales[each.name][1])[:, 0, 0] ** 2
     return apart
 
@@ -92,18 +100,19 @@ def _with_company(playing: Playing, wanted: Sequence[Wanted]) -> Iterator[Wanted
         other = LOUD_TOGETHER[each.name != "dynamics"] if each.name in LOUD_TOGETHER else each.name
         if other not in named:
             own = playing.among(each.where)
-            change = each.value - _now(own, each.name)
-            yield Wanted(other, _now(own, other) + GOES_ALONG[other] * change, each.where)
+            change = each.value - _now(own, each.name, each.alike)
+            value = _now(own, other, each.alike) + GOES_ALONG[other] * change
+            yield Wanted(other, value, each.where, each.alike)
 
 
-def _now(playing: Playing, name: str) -> Values:
+def _now(playing: Playing, name: str, alike: Alike | None) -> Values:
     """An attribute as it is: (row, 1, 1)."""
-    return feel_of(playing)[:, FEEL.index(name), None, None]
+    return feel_of(playing, alike)[:, FEEL.index(name), None, None]
 
 
 def _with(playing: Playing, wanted: Wanted) -> Playing:
     """The same with one attribute of some hits."""
-    hits, value = playing.hits * wanted.where, wanted.value
+    hits, value, alike = playing.hits * wanted.where, wanted.value, wanted.alike
     of_timing = wanted.name in ("late", "tightness", "swing")
     values, second = (playing.late, playing.odd) if of_timing else (playing.velocity, playing.between)
     if wanted.name == "late":
@@ -112,14 +121,15 @@ def _with(playing: Playing, wanted: Wanted) -> Playing:
         change = _louder(values, hits, value) - values
     elif wanted.name in ("swing", "accent"):
         apart = value * playing.sixteenth_ms if of_timing else -value
-        first_mean, second_mean = of_places(values, hits, second)
-        share = mean_of(np.broadcast_to(second, hits.shape), hits)
-        change = (apart - (second_mean - first_mean)) * (second - share)
+        share = mean_of(np.broadcast_to(second, hits.shape), hits, alike)
+        if of_timing and wanted.on_grid is not None:
+            share = np.where(wanted.on_grid, 0.0, share)
+        change = (apart - between_places(values, hits, second, alike)) * (second - share)
     else:
-        spread = spread_of(values, hits, second)
+        spread = spread_of(values, hits, second, alike)
         target = np.maximum(0.0, -value if of_timing else value)
         factor = np.divide(target, spread, out=np.ones_like(spread), where=spread > 1e-6)
-        change = off_places(values, hits, second) * (factor - 1)
+        change = off_places(values, hits, second, alike) * (factor - 1)
     changed = np.where(hits > 0, values + np.nan_to_num(change), values)
     return replace(playing, late=changed) if of_timing else replace(playing, velocity=changed)
 

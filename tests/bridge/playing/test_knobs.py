@@ -206,3 +206,13 @@ def test_what_is_about_the_notes_of_one_clip_is_no_knob(studio: Studio, key: str
 def test_accents_are_a_knob_of_what_plays_note_for_note(studio: Studio) -> None:
     steer(studio, "accents", 0.5)
     assert asked(studio, *HUMANIZE).accents == 0.5
+
+
+def test_a_knob_of_a_part_is_of_a_model_that_has_the_part(studio: Studio) -> None:
+    studio.cards["m"] = replace(CARD, verbs=FEELS, attributes={"density": (17.0, 8.0), "late": (0.0, 10.0)})
+    keys(answer(studio, "live", *SAMPLE, "model", "m", number=next(NUMBERS)))
+    lacks = "no model that answers has density.bass to be asked for; they have density, late"
+    assert lacks in refusal(steer(studio, "density.bass", 1))[1]
+    keys(steer(studio, "density", 1))
+    studio.cards["m"] = replace(CARD, verbs=FEELS, attributes={"density.bass": (5.0, 4.0)})
+    keys(steer(studio, "density.bass", 1))

@@ -1,5 +1,7 @@
 """What is asked of attributes comes, is told, and nothing else moves much: with the weights that are shipped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from engine.errors import ClipError
 from engine.representation.attributes import FEEL
 from engine.requests import Accompany, Continue, Fill, Groove, Humanize, Infill, Sample, Vary
 from engine.verbs.generator import Generator
+from engine.verbs.steering.knobs import Knobs
 from engine.weights import Library, shipped_folder
 
 
@@ -24,6 +27,13 @@ def beat(bars=4, tempo_bpm=100.0):
     rows = [(36, 0), (36, 2.5), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
     notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(bars) for pitch, start in rows]
     return Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 4.0 * bars, tempo_bpm=tempo_bpm)
+
+
+def house():
+    """The kick on each beat, snare, and hats on the sixteenths."""
+    rows = [(36, 0), (36, 1), (36, 2), (36, 3), (38, 1), (38, 3), *((42, step / 4) for step in range(16))]
+    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(4) for pitch, start in rows]
+    return Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 16.0, tempo_bpm=124.0)
 
 
 def came(results):
@@ -58,6 +68,85 @@ def test_a_snare_drags_while_the_others_push(generator):
     assert np.mean(snare) > 0 > np.mean(rest)
 
 
+def lateness_ms(clip, played, pitch):
+    """Of a drum: on the even sixteenths, and on the odd ones."""
+    by_place = ([], [])
+    for before, after in zip(clip.notes, played.notes, strict=True):
+        if before.pitch == pitch:
+            late_ms = (after.start_beats - before.start_beats) * 60_000 / clip.tempo_bpm
+            by_place[round(before.start_beats * 4) % 2].append(late_ms)
+    return tuple(np.array(each) for each in by_place)
+
+
+@pytest.mark.parametrize(
+    ("late", "settings"),
+    [(-2.0, {"tightness": (2.0,)}), (-2.0, {"swing": (0.0,)}), (-0.5, {"style": "boombap"})],
+    ids=["tightness", "swing", "style"],
+)
+def test_a_snare_that_drags_pulls_nothing_else_along(generator, late, settings):
+    clip, asked = beat(1, tempo_bpm=120), (("late.snare", 3.0),)
+    results = generator.run(Humanize(clip=clip, seed=1, late=(late,), of_drum=asked, **settings))
+    mean, deviation = generator.resident("drummer").scales["late"]
+    assert came(results)["late"] == pytest.approx(late, abs=0.05)
+    assert came(results)["late.snare"] == pytest.approx(3, abs=0.05)
+    assert came(results).get("tightness", 2) == pytest.approx(2, abs=0.1)
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.abs([*even, *odd]).max() < 55, "at the clamp of 62.5 ms"
+    assert np.mean([*even, *odd]) == pytest.approx(mean + late * deviation, abs=8)
+    assert np.mean(lateness_ms(clip, results.clips[0], 38)[0]) == pytest.approx(mean + 3 * deviation, abs=1)
+
+
+def test_a_loud_snare_with_little_range_leaves_the_others_as_loud_as_asked(generator):
+    asked = (("loudness.snare", 2.0),)
+    results = generator.run(Humanize(clip=beat(), seed=1, loudness=(-1.0,), dynamics=(-1.0,), of_drum=asked))
+    assert came(results) == {
+        "loudness": pytest.approx(-1, abs=0.1),
+        "dynamics": pytest.approx(-1, abs=0.1),
+        "loudness.snare": pytest.approx(2, abs=0.1),
+    }
+
+
+@pytest.mark.parametrize("asked", [1.0, 2.0, 3.0])
+def test_swing_moves_what_is_off_the_grid_and_the_kick_of_house_stays_on_the_beat(generator, asked):
+    clip = house()
+    results = generator.run(Humanize(clip=clip, seed=1, swing=(asked,)))
+    assert dict(results.facts)["style"] == "house"
+    reached = min(asked, 2.56)  # half a sixteenth behind the grid: a later hit would be of the next one
+    assert came(results)["swing"] == pytest.approx(reached, abs=0.05)
+    assert any("swing came to 2.6, not to 3" in each for each in results.remarks) == (asked == 3)
+    assert np.mean(lateness_ms(clip, results.clips[0], 36)[0]) == pytest.approx(0, abs=4)
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.mean(even) == pytest.approx(0, abs=4)
+    assert np.mean(odd) > 5
+
+
+def test_house_of_which_the_hats_stay_is_still_played_as_house(generator):
+    clip = house()
+    results = generator.run(Humanize(clip=clip, seed=1, keep=(42,)))
+    assert dict(results.facts)["style"] == "house"
+    assert np.std(lateness_ms(clip, results.clips[0], 36)[0]) == pytest.approx(2.5, abs=0.3)
+    assert np.abs(np.concatenate(lateness_ms(clip, results.clips[0], 42))).max() == 0
+
+
+def test_swing_without_a_style_leaves_the_even_sixteenths_in_place(generator):
+    clip = beat()
+    straight, swung = (
+        generator.run(Humanize(clip=clip, seed=1, temperature=0.0, swing=(each,))) for each in (0.0, 2.0)
+    )
+    (even, odd), (even_swung, odd_swung) = (lateness_ms(clip, each.clips[0], 42) for each in (straight, swung))
+    assert even_swung == pytest.approx(even, abs=0.1)
+    assert (odd_swung > odd + 5).all()
+
+
+def test_a_kick_that_pushes_leaves_the_hats_that_swing_on_the_grid(generator):
+    clip = house()
+    results = generator.run(Humanize(clip=clip, seed=1, swing=(2.0,), of_drum=(("late.kick", -1.0),)))
+    assert came(results) == {"style": "house", "swing": pytest.approx(2, abs=0.05), "late.kick": pytest.approx(-1)}
+    even, odd = lateness_ms(clip, results.clips[0], 42)
+    assert np.mean(even) == pytest.approx(0, abs=4)
+    assert np.mean(odd) > 40
+
+
 def test_by_bar_each_has_its_own_and_they_come_again_to_the_end(generator):
     results = generator.run(Humanize(clip=beat(5), seed=1, late=(-1.0, 1.0)))
     assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([-1, 1, -1, 1, -1], abs=0.1)
@@ -89,6 +178,51 @@ def test_what_is_at_odds_is_told(generator):
     assert any("late came to" in remark and "at odds with timing 0" in remark for remark in results.remarks)
     results = generator.run(Humanize(clip=beat(), seed=1, loudness=(3.0,), dynamics=(3.0,)))
     assert any("dynamics came to" in remark and "at odds with loudness" in remark for remark in results.remarks)
+
+
+def remarks_of(asked, came):
+    knobs = Knobs({name: (value,) if isinstance(value, float) else value for name, value in asked.items()})
+    for name, values in came.items():
+        knobs.came[name] = np.array([values], np.float64)
+    return list(knobs.remarks())
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "came", "said"),
+    [
+        (2.0, (), 1.0, "late came to 1, not to 2: that is as far as it goes here"),
+        (-2.0, (), -1.0, "late came to -1, not to -2: that is as far as it goes here"),
+        (2.0, (), 3.2, "late came to 3.2, not to 2"),
+        (-2.0, (), -3.0, "late came to -3, not to -2"),
+        (0.0, (), 1.0, "late came to 1, not to 0"),
+        (
+            2.0,
+            ("loudness", "density", "late.snare"),
+            1.0,
+            "late came to 1, not to 2: it is at odds with late.snare",
+        ),
+        (2.0, ("tightness", "accent"), 3.0, "late came to 3, not to 2: it is at odds with tightness"),
+        (2.0, (), 1.7, None),
+    ],
+)
+def test_a_remark_says_short_or_beyond_and_what_can_be_at_odds(asked, others, came, said):
+    every = {"late": asked, **dict.fromkeys(others, 1.0)}
+    assert remarks_of(every, {"late": [came], **{each: [1.0] for each in others}}) == ([said] if said else [])
+
+
+def test_drums_and_parts_are_not_at_odds_with_each_other():
+    asked = {"density.bass": 2.0, "density.lead": 1.0, "register.bass": 1.0, "density": 0.0}
+    (said,) = remarks_of(asked, {**{each: [value] for each, value in asked.items()}, "density.bass": [1.0]})
+    assert said == "density.bass came to 1, not to 2: it is at odds with register.bass and density"
+
+
+def test_what_nothing_can_tell_is_no_number(generator):
+    clip = Clip((Note(36, 0.0, 0.25, 90), Note(42, 0.25, 0.25, 90), Note(36, 4.0, 0.25, 90)), 8.0)
+    whole = generator.run(Humanize(clip=replace(clip, notes=clip.notes[::2]), seed=1, swing=(1.0,)))
+    assert whole.facts == ()
+    assert whole.remarks == ("swing was asked, and nothing that came can tell it",)
+    by_bar = generator.run(Humanize(clip=clip, seed=1, swing=(1.0, 1.0)))
+    assert came(by_bar) == {"swing": "1"}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +269,14 @@ def test_a_part_of_a_band_has_its_own(generator, key):
             lambda: Sample(model="drums_16bar", register=(1.0,)),
             "drums_16bar has no register to be asked for: it has",
         ),
+        (
+            lambda: Sample(model="drums_16bar", of_drum=(("density.bass", 1.0),)),
+            "drums_16bar has no density.bass to be asked for: it has density, syncopation",
+        ),
+        (
+            lambda: Sample(model="trio_16bar", of_drum=(("register.drums", 1.0),)),
+            "trio_16bar has no register.drums to be asked for: it has density.lead, register.lead",
+        ),
         (lambda: Sample(model="drummer", density=(1.0,)), "drummer has no density to be asked for: it has late"),
         (lambda: Sample(model="drums_2bar", late=(1.0,)), "drums_2bar has no late to be asked for: it has none"),
         (lambda: Humanize(clip=beat(), density=(1.0,)), "humanize changes no density, which notes there are"),
@@ -152,6 +294,8 @@ def test_what_a_model_has_not_is_said_with_what_it_has(generator, request_, sent
 def test_a_model_that_has_what_is_asked_answers_where_none_is_named(generator):
     assert generator.run(Sample(bars=2, seed=1, register=(1.0,))).model == "trio_16bar"
     assert generator.run(Sample(bars=2, seed=1, density=(1.0,))).model == "drums_16bar"
+    assert generator.run(Sample(bars=2, seed=1, of_drum=(("density.bass", 1.0),))).model == "trio_16bar"
+    assert generator.run(Sample(bars=2, seed=1, of_drum=(("late.snare", 1.0),))).model == "drums_16bar"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What waits for a browser, and clips as JSON: no socket, no process."""
 
 import asyncio
+import errno
 import json
 import math
 import zipfile
@@ -10,7 +11,7 @@ import pytest
 
 from bridge.page.clips import clip_as_json, clip_of, file_as_clips
 from bridge.page.lists import page_table
-from bridge.page.relay import MOST_IN_A_FRAME, Waiting, as_json
+from bridge.page.relay import MOST_IN_A_FRAME, FromDaemon, Waiting, as_json
 from bridge.playing.slots import MAX_NOTES
 from engine.clip import Clip, Note, Part
 from engine.errors import ClipError
@@ -58,6 +59,16 @@ def test_a_number_that_json_has_not_is_null_and_the_frame_is_not_lost() -> None:
     assert json.loads(frame, parse_constant=lambda name: pytest.fail(name)) == [
         ["/vae/beat", None, None, 1.5],
         ["/vae/done", 1],
+    ]
+
+
+def test_a_message_that_a_systems_datagrams_do_not_carry_is_told_and_no_missing_daemon() -> None:
+    waiting = Waiting()
+    FromDaemon(waiting).error_received(OSError(errno.EMSGSIZE, "Message too long"))
+    FromDaemon(waiting).error_received(ConnectionRefusedError())
+    assert taken(waiting) == [
+        ["/vae/fail", 0, "-", "bad_packet", "a message is larger than a datagram of this system"],
+        ["/page/daemon", 0],
     ]
 
 

@@ -96,6 +96,11 @@ LIVE_BAR = "live/bar"
 LONG_TEXTS = ("chords", "style", *ATTRIBUTES)
 """Keys whose texts may be longer than a name: one value a bar, or a mixture."""
 
+OF_A_MODEL = (
+    Argument("model", "s", "its name"),
+    Argument("verb", "s", "of the model that is asked for this verb where none is named"),
+)
+
 SIZE = Argument("size", "i", "how many numbers of latent follow", required=True)
 
 
@@ -202,18 +207,12 @@ TABLE: dict[str, Verb] = {
         Verb(
             "styles",
             "the styles that a model knows",
-            keys=(
-                Argument("model", "s", "its name"),
-                Argument("verb", "s", "of the model that is asked for this verb where none is named"),
-            ),
+            keys=OF_A_MODEL,
         ),
         Verb(
             "attributes",
             "the attributes that can be asked of a model",
-            keys=(
-                Argument("model", "s", "its name"),
-                Argument("verb", "s", "of the model that is asked for this verb where none is named"),
-            ),
+            keys=OF_A_MODEL,
         ),
         Verb(
             "learn_style",

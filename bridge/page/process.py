@@ -13,15 +13,11 @@ from importlib.util import find_spec
 from bridge.addresses import LOOPBACK, Address
 from bridge.config import Config
 from bridge.errors import BridgeError
-from bridge.worker.children import Child, Children
-from bridge.worker.pipe import Channel
+from bridge.worker.children import LONGEST_PAUSE_SECONDS, Children, Restarted
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
-"""The pause before a restart: it doubles until the process has lived for as long as the longest."""
-
-STOP_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 1.0
 NEEDED = ("starlette", "uvicorn", "websockets")
 
 
@@ -39,15 +35,13 @@ class PageRecipe:
     token: str
 
 
-class PageProcess:
-    """The process as the daemon sees it; none where no page is wanted. channel is None while there is none."""
+class PageProcess(Restarted):
+    """The process as the daemon sees it; none where no page is wanted. It does well once it has lived long."""
 
     def __init__(self, config: Config, osc_port: int, children: Children):
+        super().__init__("bridge.page.main", children, FIRST_PAUSE_SECONDS, math.inf)
         self._recipe: PageRecipe | None = None
-        self._children = children
-        self._child: Child | None = None
-        self._pause_seconds, self._began = FIRST_PAUSE_SECONDS, -math.inf
-        self.next_start = math.inf
+        self._began = -math.inf
         if config.page is not None:
             check_installed()
             host = LOOPBACK.get(config.osc_host, config.osc_host)
@@ -55,21 +49,11 @@ class PageProcess:
             self._recipe = PageRecipe(config.page_host, config.page, (host, osc_port), config.log_level, token)
             self.next_start = -math.inf
 
-    @property
-    def channel(self) -> Channel | None:
-        """To wait for, None while there is no process."""
-        return self._child.channel if self._child else None
-
     def start_if_due(self, now: float) -> None:
         """Start the process if there is none and its time has come."""
-        if now < self.next_start or self._recipe is None:
-            return
-        self.next_start, self._began = math.inf, now
-        try:
-            self._child = self._children.start("bridge.page.main", self._recipe)
-        except OSError as error:
-            logger.warning("the page cannot be started: %s", error)
-            self._plan_start(now)
+        if now >= self.next_start and self._recipe is not None:
+            self._began = now
+            self._start(self._recipe, now)
 
     def look(self, now: float) -> None:
         """Its channel can be read: it tells its port, or has ended and is started again after a while, there."""
@@ -79,25 +63,10 @@ class PageProcess:
             for port in self._child.channel.read():
                 self._recipe = replace(self._recipe, port=port)
         except EOFError:
+            if now - self._began >= LONGEST_PAUSE_SECONDS:
+                self._does_well()
             logger.warning("the page's process has ended, it is started again in %g s", self._pause_seconds)
-            self._let_go(now, 0.0)
-            self._plan_start(now)
-
-    def stop(self, now: float) -> None:
-        """Let the process end for good."""
-        self._let_go(now, STOP_SECONDS)
-        self.next_start = math.inf
-
-    def _plan_start(self, now: float) -> None:
-        if now - self._began >= LONGEST_PAUSE_SECONDS:
-            self._pause_seconds = FIRST_PAUSE_SECONDS
-        self.next_start = now + self._pause_seconds
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
-
-    def _let_go(self, now: float, patience_seconds: float) -> None:
-        if self._child is not None:
-            child, self._child = self._child, None
-            self._children.let_go(child, now, patience_seconds)
+            self._start_again(now)
 
 
 def check_installed() -> None:

@@ -5,6 +5,7 @@ Knows nothing of what they do.
 
 import contextlib
 import ctypes
+import logging
 import math
 import os
 import pickle
@@ -17,12 +18,15 @@ from typing import Any
 
 from bridge.worker.pipe import Channel
 
+logger = logging.getLogger(__name__)
+
 MAIN = "import sys; sys.path = [each for each in sys.path if each]; from {} import main; main()"
 """How a process starts: `python -m` would let a file in the user's folder stand in for any module."""
 
 PR_SET_PDEATHSIG = 1
 """Linux: the signal that a process gets when the one that started it has died."""
 
+LONGEST_PAUSE_SECONDS, STOP_SECONDS = 30.0, 1.0
 KILLED_SECONDS = 0.2
 LOOK_SECONDS = 0.05
 """How often it is looked whether a process that was let go has ended."""
@@ -121,3 +125,55 @@ class Children:
         for process, _ in self._leaving:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(KILLED_SECONDS)
+
+
+class Restarted:
+    """A process of ours that is started again after it has ended, each time later until it does well.
+
+    next_start: when one is due, inf while there is one. first_pause_seconds: the pause before the first restart; it
+    doubles, up to LONGEST_PAUSE_SECONDS.
+    """
+
+    def __init__(self, module: str, children: Children, first_pause_seconds: float, next_start: float):
+        self._module, self._children, self._first_pause_seconds = module, children, first_pause_seconds
+        self._pause_seconds, self.next_start = first_pause_seconds, next_start
+        self._child: Child | None = None
+
+    @property
+    def channel(self) -> Channel | None:
+        """To wait for, None while there is no process."""
+        return self._child.channel if self._child else None
+
+    def stop(self, now: float) -> None:
+        """Let the process end for good: its channel closes; it is killed if that does not do."""
+        self._let_go(now, STOP_SECONDS)
+        self.next_start = math.inf
+
+    def _start(self, recipe: object, now: float) -> Child | None:
+        """Start it, or plan that again where the system has no room for it."""
+        try:
+            self._child = self._children.start(self._module, recipe)
+        except OSError as error:
+            logger.warning("%s cannot be started: %s", self._module, error)
+            self._plan_start(now)
+            return None
+        self.next_start = math.inf
+        return self._child
+
+    def _start_again(self, now: float) -> None:
+        """End the process at once, if it has not, and plan its restart."""
+        self._let_go(now, 0.0)
+        self._plan_start(now)
+
+    def _does_well(self) -> None:
+        """The next pause is short again."""
+        self._pause_seconds = self._first_pause_seconds
+
+    def _plan_start(self, now: float) -> None:
+        self.next_start = now + self._pause_seconds
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    def _let_go(self, now: float, patience_seconds: float) -> None:
+        if self._child is not None:
+            child, self._child = self._child, None
+            self._children.let_go(child, now, patience_seconds)

@@ -99,7 +99,8 @@ class Browser:
         self.find(selector).click()
 
     def text(self, selector: str) -> str:
-        return self.find(selector).text
+        said: str = self.run("return document.querySelector(given[0]).innerText;", selector)
+        return said
 
     def touch(self, *points: tuple[float, float]) -> None:
         """A finger goes down at the first point, moves to the others, and is lifted."""

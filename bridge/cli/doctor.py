@@ -4,7 +4,6 @@ Finds and tells; mends nothing, prints nothing.
 """
 
 import importlib
-import importlib.util
 import platform
 import socket
 import sys
@@ -54,10 +53,12 @@ def examine(config: "Config") -> Iterator[Finding]:
 
 def find_page() -> Finding:
     """Whether the page in the browser can be served."""
-    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
-    if missing:
-        text = f"serve --page needs {' and '.join(missing)}"
-        return Finding("page", "note", text, "pip install 'vaebridge[page]'")
+    from bridge.page.process import check_installed
+
+    try:
+        check_installed()
+    except BridgeError as error:
+        return Finding("page", "note", f"serve --page cannot run: {error}")
     return Finding("page", "ok", "`vaebridge serve --page` opens it")
 
 

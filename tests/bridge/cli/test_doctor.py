@@ -130,7 +130,7 @@ def test_controls_that_serve_refuses_are_found(tmp_path: Path) -> None:
 
 def test_the_page_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.find_page().state == "ok"
-    monkeypatch.setattr("bridge.cli.doctor.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bridge.page.process.find_spec", lambda name: None)
     finding = doctor.find_page()
     assert finding.state == "note"
-    assert "vaebridge[page]" in finding.advice
+    assert "vaebridge[page]" in finding.text

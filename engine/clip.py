@@ -127,7 +127,7 @@ class Clip:
         return replace(self, notes=notes) if len(notes) == len(self.notes) else self
 
     def apart(self, *, but: Container[Note] = ()) -> "Clip":
-        """No note ends after its pitch starts again on its channel; two that are in `but` stay as they are."""
+        """No note ends after its pitch starts again on its channel; those that are in `but` stay as they are."""
         channels = [0] * len(self.notes)
         for part in self.parts:
             channels[part.first : part.first + part.count] = [part.channel] * part.count
@@ -144,7 +144,7 @@ class Clip:
             if next_note is None:
                 continue
             room_beats = next_note.start_beats - note.start_beats
-            if note.duration_beats > room_beats and not (note in but and next_note in but):
+            if note.duration_beats > room_beats and note not in but:
                 notes[index] = replace(note, duration_beats=room_beats)
         return self if notes == list(self.notes) else replace(self, notes=tuple(notes))
 

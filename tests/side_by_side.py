@@ -9,8 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).parents[1]
 
 TOGETHER = {
-    "what plays in real time": re.compile(r"\bpytest\.mark\.(?:jack|ardour|link)\b"),
-    "what plays in a browser": re.compile(r"\bpytest\.mark\.chromium\b"),
+    "what plays in real time": re.compile(r"\bpytest\.mark\.(?:jack|ardour|link|chromium)\b"),
     "what installs the original models": re.compile(r"\boriginal: Original\b"),
 }
 """What one worker tests alone, one after the other, and the text by which a file belongs to it."""

@@ -6,10 +6,12 @@ import pytest
 
 from engine.clip import Clip, Note
 from engine.errors import ClipError
+from engine.midi.clips import clip_to_midi
 from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder
 from tests.engine.untrained import SMALL_PHRASES, write_random_weights
+from tests.strict_midi import overlaps, read_strictly
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,20 @@ def test_infill_gives_back_every_note_outside_the_mark(generator):
     assert list(result.notes[: len(staying)]) == staying
     assert all(4 <= note.start_beats < 8 for note in result.notes[len(staying) :])
     assert result.length_beats == clip.length_beats
+
+
+def test_a_note_that_sounds_into_the_mark_stays_as_it_was_though_its_pitch_starts_there(generator, tmp_path):
+    notes = tuple(Note(pitch, 3.75, 1.0, 100) for pitch in (36, 38, 42)) + beat(3).notes
+    clip = Clip(tuple(note for note in notes if note.start_beats not in (3.5, 4.0)), 12.0)
+    started = 0
+    for seed in range(4):
+        (filled,) = generator.run(Infill(clip=clip, start=4.0, beats=4.0, seed=seed)).clips
+        assert {note for note in clip.notes if not 4 <= note.start_beats < 8} <= set(filled.notes)
+        started += sum(note.pitch in (36, 38, 42) and 4 <= note.start_beats < 4.75 for note in filled.notes)
+        clip_to_midi(filled, tmp_path / "filled.mid")
+        _, tracks = read_strictly((tmp_path / "filled.mid").read_bytes())
+        assert not any(overlaps(track) for track in tracks)  # a file has no two notes of one pitch at a time
+    assert started
 
 
 def test_infill_in_200_bars_draws_the_bars_in_the_mark_alone(generator):

@@ -1,6 +1,7 @@
 """train and weights: verbs on models rather than on music."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,12 +43,16 @@ def train(
         typer.Option("--from", help="a model of the same configuration to begin from", show_default=False),
     ] = None,
 ) -> None:
-    """Train a model; the same command again goes on where it was stopped."""
+    """Train a model; the same command again goes on where it was stopped.
+
+    On several cores, GPUs or machines: torchrun --nproc-per-node 2 --no-python vaebridge train CONFIG --data DATA
+    """
     from bridge.cli.show import console
     from engine.learning.training import train as run
 
     out = out or Path("runs") / config
-    with _progress() as on_progress:
+    tells = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts the first
+    with _progress(tells) as on_progress:
         card = run(
             config,
             data=data,
@@ -60,7 +65,9 @@ def train(
             start=open_library().tensors(start) if start else None,
             on_progress=on_progress,
         )
-    console().print(f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats")
+    if tells:
+        text = f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats"
+        console().print(text)
 
 
 @weights.command("list")
@@ -152,8 +159,8 @@ def open_library() -> "Library":
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[Progress], None]]":
-    """Follows a run: a bar on a terminal, else a line for each epoch."""
+def _progress(tells: bool) -> "Iterator[Callable[[Progress], None]]":
+    """Follows a run: a bar on a terminal, else a line for each epoch; nothing where it does not tell."""
     from rich import progress
 
     from bridge.cli.show import console
@@ -161,7 +168,7 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
     screen, seen = console(), set()
     text, steps = progress.TextColumn("{task.description}"), progress.MofNCompleteColumn()
     columns = (text, progress.BarColumn(), steps, progress.TimeRemainingColumn())
-    with progress.Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:
+    with progress.Progress(*columns, console=screen, disable=not (tells and screen.is_terminal)) as bars:
         task = bars.add_task("reading the data", total=None)
 
         def follow(now: "Progress") -> None:

@@ -131,7 +131,7 @@ class GrooveCourse:
             tempo_bpm = a_little_faster(tempo_bpm, recipe.tempo_spread, generator)
         example = TRAINING_TASKS[batch.task](groove, other, nothing_given(groove, tempo_bpm), generator)
         noise = torch.randn(len(groove), self.shape.z, generator=generator).to(self.device)
-        if recipe is self._second:
+        if self._second is not None and recipe.second is None:  # that is the second, or a share of it
             return {"total": self.model.expectation_loss(example, groove)}
         return self.model.loss(
             example,

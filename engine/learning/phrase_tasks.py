@@ -225,7 +225,7 @@ class PhraseCourse:
         return given
 
     def _losses(self, recipe: Recipe, condition: Condition, weight: Tensor, step: int) -> dict[str, Tensor]:
-        if recipe is self._second:
+        if self._second is not None and recipe.second is None:  # that is the second, or a share of it
             return self.model.prior_loss(condition)
         return self.model.loss(
             condition,

@@ -1,7 +1,7 @@
 """MIDI performances → weights: one resumable run of one configuration.
 
 A run is a folder: checkpoint.pt after each epoch (the whole state), and at the end NAME.safetensors with its card.
-On a CPU the same seed gives the same run, interrupted or not.
+On a CPU the same seed gives the same run, interrupted or not. Under torchrun several processes train together.
 """
 
 import contextlib
@@ -25,11 +25,12 @@ from engine.files import regular, replacing
 from engine.learning.band_tasks import BandCourse, load_bands
 from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
+from engine.learning.peers import Peers, own_device, peers
 from engine.learning.phrase_tasks import PhraseCourse, load_drums
 from engine.learning.token_tasks import TokenCourse, cut_songs
 from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
-from engine.weights import Card, write_weights
+from engine.weights import Card, Library, write_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def train(
     """Train a configuration on corpora, resuming the run in `out` if there is one, and write its weights there.
 
     max_windows limits the data, for a trial run. start: the tensors of weights of the same configuration, from
-    which a new run begins. TrainingError if `out` holds a run with other settings.
+    which a new run begins. TrainingError if `out` holds a run with other settings. Where torchrun has started
+    several processes, all of them call this, on one folder.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
     try:
@@ -69,18 +71,23 @@ def train(
     except OSError as error:
         raise TrainingError(f"{out} cannot be a run's folder: {error.strerror}") from error
     torch.manual_seed(seed)
+    place, name = own_device(device), name or config.name
     try:
-        course = open_course(config, data, torch.device(device), max_windows)
+        course = open_course(config, data, place, max_windows)
     except DataError:
         with contextlib.suppress(OSError):  # it holds a run
             out.rmdir()
         raise
-    run = Run(config, course, out, seed, epochs or config.recipe.epochs, torch.device(device))
-    if start is not None:
-        run.begin_from(start)
-    run.resume()
-    run.train(on_progress)
-    return run.write(name or config.name, "; ".join([*map(credit_of, data), *course.left_out]))
+    with peers(place) as together:
+        run = Run(config, course, out, seed, epochs or config.recipe.epochs, place, together)
+        if start is not None:
+            run.begin_from(start)
+        run.resume()
+        run.train(on_progress if together.is_first else lambda _: None)
+        if together.is_first:
+            run.write(name, "; ".join([*map(credit_of, data), *course.left_out]))
+        together.agree(0)
+        return Library([out]).card(name)
 
 
 def open_course(
@@ -99,17 +106,25 @@ def open_course(
 
 
 class Run:
-    """One training run: the network, its optimizer, and where it stands."""
+    """One training run: the network, its optimizer, and where it stands; together with its peers, if it has any."""
 
     def __init__(
-        self, config: Config, course: Course, out: Path, seed: int, epochs: int, device: torch.device | None = None
+        self,
+        config: Config,
+        course: Course,
+        out: Path,
+        seed: int,
+        epochs: int,
+        device: torch.device | None = None,
+        together: Peers | None = None,
     ):
         self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
         self.recipes, self.stage = [config.recipe], 0
         if config.recipe.second:
             self.recipes.append(config.recipe.second)
         self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
-        self.device = device or torch.device("cpu")
+        self.device, self.together = device or torch.device("cpu"), together or Peers()
+        self.joined = self.together.joined(self.model)
         self.validation: dict[str, float] = {}
         self.half = has_bf16(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
@@ -163,7 +178,12 @@ class Run:
         self.best, self.best_state = state["best"], state["best_state"]
 
     def save(self) -> None:
-        """Write the checkpoint; a run that cannot write it, or is killed meanwhile, keeps the one before."""
+        """Write the checkpoint; a run that cannot write it, or is killed meanwhile, keeps the one before.
+
+        Any number of processes may take it up.
+        """
+        if not self.together.is_first:
+            return
         path = self.out / "checkpoint.pt"
         state = {
             "settings": self.settings,
@@ -194,7 +214,7 @@ class Run:
                 self.stage, self.epoch = self.stage + 1, 0
             self._train_epoch(validation, on_progress)
             self.epoch += 1
-            validation = self.validate()
+            validation = self.together.agree(self.validate() if self.together.is_first else math.nan)
             if validation <= self.best[self.stage]:
                 self.best[self.stage] = validation
                 self.best_state = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
@@ -203,8 +223,8 @@ class Run:
     def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
         per_epoch = self.steps_per_epoch[self.stage]
         before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
-        rng = np.random.default_rng((self.seed, self.stage, self.epoch))
-        for index, batch_losses in enumerate(self.course.training_batches(self.recipe, per_epoch, rng)):
+        rng, recipe = self.together.random(self.seed, self.stage, self.epoch), self.together.share(self.recipe)
+        for index, batch_losses in enumerate(self.course.training_batches(recipe, per_epoch, rng)):
             began, step = time.perf_counter(), self.epoch * per_epoch + index
             loss = self._step(batch_losses, step=step)
             self.seconds += time.perf_counter() - began
@@ -217,7 +237,8 @@ class Run:
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step, self.epochs[self.stage] * self.steps_per_epoch[self.stage])
-        loss = self._losses(batch_losses, step)["total"]
+        with self._half():
+            loss = self.joined(batch_losses, step)["total"]
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is not finite at step {step + 1}; {self.out} holds the run as it was after epoch "
@@ -229,9 +250,8 @@ class Run:
         self.optimizer.step()
         return float(loss.detach())
 
-    def _losses(self, batch_losses: BatchLosses, step: int) -> dict[str, Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            return batch_losses(step)
+    def _half(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -239,7 +259,8 @@ class Run:
         self.model.eval()
         self.validation, total = {}, 0.0
         for task, share, batch_losses in self.course.validation_batches(self.recipe):
-            losses = self._losses(batch_losses, 0)
+            with self._half():
+                losses = batch_losses(0)
             for name, value in losses.items():
                 self.validation[f"{task}.{name}"] = self.validation.get(f"{task}.{name}", 0) + share * float(value)
             total += share * float(losses["total"])
@@ -277,6 +298,7 @@ class Run:
                 "steps": self.steps,
                 "minutes": round(self.seconds / 60, 1),
                 "device": self.device.type,
+                **({"processes": self.together.count} if self.together.count > 1 else {}),
                 "validation": [round(best, 3) for best in self.best],
                 "windows": dict(self.course.facts),
                 "recipe": _described(config.recipe),

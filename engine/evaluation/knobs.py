@@ -93,9 +93,8 @@ class FeelKnobs:
 
     def in_deviations(self, grooves: Array, windows: Windows) -> Values:
         """The feel of grooves on windows: (window, 6)."""
-        scales = np.array([self.resident.scales[name] for name in FEEL])
-        feel = feel_of(playing_of(grooves, windows.tempo_bpm))
-        return np.asarray((feel - scales[:, 0]) / scales[:, 1], np.float64)
+        feel, scales = feel_of(playing_of(grooves, windows.tempo_bpm)), self.resident.scales
+        return np.stack([scales[name].asked(feel[:, k]) for k, name in enumerate(FEEL)], axis=1)
 
     def tables(self, judges: int, on_progress: Callable[[str], None]) -> Iterator[Table]:
         """Got against asked by each way of steering; the matrix of the one that is used; judges."""
@@ -155,14 +154,13 @@ class FeelKnobs:
 
     def played(self, windows: Windows, attribute: str, asked: Values, seed: int, how: str = "both") -> Array:
         """The hits of windows, humanized with an attribute that is asked of each: [window, step, 27]."""
-        mean, deviation = self.resident.scales[attribute]
-        rows = []
+        scale, rows = self.resident.scales[attribute], []
         for first in range(0, len(windows), AT_ONCE):
             part = slice(first, first + AT_ONCE)
             some = windows[part]
             drawn = self._drawn(some, seed * 100_003 + first, 1 if how == "moved" else DRAWS_OF_KNOBS)
             everywhere = np.ones((drawn.shape[2], CLASSES), np.bool_)
-            wanted = [Wanted(attribute, _column(mean + asked[part] * deviation), everywhere)]
+            wanted = [Wanted(attribute, _column(scale.value(asked[part])), everywhere)]
             apart = [
                 distance(drawn[:, k], wanted, self.resident.scales, tempo_bpm=some.tempo_bpm, bar=STEPS_PER_BAR)
                 for k in range(drawn.shape[1])
@@ -265,14 +263,13 @@ def _in_deviations(resident: PhraseResident | BandResident, stretches: Sequence[
 
 
 def _of(resident: PhraseResident | BandResident, name: str, bars: Bars) -> float:
-    mean, deviation = resident.scales[name]
     own, _, part = name.partition(".")
     if not part:
         values = bar_attributes(bars > 0)[:, BAR_ATTRIBUTES.index(own)]
     else:
         both = part_attributes(bars, PARTS.index(part))
         values = both[:, PART_ATTRIBUTES.index(own)][(both[:, 0] > 0) | (own == "density")]
-    return float((values.mean() - mean) / deviation) if len(values) else float("nan")
+    return float(resident.scales[name].asked(values.mean())) if len(values) else float("nan")
 
 
 def _got_against_asked(bootstrap: Bootstrap, asked: Values, got: Values) -> list[Interval]:

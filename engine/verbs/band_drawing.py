@@ -33,7 +33,7 @@ from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
 from engine.verbs.resident import BandResident
-from engine.verbs.steering.knobs import Knobs
+from engine.verbs.steering.knobs import Knobs, known_mean
 
 NO_KNOBS = Knobs({})
 
@@ -154,19 +154,15 @@ def clashing(score: Score) -> NDArray[np.float32]:
     return added
 
 
-def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The size of the mean of what is known of each row (row, bar): (row, 1)."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=1, keepdims=True)
-    sums = np.where(known, values, 0).sum(axis=1, keepdims=True)
-    return np.asarray(np.abs(np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)), np.float64)
+def _own(index: int, part: int) -> str:
+    """The name of an attribute of a part, as density.bass."""
+    return f"{ATTRIBUTES[index]}.{PARTS[part]}"
 
 
-def _of_playing(states: Tokens, part: int, index: int, mean: float, deviation: float) -> NDArray[np.float64]:
-    """An attribute of bars of a part (row, bar, 16, 3) in deviations, of a voice's register where it plays."""
+def _of_playing(states: Tokens, part: int, index: int) -> NDArray[np.float64]:
+    """An attribute of bars of a part (row, bar, 16, 3) in its unit, of a voice's register where it plays."""
     rows = np.stack([part_attributes(row, part) for row in states]).astype(np.float64)
-    values = (rows[..., index] - mean) / deviation
-    return np.where((index == DENSITY) | (rows[..., 0] > 0), values, np.nan)
+    return np.where((index == DENSITY) | (rows[..., 0] > 0), rows[..., index], np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +257,12 @@ class Drawing:
         for name in [name for name in asked if name.partition(".")[0] in ATTRIBUTES]:
             own = [(part, f"{bare}.{PARTS[part]}") for bare in [name.partition(".")[0]] for part in sketch.parts]
             values = [
-                _of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0]), *scales[key])
+                (_of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0])), scales[key])
                 for part, key in own
                 if key in scales and (name == key or (name not in scales and key not in asked))
             ]
             if values:
-                both = np.stack(values)
-                counts = (~np.isnan(both)).sum(axis=0)
-                mean = np.where(counts > 0, np.nansum(both, axis=0) / np.maximum(counts, 1), np.nan)
-                sketch.knobs.hear_bars(name, mean)
+                sketch.knobs.hear_bars(name, *values)
 
     def score(self, sketch: Sketch, first: int, bars: int, shift: int) -> Score:
         """Some bars of a sketch as the model is given them, moved by a shift."""
@@ -336,11 +329,10 @@ class Drawing:
         distance = np.zeros(rows * DRAWS)
         for index, key in asked.items():
             wanted = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + bars][new]
-            came = _of_playing(
-                states[:, new], part, index, *self._resident.scales[f"{ATTRIBUTES[index]}.{PARTS[part]}"]
-            )
-            apart = np.abs(came - wanted) if len(sketch.knobs.asked[key]) > 1 else _known(came - wanted)
-            distance += np.nan_to_num(_known(apart), nan=3.0)[:, 0]
+            came, scale = _of_playing(states[:, new], part, index), self._resident.scales[_own(index, part)]
+            if len(sketch.knobs.asked[key]) == 1:
+                came, wanted = known_mean(came.T)[:, None], wanted[:1]
+            distance += np.nan_to_num(known_mean(np.abs(scale.asked(came) - wanted).T), nan=3.0)
         nearest = distance.reshape(rows, DRAWS).argmin(axis=1) + DRAWS * np.arange(rows)
         return drawn[torch.from_numpy(nearest).to(drawn.device)]
 
@@ -350,7 +342,7 @@ class Drawing:
         for index, key in enumerate(self._keys(sketch, part)):
             if key:
                 values = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + told.shape[1]]
-                values = self._resident.told(f"{ATTRIBUTES[index]}.{PARTS[part]}", values)
+                values = self._resident.told(_own(index, part), values)
                 told[..., index] = torch.from_numpy(values).to(told)
                 told[..., len(ATTRIBUTES) + index] = 1
         return told

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.representation.attributes import ATTRIBUTES, FEEL, has_attribute
+from engine.representation.attributes import ATTRIBUTES, FEEL, Scale, Scales, has_attribute
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
 from engine.representation.measures import BAR_ATTRIBUTES, Alike, Values, bar_attributes, feel_of, playing_of
 from engine.verbs.steering.moves import Wanted, distance, steered
-
-Scales = Mapping[str, tuple[float, float]]
-"""The mean and the deviation of each attribute, in its unit, in a model's data."""
 
 Asked = Mapping[str, tuple[float, ...]]
 """What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
@@ -67,7 +64,7 @@ class Knobs:
         """
         on_grid = self._on_grid()
         wanted = [
-            Wanted(name, scales[name][0] + value * scales[name][1], where, self._alike(name), on_grid)
+            Wanted(name, scales[name].value(value), where, self._alike(name), on_grid)
             for name, of in self._feels()
             for value, where in self._groups(of, place)
         ]
@@ -85,7 +82,7 @@ class Knobs:
             masks = [where for _, where in self._groups(of, place)]
             alike = self._alike(name)
             values = [feel_of(playing.among(where), alike)[:, FEEL.index(name)] for where in masks]
-            self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
+            self.came[of] = scales[name].asked(np.stack(values, axis=1))
 
     @property
     def of_feel(self) -> bool:
@@ -97,10 +94,11 @@ class Knobs:
         values = np.array(self.asked[name], np.float64)
         return np.asarray(values[(np.arange(bars) - first) % len(values)], np.float64)
 
-    def hear_bars(self, name: str, values: Values) -> None:
-        """What came of one: (row, bar), in deviations; the mean of them where one number was asked for."""
+    def hear_bars(self, name: str, *parts: tuple[Values, Scale]) -> None:
+        """What came of one, (row, bar) in its unit, of each part; the mean of bars where one number was asked."""
         by_bar = len(self.asked[name]) > 1
-        self.came[name] = values if by_bar else _known_mean(values.T)[:, None]
+        each = [scale.asked(values if by_bar else known_mean(values.T)[:, None]) for values, scale in parts]
+        self.came[name] = known_mean(np.stack(each).reshape(len(each), -1)).reshape(each[0].shape)
 
     def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
         """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
@@ -108,9 +106,7 @@ class Knobs:
         if names and free.any():
             rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
             for name in names:
-                mean, deviation = scales[name]
-                values = rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64)
-                self.hear_bars(name, (values - mean) / deviation)
+                self.hear_bars(name, (rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64), scales[name]))
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text.
@@ -118,7 +114,7 @@ class Knobs:
         What nothing can tell is left out, whole or of a bar.
         """
         for name, values in self._told():
-            means = _known_mean(values)
+            means = known_mean(values)
             known = [round(float(value), 3) for value in means[~np.isnan(means)]]
             if known:
                 yield name, known[0] if len(means) == 1 else ",".join(f"{value:g}" for value in known)
@@ -129,7 +125,7 @@ class Knobs:
         missed = self.asked.keys() - self.came.keys() - self._usual
         yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
         for name, values in self._told():
-            came = _known_mean(values)
+            came = known_mean(values)
             known = ~np.isnan(came)
             came, asked = came[known], np.resize(np.array(self.asked[name]), len(came))[known]
             beyond = came - asked
@@ -199,7 +195,7 @@ def _family(bare: str) -> int:
     return 0 if bare in OF_TIMING else 1 if bare in FEEL else 2
 
 
-def _known_mean(values: Values) -> Values:
+def known_mean(values: Values) -> Values:
     """The mean over the rows in which it is known: (value,)."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)

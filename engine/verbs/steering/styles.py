@@ -99,8 +99,7 @@ def _feel_of(name: str, resident: GrooveResident) -> dict[str, float]:
 
 
 def _in_deviations(of: str, value: float, resident: GrooveResident) -> float:
-    mean, deviation = resident.scales[of.partition(".")[0]]
-    return (value - mean) / deviation
+    return float(resident.scales[of.partition(".")[0]].asked(value))
 
 
 def _blend(weights: list[float], rows: "list[Mapping[str, float]]") -> dict[str, float]:

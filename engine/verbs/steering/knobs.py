@@ -82,7 +82,8 @@ class Knobs:
             masks = [where for _, where in self._groups(of, place)]
             alike = self._alike(name)
             values = [feel_of(playing.among(where), alike)[:, FEEL.index(name)] for where in masks]
-            self.came[of] = scales[name].asked(np.stack(values, axis=1))
+            came = scales[name].asked(np.stack(values, axis=1))
+            self.came[of] = came if len(self.asked[of]) > 1 else known_mean(came.T)[:, None]
 
     @property
     def of_feel(self) -> bool:
@@ -111,13 +112,14 @@ class Knobs:
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text.
 
-        What nothing can tell is left out, whole or of a bar.
+        What nothing can tell is left out; of a bar it is -.
         """
         for name, values in self._told():
             means = known_mean(values)
-            known = [round(float(value), 3) for value in means[~np.isnan(means)]]
-            if known:
-                yield name, known[0] if len(means) == 1 else ",".join(f"{value:g}" for value in known)
+            if not np.isnan(means).all():
+                rounded = [round(float(value), 3) for value in means]
+                by_bar = ",".join("-" if np.isnan(value) else f"{value:g}" for value in rounded)
+                yield name, by_bar if len(rounded) > 1 else rounded[0]
 
     def remarks(self) -> Iterator[str]:
         """What could not be had: which attribute, and which others were asked for beside it that can be at odds."""
@@ -144,17 +146,18 @@ class Knobs:
         return [(name, values) for name, values in self.came.items() if name not in self._usual]
 
     def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
-        """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
+        """Each value that is asked of an attribute, and of which hits (step, 9).
 
-        Those that are free of one drum, or of all drums of which nothing else is asked; of a style's lateness those
-        on even sixteenths, where these stay.
+        Where there are several, or several of the mean that it is about, one a bar: what that is asked to be is no
+        spread or swing. Of one drum, or of all of which nothing else is asked, the hits that are free; of a style's
+        lateness those on even sixteenths, where these stay.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
         here, values = (place.free > 0) & drums, self.asked[of]
         if name == "late" and of in self._usual and self._on_grid() is not None:
             here = here & (np.arange(len(here)) % place.bar % 2 == 0)[:, None]
-        if len(values) == 1:
+        if len(values) == 1 and len(self.asked.get(_mean_of(name), values)) == 1:
             yield values[0], here
             return
         bar_of_step = np.arange(len(here)) // place.bar
@@ -164,7 +167,7 @@ class Knobs:
 
     def _alike(self, name: str) -> Alike | None:
         """Which drums have the means of places in common: those of which no mean of their own is asked."""
-        mean = "late" if name in OF_TIMING else "loudness"
+        mean = _mean_of(name)
         apart = [each if f"{mean}.{each}" in self.asked else "" for each in INSTRUMENTS]
         return np.equal.outer(np.array(apart), np.array(apart)) if any(apart) else None
 
@@ -182,6 +185,11 @@ class Knobs:
 
 def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
+
+
+def _mean_of(name: str) -> str:
+    """The attribute that is the mean of what another attribute of the feel is about."""
+    return "late" if name in OF_TIMING else "loudness"
 
 
 def _at_odds(name: str, other: str) -> bool:

@@ -151,6 +151,13 @@ def test_by_bar_each_has_its_own_and_they_come_again_to_the_end(generator):
     assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([-1, 1, -1, 1, -1], abs=0.1)
 
 
+def test_bars_that_are_not_equally_late_can_each_be_tight(generator):
+    results = generator.run(Humanize(clip=beat(), seed=1, late=(0.0, 2.0), tightness=(1.5,)))
+    assert [float(each) for each in came(results)["late"].split(",")] == pytest.approx([0, 2, 0, 2], abs=0.05)
+    assert came(results)["tightness"] == pytest.approx(1.5, abs=0.1)
+    assert results.remarks == ()
+
+
 def test_several_at_once_all_come(generator):
     asked = {"late": (1.0,), "tightness": (1.0,), "loudness": (0.5,), "swing": (1.0,), "accent": (-1.0,)}
     for name, value in came(generator.run(Humanize(clip=beat(), seed=5, **asked))).items():
@@ -221,7 +228,7 @@ def test_what_nothing_can_tell_is_no_number(generator):
     assert whole.facts == ()
     assert whole.remarks == ("swing was asked, and nothing that came can tell it",)
     by_bar = generator.run(Humanize(clip=clip, seed=1, swing=(1.0, 1.0)))
-    assert came(by_bar) == {"swing": "1"}
+    assert came(by_bar) == {"swing": "1,-"}
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def swung(bars, *, late_ms, loud, seed, tempo_bpm=100.0):
     ("clip", "style"),
     [
         (HOUSE, "house"),
+        (pattern(100, kick=FOUR, hat=EIGHTHS), "house"),
         (pattern(138, kick=FOUR, hat=(2, 6, 10, 14)), "techno"),
         (pattern(140, kick=(0, 3, 10), snare=(8,), hat=SIXTEENTHS), "trap"),
         (pattern(174, kick=(0, 10), snare=BACKBEAT, hat=EIGHTHS), "drumandbass"),

@@ -158,6 +158,17 @@ def test_bars_that_are_not_equally_late_can_each_be_tight(generator):
     assert results.remarks == ()
 
 
+@pytest.mark.parametrize("name", ["late", "tightness", "swing"])
+@pytest.mark.parametrize("asked", [-1.5, 1.5])
+def test_triplets_go_as_far_as_sixteenths(generator, name, asked):
+    rows = [(36, 0), (38, 1), (36, 2), (38, 3), *((42, beat + third / 3) for beat in range(4) for third in (0, 2))]
+    notes = [Note(pitch, 4 * bar + start, 0.25, 90) for bar in range(4) for pitch, start in rows]
+    shuffle = Clip(tuple(sorted(notes, key=lambda note: note.start_beats)), 16.0, tempo_bpm=100.0)
+    results = generator.run(Humanize(clip=shuffle, seed=1, **{name: (asked,)}))
+    assert came(results) == {name: pytest.approx(asked, abs=0.05)}
+    assert results.remarks == ()
+
+
 def test_several_at_once_all_come(generator):
     asked = {"late": (1.0,), "tightness": (1.0,), "loudness": (0.5,), "swing": (1.0,), "accent": (-1.0,)}
     for name, value in came(generator.run(Humanize(clip=beat(), seed=5, **asked))).items():

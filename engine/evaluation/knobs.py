@@ -44,6 +44,9 @@ AT_ONCE = 128
 JUDGED = 0.5, 1.5
 """Judges hear windows whose attribute was played so many deviations from the mean, and others steered to there."""
 
+ALIKE = 8
+"""Of so many windows with such hits one says how these are to be played."""
+
 LEARNT, HELD_OUT = 8, 8
 """Windows of two bars of a performance, side by side."""
 
@@ -119,7 +122,7 @@ class FeelKnobs:
         yield Table(title, ("asked", *FEEL), matrix)
         if judges:
             title = f"{name}: judges' AUC while steered by .5 to 1.5 deviations"
-            columns = ["", "unsteered", "to where the hits were played", "to where other hits were"]
+            columns = ["", "unsteered", "to where the hits were played", "to where hits like these were"]
             yield Table(title, columns, [self._judged(attribute, judges, on_progress) for attribute in FEEL])
 
     def styles(self, library: Library, on_progress: Callable[[str], None]) -> Table:
@@ -159,8 +162,10 @@ class FeelKnobs:
             part = slice(first, first + AT_ONCE)
             some = windows[part]
             drawn = self._drawn(some, seed * 100_003 + first, 1 if how == "moved" else DRAWS_OF_KNOBS)
-            everywhere = np.ones((drawn.shape[2], CLASSES), np.bool_)
-            wanted = [Wanted(attribute, _column(scale.value(asked[part])), everywhere)]
+            everywhere, on_grid = np.ones((drawn.shape[2], CLASSES), np.bool_), None
+            if attribute == "swing":  # as where a request asks for swing and not how late
+                on_grid = np.ones(CLASSES, np.bool_)
+            wanted = [Wanted(attribute, _column(scale.value(asked[part])), everywhere, on_grid=on_grid)]
             apart = [
                 distance(drawn[:, k], wanted, self.resident.scales, tempo_bpm=some.tempo_bpm, bar=STEPS_PER_BAR)
                 for k in range(drawn.shape[1])
@@ -193,9 +198,10 @@ class FeelKnobs:
         def to_own(windows: Windows, seed: int) -> Array:
             return self.played(windows, attribute, self.in_deviations(windows.grooves, windows)[:, index], seed)
 
-        def to_others(windows: Windows, seed: int) -> Array:
-            asked = np.random.default_rng(seed).choice(values[0], len(windows))
-            return self.played(windows, attribute, asked, seed)
+        def to_alike(windows: Windows, seed: int) -> Array:
+            alike = _alike(windows, sets[0])
+            chosen = np.random.default_rng(seed).integers(alike.shape[1], size=len(windows))
+            return self.played(windows, attribute, values[0][alike[np.arange(len(windows)), chosen]], seed)
 
         def plain(windows: Windows, seed: int) -> Array:
             return np.concatenate(
@@ -205,7 +211,7 @@ class FeelKnobs:
                 ]
             )
 
-        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, to_own, to_others)]
+        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, to_own, to_alike)]
         return [attribute, *aucs]
 
 
@@ -286,6 +292,17 @@ def _got_against_asked(bootstrap: Bootstrap, asked: Values, got: Values) -> list
         return float(table[0, 1] / table[0, 0])
 
     return [bootstrap.of_weights(rho), bootstrap.of_weights(slope)]
+
+
+def _alike(windows: Windows, among: Windows) -> NDArray[np.int64]:
+    """The ALIKE windows of other performances whose hits are most like those of each window: (window, ALIKE).
+
+    Which hits are played goes with how: loud playing has other hits than soft playing.
+    """
+    own, others = (each.grooves[..., HITS].reshape(len(each), -1) for each in (windows, among))
+    differ = own.sum(axis=1)[:, None] + others.sum(axis=1) - 2 * own @ others.T
+    differ[windows.performance[:, None] == among.performance] = np.inf
+    return np.argpartition(differ, min(ALIKE, len(among)) - 1, axis=1)[:, :ALIKE]
 
 
 def _column(values: Values) -> NDArray[np.float64]:

@@ -33,12 +33,10 @@ from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
 from engine.verbs.resident import BandResident
-from engine.verbs.steering.knobs import Knobs, known_mean
+from engine.verbs.steering.choosing import DRAWS, TOLD_APART, NearestBar
+from engine.verbs.steering.knobs import Knobs
 
 NO_KNOBS = Knobs({})
-
-DRAWS = 4
-"""Of how many draws of a part the one is taken that is nearest to the attributes asked for."""
 
 LEAD_BARS = 4
 """How many of the bars before those to be drawn are in the same window."""
@@ -246,8 +244,9 @@ class Drawing:
         states, given = sketch.states.copy(), sketch.given.copy()
         free = (given[..., list(sketch.parts)] == 0).any(axis=(1, 2))
         cuts = [] if sketch.harmony.key else key_changes(sketch.harmony.sounding)
+        nearest = {part: each for part in sketch.parts if (each := self._nearest(sketch, part))}
         for first, bars in windows(free, self._window, cuts):
-            self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z)
+            self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z, nearest)
         self._hear(states, free, sketch)
         return states
 
@@ -280,9 +279,16 @@ class Drawing:
         return replace(score, bar_number=numbers.expand(rows, -1))
 
     def _draw(
-        self, sketch: Sketch, first: int, bars: int, cuts: Sequence[int], temperature: float, z: Tensor | None
+        self,
+        sketch: Sketch,
+        first: int,
+        bars: int,
+        cuts: Sequence[int],
+        temperature: float,
+        z: Tensor | None,
+        nearest: Mapping[int, NearestBar],
     ) -> None:
-        """Draw some bars of a sketch into it."""
+        """Draw some bars of a sketch into it; nearest: of the parts of which anything is asked."""
         begin = max((cut for cut in cuts if cut <= first), default=0)
         shift = shift_of(sketch.harmony, begin, min((cut for cut in cuts if cut > first), default=None))
         score, here = self.score(sketch, first, bars, shift), slice(first, first + bars)
@@ -295,7 +301,7 @@ class Drawing:
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]
                 asked = replace(asked, bar_z=ideas[:, here], bar_z_given=stay[:, here])
-            drawn = self._drawn(sketch, part, own, asked, temperature, against, first)
+            drawn = self._drawn(part, own, asked, temperature, against, nearest.get(part), first, shift)
             score = score.with_drawn(part, drawn)
         everything = score.states.cpu().numpy().astype(np.int64)
         back = moved(everything, -shift).reshape(len(everything), bars, BAR, len(PARTS))
@@ -304,37 +310,41 @@ class Drawing:
             sketch.states[:, here, :, part][:, new] = back[..., part][:, new]
             sketch.given[here, :, part] = 1
 
+    def _nearest(self, sketch: Sketch, part: int) -> NearestBar | None:
+        """What chooses among draws of the bars of a part, where anything is asked of it."""
+        keys = {_own(index, part): key for index, key in enumerate(self._keys(sketch, part))}
+        if not any(keys.values()):
+            return None
+        made = sketch.given[..., part].min(axis=1) == 0
+        return NearestBar(sketch.knobs, keys, self._resident.scales, made, sketch.first_bar, len(sketch.states))
+
     def _drawn(
         self,
-        sketch: Sketch,
         part: int,
         z: Tensor,
         score: Score,
         temperature: float,
         against: Tensor | None,
+        nearest: NearestBar | None,
         first: int,
+        shift: int,
     ) -> Tensor:
-        """The states of a part (row, step); of several draws the one that is nearest to what is asked of it."""
-        asked = {index: key for index, key in enumerate(self._keys(sketch, part)) if key}
-        if not asked or temperature == 0:
+        """The states of a part (row, step) from a bar on; of the draws of a bar the nearest to what is asked."""
+        if nearest is None:
             return self._resident.draw_part(part, z, score, temperature, self._noise, against)
-        rows, bars = len(z), score.bars
-        many = score.times(DRAWS)
+        many, scales = score.times(DRAWS), self._resident.scales
+        many.attributes[..., : len(ATTRIBUTES)] += TOLD_APART * torch.from_numpy(nearest.apart)[:, None].to(z)
         wide = against.repeat_interleave(DRAWS, dim=0) if against is not None and len(against) > 1 else against
+
+        def choose(number: int, own: NDArray[np.int64]) -> NDArray[np.int64]:
+            states = np.zeros((len(own), 1, BAR, len(PARTS)), np.int64)
+            states[:, 0, :, part] = own
+            states = moved(states.reshape(len(own), BAR, -1), -shift).reshape(states.shape)
+            values = {_own(k, part): _of_playing(states, part, k)[:, 0] for k in range(len(ATTRIBUTES))}
+            return nearest.choose(first + number, {name: each for name, each in values.items() if name in scales})
+
         z = z.repeat_interleave(DRAWS, dim=0)
-        drawn = self._resident.draw_part(part, z, many, temperature, self._noise, wide)
-        states = np.zeros((rows * DRAWS, bars, BAR, len(PARTS)), np.int64)
-        states[..., part] = drawn.cpu().numpy().reshape(rows * DRAWS, bars, BAR)
-        new = sketch.given[first : first + bars, :, part].reshape(bars, -1).min(axis=1) == 0
-        distance = np.zeros(rows * DRAWS)
-        for index, key in asked.items():
-            wanted = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + bars][new]
-            came, scale = _of_playing(states[:, new], part, index), self._resident.scales[_own(index, part)]
-            if len(sketch.knobs.asked[key]) == 1:
-                came, wanted = known_mean(came.T)[:, None], wanted[:1]
-            distance += np.nan_to_num(known_mean(np.abs(scale.asked(came) - wanted).T), nan=3.0)
-        nearest = distance.reshape(rows, DRAWS).argmin(axis=1) + DRAWS * np.arange(rows)
-        return drawn[torch.from_numpy(nearest).to(drawn.device)]
+        return self._resident.draw_part(part, z, many, temperature, self._noise, wide, choose)[::DRAWS]
 
     def _told(self, attributes: Tensor, sketch: Sketch, part: int, first: int) -> Tensor:
         """The attributes (row, bar, 4) of some bars of a part, with what is asked of them."""

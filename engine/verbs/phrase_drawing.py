@@ -23,13 +23,13 @@ from engine.representation.groove import (
     clip_to_groove,
     groove_to_clip,
 )
-from engine.representation.measures import BAR_ATTRIBUTES
+from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes
 from engine.styles import NONE
 from engine.verbs.drummer import bar_of
 from engine.verbs.groove_verbs import Player
 from engine.verbs.resident import GrooveResident, PhraseResident
 from engine.verbs.running import Played, RunsVerbs
-from engine.verbs.steering.choosing import ASKED, DRAWS, LEAN, TOLD_APART, NearestBar
+from engine.verbs.steering.choosing import DRAWS, TOLD_APART, NearestBar
 
 LEAD_BARS = 4
 """How many of the bars before those to be drawn are in the same window; eight more are its past."""
@@ -39,6 +39,13 @@ FEEL_BARS = 4
 
 STEADY_VELOCITY = 0.8
 """What hits have that no drummer plays."""
+
+ASKED = BAR_ATTRIBUTES[:3]
+"""What can be asked of the bars: a fill is told alone."""
+
+LEAN = (1.0, 2.0, 2.0)
+"""What is added to the logits of hits in the draws that are furthest apart, for each of these: a network that hears
+the bars around may not listen to what it is told."""
 
 UNPLAYED = "no model is loaded that plays the hits: they lie on the grid"
 
@@ -153,9 +160,10 @@ class PhraseDrawing(RunsVerbs):
 
     def _nearest(self, made: NDArray[np.bool_], first_bar: int, rows: int) -> NearestBar | None:
         """What chooses among draws of the bars that are made (bar,), where anything is asked of their notes."""
-        if not any(name in self.knobs.asked for name in BAR_ATTRIBUTES):
+        keys = {name: name if name in self.knobs.asked else "" for name in ASKED}
+        if not any(keys.values()):
             return None
-        return NearestBar(self.knobs, self.resident.scales, made, first_bar, rows)
+        return NearestBar(self.knobs, keys, self.resident.scales, made, first_bar, rows)
 
     def _drawn(
         self, z: Tensor, window: Condition, first: int, temperature: float, nearest: NearestBar | None
@@ -169,7 +177,11 @@ class PhraseDrawing(RunsVerbs):
         lean = nearest.apart * np.array(LEAN, np.float32)
 
         def choose(number: int, hits: Array) -> NDArray[np.int64]:
-            return nearest.choose(first + number, hits[:, -2 * bar :].reshape(-1, 2, bar, CLASSES))
+            table = bar_attributes(hits[:, -2 * bar :].reshape(-1, bar, CLASSES) > 0)[1::2].astype(np.float64)
+            values = {name: table[:, BAR_ATTRIBUTES.index(name)] for name in ASKED}
+            if first + number == 0:  # there is none to be repeated
+                values["repetition"][:] = np.nan
+            return nearest.choose(first + number, values)
 
         z = z.repeat_interleave(DRAWS, dim=0)
         return self.resident.draw_hits(z, many, temperature, self.noise, choose, lean)[::DRAWS]

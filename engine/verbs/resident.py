@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engine.errors import ClipError, WeightsError
 from engine.learning.prior import Prior, standard_prior
 from engine.model.band.decoder import PartDecoder, Score
+from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
 from engine.model.musicvae import MusicVae, SequenceShape
@@ -164,17 +165,26 @@ class BandResident(Resident):
         return self.model.z_prior.draw(score, temperature * noise.normal(len(score.states), shape.z))  # type: ignore[arg-type]
 
     def draw_part(
-        self, part: int, z: Tensor, score: Score, temperature: float, noise: Noise, against: Tensor | None = None
+        self,
+        part: int,
+        z: Tensor,
+        score: Score,
+        temperature: float,
+        noise: Noise,
+        against: Tensor | None = None,
+        choose: ChooseOfPart | None = None,
     ) -> Tensor:
         """The states of a part, (batch, step); voices are drawn colder than z as the card says.
 
-        At 1 drums return as often as played ones do, voices less often. against: see draw_part.
+        At 1 drums return as often as played ones do, voices less often. against and choose: see draw_part.
         """
         noise = noise.again() if noise.is_shared else noise
         decoder, opening = self.model.decoders[part], self.card.opening_temperature
         steps = temperature * (1.0 if part == DRUMS else self.card.step_temperature)
         assert isinstance(decoder, PartDecoder)
-        return draw_part(decoder, z, score, temperature=steps, opening=opening, noise=noise, against=against)
+        return draw_part(
+            decoder, z, score, temperature=steps, opening=opening, noise=noise, against=against, choose=choose
+        )
 
 
 AnyResident = GrooveResident | TokenResident | PhraseResident | BandResident

@@ -159,7 +159,8 @@ def _own(index: int, part: int) -> str:
 
 def _of_playing(states: Tokens, part: int, index: int) -> NDArray[np.float64]:
     """An attribute of bars of a part (row, bar, 16, 3) in its unit, of a voice's register where it plays."""
-    rows = np.stack([part_attributes(row, part) for row in states]).astype(np.float64)
+    bars = part_attributes(states.reshape(-1, *states.shape[2:]), part)
+    rows = bars.reshape(*states.shape[:2], -1).astype(np.float64)
     return np.where((index == DENSITY) | (rows[..., 0] > 0), rows[..., index], np.nan)
 
 

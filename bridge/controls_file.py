@@ -4,8 +4,10 @@ import logging
 from pathlib import Path
 
 from bridge.errors import ConfigError, RequestError
-from bridge.kept import KeptFile, kept_folder
+from bridge.kept import kept_folder
 from bridge.playing.controls import TARGETS, Control
+from engine.errors import KeptError
+from engine.kept import KeptFile
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ class ControlsFile:
         """The control of each target, none if there is no file; ConfigError if it cannot be understood."""
         try:
             controls = {target: Control(**each) for target, each in self._file.read().items()}
+        except KeptError as error:
+            raise ConfigError(str(error)) from error
         except (OSError, ValueError, TypeError, RequestError) as error:
             raise ConfigError(f"{self._file.path} cannot be read: {error}; delete it to learn anew") from error
         if strange := set(controls) - set(TARGETS):

@@ -1,58 +1,10 @@
-"""Where what a user has made is kept, and in which version it is written.
+"""Where what a user has made is kept."""
 
-A file of an older version is read as today's: each step from one version to the next is a function, and stays for
-ever. One of a newer version is refused and left alone.
-"""
-
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import tomlkit
 from platformdirs import user_config_path
-
-from bridge.errors import ConfigError
-from engine.files import read_toml, replacing
-
-VERSION = "version"
-
-Content = dict[str, Any]
-Migration = Callable[[Content], Content]
-"""The content of one version, as the next has it."""
 
 
 def kept_folder() -> Path:
     """Each user's own: settings, and whatever was learned or saved. It need not be there yet."""
     return user_config_path("vaebridge", appauthor=False, roaming=True)
-
-
-class KeptFile:
-    """A .toml file with its version. migrations: from the first version on; one without a version has the first."""
-
-    def __init__(self, path: Path, migrations: Sequence[Migration] = ()):
-        self.path, self._migrations = path, migrations
-
-    def read(self) -> Content:
-        """What it holds, as of today, {} if there is no file.
-
-        ConfigError where it was written by a newer vaebridge; OSError, ValueError where it cannot be read.
-        """
-        try:
-            content = read_toml(self.path)
-        except FileNotFoundError:
-            return {}
-        today, version = len(self._migrations) + 1, content.pop(VERSION, 1)
-        if type(version) is not int or not 1 <= version <= today:
-            raise ConfigError(
-                f"{self.path} has the version {version}, this vaebridge knows those up to {today}: "
-                "install the newer one, or move the file away"
-            )
-        for migrate in self._migrations[version - 1 :]:
-            content = migrate(content)
-        return content
-
-    def write(self, content: Content) -> None:
-        """Keep this, whole or not at all; OSError where it cannot be written."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as beside:
-            beside.write_text(tomlkit.dumps({VERSION: len(self._migrations) + 1, **content}), encoding="utf-8")

@@ -7,6 +7,7 @@
     │   ├── MidiFileError   a file that is no MIDI, or holds nothing to play
     │   ├── WeightsError    weights or a card that are missing, damaged or foreign
     │   ├── ModelError      no such model, or a verb that the model does not have
+    │   ├── KeptError       what a user has made, which cannot be read or written here
     │   ├── DataError       a corpus that cannot be read
     │   └── TrainingError   a run that cannot start or go on
     └── BridgeError         (bridge/errors.py)
@@ -41,6 +42,10 @@ class WeightsError(EngineError):
 
 class ModelError(EngineError):
     """No such model, or a verb that the model does not have."""
+
+
+class KeptError(EngineError):
+    """What a user has made, a style or the like, which cannot be read or written here."""
 
 
 class DataError(EngineError):

@@ -6,14 +6,14 @@ this module imports no torch.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-
-from engine.errors import ClipError, WeightsError
-from engine.files import read_toml, replacing
+from engine.errors import ClipError, KeptError
+from engine.files import replacing
+from engine.kept import KeptFile
 from engine.weights import PLAYED_BY_A_DRUMMER, Card
 
 if TYPE_CHECKING:
@@ -104,18 +104,35 @@ def checked_name(name: str, taken: Iterable[str] = ()) -> str:
 
 
 def own_styles(folder: Path | None) -> dict[str, OwnStyle]:
-    """Those in a folder, by name; what is no card of one is left out."""
+    """Those in a folder, by name; what is no card of one, or of a newer vaebridge, is left out."""
     found = {}
     for path in sorted(folder.glob("*.toml")) if folder else ():
-        try:
-            content = read_toml(path)
-            numbers = {name: dict(_numbers(content.get(name, {}))) for name in ("feel", "notes")}
-            content["distance"] = float(content["distance"])
-            style = OwnStyle(**{**content, **numbers, "sources": tuple(content.get("sources", ()))})
-        except (OSError, AttributeError, KeyError, ValueError, TypeError):
-            continue
-        found[path.stem] = style
+        with suppress(KeptError):
+            found[path.stem] = _own_style(path)
     return found
+
+
+def _own_style(path: Path) -> OwnStyle:
+    """A card; KeptError where it is none."""
+    try:
+        content = KeptFile(path).read()
+        numbers = {name: dict(_numbers(content.get(name, {}))) for name in ("feel", "notes")}
+        content["distance"] = float(content["distance"])
+        return OwnStyle(**{**content, **numbers, "sources": tuple(content.get("sources", ()))})
+    except (OSError, AttributeError, KeyError, ValueError, TypeError) as error:
+        raise KeptError(f"{path} is no style: {error}; learn it again") from error
+
+
+def no_style(name: str, known: Iterable[str], folder: Path | None) -> ClipError | KeptError:
+    """Why there is no style of a name: with those there are, or what is wrong with its card."""
+    path = folder / f"{name}.toml" if folder and NAME.fullmatch(name) else None
+    if path and path.exists():
+        try:
+            style = _own_style(path)
+        except KeptError as error:
+            return error
+        return ClipError(f"the style {name} was learnt with other weights, of {style.model}: learn it again")
+    return ClipError(f"there is no style {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -137,22 +154,22 @@ def styles_of(card: Card, loaded: Iterable[Card], own: Mapping[str, OwnStyle]) -
 
 
 def write_style(folder: Path, style: OwnStyle, mean: "Tensor", scale: "Tensor") -> None:
-    """Keep a style, in place of the one of that name; WeightsError where it cannot be."""
+    """Keep a style, in place of the one of that name; KeptError where it cannot be."""
     from safetensors.torch import save_file
 
     path = folder / f"{style.name}.toml"
     content: dict[str, Any] = asdict(style) | {"sources": list(style.sources)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path.with_suffix(".safetensors")) as weights, replacing(path) as card:
+        with replacing(path.with_suffix(".safetensors")) as weights:
             save_file({"mean": mean.contiguous(), "scale": scale.contiguous()}, weights)
-            card.write_text(tomlkit.dumps(content), encoding="utf-8")
+        KeptFile(path).write(content)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise KeptError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def read_z(folder: Path, name: str) -> "tuple[Tensor, Tensor]":
-    """The mean and the scale of a style's z; WeightsError where they cannot be had."""
+    """The mean and the scale of a style's z; KeptError where they cannot be had."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -161,7 +178,7 @@ def read_z(folder: Path, name: str) -> "tuple[Tensor, Tensor]":
         tensors = load_file(path)
         return tensors["mean"], tensors["scale"]
     except (OSError, SafetensorError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged or gone: learn the style {name} again") from error
+        raise KeptError(f"{path} is damaged or gone: learn the style {name} again") from error
 
 
 def forget_style(folder: Path | None, name: str) -> None:

@@ -99,6 +99,7 @@ ROOMS = {
         *(
             "errors",
             "files",
+            "kept",
             "clip",
             "midi",
             "representation",

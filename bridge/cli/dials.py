@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.representation.attributes import ATTRIBUTES, HIGHEST, LOWEST
+from engine.representation.attributes import ATTRIBUTES, HIGHEST, LOWEST, scale_of
 
 WIDTH = 25
 Scales = Mapping[str, Sequence[float]]
@@ -17,9 +17,11 @@ def dials(
     """
     marks = ("|", "o", "-") if ascii_only else ("┃", "●", "─")
     for name, values in asked.items():
-        got = [float(each) for each in str(came[name]).split(",")] if name in came else []
-        for bar, value in enumerate(got):
-            wanted = values[bar % len(values)]
+        got = str(came[name]).split(",") if name in came else []
+        for bar, each in enumerate(got):
+            if each == "-":  # nothing in the bar can tell it
+                continue
+            wanted, value = values[bar % len(values)], float(each)
             label = f"{name} {bar + 1}" if len(got) > 1 else name
             told = _in_units(name, value, scales)
             yield f"{label:>16} {_dial(wanted, value, marks)} asked {wanted:+.1f}, came {value:+.1f}{told}"
@@ -43,7 +45,7 @@ def _in_units(name: str, value: float, scales: Scales) -> str:
     bare = name.partition(".")[0]
     if (scale := scales.get(name, scales.get(bare))) is None:
         return ""
-    absolute = scale[0] + value * scale[1]
+    absolute = scale_of(name, *scale).value(value)
     if bare == "tightness":
         return f", a spread of {-absolute:.1f} ms"
     digits = 1 if abs(absolute) >= 2 else 2

@@ -150,7 +150,9 @@ def as_flags(words: Sequence[str], parameters: Iterable[Any]) -> Iterator[str]:
 
     What ends as a MIDI file does is one; where several values may stand, they go on to the next key, flag or file.
     """
+    parameters = list(parameters)
     options = [each for each in parameters if each.param_type_name == "option" and not each.is_flag]
+    files = {each.name for each in parameters if each.param_type_name == "argument"}
     flags = {flag: each for each in options for flag in each.opts}
     keys = {flag.removeprefix("--").replace("-", "_"): each for flag, each in flags.items()}
     rest = deque(words)
@@ -163,7 +165,7 @@ def as_flags(words: Sequence[str], parameters: Iterable[Any]) -> Iterator[str]:
             yield f"{option.opts[0]}={rest.popleft()}"
             while option.multiple and rest and rest[0] not in keys and not FILE_ARGUMENT.match(rest[0]):
                 yield f"{option.opts[0]}={rest.popleft()}"
-        else:
+        elif not (word in files and rest):  # a file is named without a key, or behind it
             yield word
 
 

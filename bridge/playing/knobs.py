@@ -84,10 +84,12 @@ class Knobs:
             raise RequestError("bad_request", f"{model} cannot {settings.verb_name}; it can {can}")
         self._check_style(style, able[:1])
 
-    def build(self, settings: LiveSettings, clips: Sequence[Clip], seed: int | None = None) -> Request:
-        """The request about these clips as the knobs stand; RequestError if it cannot be."""
+    def build(
+        self, settings: LiveSettings, clips: Sequence[Clip], seed: int | None = None, bars_played: int = 0
+    ) -> Request:
+        """The request about these clips as the knobs stand; RequestError if it cannot be: see LiveSettings."""
         steered = self.applied(settings)
-        return steered.build(clips, seed, self.attributes(steered))
+        return steered.build(clips, seed, self.attributes(steered), bars_played)
 
     def attributes(self, settings: LiveSettings) -> frozenset[str] | None:
         """Those of the models that may answer, None where these are not known."""

@@ -58,7 +58,8 @@ class Live:
         self.knobs = Knobs()
         self.settings: LiveSettings | None = None
         self.running, self.missed, self.problem = False, 0, ""
-        self._line, self._prepared, self._deaths = 0.0, False, 0
+        self._began = self._line = 0.0
+        self._prepared, self._deaths = False, 0
         self._asked: Asked | None = None
         self._refused = False
         self._seconds: deque[float] = deque(maxlen=16)
@@ -177,7 +178,7 @@ class Live:
         asked, settings = self._asked, self.knobs.applied(self.settings)
         self._seconds.append(now - asked.at_seconds)
         chosen = settings.choose(results.clips)
-        self._asked, self.problem, self._made = None, "", Made(chosen, asked.clips, results.seed)
+        self._asked, self.problem, self._made = None, "", Made(chosen, asked.clips, results.seed, asked.line_beat)
         self._accompaniment.made(chosen)
         if asked.renews:
             self._renewed(chosen, now)
@@ -230,15 +231,16 @@ class Live:
             return
         clips = asked.clips if asked else made.clips if made else ()
         seed = made.seed if made and (asked is None or asked.renews) else self._seed
+        line = asked.line_beat if asked else made.line_beat if made else self._line
         try:
-            request = self.knobs.build(self.settings, clips, seed)
+            request = self.knobs.build(self.settings, clips, seed, self._bars_played(line))
         except RequestError as error:
             logger.warning("live %s: %s", self.settings.mode, error)
             return
         if asked is not None:
             asked.request = request
         else:
-            self._asked = Asked(request, self._line, now, clips, renews=True)
+            self._asked = Asked(request, line, now, clips, renews=True)
 
     def _renewed(self, clip: Clip, now: float) -> None:
         """Go on with what was made anew: in the bar that is planned and has not begun, too."""
@@ -333,11 +335,16 @@ class Live:
         if not self.running or self.variations.frozen or self.settings is None:
             return
         try:
-            request = self.knobs.build(self.settings, clips, self._seed)
+            request = self.knobs.build(self.settings, clips, self._seed, self._bars_played(self._line))
         except RequestError as error:
             self._lack(str(error))
         else:
             self._asked, self._refused = Asked(request, self._line, now, clips), False
+
+    def _bars_played(self, line: float) -> int:
+        """How many bars there are from where the mode began to a line; none of what each bar makes whole anew."""
+        evolves = self.settings is not None and self.settings.about.evolves
+        return 0 if evolves else round((line - self._began) / self._transport.beats_per_bar)
 
     def _lack(self, why: str) -> None:
         """There will be nothing new for the bar: told once, and tried again for the next."""
@@ -395,6 +402,7 @@ class Live:
 
     def _move_to(self, line: float, now: float) -> None:
         """Go on from this bar line, with nothing heard yet; a variation is asked for at once."""
+        self._began = line
         self._go_on_from(line)
         self._phrases.restart(line)
         self._accompaniment.begin()

@@ -28,11 +28,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A clip that was made of others, with a seed."""
+    """A clip that was made of others, with a seed, for the bar that begins on line_beat."""
 
     clip: Clip
     clips: tuple[Clip, ...]
     seed: int
+    line_beat: float
 
 
 @dataclass(frozen=True, slots=True)

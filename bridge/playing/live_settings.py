@@ -175,11 +175,16 @@ class LiveSettings:
         return replace(self, request={**self.request, **turned})
 
     def build(
-        self, clips: Sequence[Clip], seed: int | None = None, attributes: Collection[str] | None = None
+        self,
+        clips: Sequence[Clip],
+        seed: int | None = None,
+        attributes: Collection[str] | None = None,
+        bars_played: int = 0,
     ) -> Request:
         """The request about these clips; RequestError if it cannot be. seed: where the settings say none.
 
-        attributes: those that the models have which may answer, None where that is not known.
+        attributes: those that the models have which may answer, None where that is not known. bars_played: how many
+        since the mode began, so that what is asked bar by bar goes on.
 
         Where it develops: for the passage after these, of which the first is the theme; the last ends in a fill.
         """
@@ -188,7 +193,9 @@ class LiveSettings:
                 "too_big", f"{self.verb_name} takes {LONGEST_CLIP_BARS} bars in a live mode, not {too_long[0]}"
             )
         own = {
-            name: as_setting(name, value) for name, value in self.request.items() if self._asks(name, attributes)
+            name: _turned(as_setting(name, value), bars_played)
+            for name, value in self.request.items()
+            if self._asks(name, attributes)
         }
         values = {"seed": seed, **self.about.defaults}
         if self.has("bars"):
@@ -273,6 +280,14 @@ def as_setting(name: str, value: Any) -> Any:
         raise RequestError(
             "bad_request", f"{name} takes a number, or one a bar as 0,0,1,2, not {value!r}"
         ) from None
+
+
+def _turned(setting: Any, bars: int) -> Any:
+    """A setting as it goes on after some bars: what is asked one a bar begins with another."""
+    if not isinstance(setting, tuple) or not setting:
+        return setting
+    first = bars % len(setting)
+    return setting[first:] + setting[:first]
 
 
 def _check_range(each: Field[Any], value: Any) -> None:

@@ -44,6 +44,9 @@ AT_ONCE = 128
 JUDGED = 0.5, 1.5
 """Judges hear windows whose attribute was played so many deviations from the mean, and others steered to there."""
 
+ALIKE = 8
+"""Of so many windows with such hits one says how these are to be played."""
+
 LEARNT, HELD_OUT = 8, 8
 """Windows of two bars of a performance, side by side."""
 
@@ -93,9 +96,8 @@ class FeelKnobs:
 
     def in_deviations(self, grooves: Array, windows: Windows) -> Values:
         """The feel of grooves on windows: (window, 6)."""
-        scales = np.array([self.resident.scales[name] for name in FEEL])
-        feel = feel_of(playing_of(grooves, windows.tempo_bpm))
-        return np.asarray((feel - scales[:, 0]) / scales[:, 1], np.float64)
+        feel, scales = feel_of(playing_of(grooves, windows.tempo_bpm)), self.resident.scales
+        return np.stack([scales[name].asked(feel[:, k]) for k, name in enumerate(FEEL)], axis=1)
 
     def tables(self, judges: int, on_progress: Callable[[str], None]) -> Iterator[Table]:
         """Got against asked by each way of steering; the matrix of the one that is used; judges."""
@@ -120,7 +122,7 @@ class FeelKnobs:
         yield Table(title, ("asked", *FEEL), matrix)
         if judges:
             title = f"{name}: judges' AUC while steered by .5 to 1.5 deviations"
-            columns = ["", "unsteered", "to where the hits were played", "to where other hits were"]
+            columns = ["", "unsteered", "to where the hits were played", "to where hits like these were"]
             yield Table(title, columns, [self._judged(attribute, judges, on_progress) for attribute in FEEL])
 
     def styles(self, library: Library, on_progress: Callable[[str], None]) -> Table:
@@ -155,14 +157,15 @@ class FeelKnobs:
 
     def played(self, windows: Windows, attribute: str, asked: Values, seed: int, how: str = "both") -> Array:
         """The hits of windows, humanized with an attribute that is asked of each: [window, step, 27]."""
-        mean, deviation = self.resident.scales[attribute]
-        rows = []
+        scale, rows = self.resident.scales[attribute], []
         for first in range(0, len(windows), AT_ONCE):
             part = slice(first, first + AT_ONCE)
             some = windows[part]
             drawn = self._drawn(some, seed * 100_003 + first, 1 if how == "moved" else DRAWS_OF_KNOBS)
-            everywhere = np.ones((drawn.shape[2], CLASSES), np.bool_)
-            wanted = [Wanted(attribute, _column(mean + asked[part] * deviation), everywhere)]
+            everywhere, on_grid = np.ones((drawn.shape[2], CLASSES), np.bool_), None
+            if attribute == "swing":  # as where a request asks for swing and not how late
+                on_grid = np.ones(CLASSES, np.bool_)
+            wanted = [Wanted(attribute, _column(scale.value(asked[part])), everywhere, on_grid=on_grid)]
             apart = [
                 distance(drawn[:, k], wanted, self.resident.scales, tempo_bpm=some.tempo_bpm, bar=STEPS_PER_BAR)
                 for k in range(drawn.shape[1])
@@ -195,9 +198,10 @@ class FeelKnobs:
         def to_own(windows: Windows, seed: int) -> Array:
             return self.played(windows, attribute, self.in_deviations(windows.grooves, windows)[:, index], seed)
 
-        def to_others(windows: Windows, seed: int) -> Array:
-            asked = np.random.default_rng(seed).choice(values[0], len(windows))
-            return self.played(windows, attribute, asked, seed)
+        def to_alike(windows: Windows, seed: int) -> Array:
+            alike = _alike(windows, sets[0])
+            chosen = np.random.default_rng(seed).integers(alike.shape[1], size=len(windows))
+            return self.played(windows, attribute, values[0][alike[np.arange(len(windows)), chosen]], seed)
 
         def plain(windows: Windows, seed: int) -> Array:
             return np.concatenate(
@@ -207,7 +211,7 @@ class FeelKnobs:
                 ]
             )
 
-        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, to_own, to_others)]
+        aucs = [judged(each, *sets, judges=judges).auc() for each in (plain, to_own, to_alike)]
         return [attribute, *aucs]
 
 
@@ -265,14 +269,13 @@ def _in_deviations(resident: PhraseResident | BandResident, stretches: Sequence[
 
 
 def _of(resident: PhraseResident | BandResident, name: str, bars: Bars) -> float:
-    mean, deviation = resident.scales[name]
     own, _, part = name.partition(".")
     if not part:
         values = bar_attributes(bars > 0)[:, BAR_ATTRIBUTES.index(own)]
     else:
         both = part_attributes(bars, PARTS.index(part))
         values = both[:, PART_ATTRIBUTES.index(own)][(both[:, 0] > 0) | (own == "density")]
-    return float((values.mean() - mean) / deviation) if len(values) else float("nan")
+    return float(resident.scales[name].asked(values.mean())) if len(values) else float("nan")
 
 
 def _got_against_asked(bootstrap: Bootstrap, asked: Values, got: Values) -> list[Interval]:
@@ -289,6 +292,17 @@ def _got_against_asked(bootstrap: Bootstrap, asked: Values, got: Values) -> list
         return float(table[0, 1] / table[0, 0])
 
     return [bootstrap.of_weights(rho), bootstrap.of_weights(slope)]
+
+
+def _alike(windows: Windows, among: Windows) -> NDArray[np.int64]:
+    """The ALIKE windows of other performances whose hits are most like those of each window: (window, ALIKE).
+
+    Which hits are played goes with how: loud playing has other hits than soft playing.
+    """
+    own, others = (each.grooves[..., HITS].reshape(len(each), -1) for each in (windows, among))
+    differ = own.sum(axis=1)[:, None] + others.sum(axis=1) - 2 * own @ others.T
+    differ[windows.performance[:, None] == among.performance] = np.inf
+    return np.argpartition(differ, min(ALIKE, len(among)) - 1, axis=1)[:, :ALIKE]
 
 
 def _column(values: Values) -> NDArray[np.float64]:

@@ -64,6 +64,11 @@ class Stepper:
             top = cell.step(cell.bias)
         return self._cells[-1].top
 
+    def take(self, rows: NDArray[np.int64]) -> None:
+        """Go on in each row from the state of another, or the same (batch,)."""
+        for cell in self._cells:
+            cell.take(rows)
+
 
 @dataclass(slots=True)
 class State:
@@ -163,3 +168,7 @@ class _Cell:
         np.tanh(c, out=self._h)
         self._h *= self._o
         return self._h
+
+    def take(self, rows: NDArray[np.int64]) -> None:
+        """See Stepper."""
+        self._c[...], self._h[...] = self._c[rows], self._h[rows]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from engine.clip import STEPS_PER_BEAT
 from engine.representation.attributes import FEEL
-from engine.representation.band import DRUMS, drum_features, voice_features
+from engine.representation.band import DRUMS, drum_features
 from engine.representation.drum_map import INSTRUMENTS
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
-from engine.representation.melody import FIRST_NOTE_ON, LOWEST
+from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 
 Hits = NDArray[np.bool_]
@@ -158,6 +158,6 @@ def part_attributes(states: Tokens, part: int) -> Array:
     if part == DRUMS:
         hits = drum_features()[own].sum(axis=(1, 2))
         return np.stack([hits, np.zeros_like(hits)], axis=1).astype(np.float32)
-    begins = voice_features()[own][..., 0]
+    begins = (own >= FIRST_NOTE_ON) & (own < MELODY_SIZE)
     pitch = (begins * (own - FIRST_NOTE_ON + LOWEST)).sum(axis=1) / np.maximum(begins.sum(axis=1), 1)
     return np.stack([begins.sum(axis=1), pitch], axis=1).astype(np.float32)

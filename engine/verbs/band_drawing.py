@@ -33,12 +33,10 @@ from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
 from engine.verbs.resident import BandResident
+from engine.verbs.steering.choosing import DRAWS, TOLD_APART, NearestBar
 from engine.verbs.steering.knobs import Knobs
 
 NO_KNOBS = Knobs({})
-
-DRAWS = 4
-"""Of how many draws of a part the one is taken that is nearest to the attributes asked for."""
 
 LEAD_BARS = 4
 """How many of the bars before those to be drawn are in the same window."""
@@ -154,19 +152,16 @@ def clashing(score: Score) -> NDArray[np.float32]:
     return added
 
 
-def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The size of the mean of what is known of each row (row, bar): (row, 1)."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=1, keepdims=True)
-    sums = np.where(known, values, 0).sum(axis=1, keepdims=True)
-    return np.asarray(np.abs(np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)), np.float64)
+def _own(index: int, part: int) -> str:
+    """The name of an attribute of a part, as density.bass."""
+    return f"{ATTRIBUTES[index]}.{PARTS[part]}"
 
 
-def _of_playing(states: Tokens, part: int, index: int, mean: float, deviation: float) -> NDArray[np.float64]:
-    """An attribute of bars of a part (row, bar, 16, 3) in deviations, of a voice's register where it plays."""
-    rows = np.stack([part_attributes(row, part) for row in states]).astype(np.float64)
-    values = (rows[..., index] - mean) / deviation
-    return np.where((index == DENSITY) | (rows[..., 0] > 0), values, np.nan)
+def _of_playing(states: Tokens, part: int, index: int) -> NDArray[np.float64]:
+    """An attribute of bars of a part (row, bar, 16, 3) in its unit, of a voice's register where it plays."""
+    bars = part_attributes(states.reshape(-1, *states.shape[2:]), part)
+    rows = bars.reshape(*states.shape[:2], -1).astype(np.float64)
+    return np.where((index == DENSITY) | (rows[..., 0] > 0), rows[..., index], np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +245,9 @@ class Drawing:
         states, given = sketch.states.copy(), sketch.given.copy()
         free = (given[..., list(sketch.parts)] == 0).any(axis=(1, 2))
         cuts = [] if sketch.harmony.key else key_changes(sketch.harmony.sounding)
+        nearest = {part: each for part in sketch.parts if (each := self._nearest(sketch, part))}
         for first, bars in windows(free, self._window, cuts):
-            self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z)
+            self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z, nearest)
         self._hear(states, free, sketch)
         return states
 
@@ -261,15 +257,12 @@ class Drawing:
         for name in [name for name in asked if name.partition(".")[0] in ATTRIBUTES]:
             own = [(part, f"{bare}.{PARTS[part]}") for bare in [name.partition(".")[0]] for part in sketch.parts]
             values = [
-                _of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0]), *scales[key])
+                (_of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0])), scales[key])
                 for part, key in own
                 if key in scales and (name == key or (name not in scales and key not in asked))
             ]
             if values:
-                both = np.stack(values)
-                counts = (~np.isnan(both)).sum(axis=0)
-                mean = np.where(counts > 0, np.nansum(both, axis=0) / np.maximum(counts, 1), np.nan)
-                sketch.knobs.hear_bars(name, mean)
+                sketch.knobs.hear_bars(name, *values)
 
     def score(self, sketch: Sketch, first: int, bars: int, shift: int) -> Score:
         """Some bars of a sketch as the model is given them, moved by a shift."""
@@ -287,9 +280,16 @@ class Drawing:
         return replace(score, bar_number=numbers.expand(rows, -1))
 
     def _draw(
-        self, sketch: Sketch, first: int, bars: int, cuts: Sequence[int], temperature: float, z: Tensor | None
+        self,
+        sketch: Sketch,
+        first: int,
+        bars: int,
+        cuts: Sequence[int],
+        temperature: float,
+        z: Tensor | None,
+        nearest: Mapping[int, NearestBar],
     ) -> None:
-        """Draw some bars of a sketch into it."""
+        """Draw some bars of a sketch into it; nearest: of the parts of which anything is asked."""
         begin = max((cut for cut in cuts if cut <= first), default=0)
         shift = shift_of(sketch.harmony, begin, min((cut for cut in cuts if cut > first), default=None))
         score, here = self.score(sketch, first, bars, shift), slice(first, first + bars)
@@ -302,7 +302,7 @@ class Drawing:
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]
                 asked = replace(asked, bar_z=ideas[:, here], bar_z_given=stay[:, here])
-            drawn = self._drawn(sketch, part, own, asked, temperature, against, first)
+            drawn = self._drawn(part, own, asked, temperature, against, nearest.get(part), first, shift)
             score = score.with_drawn(part, drawn)
         everything = score.states.cpu().numpy().astype(np.int64)
         back = moved(everything, -shift).reshape(len(everything), bars, BAR, len(PARTS))
@@ -311,38 +311,41 @@ class Drawing:
             sketch.states[:, here, :, part][:, new] = back[..., part][:, new]
             sketch.given[here, :, part] = 1
 
+    def _nearest(self, sketch: Sketch, part: int) -> NearestBar | None:
+        """What chooses among draws of the bars of a part, where anything is asked of it."""
+        keys = {_own(index, part): key for index, key in enumerate(self._keys(sketch, part))}
+        if not any(keys.values()):
+            return None
+        made = sketch.given[..., part].min(axis=1) == 0
+        return NearestBar(sketch.knobs, keys, self._resident.scales, made, sketch.first_bar, len(sketch.states))
+
     def _drawn(
         self,
-        sketch: Sketch,
         part: int,
         z: Tensor,
         score: Score,
         temperature: float,
         against: Tensor | None,
+        nearest: NearestBar | None,
         first: int,
+        shift: int,
     ) -> Tensor:
-        """The states of a part (row, step); of several draws the one that is nearest to what is asked of it."""
-        asked = {index: key for index, key in enumerate(self._keys(sketch, part)) if key}
-        if not asked or temperature == 0:
+        """The states of a part (row, step) from a bar on; of the draws of a bar the nearest to what is asked."""
+        if nearest is None:
             return self._resident.draw_part(part, z, score, temperature, self._noise, against)
-        rows, bars = len(z), score.bars
-        many = score.times(DRAWS)
+        many, scales = score.times(DRAWS), self._resident.scales
+        many.attributes[..., : len(ATTRIBUTES)] += TOLD_APART * torch.from_numpy(nearest.apart)[:, None].to(z)
         wide = against.repeat_interleave(DRAWS, dim=0) if against is not None and len(against) > 1 else against
+
+        def choose(number: int, own: NDArray[np.int64]) -> NDArray[np.int64]:
+            states = np.zeros((len(own), 1, BAR, len(PARTS)), np.int64)
+            states[:, 0, :, part] = own
+            states = moved(states.reshape(len(own), BAR, -1), -shift).reshape(states.shape)
+            values = {_own(k, part): _of_playing(states, part, k)[:, 0] for k in range(len(ATTRIBUTES))}
+            return nearest.choose(first + number, {name: each for name, each in values.items() if name in scales})
+
         z = z.repeat_interleave(DRAWS, dim=0)
-        drawn = self._resident.draw_part(part, z, many, temperature, self._noise, wide)
-        states = np.zeros((rows * DRAWS, bars, BAR, len(PARTS)), np.int64)
-        states[..., part] = drawn.cpu().numpy().reshape(rows * DRAWS, bars, BAR)
-        new = sketch.given[first : first + bars, :, part].reshape(bars, -1).min(axis=1) == 0
-        distance = np.zeros(rows * DRAWS)
-        for index, key in asked.items():
-            wanted = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + bars][new]
-            came = _of_playing(
-                states[:, new], part, index, *self._resident.scales[f"{ATTRIBUTES[index]}.{PARTS[part]}"]
-            )
-            apart = np.abs(came - wanted) if len(sketch.knobs.asked[key]) > 1 else _known(came - wanted)
-            distance += np.nan_to_num(_known(apart), nan=3.0)[:, 0]
-        nearest = distance.reshape(rows, DRAWS).argmin(axis=1) + DRAWS * np.arange(rows)
-        return drawn[torch.from_numpy(nearest).to(drawn.device)]
+        return self._resident.draw_part(part, z, many, temperature, self._noise, wide, choose)[::DRAWS]
 
     def _told(self, attributes: Tensor, sketch: Sketch, part: int, first: int) -> Tensor:
         """The attributes (row, bar, 4) of some bars of a part, with what is asked of them."""
@@ -350,7 +353,7 @@ class Drawing:
         for index, key in enumerate(self._keys(sketch, part)):
             if key:
                 values = sketch.knobs.of_bars(key, sketch.bars, sketch.first_bar)[first : first + told.shape[1]]
-                values = self._resident.told(f"{ATTRIBUTES[index]}.{PARTS[part]}", values)
+                values = self._resident.told(_own(index, part), values)
                 told[..., index] = torch.from_numpy(values).to(told)
                 told[..., len(ATTRIBUTES) + index] = 1
         return told

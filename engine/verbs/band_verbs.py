@@ -232,9 +232,9 @@ class BandPlayer(RunsVerbs):
             return style
         self.drummer.knobs, self._feel = self.knobs, style
         notes = self.drummer.take_style(style, self.resident.card.styles).notes
-        mean, deviation = self.resident.scales.get("density.drums", (0.0, 1.0))
-        if "density" in notes and deviation > 0:
-            self.knobs.usually({"density.drums": (notes["density"] - mean) / deviation})
+        scale = self.resident.scales.get("density.drums")
+        if "density" in notes and scale:
+            self.knobs.usually({"density.drums": scale.asked(notes["density"])})
         return self.style
 
     def _hands(self, drum_map: DrumMap) -> BandHands:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -229,12 +230,12 @@ class Player(Drummer):
             place = Place(cells.moving(clip, only), bar_of(clip), clip.tempo_bpm)
             played = play(cells).cpu().numpy()
             draws = len(played) // request.count
-            grooves = self.knobs.steer(played, self.resident.scales, place, draws) if self.knobs.asked else played
-            clips = [
-                play_clip(clip, cells, groove, timing=timing, velocity=velocity, accents=request.accents, only=only)
-                for groove in grooves
-            ]
-            if self.knobs.asked:
+            asks = bool(self.knobs.asked)
+            if asks:
+                played = self.knobs.steer(cells.off_places(played), self.resident.scales, place, draws)
+            how = partial(play_clip, timing=timing, velocity=velocity, accents=request.accents, only=only)
+            clips = [how(clip, cells, groove, off_places=asks) for groove in played]
+            if asks:
                 self.knobs.hear(np.stack([cells.as_played(each) for each in clips]), self.resident.scales, place)
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 

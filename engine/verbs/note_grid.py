@@ -68,6 +68,15 @@ class Cells:
         groove[step, 2 * CLASSES + drum] = -2 * STEPS_PER_BEAT * late
         return groove
 
+    def off_places(self, grooves: Array) -> Array:
+        """Grooves (row, step, 27) with the offsets of cells beside the sixteenths from their own places."""
+        cells = self.anchor[beside(self)[self.anchor]]
+        step, drum, result = self.step[cells], self.drum[cells], grooves.copy()
+        for row in result:
+            late = _played_beats(self, row)[cells] - self.place_beats[cells]
+            row[step, 2 * CLASSES + drum] = -2 * STEPS_PER_BEAT * late
+        return result
+
     def moving(self, clip: Clip, only: tuple[int, ...]) -> Array:
         """1 where a cell is not held, and any of its notes has one of the pitches, if there are any: [step, 9]."""
         moves = ~self.held & np.array([not only or clip.notes[i].pitch in only for i in self.note], dtype=np.bool_)
@@ -146,16 +155,20 @@ def play_clip(
     velocity: float | Sequence[float],
     accents: float = 0.0,
     only: tuple[int, ...] = (),
+    off_places: bool = False,
 ) -> Clip:
     """The same notes as the groove [step, 27] plays them: count, order, pitches and durations are the clip's.
 
     timing and velocity 0..1 say how far, or how far for each drum; only, if given, which pitches change. accents
     0..1: how far the velocities that the model plays are dealt out in the order of the clip's own.
+    off_places: the offsets are from the places of the notes, see Cells.off_places.
     """
     step, drum = cells.step, cells.drum
     moves = ~cells.held & np.array([not only or clip.notes[i].pitch in only for i in cells.note], dtype=np.bool_)
     how_far, how_loud = (np.broadcast_to(each, CLASSES)[drum] for each in (timing, velocity))
-    shift = how_far * (_played_beats(cells, groove) - cells.start_beats)[cells.anchor]
+    offset = groove[step, 2 * CLASSES + drum].astype(np.float64)
+    there = cells.place_beats - offset / 2 / STEPS_PER_BEAT if off_places else _played_beats(cells, groove)
+    shift = how_far * (there - cells.start_beats)[cells.anchor]
     shift = np.where(how_far > 0, np.maximum(shift, _earliest_shift(cells)), shift)
     played = np.maximum(groove[step, CLASSES + drum] * 127, 1)
     louder = cells.velocity * (played / cells.velocity[cells.anchor] - 1)
@@ -184,6 +197,11 @@ def _to_own_order(played: NDArray[np.float64], cells: Cells, moves: NDArray[np.b
     return differs
 
 
+def beside(cells: Cells) -> NDArray[np.bool_]:
+    """Which notes lie beside the sixteenths, as triplets do."""
+    return np.asarray(np.abs(cells.place_beats - cells.step / STEPS_PER_BEAT) > 1e-6, np.bool_)
+
+
 def _played_beats(cells: Cells, groove: Array) -> NDArray[np.float64]:
     """Where the groove plays each note.
 
@@ -193,9 +211,8 @@ def _played_beats(cells: Cells, groove: Array) -> NDArray[np.float64]:
     sixteenth = cells.step / STEPS_PER_BEAT
     offset = groove[cells.step, 2 * CLASSES + cells.drum].astype(np.float64)
     played = sixteenth - offset / 2 / STEPS_PER_BEAT
-    beside = np.abs(cells.place_beats - sixteenth) > 1e-6
     deviation = np.clip(played - nearest_place(played), -BESIDE_REACH_BEATS, BESIDE_REACH_BEATS)
-    return np.where(beside, cells.place_beats + deviation, played)
+    return np.where(beside(cells), cells.place_beats + deviation, played)
 
 
 def _earliest_shift(cells: Cells) -> NDArray[np.float64]:

@@ -23,12 +23,13 @@ from engine.representation.groove import (
     clip_to_groove,
     groove_to_clip,
 )
-from engine.representation.measures import BAR_ATTRIBUTES
+from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes
 from engine.styles import NONE
 from engine.verbs.drummer import bar_of
 from engine.verbs.groove_verbs import Player
 from engine.verbs.resident import GrooveResident, PhraseResident
 from engine.verbs.running import Played, RunsVerbs
+from engine.verbs.steering.choosing import DRAWS, TOLD_APART, NearestBar
 
 LEAD_BARS = 4
 """How many of the bars before those to be drawn are in the same window; eight more are its past."""
@@ -38,6 +39,13 @@ FEEL_BARS = 4
 
 STEADY_VELOCITY = 0.8
 """What hits have that no drummer plays."""
+
+ASKED = BAR_ATTRIBUTES[:3]
+"""What can be asked of the bars: a fill is told alone."""
+
+LEAN = (1.0, 2.0, 2.0)
+"""What is added to the logits of hits in the draws that are furthest apart, for each of these: a network that hears
+the bars around may not listen to what it is told."""
 
 UNPLAYED = "no model is loaded that plays the hits: they lie on the grid"
 
@@ -69,7 +77,7 @@ class PhraseDrawing(RunsVerbs):
         self.drummer.knobs = self.knobs
         chosen, scales = self.drummer.take_style(style, self.resident.card.styles), self.resident.scales
         of_notes = [(name, value) for name, value in chosen.notes.items() if name in scales]
-        self.knobs.usually({name: (value - scales[name][0]) / scales[name][1] for name, value in of_notes})
+        self.knobs.usually({name: scales[name].asked(value) for name, value in of_notes})
         return next((name for name in chosen.like if name in self.resident.card.styles), None)
 
     def _of_feel(self, style: str | None) -> str | None:
@@ -136,18 +144,47 @@ class PhraseDrawing(RunsVerbs):
         free = (given == 0).any(axis=1)
         made = free.copy()
         self._tell(condition, made, first_bar)
+        nearest = self._nearest(made, first_bar, len(condition.hits))
         while free[first:].any():
             begin = first + int(np.argmax(free[first:]))
             first = max(0, begin - LEAD_BARS)
             window = condition.some_bars(first, self.window)
             own = z if z is not None else self.resident.draw_z(window, self.noise, temperature)
-            hits = self.resident.draw_hits(own, window, temperature, self.noise)
+            hits = self._drawn(own, window, first, temperature, nearest)
             condition = condition.with_drawn(first, hits)
             first += window.bars
             free[:first] = False
         done: Hits = condition.hits.cpu().numpy()
         self.knobs.hear_drums(done, self.resident.scales, bar, made)
         return done
+
+    def _nearest(self, made: NDArray[np.bool_], first_bar: int, rows: int) -> NearestBar | None:
+        """What chooses among draws of the bars that are made (bar,), where anything is asked of their notes."""
+        keys = {name: name if name in self.knobs.asked else "" for name in ASKED}
+        if not any(keys.values()):
+            return None
+        return NearestBar(self.knobs, keys, self.resident.scales, made, first_bar, rows)
+
+    def _drawn(
+        self, z: Tensor, window: Condition, first: int, temperature: float, nearest: NearestBar | None
+    ) -> Tensor:
+        """The hits of a window that begins with a bar; of several draws of a bar the nearest to what is asked."""
+        if nearest is None:
+            return self.resident.draw_hits(z, window, temperature, self.noise)
+        many, bar = window.times(DRAWS), window.steps_per_bar
+        apart = torch.from_numpy(nearest.apart)[:, None].to(many.attributes)
+        many.attributes[..., : len(ASKED)] += TOLD_APART * apart
+        lean = nearest.apart * np.array(LEAN, np.float32)
+
+        def choose(number: int, hits: Array) -> NDArray[np.int64]:
+            table = bar_attributes(hits[:, -2 * bar :].reshape(-1, bar, CLASSES) > 0)[1::2].astype(np.float64)
+            values = {name: table[:, BAR_ATTRIBUTES.index(name)] for name in ASKED}
+            if first + number == 0:  # there is none to be repeated
+                values["repetition"][:] = np.nan
+            return nearest.choose(first + number, values)
+
+        z = z.repeat_interleave(DRAWS, dim=0)
+        return self.resident.draw_hits(z, many, temperature, self.noise, choose, lean)[::DRAWS]
 
     def _tell(self, condition: Condition, made: NDArray[np.bool_], first_bar: int) -> None:
         """Let the model know what is asked of the bars that are made (bar,)."""

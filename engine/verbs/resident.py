@@ -1,7 +1,6 @@
 """A model in memory: its verified weights and its prior, on a device."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,16 +11,18 @@ from torch import Tensor, nn
 from engine.errors import ClipError, WeightsError
 from engine.learning.prior import Prior, standard_prior
 from engine.model.band.decoder import PartDecoder, Score
+from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import Condition
-from engine.model.phrases.steps import draw_hits
+from engine.model.phrases.steps import Choose, draw_hits
 from engine.model.phrases.vae import PhraseShape, PhraseVae
 from engine.model.tasks import Given, positions
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, configure
+from engine.representation.attributes import Scales, scale_of
 from engine.representation.band import DRUMS
 from engine.weights import Card, Library
 
@@ -45,14 +46,15 @@ class Resident:
         return self.card.bars * self.card.steps_per_bar
 
     @property
-    def scales(self) -> Mapping[str, tuple[float, float]]:
-        """The mean and the deviation of each attribute that the card names, in its unit."""
-        return {name: (float(mean), float(deviation)) for name, (mean, deviation) in self.card.attributes.items()}
+    def scales(self) -> Scales:
+        """The scale of each attribute that the card names."""
+        return {name: scale_of(name, float(mean), float(of)) for name, (mean, of) in self.card.attributes.items()}
 
     def told(self, name: str, asked: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What a model is told of an attribute so that what is asked comes, as its card says."""
+        """What a model is told of an attribute, in standard deviations, so that what is asked comes."""
+        mean, deviation = self.card.attributes[name]
         times, plus = self.card.told.get(name, (1.0, 0.0))
-        return np.asarray(times * asked + plus, np.float64)
+        return np.asarray(times * (self.scales[name].value(asked) - mean) / deviation + plus, np.float64)
 
     def style_number(self, style: str) -> int:
         """The number of a style; ClipError where the model has it not."""
@@ -124,11 +126,31 @@ class PhraseResident(Resident):
         shape = self.model.shape
         return self.model.z_prior.draw(condition, temperature * noise.normal(len(condition.hits), shape.z))
 
-    def draw_hits(self, z: Tensor, condition: Condition, temperature: float, noise: Noise) -> Tensor:
-        """The hits of each phrase, (batch, step, 9), drawn colder than z as the card says."""
+    def draw_hits(
+        self,
+        z: Tensor,
+        condition: Condition,
+        temperature: float,
+        noise: Noise,
+        choose: Choose | None = None,
+        lean: NDArray[np.float32] | None = None,
+    ) -> Tensor:
+        """The hits of each phrase, (batch, step, 9), drawn colder than z as the card says.
+
+        choose and lean: see draw_hits.
+        """
         steps, opening = self.card.step_temperature * temperature, self.card.opening_temperature
         noise = noise.again() if noise.is_shared else noise
-        return draw_hits(self.model.decoder, z, condition, temperature=steps, opening=opening, noise=noise)
+        return draw_hits(
+            self.model.decoder,
+            z,
+            condition,
+            temperature=steps,
+            opening=opening,
+            noise=noise,
+            choose=choose,
+            lean=lean,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +165,26 @@ class BandResident(Resident):
         return self.model.z_prior.draw(score, temperature * noise.normal(len(score.states), shape.z))  # type: ignore[arg-type]
 
     def draw_part(
-        self, part: int, z: Tensor, score: Score, temperature: float, noise: Noise, against: Tensor | None = None
+        self,
+        part: int,
+        z: Tensor,
+        score: Score,
+        temperature: float,
+        noise: Noise,
+        against: Tensor | None = None,
+        choose: ChooseOfPart | None = None,
     ) -> Tensor:
         """The states of a part, (batch, step); voices are drawn colder than z as the card says.
 
-        At 1 drums return as often as played ones do, voices less often. against: see draw_part.
+        At 1 drums return as often as played ones do, voices less often. against and choose: see draw_part.
         """
         noise = noise.again() if noise.is_shared else noise
         decoder, opening = self.model.decoders[part], self.card.opening_temperature
         steps = temperature * (1.0 if part == DRUMS else self.card.step_temperature)
         assert isinstance(decoder, PartDecoder)
-        return draw_part(decoder, z, score, temperature=steps, opening=opening, noise=noise, against=against)
+        return draw_part(
+            decoder, z, score, temperature=steps, opening=opening, noise=noise, against=against, choose=choose
+        )
 
 
 AnyResident = GrooveResident | TokenResident | PhraseResident | BandResident

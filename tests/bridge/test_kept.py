@@ -8,8 +8,9 @@ import typer
 
 from bridge.controls_file import ControlsFile
 from bridge.errors import ConfigError
-from bridge.kept import KeptFile, kept_folder
+from bridge.kept import kept_folder
 from bridge.playing.controls import Control
+from engine.kept import KeptFile
 
 FIRST_RELEASE = """\
 [freeze]

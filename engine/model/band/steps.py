@@ -1,5 +1,6 @@
 """Parts of bands, drawn step by step; see decoder.py for the network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +18,9 @@ from engine.representation.melody import FIRST_NOTE_ON, MELODY_SIZE
 
 Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
+
+Choose = Callable[[int, Integers], Integers]
+"""When a bar of a window is done: its number, and its states (batch, 16) -> the row from which each goes on."""
 
 LOOKS = len(BEFORE) + len(AFTER)
 PAST = max(BEFORE) * BAR
@@ -88,6 +92,17 @@ class PartStep:
         state.remember(self._table[choice])
         return choice
 
+    def states(self, first: int, count: int) -> Integers:
+        """The states of some steps, as they were drawn: (batch, step)."""
+        return self._states[:, PAST + first : PAST + first + count]
+
+    def take(self, state: State, rows: Integers) -> None:
+        """Go on in each row from where another is, or the same (batch,)."""
+        for each in (state.past, self._states, self._drawn):
+            each[:, : state.now] = each[rows, : state.now]
+        self._same[...] = self._same[rows]
+        state.lstm.take(rows)
+
     def _drawn_by(self, hidden: Tensor, chance: Tensor, state: State, known: Known) -> Integers:
         """The states (batch,) that are drawn, or given in some rows."""
         logits = self._with_copies(self._head(hidden, chance), known)
@@ -141,11 +156,12 @@ def draw_part(
     opening: float = 1.0,
     noise: Noise,
     against: Tensor | None = None,
+    choose: Choose | None = None,
 ) -> Tensor:
     """z (batch, z) -> states (batch, step) of the decoder's part, those that are given as they are.
 
     opening: see engine.model.phrases.steps.draw_hits. against (row or 1, step, token): what is
-    added to the logits of notes.
+    added to the logits of notes. choose: from which row each goes on at the end of a bar.
     """
     rows, steps, part = len(z), score.states.shape[1], decoder.part
     idea = decoder.idea(z, score)
@@ -174,7 +190,12 @@ def draw_part(
     free = np.flatnonzero(~given.all(axis=0))
     until = int(free[-1]) + 1 if len(free) else 0
     step, chances = PartStep(decoder, rows, steps, looks), chance[:, :until].cpu().unbind(1)
-    choices = run(step, State(lstm, memory, PAST), islice(knowns, until), chances)
+    state = State(lstm, memory, PAST)
+    for first in range(0, until, BAR):
+        count = min(BAR, until - first)
+        run(step, state, islice(knowns, count), chances[first : first + count])
+        if choose and count == BAR:
+            step.take(state, choose(first // BAR, step.states(first, BAR)))
     drawn = padded[:, :steps].copy()
-    drawn[:, :until] = np.stack(choices, axis=1) if choices else drawn[:, :until]
+    drawn[:, :until] = step.states(0, until)
     return torch.from_numpy(drawn).to(z.device)

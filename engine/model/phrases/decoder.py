@@ -5,7 +5,7 @@ bars 1, 2, 4, 8 before and, where they are given, 1, 2, 4 after: the more a subs
 drum or as a whole, the likelier the LSTM may make it. So repetition is learnt as likelihood, and a repeat is exact.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 import torch
@@ -87,6 +87,11 @@ class Condition:
             bar_z=self.bar_z[:, bars],
             bar_z_given=self.bar_z_given[:, bars],
         )
+
+    def times(self, draws: int) -> "Condition":
+        """The same with each row so many times, next to each other."""
+        tensors = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "steps_per_bar"}
+        return replace(self, **{name: each.repeat_interleave(draws, dim=0) for name, each in tensors.items()})
 
     def with_drawn(self, first: int, hits: Tensor) -> "Condition":
         """The same when the hits (batch, step, 9) from the bar `first` on are drawn: they are given from now on."""

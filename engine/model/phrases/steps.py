@@ -1,6 +1,8 @@
 """Phrases of drums, drawn step by step; see decoder.py for the network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from engine.model.noise import Noise
 from engine.model.phrases.decoder import (
     AFTER,
     BEFORE,
+    PAST_BARS,
     Condition,
     PhraseDecoder,
     at_positions,
@@ -24,6 +27,10 @@ from engine.representation.drum_map import CLASSES
 
 Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
+
+Choose = Callable[[int, Array], Integers]
+"""When a bar of a window is done: its number, and the hits of all rows (batch, step, 9) up to its end, the past's
+before them -> the row from which each goes on (batch,)."""
 
 LOOKS = len(BEFORE) + len(AFTER)
 POWERS = (2.0 ** np.arange(CLASSES)).astype(np.float32)
@@ -52,10 +59,17 @@ class PhraseStep:
     """
 
     def __init__(
-        self, decoder: PhraseDecoder, conductor: Stepper, rows: int, steps_per_bar: int, *, reads_after: bool
+        self,
+        decoder: PhraseDecoder,
+        conductor: Stepper,
+        rows: int,
+        steps_per_bar: int,
+        *,
+        reads_after: bool,
+        lean: Array | None = None,
     ):
         self._decoder, self._conductor, self._bar = decoder, conductor, steps_per_bar
-        self._reads_after = reads_after
+        self._reads_after, self._lean = reads_after, lean
         self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
         cpu = torch.device("cpu")
         self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
@@ -78,10 +92,19 @@ class PhraseStep:
         fed[:, : self._hits] = looked.reshape(len(looked), -1)
         fed[:, self._hits : self._flags : 2] = self._same
         back = looked[:, 2:]
-        choice = self._with_copies(self._head(state.lstm.step(known.gates), chance), back, known).argmax(axis=1)
+        lean = self._leaning(state, back[:, 0], known.known[:, :1])
+        output = self._head(state.lstm.step(known.gates), chance)
+        choice = self._with_copies(output, back, known, lean).argmax(axis=1)
         self._same *= self._subset[:, : len(BEFORE)] == choice[:, None]
         state.remember(self._bits[choice])
         return choice  # type: ignore[no-any-return]
+
+    def take(self, state: State, rows: Integers) -> None:
+        """Go on in each row from where another is, or the same (batch,)."""
+        state.past[:, : state.now] = state.past[rows, : state.now]
+        self._same[...] = self._same[rows]
+        for each in (state.lstm, self._conductor):
+            each.take(rows)
 
     def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
         """The conductor's plan of the bar that begins, (batch, plan), when it has read the one before."""
@@ -92,7 +115,16 @@ class PhraseStep:
         np.multiply(read, known.known[:, :1], out=self._conductor.fed)
         return conductor.plan(self._conductor.step(gates)).numpy()  # type: ignore[no-any-return]
 
-    def _with_copies(self, output: Array, back: Array, known: Known) -> Array:
+    def _leaning(self, state: State, back: Array, known: Array) -> Array | float:
+        """For or against each drum at a step, as draw_hits says of lean: (batch, 9). back: of the bar before."""
+        if self._lean is None:
+            return 0.0
+        every, alone, returning = (self._lean[:, k, None] for k in range(3))
+        position = (state.now - PAST_BARS * self._bar) % self._bar
+        is_alone = position % 2 * (1 - state.before(1).max(axis=1, keepdims=True))
+        return every + alone * is_alone + returning * known * back  # type: ignore[no-any-return]
+
+    def _with_copies(self, output: Array, back: Array, known: Known, lean: Array | float) -> Array:
         """The logits, with what is added for subsets like those of other bars: (batch, 512)."""
         count, signed, subset = len(BEFORE), self._signed, self._subset
         np.multiply(2 * back - 1, known.known[:, :count, None], out=signed[:, :count])
@@ -100,7 +132,7 @@ class PhraseStep:
             signed[:, count:], subset[:, count:] = known.after, known.after_subset
         subset[:, :count] = back @ POWERS
         whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
-        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
+        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed) + lean
         np.matmul(pull, self._signs, out=self._logits)
         self._logits += output[:, :SUBSETS]
         np.add.at(self._flat, subset + self._first, whole * known.known)
@@ -115,9 +147,14 @@ def draw_hits(
     temperature: float,
     opening: float = 1.0,
     noise: Noise,
+    choose: Choose | None = None,
+    lean: Array | None = None,
 ) -> Tensor:
     """z (batch, z) -> hits (batch, step, 9), those that are given as they are.
 
+    choose: from which row each goes on at the end of a bar, so that of several draws of one the rest are left.
+    lean (batch, 3): added to the logits of hits, of all, of those on an odd sixteenth with nothing before, of those
+    that the bar before has.
     opening: by how much the temperature is multiplied in a bar that has none before it. What is strewn there is
     taken over by the bars after it: a phrase that begins plainly may be varied freely.
     """
@@ -144,6 +181,10 @@ def draw_hits(
     )
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
     memory = torch.cat([past, condition.given_hits], dim=1).cpu().numpy().copy()
-    step = PhraseStep(decoder, conductor, rows, bar, reads_after=bool(after_known.any()))
-    run(step, State(lstm, memory, past.shape[1]), knowns, chance.cpu().unbind(1))
+    step = PhraseStep(decoder, conductor, rows, bar, reads_after=bool(after_known.any()), lean=lean)
+    state, chances = State(lstm, memory, past.shape[1]), chance.cpu().unbind(1)
+    for number in range(steps // bar):
+        run(step, state, islice(knowns, bar), chances[number * bar : (number + 1) * bar])
+        if choose:
+            step.take(state, choose(number, memory[:, : state.now]))
     return torch.from_numpy(memory[:, past.shape[1] :]).to(z.device)

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.representation.attributes import ATTRIBUTES, FEEL, has_attribute
+from engine.representation.attributes import ATTRIBUTES, FEEL, Scale, Scales, has_attribute
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import Array
 from engine.representation.measures import BAR_ATTRIBUTES, Alike, Values, bar_attributes, feel_of, playing_of
 from engine.verbs.steering.moves import Wanted, distance, steered
-
-Scales = Mapping[str, tuple[float, float]]
-"""The mean and the deviation of each attribute, in its unit, in a model's data."""
 
 Asked = Mapping[str, tuple[float, ...]]
 """What is asked, late.snare and the like as well: a number for the whole, or one a bar, repeated to the end."""
@@ -67,7 +64,7 @@ class Knobs:
         """
         on_grid = self._on_grid()
         wanted = [
-            Wanted(name, scales[name][0] + value * scales[name][1], where, self._alike(name), on_grid)
+            Wanted(name, scales[name].value(value), where, self._alike(name), on_grid)
             for name, of in self._feels()
             for value, where in self._groups(of, place)
         ]
@@ -85,7 +82,8 @@ class Knobs:
             masks = [where for _, where in self._groups(of, place)]
             alike = self._alike(name)
             values = [feel_of(playing.among(where), alike)[:, FEEL.index(name)] for where in masks]
-            self.came[of] = (np.stack(values, axis=1) - scales[name][0]) / scales[name][1]
+            came = scales[name].asked(np.stack(values, axis=1))
+            self.came[of] = came if len(self.asked[of]) > 1 else known_mean(came.T)[:, None]
 
     @property
     def of_feel(self) -> bool:
@@ -97,10 +95,11 @@ class Knobs:
         values = np.array(self.asked[name], np.float64)
         return np.asarray(values[(np.arange(bars) - first) % len(values)], np.float64)
 
-    def hear_bars(self, name: str, values: Values) -> None:
-        """What came of one: (row, bar), in deviations; the mean of them where one number was asked for."""
+    def hear_bars(self, name: str, *parts: tuple[Values, Scale]) -> None:
+        """What came of one, (row, bar) in its unit, of each part; the mean of bars where one number was asked."""
         by_bar = len(self.asked[name]) > 1
-        self.came[name] = values if by_bar else _known_mean(values.T)[:, None]
+        each = [scale.asked(values if by_bar else known_mean(values.T)[:, None]) for values, scale in parts]
+        self.came[name] = known_mean(np.stack(each).reshape(len(each), -1)).reshape(each[0].shape)
 
     def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
         """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
@@ -108,20 +107,19 @@ class Knobs:
         if names and free.any():
             rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
             for name in names:
-                mean, deviation = scales[name]
-                values = rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64)
-                self.hear_bars(name, (values - mean) / deviation)
+                self.hear_bars(name, (rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64), scales[name]))
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text.
 
-        What nothing can tell is left out, whole or of a bar.
+        What nothing can tell is left out; of a bar it is -.
         """
         for name, values in self._told():
-            means = _known_mean(values)
-            known = [round(float(value), 3) for value in means[~np.isnan(means)]]
-            if known:
-                yield name, known[0] if len(means) == 1 else ",".join(f"{value:g}" for value in known)
+            means = known_mean(values)
+            if not np.isnan(means).all():
+                rounded = [round(float(value), 3) for value in means]
+                by_bar = ",".join("-" if np.isnan(value) else f"{value:g}" for value in rounded)
+                yield name, by_bar if len(rounded) > 1 else rounded[0]
 
     def remarks(self) -> Iterator[str]:
         """What could not be had: which attribute, and which others were asked for beside it that can be at odds."""
@@ -129,7 +127,7 @@ class Knobs:
         missed = self.asked.keys() - self.came.keys() - self._usual
         yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
         for name, values in self._told():
-            came = _known_mean(values)
+            came = known_mean(values)
             known = ~np.isnan(came)
             came, asked = came[known], np.resize(np.array(self.asked[name]), len(came))[known]
             beyond = came - asked
@@ -148,17 +146,18 @@ class Knobs:
         return [(name, values) for name, values in self.came.items() if name not in self._usual]
 
     def _groups(self, of: str, place: Place) -> Iterator[tuple[float, NDArray[np.bool_]]]:
-        """Each value that is asked of an attribute, where there are several one a bar, and of which hits (step, 9).
+        """Each value that is asked of an attribute, and of which hits (step, 9).
 
-        Those that are free of one drum, or of all drums of which nothing else is asked; of a style's lateness those
-        on even sixteenths, where these stay.
+        Where there are several, or several of the mean that it is about, one a bar: what that is asked to be is no
+        spread or swing. Of one drum, or of all of which nothing else is asked, the hits that are free; of a style's
+        lateness those on even sixteenths, where these stay.
         """
         name, _, drum = of.partition(".")
         drums = np.array([each == drum if drum else f"{name}.{each}" not in self.asked for each in INSTRUMENTS])
         here, values = (place.free > 0) & drums, self.asked[of]
         if name == "late" and of in self._usual and self._on_grid() is not None:
             here = here & (np.arange(len(here)) % place.bar % 2 == 0)[:, None]
-        if len(values) == 1:
+        if len(values) == 1 and len(self.asked.get(_mean_of(name), values)) == 1:
             yield values[0], here
             return
         bar_of_step = np.arange(len(here)) // place.bar
@@ -168,7 +167,7 @@ class Knobs:
 
     def _alike(self, name: str) -> Alike | None:
         """Which drums have the means of places in common: those of which no mean of their own is asked."""
-        mean = "late" if name in OF_TIMING else "loudness"
+        mean = _mean_of(name)
         apart = [each if f"{mean}.{each}" in self.asked else "" for each in INSTRUMENTS]
         return np.equal.outer(np.array(apart), np.array(apart)) if any(apart) else None
 
@@ -188,6 +187,11 @@ def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
 
 
+def _mean_of(name: str) -> str:
+    """The attribute that is the mean of what another attribute of the feel is about."""
+    return "late" if name in OF_TIMING else "loudness"
+
+
 def _at_odds(name: str, other: str) -> bool:
     """Whether two of what is asked can keep each other off: both of timing, velocity or notes, of the same drum."""
     (bare, _, of), (other_bare, _, other_of) = name.partition("."), other.partition(".")
@@ -199,7 +203,7 @@ def _family(bare: str) -> int:
     return 0 if bare in OF_TIMING else 1 if bare in FEEL else 2
 
 
-def _known_mean(values: Values) -> Values:
+def known_mean(values: Values) -> Values:
     """The mean over the rows in which it is known: (value,)."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)

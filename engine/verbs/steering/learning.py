@@ -116,8 +116,7 @@ def _feel(grooves: Sequence[tuple[Array, Clip]], resident: GrooveResident) -> di
     for index, name in enumerate(FEEL):
         known = table[:, index][~np.isnan(table[:, index])]
         if len(known) and name in resident.scales:
-            mean, deviation = resident.scales[name]
-            feel[name] = round(float((known.mean() - mean) / deviation), 4)
+            feel[name] = round(float(resident.scales[name].asked(known.mean())), 4)
     return feel
 
 

@@ -4,13 +4,13 @@ A draw has the right place and loudness of each hit beside the others. An attrib
 the whole is moved, and what is between the hits stays. numpy alone, no model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.representation.attributes import FEEL
+from engine.representation.attributes import FEEL, Scales
 from engine.representation.groove import OFFSETS, VELOCITIES, Array
 from engine.representation.measures import (
     Alike,
@@ -79,7 +79,7 @@ def steered(grooves: Array, wanted: Sequence[Wanted], *, tempo_bpm: float | Arra
 def distance(
     grooves: Array,
     wanted: Sequence[Wanted],
-    scales: Mapping[str, tuple[float, float]],
+    scales: Scales,
     *,
     tempo_bpm: float | Array,
     bar: int,
@@ -88,7 +88,7 @@ def distance(
     playing, apart = playing_of(grooves, tempo_bpm, bar), np.zeros(len(grooves))
     for each in wanted:
         off = _now(playing.among(each.where), each.name, each.alike) - each.value
-        apart += np.nan_to_num(off / scales[each.name][1])[:, 0, 0] ** 2
+        apart += np.nan_to_num(off / scales[each.name].above)[:, 0, 0] ** 2
     return apart
 
 

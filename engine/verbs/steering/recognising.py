@@ -28,7 +28,7 @@ def recognised(groove: Array, bar: int, tempo_bpm: float) -> str:
     def mostly(is_so: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> bool:
         return bool(is_so.mean() >= MOST)
 
-    if mostly(beats) and 112 <= tempo_bpm <= 150:
+    if mostly(beats) and 96 <= tempo_bpm <= 150:
         return "house" if tempo_bpm < 130 else "techno"
     if mostly(half_time & (hats >= 7)) and 110 <= tempo_bpm <= 170:
         return "trap"

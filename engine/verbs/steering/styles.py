@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.errors import ClipError
 from engine.representation.attributes import FEEL
-from engine.styles import PROGRAMMED, TIGHT_PLAYER, mixture, own_styles, read_z, styles_of
+from engine.styles import PROGRAMMED, TIGHT_PLAYER, mixture, no_style, own_styles, read_z, styles_of
 from engine.verbs.resident import GrooveResident
 
 
@@ -35,12 +35,7 @@ def choose(text: str, resident: GrooveResident, folder: Path | None, others: Seq
     """
     shares, known = mixture(text), tuple(dict.fromkeys((*others, *known_styles(resident, folder))))
     if strange := [name for name in shares if name not in known]:
-        there = own_styles(folder).get(strange[0])
-        if there is not None:
-            raise ClipError(
-                f"the style {there.name} was learnt with other weights, of {there.model}: learn it again"
-            )
-        raise ClipError(f"there is no style {strange[0]!r}; there are: {', '.join(known) or 'none'}")
+        raise no_style(strange[0], known, folder)
     each = [_one(name, resident, folder) for name in shares]
     weights = list(shares.values())
     if len(each) == 1:
@@ -99,8 +94,7 @@ def _feel_of(name: str, resident: GrooveResident) -> dict[str, float]:
 
 
 def _in_deviations(of: str, value: float, resident: GrooveResident) -> float:
-    mean, deviation = resident.scales[of.partition(".")[0]]
-    return (value - mean) / deviation
+    return float(resident.scales[of.partition(".")[0]].asked(value))
 
 
 def _blend(weights: list[float], rows: "list[Mapping[str, float]]") -> dict[str, float]:

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from bridge.cli import main as cli
+from bridge.cli.serve import as_flags
 from engine.clip import Clip, Note
 from engine.midi.clips import clip_to_midi
 from engine.midi.song import clip_from_midi
@@ -79,3 +82,11 @@ def test_numbers_that_are_none_are_refused(folder: Path) -> None:
     result = run("humanize", "in.mid", "--late", "much")
     assert result.exit_code == 1
     assert "late takes a number, or one a bar as 0,0,1,2, not 'much'" in result.stderr
+
+
+def test_beside_files_a_feel_may_stand_behind_its_key() -> None:
+    commands = typer.main.get_command(cli.app)
+    assert isinstance(commands, TyperGroup)
+    parameters = commands.commands["groove"].params
+    for words in (["in.mid", "feel", "push", "timing", "0.5"], ["in.mid", "push", "timing", "0.5"]):
+        assert list(as_flags(words, parameters)) == ["in.mid", "push", "--timing=0.5"]

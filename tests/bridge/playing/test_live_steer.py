@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from engine.clip import Clip, Note
-from engine.requests import Request, Vary
+from engine.requests import Humanize, Request, Vary
 from tests.bridge.playing.test_live import Band, start
 
 THEME = Clip((Note(36, 0.0, 1.0, 100),), 16.0)
@@ -131,3 +131,23 @@ def test_a_knob_that_is_turned_as_the_song_moves_leaves_no_bar_silent(loop: Band
     loop.live.song_moved(loop.now)
     loop.run(15.5)
     assert all(beats_of(loop, 8, 15.5)[beat] == 1 for beat in range(8, 16))
+
+
+def test_what_is_asked_bar_by_bar_goes_on_from_one_variation_to_the_next() -> None:
+    band = Band()
+    band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 4.0))
+    band.live.steer({"late": "0,2,1"})
+    start(band, "loop", slot="a", verb="humanize")
+    band.run(15.5)
+    asked = [each.late for each in band.requests if isinstance(each, Humanize)]
+    assert asked[:4] == [(0, 2, 1), (2, 1, 0), (1, 0, 2), (0, 2, 1)]
+
+
+def test_a_variation_that_is_made_anew_begins_with_its_own_bar() -> None:
+    band = Band()
+    band.slots.put("a", Clip((Note(36, 0.0, 1.0, 100),), 8.0))
+    start(band, "loop", slot="a", verb="humanize")
+    band.run(9)
+    band.live.steer({"late": "0,1,2,3"})
+    band.run(11)
+    assert [each.late for each in band.requests if isinstance(each, Humanize)][-1] == (2, 3, 0, 1)

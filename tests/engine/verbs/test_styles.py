@@ -7,7 +7,7 @@ import pytest
 import tomlkit
 
 from engine.clip import Clip, Note
-from engine.errors import ClipError
+from engine.errors import ClipError, KeptError
 from engine.files import read_toml
 from engine.representation.attributes import FEEL
 from engine.requests import Accompany, Drumify, Humanize, LearnStyle, Sample
@@ -66,6 +66,7 @@ def swung(bars, *, late_ms, loud, seed, tempo_bpm=100.0):
     ("clip", "style"),
     [
         (HOUSE, "house"),
+        (pattern(100, kick=FOUR, hat=EIGHTHS), "house"),
         (pattern(138, kick=FOUR, hat=(2, 6, 10, 14)), "techno"),
         (pattern(140, kick=(0, 3, 10), snare=(8,), hat=SIXTEENTHS), "trap"),
         (pattern(174, kick=(0, 10), snare=BACKBEAT, hat=EIGHTHS), "drumandbass"),
@@ -235,6 +236,28 @@ def test_a_melody_is_no_style_of_drums(generator):
     melody = Clip(tuple(Note(97 + k % 2, k / 2, 0.5, 90) for k in range(16)), 8.0)
     with pytest.raises(ClipError, match="clips of drums"):
         generator.run(LearnStyle(name="melody", clips=(melody,)))
+
+
+def test_a_card_has_a_version_and_one_of_a_newer_vaebridge_is_refused_and_stays(generator, own, mine):
+    path = own / "mine.toml"
+    card = path.read_text()
+    assert card.startswith("version = 1\n")
+    try:
+        path.write_text(card.replace("version = 1", "version = 2"))
+        with pytest.raises(KeptError, match="has the version 2, this vaebridge knows those up to 1"):
+            generator.run(Humanize(clip=ROCK, style="mine"))
+        path.write_text(card.replace("version = 1\n", ""))
+        assert "mine" in own_styles(own)
+    finally:
+        path.write_text(card)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "own").write_text("a file")
+    generator = Generator(Library([shipped_folder()]), device="cpu", own=tmp_path / "own")
+    generator.load("drummer")
+    with pytest.raises(KeptError, match="cannot be written"):
+        generator.run(LearnStyle(name="mine", clips=(ROCK,)))
 
 
 @pytest.mark.parametrize("damaged", [{"feel": 3}, {"distance": "far"}, {"feel": {"late": "q"}}])

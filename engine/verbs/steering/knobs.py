@@ -197,8 +197,9 @@ def _listed(values: Iterable[float]) -> str:
 def _none(names: Sequence[str], told: str) -> Iterator[str]:
     """That these were asked in vain, in one sentence, if there are any."""
     if names:
-        was, them = ("was", "it") if len(names) == 1 else ("were", "them")
-        yield f"{' and '.join(names)} {was} asked, and {told} {them}"
+        *others, last = names
+        were, them = ("were", "them") if others else ("was", "it")
+        yield f"{' and '.join(filter(None, (', '.join(others), last)))} {were} asked, and {told} {them}"
 
 
 def _mean_of(name: str) -> str:

@@ -254,8 +254,8 @@ def test_what_nothing_can_tell_is_no_number(generator):
     whole = generator.run(Humanize(clip=replace(clip, notes=clip.notes[::2]), seed=1, swing=(1.0,)))
     assert whole.facts == ()
     assert whole.remarks == ("swing was asked, and nothing that came can tell it",)
-    empty = generator.run(Humanize(clip=replace(clip, notes=()), seed=1, swing=(1.0,), late=(1.0,)))
-    assert empty.remarks == ("late and swing were asked, and nothing was made that has them",)
+    empty = generator.run(Humanize(clip=replace(clip, notes=()), seed=1, swing=(1.0,), late=(1.0,), accent=(1.0,)))
+    assert empty.remarks == ("accent, late and swing were asked, and nothing was made that has them",)
     by_bar = generator.run(Humanize(clip=clip, seed=1, swing=(1.0, 1.0)))
     assert came(by_bar) == {"swing": "1,-"}
 

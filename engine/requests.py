@@ -285,7 +285,7 @@ class ContinueSound(Request):
     append: int = setting(0, 0, 1, "1: what was there is written before it")
     seconds: float = setting(10.0, 0.25, 3600, "how many seconds come, 0.25 to 3600; else 10")
     seed: int | None = setting(None, 0, MAX_SEED, "the same seed gives the same sound; else one is drawn")
-    temperature: float = setting(1.0, 0, 2, "0 is the mean, 1 the model's own spread")
+    temperature: float = setting(1.0, 0, 2, "0 takes the likeliest stretch of what was heard, 1 draws one")
     count: int = setting(1, 1, 1, "there is one result")
 
 

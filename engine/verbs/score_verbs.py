@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.audio.files import RATE, Samples, Sound, blocks_of, read_sound, write_sound
 from engine.audio.spectrogram import (
     FRAME,
+    FRAME_COLUMNS,
     HOP,
     LOUDNESS,
     from_frames,
@@ -38,6 +39,9 @@ KEPT_HOPS = 16
 """So much of the sound before is heard where phases are looked for."""
 
 CLIPPED_SHARE = 0.001
+
+REST_LEVELS = 1.0
+"""20 dB: a stretch that is so much quieter than the middle one is a rest, which would go on without end."""
 
 
 def continue_sound(library: Library, request: ContinueSound) -> Results:
@@ -96,24 +100,37 @@ def heard_past(heard: Sound, frames: int) -> tuple[Samples, tuple[str, ...]]:
 def go_on(model: ScoreVae, past: Samples, samples: int, *, seed: int, temperature: float) -> Iterator[Samples]:
     """So many samples after the past, in blocks; the same seed gives the same."""
     loudness = LOUDNESS / loudness_of(past)
-    kept, noise = torch.from_numpy(past * np.float32(loudness)), Noise(seed)
-    turns = torch.Generator().manual_seed(seed)
-    score = model.encoder(to_frames(to_levels(kept)[:, : len(kept) // HOP])).mu
-    frames = foresee(model, score, noise, temperature)
+    kept, turns = torch.from_numpy(past * np.float32(loudness)), torch.Generator().manual_seed(seed)
+    frames = foresee(model, to_levels(kept)[:, : len(kept) // HOP], Noise(seed), temperature)
     ahead = next(frames)
     for first in range(0, samples, BLOCK_FRAMES * FRAME):
         count = min(BLOCK_FRAMES, math.ceil((samples - first) / FRAME))
         block = torch.stack([ahead, *(next(frames) for _ in range(count))])
         ahead, levels = block[-1], from_frames(model.decoder(block))
-        made = to_samples(levels, kept[-KEPT_HOPS * HOP :], turns)[: count * FRAME]
-        kept = made
-        yield (made / loudness).numpy()[: samples - first]
+        kept = to_samples(levels, kept[-KEPT_HOPS * HOP :], turns)[: count * FRAME]
+        yield (kept / loudness).numpy()[: samples - first]
 
 
-def foresee(model: ScoreVae, score: Tensor, noise: Noise, temperature: float) -> Iterator[Tensor]:
-    """The frames that come after a score (past, z), one after the other, each (z,), without end."""
+def foresee(model: ScoreVae, levels: Tensor, noise: Noise, temperature: float) -> Iterator[Tensor]:
+    """The frames that come after levels (band, column), one after the other, each (z,), without end.
+
+    What a predictor expects of each number is a normal distribution: drawn from it, sound is a mist. So of the
+    stretches that were heard one is taken, by what its frames cost on average: at temperature 0 the likeliest.
+    """
+    score, stretches = model.encoder(to_frames(levels)).mu, stretches_of(model, levels)
     while True:
-        expected = model.predictor(score[None])
-        drawn = expected.mean + temperature * expected.deviation * noise.normal(*expected.mean.shape)
-        yield from drawn[0]
-        score = torch.cat([score, drawn[0]])[-len(score) :]
+        nats = model.predictor(score[None]).nats(stretches).mean(dim=1)
+        taken = stretches[(temperature * noise.gumbel(1, len(nats))[0] - nats).argmax()]
+        yield from taken
+        score = torch.cat([score, taken])[-len(score) :]
+
+
+def stretches_of(model: ScoreVae, levels: Tensor) -> Tensor:
+    """What is as long as a predictor foresees, from each 1/16 s on, but for rests: (stretch, future, z)."""
+    scores, loudness = [], []
+    for shift in range(0, FRAME_COLUMNS, FRAME_COLUMNS // 4):
+        frames = to_frames(levels[:, shift:])
+        scores.append(model.encoder(frames).mu.unfold(0, model.shape.future, 1).transpose(1, 2))
+        loudness.append(frames.amax(dim=1).mean(dim=1).unfold(0, model.shape.future, 1).mean(dim=1))
+    each, level = torch.cat(scores), torch.cat(loudness)
+    return each[level >= level.median() - REST_LEVELS]

@@ -1,21 +1,24 @@
 """How well what comes next is foreseen: predictors beside the mean and beside repeating the past, by horizon."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.audio.spectrogram import SHARED_COLUMNS, to_frames
+from engine.audio.spectrogram import FRAME_COLUMNS, SCALE_DB, SHARED_COLUMNS, from_frames, to_frames
 from engine.evaluation.bootstrap import Bootstrap, mean
 from engine.evaluation.sound.fidelity import level_error_db
 from engine.learning.score_tasks import Levels, read_score
+from engine.model.noise import Noise
 from engine.model.score.predictors import Prediction
 from engine.model.score.vae import ScoreVae
+from engine.verbs.score_verbs import foresee
 
-WINDOWS = 8
-"""Of each piece so many are measured."""
+WINDOWS, FOLLOWED = 8, 40
+"""Of each piece so many windows are measured; so many frames are followed where it goes on."""
 
 Row = tuple[object, ...]
 
@@ -33,6 +36,31 @@ def foresight_of(models: dict[str, ScoreVae], pieces: Sequence[Levels]) -> Itera
             for baseline, foresee in BASELINES.items():
                 yield _row(baseline, model, foresee(past, future.shape[1]), future, frames, piece)
         yield _row(name, model, model.predictor(past), future, frames, piece)
+
+
+@torch.inference_mode()
+def movement_of(models: dict[str, ScoreVae], pieces: Sequence[Levels]) -> Iterator[Row]:
+    """Rows: how much levels move in the seconds after a past, as it was, as it comes back, as a model goes on."""
+    scores = {name: [read_score(model, each).mu for each in pieces] for name, model in models.items()}
+    past = next(iter(models.values())).shape.past
+    ends = [min(len(score), past + FOLLOWED) for score in next(iter(scores.values()))]
+    columns = [slice(past * FRAME_COLUMNS, end * FRAME_COLUMNS) for end in ends]
+    yield "as it was", *_movements(each[:, part].float() for each, part in zip(pieces, columns, strict=True))
+    for name, model in models.items():
+        back = (from_frames(model.decoder(score[past:end])) for score, end in zip(scores[name], ends, strict=True))
+        yield f"{name}: as it comes back", *_movements(back)
+        made = []
+        for levels, end in zip(pieces, ends, strict=True):
+            frames = foresee(model, levels[:, : past * FRAME_COLUMNS].float(), Noise(0), 1.0)
+            made.append(from_frames(model.decoder(torch.stack(list(islice(frames, end - past))))))
+        yield f"{name}: as it goes on", *_movements(made)
+
+
+def _movements(sounds: Iterable[Tensor]) -> tuple[float, float]:
+    """The mean deviation of a band's level, and how much it rises from a column to the next, in dB."""
+    moved = [(each.std(dim=1).mean(), each.diff(dim=1).clamp(min=0).mean()) for each in sounds]
+    deviation, rise = (float(torch.stack(column).mean()) * SCALE_DB for column in zip(*moved, strict=True))
+    return deviation, rise
 
 
 def windows_of(model: ScoreVae, pieces: Sequence[Levels]) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:

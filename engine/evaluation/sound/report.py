@@ -23,7 +23,7 @@ from engine.evaluation.sound.fidelity import (
     through_model,
     through_phase,
 )
-from engine.evaluation.sound.foresight import foresight_of
+from engine.evaluation.sound.foresight import FOLLOWED, foresight_of, movement_of
 from engine.learning.score_tasks import recordings
 from engine.model.score.vae import ScoreVae
 from engine.verbs.score_verbs import go_on, load_score
@@ -67,6 +67,10 @@ def evaluate_sound(
     columns = ("", *(f"{frame / 4:g} s, dB" for frame in range(1, shape.future + 1)), "nats, first", "nats, last")
     title = f"what comes next: the error of the levels of each frame, and nats a number of its score ({split})"
     yield Table(title, columns, list(foresight_of(loaded, levels)))
+    columns = ("", "deviation of a level, dB", "rise a column, dB")
+    yield Table(
+        f"how much it moves in the {FOLLOWED / 4:g} s after the past", columns, list(movement_of(loaded, levels))
+    )
     on_progress("how fast")
     speeds = [_speed(*each, held_out[0], amount) for each in loaded.items()]
     yield Table("making sound", ("", "seconds a second"), speeds)

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from engine.audio.files import RATE, Samples
-from engine.audio.spectrogram import FRAME
+from engine.audio.spectrogram import FRAME, to_frames, to_levels
 from engine.errors import AudioError, ModelError
+from engine.model.noise import Noise
 from engine.requests import ContinueSound, Results, Sample
 from engine.verbs.generator import Generator
-from engine.verbs.score_verbs import go_on, load_score
+from engine.verbs.score_verbs import foresee, go_on, load_score, stretches_of
 from engine.weights import Library
 from tests.engine.untrained import SMALL_SCORES, write_random_weights
 
@@ -73,6 +75,18 @@ def test_between_blocks_there_is_no_click(library: Library) -> None:
     first, second = go_on(model, tone(10), 20 * RATE, seed=1, temperature=0.0)
     inside = np.abs(np.diff(np.concatenate([first, second])))
     assert abs(second[0] - first[-1]) <= inside.max() * 1.01
+
+
+@torch.inference_mode()
+def test_what_comes_is_made_of_stretches_that_were_heard_but_of_no_rest(library: Library) -> None:
+    _, model = load_score(library)
+    levels = to_levels(torch.from_numpy(np.concatenate([np.zeros(4 * RATE, np.float32), tone(6)])))[:, :960]
+    stretches = stretches_of(model, levels)
+    frames = foresee(model, levels, Noise(0), 1.0)
+    made = torch.stack([next(frames) for _ in range(20)]).view(4, 5, -1)
+    assert all(any(torch.equal(each, other) for other in stretches) for each in made)
+    silent = model.encoder(to_frames(levels[:, :240])).mu[1]
+    assert not (stretches == silent).all(dim=2).all(dim=1).any()
 
 
 def test_it_is_as_loud_as_what_was_heard(library: Library, tmp_path: Path) -> None:

@@ -222,8 +222,9 @@ class EngineVerbs:
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed, "results": len(clips)}
         if isinstance(entry.job, Run) and isinstance(entry.job.request, LearnStyle):
             about = {"model": results.model}
-        if isinstance(entry.job, Sound):
-            about = {"model": results.model, "seed": results.seed, "path": str(entry.job.request.to)}
+        if isinstance(entry.job, Sound) and self._sounds is not None:
+            written = entry.job.request.to.relative_to(self._sounds.resolve()).as_posix()
+            about = {"model": results.model, "seed": results.seed, "path": written}
         about["ms"] = results.ms
         if parts := sum(packed.parts for packed in clips):
             about["parts"] = parts

@@ -55,7 +55,7 @@ class Sound:
 
 def read_sound(path: Path, *, last_seconds: float | None = None) -> Sound:
     """All of a file, or its end; AudioError where it cannot be read, or is empty."""
-    soundfile, soxr = _libraries()
+    soundfile, soxr = libraries()
     with _opened(soundfile, path) as file:
         if last_seconds is not None:
             file.seek(max(0, file.frames - int(last_seconds * file.samplerate)))
@@ -70,7 +70,7 @@ def read_sound(path: Path, *, last_seconds: float | None = None) -> Sound:
 
 def blocks_of(path: Path) -> Iterator[Samples]:
     """All of a file block by block, so that an hour takes no more memory than a second."""
-    soundfile, soxr = _libraries()
+    soundfile, soxr = libraries()
     with _opened(soundfile, path) as file:
         stream = soxr.ResampleStream(file.samplerate, RATE, 1, dtype="float32")
         while len(sides := file.read(BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)):
@@ -101,7 +101,7 @@ def _opened(soundfile: Any, path: Path) -> Iterator[Any]:
 
 def write_sound(blocks: Iterator[Samples], path: Path) -> None:
     """Write blocks as a file of the kind that its name says, whole or not at all; AudioError where that fails."""
-    soundfile, _ = _libraries()
+    soundfile, _ = libraries()
     kind = path.suffix.lower().removeprefix(".").upper()
     if kind not in soundfile.available_formats():
         raise AudioError(f"{path} names no kind of sound that can be written: take .wav, .flac or .ogg")
@@ -115,7 +115,8 @@ def write_sound(blocks: Iterator[Samples], path: Path) -> None:
         raise AudioError(f"{path} cannot be written: {error.error_string}") from error
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
+    """soundfile and soxr; AudioError, with what to install, where they are not there."""
     try:
         import soundfile
         import soxr

@@ -17,8 +17,8 @@ from engine.audio.files import RATE
 
 HOP, WINDOW, FFT = 250, 1000, 1024
 BANDS = 96
-LOWEST_DB, MIDDLE_DB, SCALE_DB = -100.0, -50.0, 20.0
-"""A level is (dB - MIDDLE_DB) / SCALE_DB; a sine of amplitude 1 has 0 dB."""
+LOWEST_DB, HIGHEST_DB, MIDDLE_DB, SCALE_DB = -100.0, 20.0, -50.0, 20.0
+"""A level is (dB - MIDDLE_DB) / SCALE_DB; a sine of amplitude 1 has 0 dB. Nothing is louder than the highest."""
 
 ITERATIONS, MOMENTUM = 16, 0.99
 HALF_WINDOW = WINDOW // HOP // 2
@@ -48,7 +48,7 @@ def to_samples(levels: Tensor, past: Tensor, noise: torch.Generator, *, iteratio
     The past, of whole hops, stays as it is while the phases of what follows are looked for.
     """
     before, settled = len(past) // HOP, max(0, len(past) // HOP - HALF_WINDOW)
-    target = 10 ** (_between_bands() @ (levels * SCALE_DB + MIDDLE_DB) / 20)
+    target = 10 ** (_between_bands() @ (levels * SCALE_DB + MIDDLE_DB).clamp(max=HIGHEST_DB) / 20)
     if before:
         heard = torch.abs(_stft(past))[:, :settled]
         target = torch.cat([heard, target[:, :1].expand(-1, before - settled), target], dim=1)

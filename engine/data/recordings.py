@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.audio.files import RATE, SUFFIXES, Samples, read_sound
+from engine.audio.files import RATE, SUFFIXES, Samples, libraries, read_sound
 from engine.audio.render import render
 from engine.audio.spectrogram import LOUDNESS, loudness_of
 from engine.data.listing import Source, find_corpus, list_sources, split_of
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 RENDERED_SECONDS, RENDERED_PIECES = 32.0, 128
 """Of each piece so many seconds are rendered, and of each split of a corpus so many pieces, evenly spread."""
 
-LONGEST_SECONDS = 600.0
+LONGEST_SECONDS = 300.0
 """Of each file of sound so much is read, its end."""
 
 NEEDED = "a folder of sound (WAV, FLAC, Ogg, MP3), or a zip or folder of .mid files, is needed"
@@ -40,7 +40,8 @@ class Recording:
 def read_recordings(data: Sequence[Path], split: str, *, without_licence: str = "") -> Iterator[Recording]:
     """The pieces of corpora that are of a split; what cannot be read, or is silent, is left out and named.
 
-    without_licence: MIDI that is listed with a licence of this beginning is left out.
+    without_licence: MIDI that is listed with a licence of this beginning is left out. AudioError where there is
+    sound and nothing to read it with.
     """
     for path in map(find_corpus, data):
         for name, read in _pieces(path, split, without_licence):
@@ -59,6 +60,7 @@ def _pieces(path: Path, split: str, without_licence: str) -> list[tuple[str, Cal
     """The name of each piece, and what reads it."""
     sounds = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES) if path.is_dir() else []
     if sounds:
+        libraries()  # where they are not there that is told once, not of each file
         named = ((each.relative_to(path).as_posix(), each) for each in sounds)
         return [(name, partial(_end_of, each)) for name, each in named if split_of(name) == split]
     listed = [

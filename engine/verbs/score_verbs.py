@@ -82,9 +82,9 @@ def heard_past(heard: Sound, frames: int) -> tuple[Samples, tuple[str, ...]]:
     """The end of a sound as so many frames, and what is to be said of it; AudioError where it has nothing."""
     samples, remarks = heard.samples, []
     if len(samples) < FRAME:
-        raise AudioError(f"it lasts {len(samples) / RATE:.2f} s: 0.25 s or more are needed to go on from")
+        raise AudioError(f"the sound lasts {len(samples) / RATE:.2f} s: 0.25 s or more are needed to go on from")
     if not loudness_of(samples):
-        raise AudioError(f"its last {len(samples) / RATE:.3g} s are silent: there is nothing to go on from")
+        raise AudioError(f"the last {len(samples) / RATE:.3g} s of the sound are silent: nothing to go on from")
     if heard.clipped > CLIPPED_SHARE:
         remarks.append(f"{heard.clipped:.1%} of its samples are clipped, and heard as they are")
     if heard.rate < RATE:

@@ -42,7 +42,7 @@ def test_a_file_goes_on_and_done_says_where(client: Peer, sounds: Path) -> None:
     answer = client.ask(
         "audio/continue", "path", "seed.wav", "to", "out.wav", "seconds", 2.0, "model", "tiny", "seed", 3
     )
-    assert (answer.keys["path"], answer.keys["model"], answer.keys["seed"]) == (str(sounds / "out.wav"), "tiny", 3)
+    assert (answer.keys["path"], answer.keys["model"], answer.keys["seed"]) == ("out.wav", "tiny", 3)
     assert soundfile.info(sounds / "out.wav").frames == 2 * RATE
 
 

@@ -1,6 +1,7 @@
 """Sound to learn from, out of folders of sound and of MIDI."""
 
 import logging
+import sys
 from pathlib import Path
 
 import mido
@@ -13,6 +14,7 @@ from engine.audio.files import RATE
 from engine.audio.spectrogram import LOUDNESS, loudness_of
 from engine.data.listing import split_of
 from engine.data.recordings import RENDERED_SECONDS, read_recordings
+from engine.errors import AudioError
 
 NAMES = {split: f"{number}.wav" for number in range(60) for split in [split_of(f"{number}.wav")]}
 """A name of each split."""
@@ -42,6 +44,13 @@ def test_what_is_damaged_or_silent_is_left_out_and_named(tmp_path: Path, caplog:
         assert [each.name for each in read_recordings([tmp_path], "train")] == [train[2]]
     assert f"left out: {train[0]}" in caplog.text.replace(str(tmp_path) + "/", "")
     assert f"left out: {train[1]}: it is silent" in caplog.text
+
+
+def test_without_the_extra_it_says_once_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tone(tmp_path / NAMES["train"])
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(AudioError, match=r"pip install 'vaebridge\[audio\]'"):
+        next(read_recordings([tmp_path], "train"))
 
 
 def test_midi_is_rendered_with_the_splits_of_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The report on models of sound: measures on sounds of which the answer is known, and all of it on a small model."""
+"""The report on models of sound: measures of sounds of which the answer is known, all of it on a small model."""
 
 from pathlib import Path
 

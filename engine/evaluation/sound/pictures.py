@@ -56,7 +56,16 @@ def draw_continuation(heard: Samples, truth: Samples, made: Samples) -> "Figure"
         levels = to_levels(torch.from_numpy(shown)).numpy() * SCALE_DB + MIDDLE_DB
         seconds = (-before / RATE, (levels.shape[1] * HOP - before) / RATE)
         extent = (*seconds, 0, len(levels))
-        axes.imshow(levels, origin="lower", aspect="auto", extent=extent, vmin=-90, vmax=-10, cmap="magma")
+        axes.imshow(
+            levels,
+            origin="lower",
+            aspect="auto",
+            extent=extent,
+            vmin=-90,
+            vmax=-10,
+            cmap="magma",
+            interpolation="none",
+        )
         axes.axvline(0, color="white", linewidth=1)
         axes.set_ylabel("band")
         axes.set_title(f"what was heard | {name}", fontsize=9)

@@ -61,6 +61,10 @@ def test_what_is_heard_has_nearly_the_levels_that_were_asked_for() -> None:
         assert float((to_levels(heard(levels))[:, :-1] - levels).abs().mean()) * SCALE_DB < 3
 
 
+def test_levels_that_no_sound_has_are_still_heard_as_numbers() -> None:
+    assert torch.isfinite(heard(torch.full((BANDS, 48), 1e6))).all()
+
+
 def test_a_pitch_comes_back() -> None:
     samples = heard(to_levels(torch.from_numpy(sine(440)))[:, :-1]).numpy()
     assert np.argmax(np.abs(np.fft.rfft(samples))) / SECONDS == pytest.approx(440, abs=10)

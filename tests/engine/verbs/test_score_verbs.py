@@ -120,9 +120,9 @@ def test_a_low_rate_and_clipped_samples_are_told(library: Library, tmp_path: Pat
 @pytest.mark.parametrize(
     ("samples", "why"),
     [
-        (np.zeros(3 * RATE, np.float32), "its last 3 s are silent: there is nothing to go on from"),
-        (np.concatenate([tone(3), np.zeros(10 * RATE, np.float32)]), "its last 10 s are silent"),
-        (tone(0.1), r"it lasts 0\.10 s: 0\.25 s or more are needed to go on from"),
+        (np.zeros(3 * RATE, np.float32), "the last 3 s of the sound are silent: nothing to go on from"),
+        (np.concatenate([tone(3), np.zeros(10 * RATE, np.float32)]), "the last 10 s of the sound are silent"),
+        (tone(0.1), r"the sound lasts 0\.10 s: 0\.25 s or more are needed to go on from"),
         (np.zeros(0, np.float32), "holds no sound"),
     ],
     ids=["silence", "silent at the end", "short", "empty"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -21,6 +22,7 @@ from tests.missing import missing
 
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
 WAIT_SECONDS = 20.0
+CLICKS = 9
 TAPS, TAP_SECONDS = 4, 5.0
 ARGUMENTS = (
     "--headless=new",
@@ -96,7 +98,16 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def click(self, selector: str) -> None:
-        self.find(selector).click()
+        """Click what the selector finds; once more where it was drawn anew between the two."""
+        for _ in range(CLICKS):
+            with contextlib.suppress(StaleElementReferenceException):
+                return self.find(selector).click()
+        raise AssertionError(f"{selector} is drawn anew all the time; {self.tell()}")
+
+    def mouse(self, kind: str, selector: str) -> None:
+        """The left button goes down ("mousePressed") or up ("mouseReleased") over the middle of something."""
+        x, y = self.middle(selector)
+        self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def text(self, selector: str) -> str:
         said: str = self.run("return document.querySelector(given[0]).innerText;", selector)

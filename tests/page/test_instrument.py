@@ -403,6 +403,29 @@ def test_it_works_with_the_keyboard_alone(fresh: Browser) -> None:
     fresh.until("document.getElementById('play').getAttribute('aria-pressed') === 'false'")
 
 
+@pytest.mark.parametrize(
+    ("button", "redraw", "pressed"),
+    [
+        ("[data-key='verb vary']", "vaebridge.verbs.draw();", "vaebridge.session.document.verb === 'vary'"),
+        (
+            "[data-lane='kick']",
+            "vaebridge.roll.lanesKey = ''; vaebridge.roll.lay();",
+            "vaebridge.roll.locked.has('kick')",
+        ),
+    ],
+)
+def test_a_press_counts_though_what_is_pressed_would_be_drawn_anew_meanwhile(
+    fresh: Browser, button: str, redraw: str, pressed: str
+) -> None:
+    fresh.mouse("mousePressed", button)
+    fresh.run(redraw)
+    fresh.mouse("mouseReleased", button)
+    fresh.until(pressed)
+    before = "window.pressed = document.querySelector(given[0]);"
+    fresh.run(before + redraw, button)
+    fresh.until(f'window.pressed !== document.querySelector("{button}")')
+
+
 def test_a_hit_that_is_set_is_heard_in_the_next_bar_and_taken_back(fresh: Browser) -> None:
     fresh.click("#draw")
     before = fresh.run("return vaebridge.session.heard.notes.length;")

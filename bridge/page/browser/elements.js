@@ -7,6 +7,19 @@ export function element(name, attributes = {}, children = []) {
   return made;
 }
 
+// The function, but for the time in which something in root is pressed, when it waits: a press ends on what it began on.
+export function betweenPresses(root, draw) {
+  let isPressed = false, isDue = false;
+  for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, () => { isPressed = true; }, true);
+  for (const kind of ["pointerup", "pointercancel", "dragend", "keyup", "blur"]) {
+    window.addEventListener(kind, () => setTimeout(() => {  // after its click
+      isPressed = false;
+      if (isDue) { isDue = false; draw(); }
+    }));
+  }
+  return () => { if (isPressed) isDue = true; else draw(); };
+}
+
 let ids = 0;
 function labelled(name, text, ...controls) {
   const id = `knob-${(ids += 1)}`;

@@ -2,6 +2,7 @@
 // what came of it; how far a hit has moved is seen. A canvas as large as what is in view, drawn when something changes.
 
 import { PITCH, START, DURATION, VELOCITY, MUTE, DRUM_CHANNEL, areSameNotes, barsOf, channelOf } from "./clip.js";
+import { betweenPresses } from "./elements.js";
 
 const STEPS_PER_BEAT = 4, LEAST_BEAT_PIXELS = 26, MOST_PIXELS_PER_BEAT = 400, LEFT = 6, LEAST_HIT_PIXELS = 3, HIT_PIXELS = 7;
 const ORDER = ["crash", "ride", "open_hat", "closed_hat", "high_tom", "mid_tom", "low_tom", "snare", "kick"];
@@ -16,6 +17,7 @@ export class Roll extends EventTarget {
     this.selected = new Set(); this.locked = new Set(); this.marked = null;
     this.zoom = 1; this.cursor = { row: 0, step: 0 };
     this.isDrawing = false;
+    this.labelLanes = betweenPresses(this.lanes, () => this.labelLanesNow());
     new ResizeObserver(() => this.lay()).observe(this.scroller);
     this.scroller.addEventListener("scroll", () => { this.draw(); this.placeRuler(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -179,7 +181,7 @@ export class Roll extends EventTarget {
 
   // Lanes and ruler: buttons, so that a finger, a key and a reader find them
 
-  labelLanes() {
+  labelLanesNow() {
     const key = this.rows.map((row) => `${row.name} ${Math.round(row.top)}`).join();
     if (this.lanesKey !== key) {
       this.lanesKey = key;

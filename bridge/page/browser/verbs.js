@@ -3,7 +3,7 @@
 
 import { rows, clipsOf } from "./osc.js";
 import { barsOf, besides, followedBy, kept, withKind } from "./clip.js";
-import { choices, element, slider, toggle, words } from "./elements.js";
+import { betweenPresses, choices, element, slider, toggle, words } from "./elements.js";
 
 const BASE = "page base", KEPT = "page kept", GROUP = "page";
 const ELSEWHERE = new Set(["interpolate", "decode"]);  // the pad's
@@ -20,6 +20,7 @@ export class Verbs extends EventTarget {
     this.names = []; this.models = []; this.able = {}; this.styles = []; this.attributes = [];
     this.chosen = session.document.verb || FIRST;
     this.uploaded = {};
+    this.draw = betweenPresses(root, () => this.drawNow());
     session.addEventListener("change", ({ detail }) => { if (!detail.isOwn) this.follow(); });
   }
 
@@ -64,7 +65,7 @@ export class Verbs extends EventTarget {
 
   // The panel
 
-  draw() {
+  drawNow() {
     if (this.root.contains(document.activeElement) && document.activeElement.type === "range") return;
     const focused = document.activeElement?.dataset?.key;
     const about = this.table.verbs[this.chosen];

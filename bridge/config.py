@@ -83,6 +83,10 @@ class Config(BaseSettings):
     own: Path | None = Field(
         None, description="the folder where your own styles and feels are kept; else with the user's settings"
     )
+    audio_folder: Path | None = Field(
+        None,
+        description="the folder of sound that /vae/audio/continue reads from and writes to; else it is refused",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     models: Names = Field(
         ("trio_16bar", "drummer", "drums_16bar"),
@@ -182,6 +186,13 @@ class Config(BaseSettings):
         if missing := [str(path) for path in folders if not path.is_dir()]:
             raise ValueError(f"there is no folder {missing[0]}")
         return folders
+
+    @field_validator("audio_folder")
+    @classmethod
+    def _check_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.expanduser().is_dir():
+            raise ValueError(f"there is no folder {value}")
+        return value and value.expanduser()
 
     @classmethod
     def settings_customise_sources(

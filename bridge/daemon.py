@@ -116,6 +116,7 @@ class Daemon:
             bytes_per_second=config.rate * 1000,
             styles=config.styles_folder,
             feels=Feels(config.feels_folder),
+            sounds=config.audio_folder,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._ensemble = Ensemble(

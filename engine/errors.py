@@ -5,6 +5,7 @@
     │   ├── ClipError       a note, clip or setting outside its range
     │   │   └── TooLongError    a clip that is longer than a model's window
     │   ├── MidiFileError   a file that is no MIDI, or holds nothing to play
+    │   ├── AudioError      a file that is no sound, or holds nothing to go on from
     │   ├── WeightsError    weights or a card that are missing, damaged or foreign
     │   ├── ModelError      no such model, or a verb that the model does not have
     │   ├── KeptError       what a user has made, which cannot be read or written here
@@ -34,6 +35,10 @@ class TooLongError(ClipError):
 
 class MidiFileError(EngineError):
     """A file that is no MIDI file, or that holds nothing to play."""
+
+
+class AudioError(EngineError):
+    """A file that is no sound, or that holds nothing to go on from."""
 
 
 class WeightsError(EngineError):

@@ -5,12 +5,13 @@ drummer, melody_2bar and drums_2bar are our own. The other rows are the publishe
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from engine.errors import ModelError, WeightsError
 from engine.model.band.vae import BandShape
 from engine.model.musicvae import SequenceShape
 from engine.model.phrases.vae import PhraseShape
+from engine.model.score.vae import ScoreShape
 from engine.model.vae import GrooveShape
 from engine.requests import VERBS
 from engine.weights import Card
@@ -56,6 +57,9 @@ class Recipe:
     second: "Recipe | None" = None
 
 
+Shape = GrooveShape | SequenceShape | PhraseShape | BandShape | ScoreShape
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One named configuration. representation: what its clips become, groove or a name of engine.representation."""
@@ -63,12 +67,17 @@ class Config:
     name: str
     family: str
     representation: str
-    shape: GrooveShape | SequenceShape | PhraseShape | BandShape
+    shape: Shape
     recipe: Recipe
 
     @property
     def verbs(self) -> tuple[str, ...]:
-        """What weights of it can do, by what they have learnt; models of tokens learn to autoencode alone."""
+        """What weights of it can do, by what they have learnt; models of tokens learn to autoencode alone.
+
+        A model of sound does nothing with clips.
+        """
+        if isinstance(self.shape, ScoreShape):
+            return ()
         learnt = self.recipe.tasks or {"autoencode": 1.0}
         return tuple(
             verb
@@ -151,6 +160,22 @@ def _multitrack(name: str, encoder: int, decoder: int, *, chords: bool) -> Confi
         control=CHORDS if chords else 0,
     )
     return _musicvae(name, "multitrack", shape, bars=(1,), batch=256, free_bits=0, beta=1, transpose=3)
+
+
+def _score(name: str, predictor: Literal["lstm", "conv"]) -> Config:
+    """A model of sound; of one seed both predictors follow the same VAE."""
+    recipe = Recipe(
+        bars=(45,),
+        batch=128,
+        epochs=16,
+        free_bits=0,
+        beta=1,
+        rate_peak=2e-3,
+        decay=0,
+        second=Recipe(bars=(45,), batch=128, epochs=12, decay=0),
+    )
+    shape = ScoreShape(predictor=predictor)
+    return Config(name=name, family="score", representation="sound", shape=shape, recipe=recipe)
 
 
 _MODEST: dict[str, Any] = {
@@ -277,6 +302,8 @@ CONFIGS: dict[str, Config] = {
                 ),
             ),
         ),
+        _score("score", "lstm"),
+        _score("score_conv", "conv"),
         _groovae("groovae_4bar", 4, "autoencode"),
         _groovae("groovae_2bar_humanize", 2, "humanize"),
         _groovae("groovae_2bar_hits_control", 2, "transfer", hits_control=True),
@@ -343,7 +370,7 @@ def configure(card: Card) -> Config:
         if not all(isinstance(number, int) and 0 <= number <= LARGEST for number in each):
             raise WeightsError(f"the size {name} of {card.name} must be whole numbers in 0..{LARGEST}, not {size}")
     try:
-        shape: GrooveShape | SequenceShape | PhraseShape | BandShape = replace(config.shape, **sizes)  # type: ignore[arg-type]
+        shape: Shape = replace(config.shape, **sizes)  # type: ignore[arg-type]
         return replace(config, shape=shape)
     except TypeError as error:
         raise WeightsError(f"the card of {card.name} has a size that {card.config} has not: {error}") from error

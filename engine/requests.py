@@ -9,7 +9,8 @@ all of that here. Knows no wire and no model.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from engine.clip import Clip
 from engine.errors import ClipError
@@ -271,6 +272,25 @@ class LearnStyle(Request):
     sources: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueSound(Request):
+    """What comes after a file of sound, written to another file; no clip comes back.
+
+    It is no verb of models of clips: a model of sound does it.
+    """
+
+    makes_clips = False
+    path: Path
+    to: Path
+    append: int = setting(0, 0, 1, "1: what was there is written before it")
+    seconds: float = setting(10.0, 0.25, 3600, "how many seconds come, 0.25 to 3600; else 10")
+    seed: int | None = setting(None, 0, MAX_SEED, "the same seed gives the same sound; else one is drawn")
+    temperature: float = setting(1.0, 0, 2, "0 takes the likeliest stretch of what was heard, 1 draws one")
+    count: int = setting(1, 1, 1, "there is one result")
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
 VERBS: dict[str, type[Request]] = {
     kind.__name__.lower(): kind
     for kind in (
@@ -343,7 +363,7 @@ def request_about(
     return request_with(kind, settings, **given)
 
 
-def request_with(kind: type[Request], settings: Mapping[str, Any], **given: Any) -> Request:
+def request_with(kind: type[AnyRequest], settings: Mapping[str, Any], **given: Any) -> AnyRequest:
     """The request with these settings, among them some of single drums, such as timing.snare."""
     values = given | {name: value for name, value in settings.items() if "." not in name}
     if of_drum := tuple((name, value) for name, value in settings.items() if "." in name):

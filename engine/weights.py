@@ -25,8 +25,9 @@ class Card:
     """What a weights file is: the part of the card that the program reads, and the rest for people.
 
     config names a registry entry; sha256 is the safetensors file's; bars and steps_per_bar say what the model
-    was trained on; verbs what it can do; styles the names whose means the file holds. sizes are those of the
-    network that differ from its configuration's; chained says how a hierarchy's bars begin, see engine.model.
+    was trained on, of sound the frames of a window and the columns of a frame; verbs what it can do; styles the
+    names whose means the file holds. sizes are those of the network that differ from its configuration's; chained
+    says how a hierarchy's bars begin, see engine.model.
     step_temperature and opening_temperature: by how much the temperature is multiplied in the steps of a phrase,
     and once more in the bar that opens it. attributes: those that can be asked for, each with the mean and the
     deviation of the training data, in its unit (engine.representation.attributes); of a part as density.bass. told:

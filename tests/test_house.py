@@ -67,6 +67,12 @@ def test_importing_the_bridge_imports_no_torch(module: str) -> None:
     }
 
 
+def test_what_reads_sound_is_imported_when_a_file_of_sound_is_opened() -> None:
+    extra = {"soundfile", "soxr"}
+    assert {name for name in MODULES if extra & imports(name)} == {"engine.audio.files"}
+    assert not extra & imports("engine.audio.files", when_run=False)
+
+
 @pytest.mark.parametrize("package", ["bridge", "engine"])
 def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     graph = {

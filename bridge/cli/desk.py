@@ -82,10 +82,15 @@ class Desk:
     def __post_init__(self) -> None:
         if self.wav and self.wav.suffix.lower() != ".wav":
             raise MidiFileError(f"--wav names a .wav file, not {self.wav}")
-        if self.output and self.output.suffix.lower() == ".wav":
-            raise MidiFileError(f"-o names a MIDI file: --wav {self.output} writes the sound")
+        if self.verb != "continue":  # which goes on in sound where it has read some
+            self.check_output()
         if self.soundfont and not self.wav and self.verb != "play":
             raise MidiFileError("--soundfont goes with --wav FILE, which writes the result as sound")
+
+    def check_output(self) -> None:
+        """MidiFileError where what is written is no MIDI file."""
+        if self.output and self.output.suffix.lower() == ".wav":
+            raise MidiFileError(f"-o names a MIDI file: --wav {self.output} writes the sound")
 
     @property
     def config(self) -> "Config":

@@ -137,7 +137,8 @@ def find_model(library: Library, name: str) -> Finding:
         path = library.verify(name)
     except VaebridgeError as error:
         return Finding("weights", "note", str(error), "install vaebridge again, or train the model again")
-    verbs = ", ".join(library.card(name).verbs)
+    card = library.card(name)
+    verbs = ", ".join(card.verbs) if card.family != "score" else "continue on files of sound"
     return Finding("weights", "ok", f"{name}: {path.stat().st_size / 2**20:.1f} MiB, {verbs}")
 
 

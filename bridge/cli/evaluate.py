@@ -29,7 +29,10 @@ Pictures = Annotated[
 
 
 FAMILIES = ("groovae", "phrase", "band")
-"""Of models that can be evaluated."""
+"""Of models that are evaluated where none is named."""
+
+SOUND = "score"
+"""The family of models that are evaluated where they are named, on sound."""
 
 WIDEST = 180
 """Columns of the widest table; a narrower terminal breaks its lines, and nothing is cut."""
@@ -52,7 +55,7 @@ def evaluate(
     data: Data,
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="which models of grooves, phrases or bands; else all", show_default=False),
+        typer.Argument(help="which models of grooves, phrases or bands, else all; or of sound", show_default=False),
     ] = None,
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     judges: Annotated[
@@ -73,7 +76,8 @@ def evaluate(
     """How far from the drummers our models and simple baselines play, each figure with its 95 % interval.
 
     Of models of phrases: how they repeat, what comes back from z, what bars cost, copies, judges of whole patterns;
-    of bands also what parts cost beside each other.
+    of bands also what parts cost beside each other. Of models of sound: what comes back beside Opus, what is
+    foreseen beside the mean and the past, and noise against the number of songs, our network beside one layer.
     """
     from rich.text import Text
 
@@ -84,11 +88,13 @@ def evaluate(
     from engine.evaluation.phrases.report import evaluate_phrases
     from engine.evaluation.report import evaluate as report_on
     from engine.evaluation.showing import show
+    from engine.evaluation.sound.report import evaluate_sound
 
     library, screen = open_library(), console()
     named = models or [name for name, card in library.cards.items() if card.family in FAMILIES]
     phrases, bands = ([name for name in named if library.card(name).family == each] for each in FAMILIES[1:])
-    grooves = [name for name in named if name not in (*phrases, *bands)]
+    sounds = [name for name in named if library.card(name).family == SOUND]
+    grooves = [name for name in named if name not in (*phrases, *bands, *sounds)]
     screen.width = max(screen.width, WIDEST)
     with screen.status("reading the data") as status:
         settings: dict[str, Any] = {
@@ -106,13 +112,14 @@ def evaluate(
             measured = evaluate_knobs(models=named, **settings)
             tables = (_table(part.title, part.columns, part.rows) for part in measured)
         else:
+            of_sound = evaluate_sound(models=sounds, **settings) if sounds else ()
             of_bands = evaluate_bands(models=bands, **settings) if bands else ()
             settings |= {} if judges is None else {"judges": judges}
             parts = report_on(models=grooves, **settings) if grooves else ()
             of_phrases = evaluate_phrases(models=phrases, **settings) if phrases else ()
             tables = chain(
                 (table for part in parts for table in _tables(part)),
-                (_table(part.title, part.columns, part.rows) for part in chain(of_phrases, of_bands)),
+                (_table(part.title, part.columns, part.rows) for part in chain(of_phrases, of_bands, of_sound)),
             )
         for table in tables:
             screen.print(table)

@@ -12,6 +12,8 @@ import typer
 
 from bridge.cli.desk import ALL, MAKE, Desk, beside, with_desk
 from bridge.cli.options import Command, other_files, request_of, with_settings
+from bridge.cli.sound import continue_sound
+from engine.errors import ClipError
 from engine.requests import Accompany, Continue, Infill, NoteForNote, Request, Results, clip_fields
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 Source = Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)]
 Sources = Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)]
-Append = Annotated[bool, typer.Option("--append", help="write the file with the new bars behind")]
+Append = Annotated[bool, typer.Option("--append", help="write the file with what is new behind")]
+Seconds = Annotated[
+    float | None, typer.Option(help="of a file of sound: how many seconds come; else 10", metavar="0.25..3600")
+]
 
 HELP = {
     "sample": "Make new bars.",
@@ -28,7 +33,7 @@ HELP = {
         "Play a file's drums like a drummer: the same notes, with human timing and dynamics; all else stays."
     ),
     "interpolate": "Walk from one clip to another, or in the plane between four.",
-    "continue": "Make the bars that come next, of the drums or of all parts.",
+    "continue": "Make the bars that come next, of the drums or of all parts; after a file of sound, sound.",
     "infill": "Make some beats of a file's drums, or of its parts, anew; all else stays.",
     "accompany": "Put bass and drums beneath a melody, or whatever its band lacks; all else stays.",
     "groove": "Play a file's drums with the feel of another file's: the same notes; all else stays.",
@@ -128,9 +133,18 @@ def _infilled(kind: type[Request]) -> Command:
 
 def _continued(kind: type[Request]) -> Command:
     @with_settings(kind)
-    def command(desk: Desk, source: Source, append: Append = False, **settings: Any) -> None:
+    def command(
+        desk: Desk, source: Source, append: Append = False, seconds: Seconds = None, **settings: Any
+    ) -> None:
+        from engine.audio.files import is_sound
         from engine.midi.parts import followed_by
 
+        if is_sound(source):
+            continue_sound(desk, source, settings | {"append": int(append), "seconds": seconds})
+            return
+        desk.check_output()
+        if seconds is not None:
+            raise ClipError("--seconds is for a file of sound: of MIDI --bars says how much comes")
         settings, otherwise = desk.for_bands(settings, source), beside(source, desk.verb)
         song, clip = desk.heard(source, settings["model"])
         (results,) = desk.run(request_of(kind, settings, clip=clip), otherwise=otherwise)

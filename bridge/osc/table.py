@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bridge.playing.live_settings import KNOBS
 from engine.representation.attributes import ATTRIBUTES
-from engine.requests import CLIP_FIELDS, Request, clip_fields, has_point, settings_of
+from engine.requests import CLIP_FIELDS, ContinueSound, Request, clip_fields, has_point, settings_of
 from engine.requests import VERBS as ENGINE_VERBS
 
 PREFIX = "/vae/"
@@ -90,6 +90,7 @@ TO_SLOT = Argument("to", "s", "keep result 0 in this slot as well")
 CLIP, POINT = "clip/begin", next(name for name, request in ENGINE_VERBS.items() if has_point(request))
 """The verbs that begin a request of several messages: of a clip's notes and parts, of a point's numbers."""
 
+SOUND = "audio/continue"
 LIVE_BAR = "live/bar"
 """Begins one too, which goes on as that of a clip does."""
 
@@ -110,18 +111,7 @@ def _need(name: str, kind: Kind, text: str = "") -> Argument:
 
 def _music(name: str, request: type[Request]) -> Verb:
     """A verb of the engine: its keys are the request's settings, and the slots of its clips."""
-    hints = get_type_hints(request)
-    settings = [
-        Argument(
-            each.name,
-            _kind(hints[each.name]),
-            each.metadata["text"] + of_one(each),
-            max_bytes=MAX_TEXT_BYTES if each.name in LONG_TEXTS else MAX_NAME_BYTES,
-            several=get_origin(hints[each.name]) is tuple,
-            dotted=bool(of_one(each)),
-        )
-        for each in settings_of(request)
-    ]
+    settings = _settings(request)
     slots = slot_keys(request)
     size = (SIZE,) if has_point(request) else ()
     feel = (FEEL,) if any(each.name == "feel" for each in clip_fields(request)) else ()
@@ -135,6 +125,22 @@ def _music(name: str, request: type[Request]) -> Verb:
     return Verb(
         name, text, keys=keys, request=request, needs_id=needs_id, begun_by=begun_by, begins=begins, slots=names
     )
+
+
+def _settings(request: type[Request]) -> list[Argument]:
+    """The keys of a request's settings."""
+    hints = get_type_hints(request)
+    return [
+        Argument(
+            each.name,
+            _kind(hints[each.name]),
+            each.metadata["text"] + of_one(each),
+            max_bytes=MAX_TEXT_BYTES if each.name in LONG_TEXTS else MAX_NAME_BYTES,
+            several=get_origin(hints[each.name]) is tuple,
+            dotted=bool(of_one(each)),
+        )
+        for each in settings_of(request)
+    ]
 
 
 def of_one(each: Field[Any]) -> str:
@@ -276,6 +282,16 @@ TABLE: dict[str, Verb] = {
         Verb("clip/list", "the slots that hold a clip"),
         Verb("clip/clear", "empty a slot", keys=(SLOT,)),
         *(_music(name, request) for name, request in ENGINE_VERBS.items()),
+        Verb(
+            SOUND,
+            "write what comes after a file of sound to another file; both lie in the folder of --audio-folder",
+            keys=(
+                Argument("path", "s", "the file of sound", required=True, max_bytes=MAX_TEXT_BYTES),
+                Argument("to", "s", "the file to write", required=True, max_bytes=MAX_TEXT_BYTES),
+                *_settings(ContinueSound),
+                GROUP,
+            ),
+        ),
         Verb(
             "latent",
             "some numbers of the z of a decode",

@@ -6,6 +6,7 @@ The live mode asks here as well, before everybody else. The daemon carries jobs 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bridge.errors import RequestError
 from bridge.feels import Feels
@@ -20,13 +21,16 @@ from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
 from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
-from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run
+from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run, Sound
 from engine.clip import Clip
+from engine.errors import EngineError
 from engine.midi.meters import DEFAULT_TEMPO_BPM
-from engine.requests import LearnStyle, Sample
+from engine.requests import ContinueSound, LearnStyle, Sample, request_with, settings_of
 from engine.weights import Card
 
 logger = logging.getLogger(__name__)
+
+SOUND_SETTINGS = tuple(each.name for each in settings_of(ContinueSound))
 
 
 class EngineVerbs:
@@ -42,11 +46,12 @@ class EngineVerbs:
         *,
         card: Callable[[str], Card],
         feels: Feels,
+        sounds: Path | None,
         timeout_seconds: float,
     ):
         self._engine, self._queue, self._tickets, self._slots = engine, queue, tickets, slots
         self._ensemble, self._card, self._timeout = ensemble, card, timeout_seconds
-        self._feels = feels
+        self._feels, self._sounds = feels, sounds
 
     # What the daemon calls
 
@@ -68,7 +73,7 @@ class EngineVerbs:
         """Fail the jobs past their timeout; whether there were any: then the engine must be restarted."""
         late = self._queue.take_late(now, self._timeout)
         for begun in late:
-            what = "it ran for" if isinstance(begun.job, Run) else f"loading {begun.job.name} took"
+            what = f"loading {begun.job.name} took" if isinstance(begun.job, Load) else "it ran for"
             text = f"{what} more than {TIMES[type(begun.job)] * self._timeout:g} s"
             for entry in self._asked_for([begun]):
                 self._tickets.fail(entry.ticket, "timeout", text, now)
@@ -161,6 +166,30 @@ class EngineVerbs:
         request = LearnStyle(name=call.values["name"], clips=clips, sources=tuple(names), model=model)
         self._enqueue(Entry(ticket, Run(ticket.number, request)), now)
 
+    def continue_sound(self, call: Call, ticket: Ticket, now: float) -> None:
+        """Queue what comes after a file of the audio folder, for another file there."""
+        places = {name: self._place_of(name, call.values[name]) for name in ("path", "to")}
+        if places["path"] == places["to"]:
+            raise RequestError("bad_request", "path and to must be two files")
+        if model := call.values.get("model"):
+            self._card(model)
+        settings = {name: call.values[name] for name in SOUND_SETTINGS if name in call.values}
+        try:
+            job = Sound(ticket.number, request_with(ContinueSound, settings, **places))
+        except EngineError as error:
+            raise RequestError("bad_request", str(error)) from error
+        self._enqueue(Entry(ticket, job, call.values.get("group", "")), now)
+
+    def _place_of(self, key: str, name: str) -> Path:
+        """The file of that name in the audio folder; RequestError where it would lie elsewhere."""
+        if self._sounds is None:
+            raise RequestError("bad_request", "there is no folder of sound: serve --audio-folder FOLDER names one")
+        folder = self._sounds.resolve()
+        place = (folder / name).resolve()
+        if not place.is_relative_to(folder):
+            raise RequestError("bad_request", f"{key} must lie in the audio folder, {folder}")
+        return place
+
     def forget(self, ticket: Ticket) -> None:
         """A request has been cancelled: remove its job from the queue."""
         self._queue.remove(ticket)
@@ -193,6 +222,9 @@ class EngineVerbs:
         about: dict[str, Atom] = {"model": results.model, "seed": results.seed, "results": len(clips)}
         if isinstance(entry.job, Run) and isinstance(entry.job.request, LearnStyle):
             about = {"model": results.model}
+        if isinstance(entry.job, Sound) and self._sounds is not None:
+            written = entry.job.request.to.relative_to(self._sounds.resolve()).as_posix()
+            about = {"model": results.model, "seed": results.seed, "path": written}
         about["ms"] = results.ms
         if parts := sum(packed.parts for packed in clips):
             about["parts"] = parts

@@ -1,6 +1,6 @@
 """What waits for the engine: a bounded queue of jobs. Pure: the daemon carries the messages.
 
-One request runs at a time, and beside it one model is loaded.
+One request runs at a time; beside it one model is loaded, and one sound is made.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.addresses import Address
 from bridge.service.busy import MAX_WAITING, gives_way
 from bridge.service.tickets import Ticket
-from bridge.worker.messages import Job, Load, Run
+from bridge.worker.messages import Job, Load, Run, Sound
 
 MAX_SERVED = 1024
 """Clients of which it is known when they were served."""
@@ -49,12 +49,14 @@ class NeededEntry:
 
 Begun = Entry | LiveEntry | NeededEntry
 
-TIMES: dict[type[Job], int] = {Run: 1, Load: 5}
-"""The factor on the timeout of each kind of job: a load runs at lower priority than requests, so takes longer."""
+TIMES: dict[type[Job], int] = {Run: 1, Load: 5, Sound: 60}
+"""The factor on the timeout of each kind of job: what runs beside requests has lower priority, so takes longer."""
 
 
 class EngineQueue:
-    """At most 64 jobs wait; one request runs, one model loads. The clients take turns: the one served longest ago.
+    """At most 64 jobs wait; one request runs, one model loads, one sound is made.
+
+    The clients take turns: the one served longest ago.
 
     own_numbers: ids for jobs that are no client's request, those of LiveEntry and NeededEntry.
     """
@@ -106,11 +108,11 @@ class EngineQueue:
         return [each for each in same if each.client == entry.client]
 
     def begin_next(self, now: float, resident: tuple[str, ...]) -> Job | None:
-        """The first job that can begin now: a load if none is under way, a request if none runs.
+        """The first job that can begin now: one of a kind of which none is under way.
 
         A request that names a model which is not resident has it loaded and waits for it; others go before it.
         """
-        if self.is_running and self.is_loading:
+        if len(self._under_way) == len(TIMES):
             return None
         for entry in sorted(self._waiting, key=lambda each: self._served_at(each.client)):
             if isinstance(entry.job, Run) and entry.job.request.model not in (None, *resident):

@@ -14,7 +14,7 @@ from bridge.osc.access import Guests
 from bridge.osc.outbox import Outbox, Parcel
 from bridge.osc.replies import cut, format_push
 from bridge.osc.requests import Call
-from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT
+from bridge.osc.table import CLIP, MAX_NAME_BYTES, POINT, SOUND
 from bridge.playing.ensemble import Ensemble
 from bridge.playing.slots import Slots
 from bridge.service.busy import WARMING_UP, BusyError
@@ -75,6 +75,7 @@ class Service:
             ensemble,
             card=self._session.card,
             feels=about.feels,
+            sounds=about.sounds,
             timeout_seconds=about.timeout_seconds,
         )
         self._multiparts = {
@@ -89,6 +90,7 @@ class Service:
             "cancel": self._cancel,
             "load": self.engine_verbs.load,
             "learn_style": self.engine_verbs.learn_style,
+            SOUND: self.engine_verbs.continue_sound,
         }
 
     # What the daemon calls

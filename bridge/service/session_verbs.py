@@ -40,6 +40,7 @@ class About:
     why_not: Callable[[str], str] = lambda _: ""
     styles: Path | None = None
     feels: Feels = field(default_factory=lambda: Feels(None))
+    sounds: Path | None = None
 
 
 @dataclass(slots=True)

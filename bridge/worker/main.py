@@ -1,6 +1,6 @@
 """The other process: builds a generator, says that it is ready, and does its jobs until its socket closes.
 
-It runs one request at a time; a model is loaded on a thread beside them.
+It runs one request at a time; a model is loaded, and sound is made, on a thread beside them.
 
 The only module of the bridge that brings torch in, and it does so when it runs.
 """
@@ -19,7 +19,19 @@ from typing import Any
 from bridge.log import set_up_log
 from bridge.realtime import go_after_others, go_before_others, steady_interpreter
 from bridge.worker.children import inherited
-from bridge.worker.messages import CannotStart, Finished, Job, Load, Loaded, Ready, Recipe, Refused, Report
+from bridge.worker.messages import (
+    CannotStart,
+    Finished,
+    Job,
+    Load,
+    Loaded,
+    Ready,
+    Recipe,
+    Refused,
+    Report,
+    Run,
+    Sound,
+)
 from bridge.worker.pipe import Channel
 from engine.clip import Clip
 from engine.errors import EngineError, ModelError, TooLongError, VaebridgeError, WeightsError
@@ -55,11 +67,11 @@ def work(recipe: Recipe, channel: Channel) -> None:
         except EOFError:
             return
         for job in jobs:
-            if isinstance(job, Load):
-                beside = (generator, job, recipe.weight_folders, tell)
-                threading.Thread(target=load_beside, args=beside, name="load", daemon=True).start()
-            else:
+            if isinstance(job, Run):
                 tell(answer(generator, job))
+            else:
+                arguments = (generator, job, recipe.weight_folders, tell)
+                threading.Thread(target=answer_beside, args=arguments, name="beside", daemon=True).start()
 
 
 class Teller:
@@ -74,8 +86,10 @@ class Teller:
             self._channel.put(report)
 
 
-def load_beside(generator: Any, job: Load, folders: tuple[Path, ...], tell: Callable[[Report], None]) -> None:
-    """Load a model, warm, while requests run; what has come into the folders since is seen."""
+def answer_beside(
+    generator: Any, job: Load | Sound, folders: tuple[Path, ...], tell: Callable[[Report], None]
+) -> None:
+    """Load a model, warm, or make sound, while requests run; what has come into the folders since is seen."""
     go_after_others()
     generator.library = Library(folders)
     tell(answer(generator, job))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.clip import Clip
-from engine.requests import Request, Results
+from engine.requests import ContinueSound, Request, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """Ask the engine for sound, which takes seconds: it is made beside the requests."""
+
+    number: int
+    request: ContinueSound
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The engine is warm. problems: sentences about weights that could not be loaded."""
 
@@ -70,7 +78,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The results of a Run; the clips apart from the rest, so that each is unpacked when its turn comes."""
+    """The results of a Run or a Sound; the clips apart, so that each is unpacked when its turn comes."""
 
     number: int
     about: Results
@@ -99,12 +107,12 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A Run or Load that cannot be done; code is one of the protocol's."""
+    """A job that cannot be done; code is one of the protocol's."""
 
     number: int
     code: str
     text: str
 
 
-Job = Run | Load
+Job = Run | Load | Sound
 Report = Ready | Finished | Loaded | Refused

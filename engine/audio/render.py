@@ -3,6 +3,7 @@
 Ours knows kick, snare, hats, toms and cymbals, and plays everything else as sines. Knows nothing of sound cards.
 """
 
+import math
 import wave
 from bisect import bisect_right
 from collections.abc import Callable
@@ -29,21 +30,29 @@ TAIL_SECONDS = 1.5
 LOUDEST = 0.9
 
 
-def render(midi: MidiBytes, *, soundfont: Path | None = None, drum_map: DrumMap = GENERAL_MIDI) -> Wave:
-    """The samples of a file, [sample, side] in -1..1 at 44,100 a second; of one or two sides.
+def render(
+    midi: MidiBytes,
+    *,
+    soundfont: Path | None = None,
+    drum_map: DrumMap = GENERAL_MIDI,
+    rate: int = RATE,
+    first_seconds: float = math.inf,
+) -> Wave:
+    """The samples of a file, [sample, side] in -1..1 at so many a second; of one or two sides.
 
-    MidiFileError where the soundfont that is named cannot be used, or the file lasts more than an hour.
+    first_seconds: of a longer file no more is rendered. MidiFileError where the soundfont that is named cannot be
+    used, or more than an hour were to be rendered.
     """
     notes = file_notes(midi)
     seconds_of = _clock(midi)
-    length = max((seconds_of(note.end_tick) for note in notes), default=0.0)
+    length = min(first_seconds, max((seconds_of(note.end_tick) for note in notes), default=0.0))
     if length > LONGEST_SECONDS:
         raise MidiFileError(f"what is heard may last {LONGEST_SECONDS} s at most, not {length:.0f} s")
-    samples, font = int((length + TAIL_SECONDS) * RATE), soundfont or found_soundfont()
+    samples, font = int((length + TAIL_SECONDS) * rate), soundfont or found_soundfont()
     if font:
-        heard = by_soundfont(midi, notes, seconds_of, samples, rate=RATE, font=font, drum_map=drum_map)
+        heard = by_soundfont(midi, notes, seconds_of, samples, rate=rate, font=font, drum_map=drum_map)
     else:
-        heard = _by_hand(midi, notes, seconds_of, samples, drum_map)[:, None]
+        heard = _by_hand(midi, notes, seconds_of, samples, drum_map, rate)[:, None]
     peak = float(np.abs(heard).max(initial=0.0))
     return heard if peak <= LOUDEST else heard * np.float32(LOUDEST / peak)
 
@@ -81,9 +90,10 @@ def _by_hand(
     seconds_of: Callable[[int], float],
     samples: int,
     drum_map: DrumMap,
+    rate: int,
 ) -> Wave:
     mix = np.zeros(samples, np.float32)
-    sounds = [_drum(name) for name in INSTRUMENTS]
+    sounds = [_drum(name, rate) for name in INSTRUMENTS]
     for group in instruments(midi, notes):
         as_drums = is_drums(group)
         for note in group.notes:
@@ -91,17 +101,17 @@ def _by_hand(
             sound = (
                 sounds[drum_map.class_of[note.pitch]]
                 if as_drums
-                else _sine(note.pitch, seconds_of(note.end_tick) - start)
+                else _sine(note.pitch, seconds_of(note.end_tick) - start, rate)
             )
-            at = int(start * RATE)
+            at = int(start * rate)
             room = mix[at : at + len(sound)]
             room += sound[: len(room)] * (note.velocity / 127) ** 1.5 * (0.5 if as_drums else 0.2)
     return mix
 
 
-def _sine(pitch: int, seconds: float) -> NDArray[np.float64]:
+def _sine(pitch: int, seconds: float, rate: int) -> NDArray[np.float64]:
     """A sine that swells for 5 ms and fades for 50."""
-    t = np.arange(int((max(seconds, 0.02) + 0.05) * RATE)) / RATE
+    t = np.arange(int((max(seconds, 0.02) + 0.05) * rate)) / rate
     loudness = np.minimum(1, t / 0.005) * np.minimum(1, (t[-1] - t) / 0.05) * np.exp(-t)
     tone: NDArray[np.float64] = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t) * loudness
     return tone
@@ -121,13 +131,13 @@ DRUM_SOUNDS = {
 """Of each drum: the Hz of its skin, how far above them it begins, the seconds of its fading, its share of noise."""
 
 
-def _drum(name: str) -> NDArray[np.float64]:
+def _drum(name: str, rate: int) -> NDArray[np.float64]:
     """One hit: a skin whose pitch falls, and noise, which is bright where there is no skin."""
     hz, above, fade, share = DRUM_SOUNDS[name]
-    t = np.arange(int(min(6 * fade, TAIL_SECONDS) * RATE)) / RATE
+    t = np.arange(int(min(6 * fade, TAIL_SECONDS) * rate)) / rate
     noise = np.random.default_rng(len(name)).uniform(-1, 1, len(t))
     if not hz:
         noise = np.diff(noise, prepend=0.0) / 2
-    skin = np.sin(2 * np.pi * np.cumsum(hz + above * np.exp(-t / 0.03)) / RATE) if hz else 0.0
+    skin = np.sin(2 * np.pi * np.cumsum(hz + above * np.exp(-t / 0.03)) / rate) if hz else 0.0
     sound: NDArray[np.float64] = (share * noise + (1 - share) * skin) * np.exp(-t / fade)
     return sound

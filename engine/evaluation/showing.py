@@ -15,12 +15,14 @@ from engine.evaluation.phrases.examples import write_phrases
 from engine.evaluation.phrases.pictures import SHOWN, draw_phrase_pictures
 from engine.evaluation.phrases.report import Amount, Corpus, phrase_resident
 from engine.evaluation.pictures import draw_pictures
+from engine.evaluation.sound.pictures import show_sound
 from engine.learning.phrase_tasks import load_drums
 from engine.model.noise import Noise
 from engine.model.tasks import autoencode, humanize, nothing_given
 from engine.representation.groove import Array
 from engine.verbs.generator import Generator
 from engine.verbs.resident import GrooveResident
+from engine.verbs.score_verbs import load_score
 from engine.weights import Library
 
 BARS = 4
@@ -39,14 +41,16 @@ def show(
 ) -> list[Path]:
     """Write into a folder for each model that humanizes what is asked for, and say what there is to open.
 
-    Examples of phrases are files, sampled and played ones of one style. Draws are at temperature 1. ModelError
-    if there is nothing to be heard or seen of any model, EngineError if the disk takes nothing.
+    Examples of phrases are files, sampled and played ones of one style; those of sound begin with what was heard.
+    Draws are at temperature 1. ModelError if there is nothing to be heard or seen of any model, EngineError if the
+    disk takes nothing.
     """
     names = list(models)
     phrases = [name for name in names if library.card(name).family == "phrase"]
-    residents = models_of_grooves(library, (name for name in names if library.card(name).family != "phrase"))
+    sounds = [name for name in names if library.card(name).family == "score"]
+    residents = models_of_grooves(library, (name for name in names if name not in (*phrases, *sounds)))
     humanizing = [resident for resident in residents if "humanize" in resident.card.verbs]
-    if not humanizing and not phrases:
+    if not (humanizing or phrases or sounds):
         raise ModelError("none of these models can humanize: there is nothing to hear or see of them")
     paths = []
     try:
@@ -65,6 +69,9 @@ def show(
                 paths += draw_pictures(pictures / name, played=windows, ours=ours, z=z, feels=windows)
         if phrases:
             corpus = Corpus(load_drums(data), split, Amount(samples=SHOWN, windows=1))
+        for name in sounds:
+            on_progress(f"{name}: sound")
+            paths += show_sound(data, split, *load_score(library, name), examples=examples, pictures=pictures)
         for name in phrases:
             if examples is not None:
                 on_progress(f"{name}: examples")

@@ -27,6 +27,7 @@ from engine.learning.curriculum import BatchLosses, Course
 from engine.learning.groove_tasks import GrooveCourse, load_datasets
 from engine.learning.peers import Peers, own_device, peers
 from engine.learning.phrase_tasks import PhraseCourse, load_drums
+from engine.learning.score_tasks import ScoreCourse, load_pieces
 from engine.learning.token_tasks import TokenCourse, cut_songs
 from engine.model.lstm import has_bf16
 from engine.registry import Config, Recipe, find_config
@@ -98,6 +99,8 @@ def open_course(
         return PhraseCourse(config, load_drums(data, max_windows), device)
     if config.representation == "band":
         return BandCourse(config, load_bands(data, max_windows), device)
+    if config.representation == "sound":
+        return ScoreCourse(config, load_pieces(data, max_windows), device)
     if config.representation != "groove":
         return TokenCourse(config, cut_songs(config, data, max_windows), device)
     if len(data) > 1:

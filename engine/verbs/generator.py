@@ -22,6 +22,7 @@ from engine.requests import (
     MAX_SEED,
     VERBS,
     Accompany,
+    ContinueSound,
     Decode,
     Fill,
     Humanize,
@@ -148,6 +149,10 @@ class Generator:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
         if isinstance(request, LearnStyle):
             return self._learn(request)
+        if isinstance(request, ContinueSound):
+            from engine.verbs.score_verbs import continue_sound  # nobody else needs what reads sound
+
+            return continue_sound(self.library, request)
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.errors import ClipError, WeightsError
+from engine.errors import ClipError, ModelError, WeightsError
 from engine.learning.prior import Prior, standard_prior
 from engine.model.band.decoder import PartDecoder, Score
 from engine.model.band.steps import Choose as ChooseOfPart
@@ -19,6 +19,7 @@ from engine.model.noise import Noise
 from engine.model.phrases.decoder import Condition
 from engine.model.phrases.steps import Choose, draw_hits
 from engine.model.phrases.vae import PhraseShape, PhraseVae
+from engine.model.score.vae import ScoreShape
 from engine.model.tasks import Given, positions
 from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, configure
@@ -194,6 +195,10 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     """A verified model on a device; on the CPU where a GPU's memory is full."""
     card = library.card(name)
     config = configure(card)
+    if isinstance(config.shape, ScoreShape):
+        raise ModelError(
+            f"{name} makes sound, no clips: `vaebridge continue FILE.wav` and /vae/audio/continue ask it"
+        )
     tensors = {key: tensor.float() for key, tensor in library.tensors(name).items()}
     stored = [tensors.pop(f"prior.{part}") for part in ("mean", "scale", "share") if f"prior.{part}" in tensors]
     prior = Prior(card.styles, *stored) if len(stored) == 3 else standard_prior(config.shape.z)
@@ -211,7 +216,7 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     else:
         assert isinstance(shape, GrooveShape)
         resident = GrooveResident(card, config, Vae(shape), cpu, prior, size)
-    _load(name, resident.model, tensors)
+    give_tensors(name, resident.model, tensors)
     try:
         resident.model.to(device)
         resident = replace(resident, device=device, prior=prior.to(device))
@@ -224,7 +229,7 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     return resident
 
 
-def _load(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def give_tensors(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Give a network its tensors.
 
     WeightsError names the first tensor that is missing, superfluous, misshapen or not finite.

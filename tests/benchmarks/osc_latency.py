@@ -37,11 +37,11 @@ class Caller:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(ANSWER_SECONDS)
         self._socket.connect(("127.0.0.1", port))
-        self._port, self._ids = port, itertools.count(1)
+        self.port, self._ids = port, itertools.count(1)
 
     def again(self) -> "Caller":
         """Another client of the same daemon."""
-        return Caller(self._port)
+        return Caller(self.port)
 
     def ask(self, verb: str, *arguments: Atom) -> tuple[float, dict[str, Atom]]:
         """How many milliseconds until the last datagram of the answer was here, and the keys of its done."""

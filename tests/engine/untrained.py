@@ -9,6 +9,7 @@ from engine.learning.prior import Prior
 from engine.model.band.vae import BandShape, BandVae
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.phrases.vae import PhraseShape, PhraseVae
+from engine.model.score.vae import ScoreShape, ScoreVae
 from engine.model.vae import Vae
 from engine.registry import Config, find_config
 from engine.representation.catalogue import find_representation
@@ -30,6 +31,10 @@ SMALL_BANDS = {
     **{"context": 4, "prior_hidden": 8},
 }
 """Those of a model of bands."""
+
+
+SMALL_SCORES = {"z": 4, "channels": 8, "predictor_hidden": 8}
+"""Those of a model of sound."""
 
 
 def small(config: Config) -> dict[str, object]:
@@ -56,12 +61,14 @@ def write_random_weights(
     config = find_config(config_name)
     shape = replace(config.shape, **sizes)
     torch.manual_seed(0)
-    is_groove = config.representation in ("groove", "phrase", "band")
+    is_groove = config.representation in ("groove", "phrase", "band", "sound")
     model: torch.nn.Module
     if isinstance(shape, PhraseShape):
         model = PhraseVae(shape)
     elif isinstance(shape, BandShape):
         model = BandVae(shape)
+    elif isinstance(shape, ScoreShape):
+        model = ScoreVae(shape)
     else:
         model = Vae(shape) if is_groove else MusicVae(shape, chained=chained)
     z = shape.z

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from bridge.worker.main import answer, in_order, work
-from bridge.worker.messages import CannotStart, Finished, Load, Loaded, Ready, Recipe, Refused, Run
+from bridge.worker.messages import CannotStart, Finished, Load, Loaded, Ready, Recipe, Refused, Run, Sound
 from bridge.worker.pipe import Channel
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError, TooLongError, WeightsError
-from engine.requests import Humanize, Request, Results, Sample
+from engine.requests import ContinueSound, Humanize, Request, Results, Sample
 from engine.weights import Library
 
 RECIPE = Recipe(models=("a", "broken", "b"), weight_folders=(), generator=f"{__name__}:Fake")
@@ -40,6 +40,8 @@ class Fake:
     def run(self, request: Request) -> Results:
         if self.error is not None:
             raise self.error
+        if isinstance(request, ContinueSound):
+            assert self.may_go_on.wait(10)
         self.may_go_on.set()
         return Results((), self.loaded[0], 5, 1.0)
 
@@ -73,6 +75,14 @@ def test_a_model_is_loaded_as_the_default() -> None:
     _, loaded = worked(RECIPE, Load(2, "c"))
     assert isinstance(loaded, Loaded)
     assert (loaded.number, loaded.loaded) == (2, ("c", "b", "a"))
+
+
+def test_a_request_does_not_wait_for_sound() -> None:
+    sound = Sound(3, ContinueSound(path=Path("in.wav"), to=Path("out.wav")))
+    _, first, second = worked(RECIPE, sound, Run(4, Sample()))
+    assert isinstance(first, Finished)
+    assert isinstance(second, Finished)
+    assert (first.number, second.number) == (4, 3)
 
 
 def test_a_model_that_requests_need_leaves_the_default() -> None:

@@ -208,7 +208,7 @@ TABLE: dict[str, Verb] = {
                 Argument("loaded", "i", "1: but for those that no model in memory can do", within=(0, 1)),
             ),
         ),
-        Verb("models", "the models of this daemon"),
+        Verb("models", "the models of this daemon, but for those of sound"),
         Verb("load", "make a model resident and the default", keys=(_need("model", "s", "its name"),)),
         Verb(
             "styles",

@@ -160,9 +160,10 @@ class Session:
         rows = [
             (name, card.family, card.bars, card.steps_per_bar, int(name in self._engine.loaded))
             for name, card in sorted(self._cards.items())
+            if card.verbs  # those of sound have none: nothing that is asked of models is asked of them
         ]
         self._tickets.send(ticket, (format_message("model", ticket.id, *row) for row in rows), len(rows))
-        self._tickets.done(ticket, now, {"count": len(self._cards)})
+        self._tickets.done(ticket, now, {"count": len(rows)})
 
     def _styles(self, call: Call, ticket: Ticket, now: float) -> None:
         card = self.card(call.values.get("model") or self._answers(call.values.get("verb")))

@@ -58,6 +58,9 @@ def test_a_model_of_sound_is_not_loaded_and_says_who_asks_it(client: Peer) -> No
         assert answer.code == "no_model"
         assert answer.text.startswith("tiny makes sound, no clips")
     assert client.ask("sample").is_done
+    listed = [name for name, *_ in client.ask("models").rows("model")]
+    assert "drums_2bar" in listed  # in whose menus it would be of no use
+    assert not {"tiny", "score"} & set(listed)
 
 
 def test_the_shipped_weights_hold_a_model_of_sound() -> None:

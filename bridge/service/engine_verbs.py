@@ -4,6 +4,7 @@ The live mode asks here as well, before everybody else. The daemon carries jobs 
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -185,7 +186,10 @@ class EngineVerbs:
         if self._sounds is None:
             raise RequestError("bad_request", "there is no folder of sound: serve --audio-folder FOLDER names one")
         folder = self._sounds.resolve()
-        place = (folder / name).resolve()
+        try:
+            place = Path(os.path.normpath(folder / name)).resolve()  # after a loop of links .. is not followed
+        except RuntimeError as error:  # up to Python 3.12
+            raise RequestError("bad_request", f"{key} leads through links that go round in a circle") from error
         if not place.is_relative_to(folder):
             raise RequestError("bad_request", f"{key} must lie in the audio folder, {folder}")
         return place

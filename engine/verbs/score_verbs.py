@@ -85,13 +85,16 @@ def heard_past(heard: Sound, frames: int) -> tuple[Samples, tuple[str, ...]]:
         raise AudioError(f"the sound lasts {len(samples) / RATE:.2f} s: 0.25 s or more are needed to go on from")
     if not loudness_of(samples):
         raise AudioError(f"the last {len(samples) / RATE:.3g} s of the sound are silent: nothing to go on from")
+    if heard.truncated:
+        remarks.append("the file lacks its end, and is heard as far as it goes")
     if heard.clipped > CLIPPED_SHARE:
         remarks.append(f"{heard.clipped:.1%} of its samples are clipped, and heard as they are")
     if heard.rate < RATE:
         remarks.append(f"it has {heard.rate} samples a second: nothing above {heard.rate // 2} Hz is heard")
     if len(samples) < frames * FRAME:
         wanted = frames * FRAME / RATE
-        remarks.append(f"{len(samples) / RATE:.3g} s were repeated until they were the {wanted:g} s that are heard")
+        there = math.floor(len(samples) / RATE * 100) / 100  # 9.999 s are not 10
+        remarks.append(f"{there:g} s were repeated until they were the {wanted:g} s that are heard")
         samples = np.tile(samples, math.ceil(frames * FRAME / len(samples)))
     return samples[-frames * FRAME :], tuple(remarks)
 

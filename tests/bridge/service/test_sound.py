@@ -82,6 +82,22 @@ def test_what_lies_outside_is_refused(studio: Studio, sounds: Path, key: str, pl
     assert studio.service.engine_verbs.take(studio.now) is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that few have there")
+def test_links_that_go_round_lead_nowhere(studio: Studio, sounds: Path) -> None:
+    (sounds / "link.wav").symlink_to(sounds.parent / "secret.wav")
+    (sounds / "round").symlink_to("round")
+    for place in ("round/../link.wav", "round/../away/secret.wav", "round/../../secret.wav"):
+        (sounds / "away").unlink(missing_ok=True)
+        (sounds / "away").symlink_to(sounds.parent)
+        studio.send("audio/continue", 1, "path", place, "to", "out.wav")
+        (fail,) = studio.said()
+        assert str(fail.arguments[3]).startswith("path must lie in the audio folder")
+    for key, other in (("path", "to"), ("to", "path")):
+        studio.send("audio/continue", 1, key, "round", other, "seed.wav")
+        for said in studio.said():
+            assert said.arguments[2] == "bad_request", said
+
+
 def test_without_a_folder_it_says_how_there_is_one() -> None:
     studio = Studio()
     studio.send("audio/continue", 1, "path", "seed.wav", "to", "out.wav")

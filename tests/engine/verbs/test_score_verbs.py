@@ -108,6 +108,18 @@ def test_less_than_the_model_hears_is_repeated(library: Library, tmp_path: Path)
     results = go(library, tmp_path, tone(3), seconds=1.0)
     assert results.remarks == ("3 s were repeated until they were the 10 s that are heard",)
     assert go(library, tmp_path, tone(3), model="other", seconds=1.0).remarks == ()
+    (remark,) = go(library, tmp_path, tone(9.9995), seconds=1.0).remarks
+    assert remark.startswith("9.99 s were repeated")
+
+
+def test_a_file_that_lacks_its_end_is_told(library: Library, tmp_path: Path) -> None:
+    go(library, tmp_path, tone(12), seconds=1.0)
+    content = (tmp_path / "in.wav").read_bytes()
+    (tmp_path / "in.wav").write_bytes(content[:-1000])
+    results = Generator(library, device="cpu").run(
+        ContinueSound(path=tmp_path / "in.wav", to=tmp_path / "out.wav", seconds=1.0)
+    )
+    assert results.remarks == ("the file lacks its end, and is heard as far as it goes",)
 
 
 def test_a_low_rate_and_clipped_samples_are_told(library: Library, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from engine.audio.spectrogram import (
     FRAME_COLUMNS,
     HOP,
     LOUDNESS,
+    SCALE_DB,
     from_frames,
     loudness_of,
     to_frames,
@@ -39,6 +40,9 @@ KEPT_HOPS = 16
 """So much of the sound before is heard where phases are looked for."""
 
 CLIPPED_SHARE = 0.001
+
+MOST_LOST = 1.0
+"""20 dB: so much at most is given back to a band."""
 
 REST_LEVELS = 1.0
 """20 dB: a stretch that is so much quieter than the middle one is a rest, which would go on without end."""
@@ -104,14 +108,25 @@ def go_on(model: ScoreVae, past: Samples, samples: int, *, seed: int, temperatur
     """So many samples after the past, in blocks; the same seed gives the same."""
     loudness = LOUDNESS / loudness_of(past)
     kept, turns = torch.from_numpy(past * np.float32(loudness)), torch.Generator().manual_seed(seed)
-    frames = foresee(model, to_levels(kept)[:, : len(kept) // HOP], Noise(seed), temperature)
+    heard = to_levels(kept)[:, : len(kept) // HOP]
+    frames, lost = foresee(model, heard, Noise(seed), temperature), lost_levels(model, heard)
     ahead = next(frames)
     for first in range(0, samples, BLOCK_FRAMES * FRAME):
         count = min(BLOCK_FRAMES, math.ceil((samples - first) / FRAME))
         block = torch.stack([ahead, *(next(frames) for _ in range(count))])
-        ahead, levels = block[-1], from_frames(model.decoder(block))
+        ahead, levels = block[-1], from_frames(model.decoder(block)) + lost
         kept = to_samples(levels, kept[-KEPT_HOPS * HOP :], turns)[: count * FRAME]
         yield (kept / loudness).numpy()[: samples - first]
+
+
+def lost_levels(model: ScoreVae, levels: Tensor) -> Tensor:
+    """How much less power each band of levels (band, column) has as the model plays it back: (band, 1).
+
+    A decoder of means blurs what it is not sure of, and what is blurred is quieter.
+    """
+    back = from_frames(model.decoder(model.encoder(to_frames(levels)).mu))
+    heard, played = ((10 ** (each * SCALE_DB / 10)).mean(dim=1, keepdim=True) for each in (levels, back))
+    return (10 * torch.log10(heard / played) / SCALE_DB).clamp(-MOST_LOST, MOST_LOST)
 
 
 def foresee(model: ScoreVae, levels: Tensor, noise: Noise, temperature: float) -> Iterator[Tensor]:

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from engine.audio.files import RATE, Samples
-from engine.audio.spectrogram import FRAME, to_frames, to_levels
+from engine.audio.spectrogram import FRAME, loudness_of, to_frames, to_levels
 from engine.errors import AudioError, ModelError
 from engine.model.noise import Noise
 from engine.requests import ContinueSound, Results, Sample
@@ -89,7 +89,17 @@ def test_what_comes_is_made_of_stretches_that_were_heard_but_of_no_rest(library:
     assert not (stretches == silent).all(dim=2).all(dim=1).any()
 
 
-def test_it_is_as_loud_as_what_was_heard(library: Library, tmp_path: Path) -> None:
+def test_a_chord_that_the_shipped_model_blurs_is_as_loud_as_it_was_and_goes_on_without_a_click() -> None:
+    _, model = load_score(Library([Path(__file__).parents[3] / "weights"]))
+    seconds = np.arange(10 * RATE) / RATE
+    past = sum(0.2 * np.sin(2 * np.pi * hertz * seconds) for hertz in (220, 277.2, 329.6)).astype(np.float32)
+    new = np.concatenate(list(go_on(model, past, 4 * RATE, seed=1, temperature=1.0)))
+    assert 20 * np.log10(loudness_of(new) / loudness_of(past)) == pytest.approx(0, abs=3)
+    bends = np.abs(np.diff(np.concatenate([past[-3:], new[:3]]), 2))
+    assert bends.max() < np.abs(np.diff(past)).max()  # a step, or an end, would bend as much
+
+
+def test_twice_as_loud_a_sound_goes_on_twice_as_loud(library: Library, tmp_path: Path) -> None:
     peaks = []
     for amplitude in (0.05, 0.005):
         go(library, tmp_path, tone(10, amplitude=amplitude), seconds=2.0, seed=1)

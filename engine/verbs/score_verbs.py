@@ -5,7 +5,7 @@ Nothing stays in memory; knows no clips.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -62,9 +62,17 @@ def continue_sound(library: Library, request: ContinueSound) -> Results:
     past, remarks = heard_past(heard, model.shape.past)
     samples = round(request.seconds * RATE)
     new = go_on(model, past, samples, seed=seed, temperature=request.temperature)
-    write_sound(chain(blocks_of(request.path) if request.append else (), new), request.to)
+    blocks = chain(blocks_of(request.path) if request.append else (), new)
+    write_sound(_unless(request.given_up, blocks), request.to)
     ms = (time.perf_counter() - began) * 1000
     return Results((), name, seed, ms, remarks=remarks, facts=(("seconds", request.seconds),))
+
+
+def _unless(given_up: Callable[[], bool], blocks: Iterable[Samples]) -> Iterator[Samples]:
+    for block in blocks:
+        if given_up():
+            raise AudioError("the sound was given up")
+        yield block
 
 
 def load_score(library: Library, name: str | None = None) -> tuple[str, ScoreVae]:

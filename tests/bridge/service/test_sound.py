@@ -9,7 +9,7 @@ from bridge.osc.packet import Message
 from bridge.playing.ensemble import Ensemble, Stage
 from bridge.service.service import Service
 from bridge.service.session_verbs import About
-from bridge.worker.messages import Finished, Job, Load, Ready, Refused, Run, Sound
+from bridge.worker.messages import Drop, Finished, Job, Load, Ready, Refused, Run, Sound
 from engine.requests import ContinueSound, Results
 from tests.bridge.service.test_service import Studio, ends
 
@@ -154,6 +154,21 @@ def test_a_newer_one_of_a_group_takes_the_place_of_one_that_waits(studio: Studio
         if number == 1:
             studio.job()
     assert ends(studio.said()) == [(2, "stale")]
+
+
+def test_a_cancelled_sound_that_is_being_made_is_given_up_and_the_next_has_its_turn(studio: Studio) -> None:
+    for number in (1, 2, 3):
+        studio.send("audio/continue", number, "path", "seed.wav", "to", "a.wav")
+    first = studio.job()
+    studio.send("cancel", 4, "target", 2)
+    assert studio.service.engine_verbs.take(studio.now) is None
+    studio.send("cancel", 5, "target", 1)
+    assert studio.service.engine_verbs.take(studio.now) == Drop(first.number)
+    assert studio.service.engine_verbs.take(studio.now) is None
+    studio.service.engine_verbs.report(Refused(first.number, "bad_request", "it was given up"), studio.now)
+    assert ends(studio.said()) == [(2, "cancelled"), (4, "cancel"), (1, "cancelled"), (5, "cancel")]
+    finish(studio, studio.job())
+    assert ends(studio.said()) == [(3, "audio/continue")]
 
 
 def test_sound_that_takes_long_does_not_end_the_models(studio: Studio) -> None:

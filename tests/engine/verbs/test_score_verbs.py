@@ -92,7 +92,8 @@ def test_what_comes_is_made_of_stretches_that_were_heard_but_of_no_rest(library:
 def test_a_chord_that_the_shipped_model_blurs_is_as_loud_as_it_was_and_goes_on_without_a_click() -> None:
     _, model = load_score(Library([Path(__file__).parents[3] / "weights"]))
     seconds = np.arange(10 * RATE) / RATE
-    past = sum(0.2 * np.sin(2 * np.pi * hertz * seconds) for hertz in (220, 277.2, 329.6)).astype(np.float32)
+    hertz = np.array([[220], [277.2], [329.6]])
+    past = (0.2 * np.sin(2 * np.pi * hertz * seconds)).sum(axis=0).astype(np.float32)
     new = np.concatenate(list(go_on(model, past, 4 * RATE, seed=1, temperature=1.0)))
     assert 20 * np.log10(loudness_of(new) / loudness_of(past)) == pytest.approx(0, abs=3)
     bends = np.abs(np.diff(np.concatenate([past[-3:], new[:3]]), 2))
@@ -112,6 +113,15 @@ def test_what_was_there_is_written_before_it(library: Library, tmp_path: Path) -
     samples = out(tmp_path)
     assert len(samples) == pytest.approx(13.5 * RATE, abs=2)
     assert np.allclose(samples[1000 : 11 * RATE], tone(13)[1000 : 11 * RATE], atol=0.01)
+
+
+def test_what_is_given_up_leaves_what_was_there(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "out.wav").write_bytes(b"mine")
+    asked = iter((False, True))
+    with pytest.raises(AudioError, match="given up"):
+        go(library, tmp_path, tone(10), seconds=60.0, given_up=lambda: next(asked))
+    assert (tmp_path / "out.wav").read_bytes() == b"mine"
+    assert {each.name for each in tmp_path.iterdir()} == {"in.wav", "out.wav"}
 
 
 def test_less_than_the_model_hears_is_repeated(library: Library, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A style of one's own is a card, NAME.toml, beside NAME.safetensors with the norm
 this module imports no torch.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -117,7 +118,7 @@ def _own_style(path: Path) -> OwnStyle:
     try:
         content = KeptFile(path).read()
         numbers = {name: dict(_numbers(content.get(name, {}))) for name in ("feel", "notes")}
-        content["distance"] = float(content["distance"])
+        content |= _numbers({"distance": content["distance"]})
         return OwnStyle(**{**content, **numbers, "sources": tuple(content.get("sources", ()))})
     except (OSError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise KeptError(f"{path} is no style: {error}; learn it again") from error
@@ -137,7 +138,10 @@ def no_style(name: str, known: Iterable[str], folder: Path | None) -> ClipError 
 
 def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Each name and its number; AttributeError, TypeError or ValueError where they are something else."""
-    yield from ((name, float(value)) for name, value in values.items())
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+        yield name, float(value)
 
 
 def styles_of(card: Card, loaded: Iterable[Card], own: Mapping[str, OwnStyle]) -> tuple[str, ...]:
@@ -182,12 +186,19 @@ def read_z(folder: Path, name: str) -> "tuple[Tensor, Tensor]":
 
 
 def forget_style(folder: Path | None, name: str) -> None:
-    """Remove a style of one's own; ClipError, with those there are, where there is none of that name."""
-    known = own_styles(folder)
-    if folder is None or name not in known:
-        raise ClipError(f"there is no style of your own {name!r}; there are: {', '.join(known) or 'none'}")
-    for suffix in (".toml", ".safetensors"):
-        (folder / name).with_suffix(suffix).unlink(missing_ok=True)
+    """Remove a style of one's own, also one whose card cannot be read.
+
+    ClipError, with those there are, where there is none of that name; KeptError where it cannot be removed.
+    """
+    files = [folder / f"{name}{suffix}" for suffix in (".toml", ".safetensors")] if folder else []
+    if not NAME.fullmatch(name) or not any(path.exists() for path in files):
+        known = ", ".join(own_styles(folder)) or "none"
+        raise ClipError(f"there is no style of your own {name!r}; there are: {known}")
+    try:
+        for path in files:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeptError(f"{path} cannot be removed: {error.strerror or error}") from error
 
 
 def mixture(text: str) -> dict[str, float]:
@@ -199,7 +210,7 @@ def mixture(text: str) -> dict[str, float]:
             shares[name] = shares.get(name, 0) + (float(share) if colon else 1.0)
         except ValueError:
             shares[name] = -1.0
-    if not all(name and 0 < share < float("inf") for name, share in shares.items()):
-        raise ClipError(f"style takes a name, or several with shares as funk:.7,mine:.3, not {text!r}")
     whole = sum(shares.values())
+    if not (0 < whole < math.inf and all(name and share / whole > 0 for name, share in shares.items())):
+        raise ClipError(f"style takes a name, or several with shares as funk:.7,mine:.3, not {text!r}")
     return {name: share / whole for name, share in shares.items()}

@@ -63,7 +63,7 @@ def _files_in(folder: Path | None) -> list[Path]:
         return []
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MIDI)
     if not found:
-        raise MidiFileError(f"{folder} holds no MIDI file")
+        raise MidiFileError(f"{folder} is no folder that holds a MIDI file")
     return found
 
 
@@ -83,6 +83,8 @@ def _drums(desk: Desk, path: Path, *, forgiving: bool) -> "list[Clip]":
 @styles.command("list")
 def list_styles() -> None:
     """Every style that can be named: the drummer's, players, programmed music, your own."""
+    from rich.table import Column
+
     from bridge.cli.desk import default_model
     from bridge.cli.show import console, table
     from bridge.config import Config
@@ -93,15 +95,16 @@ def list_styles() -> None:
     library = Library(config.weight_folders)
     card, own = library.card(default_model(config, library, "humanize")), own_styles(config.styles_folder)
     rows = [
-        (name, *_units(card, card.feels.get(name)), "a player" if name.startswith("drummer") else "of the data")
+        (name, *_units(card, card.feels.get(name)), "a player" if name.startswith("drummer") else "a style")
         for name in card.styles
     ]
-    rows += [(name, *_units(card, None), f"programmed: {about.told}") for name, about in PROGRAMMED.items()]
+    rows += [(name, *_units(card, None), f"{about.told}; programmed") for name, about in PROGRAMMED.items()]
     for name, style in own.items():
         known = [style.feel.get(each, float("nan")) for each in FEEL]
         rows.append((name, *_units(card, known), f"your own: {style.bars} bars, near {style.near}"))
-    columns = ("style", *(f"{each} ({ATTRIBUTES[each].unit})" for each in FEEL), "what")
-    console().print(table(columns, rows, f"{card.name}: the mean feel of each"))
+    columns = [Column(each, no_wrap=True) for each in ("style", *FEEL)]
+    units = ", ".join(f"{each} in {ATTRIBUTES[each].unit}" for each in FEEL)
+    console().print(table([*columns, "what"], rows, f"{card.name}: the mean feel of each; {units}"))
 
 
 def _units(card: "Card", feel: "list[float] | None") -> tuple[str, ...]:
@@ -109,7 +112,8 @@ def _units(card: "Card", feel: "list[float] | None") -> tuple[str, ...]:
     if not feel or not card.attributes:
         return ("",) * len(FEEL)
     scales = (card.attributes[each] for each in FEEL)
-    return tuple(f"{mean + value * deviation:.2f}" for value, (mean, deviation) in zip(feel, scales, strict=True))
+    values = (mean + value * deviation for value, (mean, deviation) in zip(feel, scales, strict=True))
+    return tuple(f"{round(value, 2) + 0.0:.2f}" for value in values)  # -0 is 0
 
 
 @styles.command("forget")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from bridge.cli.dials import Scales, dials
@@ -49,7 +49,7 @@ def stdout_of_its_own() -> Iterator[IO[str]]:
         yield file
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> Table:
+def table(columns: Iterable[Column | str], rows: Iterable[Iterable[str]], title: str | None = None) -> Table:
     """Texts in columns."""
     made = Table(*columns, box=None, title=title and Text(shown(title)), title_justify="left")
     for row in rows:

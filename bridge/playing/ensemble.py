@@ -76,7 +76,7 @@ class Ensemble:
     @property
     def problem(self) -> str:
         """What is wrong, empty if nothing is."""
-        return self.live.problem or self._ear.problem
+        return self.live.problem or (self.live.knobs.problem if self.live.running else "") or self._ear.problem
 
     # What the ports bring
 

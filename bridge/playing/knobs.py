@@ -23,7 +23,7 @@ class Knobs:
 
     A knob applies where the mode's verb and model have it, and waits otherwise. What the mode itself was set to
     goes before a knob until that is turned again. cards: of the models, none where they are not known; styles_of:
-    the styles that can be asked of each.
+    the styles that can be asked of each. problem: what was turned and no model has any more, when last asked.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,12 @@ class Knobs:
         self.styles_of: Callable[[Card], Collection[str]] = lambda card: card.styles
         self._values: dict[str, Any] = {}
         self._since_begin: set[str] = set()
+        self.problem = ""
 
     def begin(self) -> None:
         """A mode has been set: what it says goes before the knobs as they stand."""
         self._since_begin.clear()
+        self.problem = ""
 
     def turn(self, values: Mapping[str, Any], cleared: Collection[str], running: LiveSettings | None) -> None:
         """Take some back and turn others, all or, where one is refused with a RequestError, none."""
@@ -89,7 +91,20 @@ class Knobs:
     ) -> Request:
         """The request about these clips as the knobs stand; RequestError if it cannot be: see LiveSettings."""
         steered = self.applied(settings)
+        self.problem = self._lost_style(settings, steered)
         return steered.build(clips, seed, self.attributes(steered), bars_played)
+
+    def _lost_style(self, settings: LiveSettings, steered: LiveSettings) -> str:
+        """Why a style that was turned is not played, where no loaded model has it any more."""
+        style = self._values.get("style")
+        turned = "style" in self._since_begin or "style" not in settings.said
+        if style is None or not turned or not settings.has("style") or steered.request.get("style") == style:
+            return ""
+        try:
+            self._check_style(style, self.cards(None))
+        except RequestError as error:
+            return f"the style {style} is not played: {error}"
+        return ""
 
     def attributes(self, settings: LiveSettings) -> frozenset[str] | None:
         """Those of the models that may answer, None where these are not known."""

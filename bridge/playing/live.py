@@ -47,7 +47,7 @@ class Live:
     """One live mode at a time; with none it still keeps what is played in the slot `live`.
 
     missed counts the bars for which a result came too late or could not be had; problem is why it could not, empty
-    if it could. variations are those of the mode.
+    if it could; remark is what the engine said of what was made last. variations are those of the mode.
     """
 
     def __init__(self, transport: Transport, scheduler: Scheduler, recorder: Recorder, slots: Slots):
@@ -57,7 +57,7 @@ class Live:
         self.variations, self._accompaniment = Variations(transport), Accompaniment()
         self.knobs = Knobs()
         self.settings: LiveSettings | None = None
-        self.running, self.missed, self.problem = False, 0, ""
+        self.running, self.missed, self.problem, self.remark = False, 0, "", ""
         self._began = self._line = 0.0
         self._prepared, self._deaths = False, 0
         self._asked: Asked | None = None
@@ -85,6 +85,7 @@ class Live:
         if settings is not self.settings:
             self.knobs.begin()
         self.settings, self.running, self.problem, self._deaths, self._seed = settings, True, "", 0, None
+        self.remark = ""
         self._phrases.bars = settings.bars or settings.about.bars or 2
         self._phrases.takes_pickup = settings.about.takes_pickup
         self._move_to(line + settings.count_in * self._transport.beats_per_bar, now)
@@ -179,6 +180,7 @@ class Live:
         self._seconds.append(now - asked.at_seconds)
         chosen = settings.choose(results.clips)
         self._asked, self.problem, self._made = None, "", Made(chosen, asked.clips, results.seed, asked.line_beat)
+        self.remark = "; ".join(results.remarks)
         self._accompaniment.made(chosen)
         if asked.renews:
             self._renewed(chosen, now)

@@ -91,8 +91,8 @@ class PlayVerbs:
             "missed": live.missed,
             "ports": ", ".join(self._ports.names) or "none",
         }
-        problem = ensemble.problem or self._ports.why_none
-        return facts | ({"problem": problem} if problem else {})
+        told = {"problem": ensemble.problem or self._ports.why_none, "remark": live.remark if live.running else ""}
+        return facts | {name: text for name, text in told.items() if text}
 
     def learned(self, target: str, control: Control, now: float) -> None:
         """A control was learned: answer the learn request of its target."""

@@ -252,12 +252,16 @@ class Drawing:
         return states
 
     def _hear(self, states: Tokens, free: NDArray[np.bool_], sketch: Sketch) -> None:
-        """Measure what came in the bars that were drawn: one number of all parts, or of each its own."""
+        """Measure what came in the bars that are free (bar,): one number of all parts, or of each its own."""
         scales, asked = self._resident.scales, sketch.knobs.asked
+        here, made = states[:, sketch.first_bar :], free[sketch.first_bar :]
         for name in [name for name in asked if name.partition(".")[0] in ATTRIBUTES]:
             own = [(part, f"{bare}.{PARTS[part]}") for bare in [name.partition(".")[0]] for part in sketch.parts]
             values = [
-                (_of_playing(states[:, free], part, ATTRIBUTES.index(key.partition(".")[0])), scales[key])
+                (
+                    np.where(made, _of_playing(here, part, ATTRIBUTES.index(key.partition(".")[0])), np.nan),
+                    scales[key],
+                )
                 for part, key in own
                 if key in scales and (name == key or (name not in scales and key not in asked))
             ]

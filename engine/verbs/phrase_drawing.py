@@ -155,7 +155,7 @@ class PhraseDrawing(RunsVerbs):
             first += window.bars
             free[:first] = False
         done: Hits = condition.hits.cpu().numpy()
-        self.knobs.hear_drums(done, self.resident.scales, bar, made)
+        self.knobs.hear_drums(done, self.resident.scales, bar, made, first_bar)
         return done
 
     def _nearest(self, made: NDArray[np.bool_], first_bar: int, rows: int) -> NearestBar | None:

@@ -96,18 +96,24 @@ class Knobs:
         return np.asarray(values[(np.arange(bars) - first) % len(values)], np.float64)
 
     def hear_bars(self, name: str, *parts: tuple[Values, Scale]) -> None:
-        """What came of one, (row, bar) in its unit, of each part; the mean of bars where one number was asked."""
+        """What came of one, (row, bar) in its unit, of each part; the mean of bars where one number was asked.
+
+        The first bar is that with which the results begin; nan: it is not made, or has not the attribute.
+        """
         by_bar = len(self.asked[name]) > 1
         each = [scale.asked(values if by_bar else known_mean(values.T)[:, None]) for values, scale in parts]
         self.came[name] = known_mean(np.stack(each).reshape(len(each), -1)).reshape(each[0].shape)
 
-    def hear_drums(self, hits: Array, scales: Scales, bar: int, free: NDArray[np.bool_]) -> None:
-        """Measure the bars of drums (row, step, 9) of which any are free (bar,)."""
+    def hear_drums(
+        self, hits: Array, scales: Scales, bar: int, made: NDArray[np.bool_], first_bar: int = 0
+    ) -> None:
+        """Measure the bars of drums (row, step, 9) that are made (bar,); the results begin with the first."""
         names = [name for name in BAR_ATTRIBUTES if name in self.asked]
-        if names and free.any():
-            rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits])[:, free]
+        if names and made.any():
+            rows = np.stack([bar_attributes(row.reshape(-1, bar, CLASSES) > 0) for row in hits]).astype(np.float64)
+            rows[:, ~made] = np.nan
             for name in names:
-                self.hear_bars(name, (rows[..., BAR_ATTRIBUTES.index(name)].astype(np.float64), scales[name]))
+                self.hear_bars(name, (rows[:, first_bar:, BAR_ATTRIBUTES.index(name)], scales[name]))
 
     def facts(self) -> Iterator[tuple[str, float | str]]:
         """What came of each under its name, on average over the results; one a bar as a text.
@@ -117,29 +123,30 @@ class Knobs:
         for name, values in self._told():
             means = known_mean(values)
             if not np.isnan(means).all():
-                rounded = [round(float(value), 3) for value in means]
+                rounded = [round(float(value), 3) + 0.0 for value in means]  # -0 is 0
                 by_bar = ",".join("-" if np.isnan(value) else f"{value:g}" for value in rounded)
                 yield name, by_bar if len(rounded) > 1 else rounded[0]
 
     def remarks(self) -> Iterator[str]:
         """What could not be had: which attribute, and which others were asked for beside it that can be at odds."""
         yield from self._said
-        missed = self.asked.keys() - self.came.keys() - self._usual
-        yield from (f"{name} was asked, and nothing was made that has it" for name in sorted(missed))
-        for name, values in self._told():
-            came = known_mean(values)
+        yield from _none(sorted(self.asked.keys() - self.came.keys() - self._usual), "nothing was made that has")
+        told = [(name, known_mean(values)) for name, values in self._told()]
+        yield from _none([name for name, came in told if np.isnan(came).all()], "nothing that came can tell")
+        for name, came in told:
+            if len(self.asked[name]) > len(came):
+                bars = f"{len(self.asked[name])} bars, and there {'are' if len(came) > 1 else 'is'} {len(came)}"
+                yield f"{name} was asked of {bars}"
             known = ~np.isnan(came)
             came, asked = came[known], np.resize(np.array(self.asked[name]), len(came))[known]
             beyond = came - asked
-            if not len(came):
-                yield f"{name} was asked, and nothing that came can tell it"
-            elif np.abs(beyond).mean() > AT_ODDS:
+            if len(came) and np.abs(beyond).mean() > AT_ODDS:
                 others = [each for each in self.asked if each not in self._usual and _at_odds(name, each)]
                 others += [what for of, what in self.against.items() if name.partition(".")[0] == of]
                 is_short = (beyond * np.sign(asked)).mean() < 0
                 why = f": it is at odds with {' and '.join(others)}" if others else ""
                 why = why or (": that is as far as it goes here" if is_short else "")
-                yield f"{name} came to {_listed(came)}, not to {_listed(self.asked[name])}{why}"
+                yield f"{name} came to {_listed(came)}, not to {_listed(asked)}{why}"
 
     def _told(self) -> list[tuple[str, Values]]:
         """What came of each that the request itself asks for."""
@@ -185,6 +192,14 @@ class Knobs:
 
 def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{value:.1f}".removesuffix(".0") for value in values)
+
+
+def _none(names: Sequence[str], told: str) -> Iterator[str]:
+    """That these were asked in vain, in one sentence, if there are any."""
+    if names:
+        *others, last = names
+        were, them = ("were", "them") if others else ("was", "it")
+        yield f"{' and '.join(filter(None, (', '.join(others), last)))} {were} asked, and {told} {them}"
 
 
 def _mean_of(name: str) -> str:

@@ -128,10 +128,25 @@ def test_a_style_waits_while_a_model_plays_that_does_not_have_it(studio: Studio)
     studio.said(after=8.0)
     request: Any = request_of(studio)
     assert (request.model, request.style) == ("tokens", None)
+    assert studio.ensemble.problem == ""
     keys(steer(studio, "clear", "model"))
     studio.said(after=4.0)
     request = request_of(studio)
     assert (request.model, request.style) == (None, "funk")
+
+
+def test_a_style_that_is_forgotten_while_it_plays_is_a_problem_until_the_knob_is_taken_back(studio: Studio) -> None:
+    keys(steer(studio, "style", "funk"))
+    assert asked(studio, *SAMPLE).style == "funk"
+    studio.cards["m"] = replace(CARD, verbs=FEELS, styles=("rock",))
+    studio.said(after=8.0)
+    request: Any = request_of(studio)
+    assert request.style is None
+    assert studio.ensemble.problem == ("the style funk is not played: style of m, tokens must be rock, not 'funk'")
+    keys(steer(studio, "clear", "style"))
+    studio.said(after=8.0)
+    request_of(studio)
+    assert studio.ensemble.problem == ""
 
 
 def test_a_model_that_cannot_do_what_is_played_is_refused_and_one_turned_before_waits(studio: Studio) -> None:

@@ -8,7 +8,7 @@ from bridge.osc.packet import Message
 from bridge.worker.messages import Finished, Run
 from engine.clip import Clip, Note
 from engine.requests import Humanize, Interpolate, Results, Sample, Vary
-from tests.bridge.service.test_service import Studio
+from tests.bridge.service.test_service import CLIP, Studio
 
 NOTES = (36, 0.0, 0.25, 100, 0)
 
@@ -253,6 +253,17 @@ def test_the_status_tells_clock_tempo_ports_and_what_was_late(studio: Studio) ->
     assert "problem" not in status
     studio.wires.why_none = "there is no MIDI system"
     assert keys(answer(studio, "status", number=3))["problem"] == "there is no MIDI system"
+
+
+def test_the_status_tells_what_was_remarked_of_what_the_live_mode_made_last(studio: Studio) -> None:
+    answer(studio, "live", "mode", "loop", "slot", "a")
+    job, remarks = studio.job(), ("late came to 1, not to 2", "and more")
+    results = Results((CLIP,), "m", 5, 1.0, remarks=remarks)
+    studio.service.engine_verbs.report(Finished.of(job.number, results), studio.now)
+    assert keys(answer(studio, "status", number=2))["remark"] == "late came to 1, not to 2; and more"
+    answer(studio, "live", "mode", "loop", "slot", "a", number=3)
+    studio.finish(studio.job())
+    assert "remark" not in keys(answer(studio, "status", number=4))
 
 
 def test_when_the_engine_goes_down_what_the_live_mode_asked_for_is_asked_again(studio: Studio) -> None:

@@ -8,7 +8,7 @@ import pytest
 from engine.clip import Clip, Note
 from engine.errors import ClipError
 from engine.representation.attributes import FEEL
-from engine.requests import Accompany, Continue, Fill, Groove, Humanize, Infill, Sample, Vary
+from engine.requests import Accompany, Continue, Fill, Groove, Humanize, Infill, Sample, Vary, request_with
 from engine.verbs.generator import Generator
 from engine.verbs.steering.knobs import Knobs
 from engine.weights import Library, shipped_folder
@@ -233,11 +233,29 @@ def test_drums_and_parts_are_not_at_odds_with_each_other():
     assert said == "density.bass came to 1, not to 2: it is at odds with register.bass and density"
 
 
+@pytest.mark.parametrize(("model", "key"), [("drums_16bar", "density"), ("trio_16bar", "density.drums")])
+def test_bars_that_are_not_made_keep_their_places_in_what_came_and_in_what_is_told_of_it(generator, model, key):
+    asked = {key: (3.0, -1.0, 1.0, 3.0)}
+    results = generator.run(request_with(Infill, asked, clip=beat(), seed=1, start=4.0, beats=8.0, model=model))
+    first, second, third, last = str(came(results)[key]).split(",")
+    assert (first, last) == ("-", "-")
+    assert float(second) < float(third)
+    assert all(f"{key} came to" in remark and "not to -1,1:" in remark for remark in results.remarks)
+
+
+def test_more_bars_than_there_are_is_told(generator):
+    results = generator.run(Humanize(clip=beat(2), seed=1, late=(0.0, 1.0, 2.0)))
+    assert came(results) == {"late": "0,1"}
+    assert results.remarks == ("late was asked of 3 bars, and there are 2",)
+
+
 def test_what_nothing_can_tell_is_no_number(generator):
     clip = Clip((Note(36, 0.0, 0.25, 90), Note(42, 0.25, 0.25, 90), Note(36, 4.0, 0.25, 90)), 8.0)
     whole = generator.run(Humanize(clip=replace(clip, notes=clip.notes[::2]), seed=1, swing=(1.0,)))
     assert whole.facts == ()
     assert whole.remarks == ("swing was asked, and nothing that came can tell it",)
+    empty = generator.run(Humanize(clip=replace(clip, notes=()), seed=1, swing=(1.0,), late=(1.0,), accent=(1.0,)))
+    assert empty.remarks == ("accent, late and swing were asked, and nothing was made that has them",)
     by_bar = generator.run(Humanize(clip=clip, seed=1, swing=(1.0, 1.0)))
     assert came(by_bar) == {"swing": "1,-"}
 

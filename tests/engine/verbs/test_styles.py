@@ -227,6 +227,27 @@ def test_a_style_that_is_forgotten_is_gone(generator, own):
     assert not list(own.glob("gone*"))
 
 
+def test_a_style_whose_card_is_damaged_can_be_forgotten(tmp_path):
+    for name in ("mine.toml", "mine.safetensors", "other.toml"):
+        (tmp_path / name).write_text("name = [")
+    forget_style(tmp_path, "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.toml"]
+
+
+def test_only_a_file_of_the_folder_can_be_forgotten(tmp_path):
+    (tmp_path / "x.toml").touch()
+    with pytest.raises(ClipError, match=r"there is no style of your own '\.\./x'"):
+        forget_style(tmp_path / "own", "../x")
+
+
+@pytest.mark.parametrize(
+    "text", ["funk:1e308,rock:1e308", "funk:1e308,rock:1e-300", "funk:nan", "funk:inf", "funk:0"]
+)
+def test_shares_that_have_no_sum_are_refused(text):
+    with pytest.raises(ClipError, match="style takes a name, or several with shares"):
+        mixture(text)
+
+
 def test_every_programmed_style_names_attributes_that_there_are():
     for about in PROGRAMMED.values():
         assert {name.partition(".")[0] for name in about.feel} <= set(FEEL)
@@ -260,7 +281,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         generator.run(LearnStyle(name="mine", clips=(ROCK,)))
 
 
-@pytest.mark.parametrize("damaged", [{"feel": 3}, {"distance": "far"}, {"feel": {"late": "q"}}])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"feel": 3},
+        {"distance": "far"},
+        {"distance": float("inf")},
+        *({"feel": {"late": each}} for each in ("q", float("nan"))),
+    ],
+)
 def test_a_damaged_card_is_no_style(tmp_path, mine, own, damaged):
     content = read_toml(own / "mine.toml") | damaged
     (tmp_path / "mine.toml").write_text(tomlkit.dumps(content))

@@ -46,7 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever may use the old one may use the new one. What is no file, such as /dev/stdout, is written to itself.
     """
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError as error:  # up to Python 3.12
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     if path.exists() and not path.is_file():
         yield path
         return

@@ -7,8 +7,8 @@ all of that here. Knows no wire and no model.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -272,11 +272,16 @@ class LearnStyle(Request):
     sources: tuple[str, ...] = ()
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueSound(Request):
     """What comes after a file of sound, written to another file; no clip comes back.
 
-    It is no verb of models of clips: a model of sound does it.
+    It is no verb of models of clips: a model of sound does it. given_up is asked at each block of ten seconds; from
+    when on it is true, AudioError ends it and nothing is written.
     """
 
     makes_clips = False
@@ -287,6 +292,7 @@ class ContinueSound(Request):
     seed: int | None = setting(None, 0, MAX_SEED, "the same seed gives the same sound; else one is drawn")
     temperature: float = setting(1.0, 0, 2, "0 takes the likeliest stretch of what was heard, 1 draws one")
     count: int = setting(1, 1, 1, "there is one result")
+    given_up: Callable[[], bool] = field(default=_never, compare=False)
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)

@@ -17,7 +17,8 @@ from bridge.errors import BridgeError, PortError
 from bridge.kept import kept_folder
 from bridge.midi.system import Load, list_ports
 from bridge.osc.remote import Remote
-from engine.errors import VaebridgeError
+from engine.audio.files import libraries
+from engine.errors import AudioError, VaebridgeError
 from engine.requests import VERBS
 from engine.weights import Library
 
@@ -138,7 +139,13 @@ def find_model(library: Library, name: str) -> Finding:
     except VaebridgeError as error:
         return Finding("weights", "note", str(error), "install vaebridge again, or train the model again")
     card = library.card(name)
-    verbs = ", ".join(card.verbs) if card.family != "score" else "continue on files of sound"
+    verbs = ", ".join(card.verbs)
+    if card.family == "score":
+        verbs = "continue on files of sound"
+        try:
+            libraries()
+        except AudioError as error:
+            return Finding("weights", "note", f"{name}: {verbs}", str(error))
     return Finding("weights", "ok", f"{name}: {path.stat().st_size / 2**20:.1f} MiB, {verbs}")
 
 

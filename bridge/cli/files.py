@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.midi.song import MidiSong
 
 Source = Annotated[Path, typer.Argument(help="the MIDI file", show_default=False)]
+SourceOfAny = Annotated[Path, typer.Argument(help="the file of MIDI, or of sound", show_default=False)]
 Sources = Annotated[list[Path], typer.Argument(help="two MIDI files, or four for a plane", show_default=False)]
 Append = Annotated[bool, typer.Option("--append", help="write the file with what is new behind")]
 Seconds = Annotated[
@@ -134,7 +135,7 @@ def _infilled(kind: type[Request]) -> Command:
 def _continued(kind: type[Request]) -> Command:
     @with_settings(kind)
     def command(
-        desk: Desk, source: Source, append: Append = False, seconds: Seconds = None, **settings: Any
+        desk: Desk, source: SourceOfAny, append: Append = False, seconds: Seconds = None, **settings: Any
     ) -> None:
         from engine.audio.files import is_sound
         from engine.midi.parts import followed_by
@@ -142,11 +143,11 @@ def _continued(kind: type[Request]) -> Command:
         if is_sound(source):
             continue_sound(desk, source, settings | {"append": int(append), "seconds": seconds})
             return
-        desk.check_output()
         if seconds is not None:
             raise ClipError("--seconds is for a file of sound: of MIDI --bars says how much comes")
         settings, otherwise = desk.for_bands(settings, source), beside(source, desk.verb)
         song, clip = desk.heard(source, settings["model"])
+        desk.check_output()
         (results,) = desk.run(request_of(kind, settings, clip=clip), otherwise=otherwise)
         if append:
             whole = tuple(followed_by(clip, new) if clip.parts else clip.followed_by(new) for new in results.clips)

@@ -4,6 +4,7 @@ The live mode asks here as well, before everybody else. The daemon carries jobs 
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
 from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
-from bridge.worker.messages import Finished, Job, Load, Loaded, Ready, Refused, Report, Run, Sound
+from bridge.worker.messages import Drop, Finished, Job, Load, Loaded, Ready, Refused, Report, Run, Sound
 from engine.clip import Clip
 from engine.errors import EngineError
 from engine.midi.meters import DEFAULT_TEMPO_BPM
@@ -52,13 +53,16 @@ class EngineVerbs:
         self._engine, self._queue, self._tickets, self._slots = engine, queue, tickets, slots
         self._ensemble, self._card, self._timeout = ensemble, card, timeout_seconds
         self._feels, self._sounds = feels, sounds
+        self._dropped: list[Drop] = []
 
     # What the daemon calls
 
-    def take(self, now: float) -> Job | None:
-        """A job that the engine is to begin now: what the next bar needs goes before everything that waits."""
+    def take(self, now: float) -> Job | Drop | None:
+        """What the engine is to give up or begin now: what the next bar needs goes before everything that waits."""
         if not self._engine.ready:
             return None
+        if self._dropped:
+            return self._dropped.pop()
         request = None if self._queue.is_running else self._ensemble.take_request()
         if request is not None and request.model not in (None, *self._engine.loaded):
             self._ensemble.refused(request, f"{request.model} is not loaded yet")
@@ -185,14 +189,19 @@ class EngineVerbs:
         if self._sounds is None:
             raise RequestError("bad_request", "there is no folder of sound: serve --audio-folder FOLDER names one")
         folder = self._sounds.resolve()
-        place = (folder / name).resolve()
+        try:
+            place = Path(os.path.normpath(folder / name)).resolve()  # after a loop of links .. is not followed
+        except RuntimeError as error:  # up to Python 3.12
+            raise RequestError("bad_request", f"{key} leads through links that go round in a circle") from error
         if not place.is_relative_to(folder):
             raise RequestError("bad_request", f"{key} must lie in the audio folder, {folder}")
         return place
 
     def forget(self, ticket: Ticket) -> None:
-        """A request has been cancelled: remove its job from the queue."""
+        """A request has been cancelled: remove its job from the queue; sound that is being made is given up."""
         self._queue.remove(ticket)
+        if sound := self._queue.sound_of(ticket):
+            self._dropped.append(Drop(sound.number))
 
     def _enqueue(self, entry: Entry, now: float) -> None:
         """Let a job wait its turn; it takes the place of the older ones of its group."""

@@ -99,8 +99,13 @@ class EngineQueue:
         return leaves
 
     def remove(self, ticket: Ticket) -> None:
-        """Remove a waiting job; one that is running goes on, and its result is ignored."""
+        """Remove a waiting job; one that is running goes on, and its result is ignored; see sound_of."""
         self._waiting = [entry for entry in self._waiting if entry.ticket is not ticket]
+
+    def sound_of(self, ticket: Ticket) -> Job | None:
+        """The sound that is being made for a request."""
+        entry, _ = self._under_way.get(Sound, (None, 0.0))
+        return entry.job if isinstance(entry, Entry) and entry.ticket is ticket else None
 
     def older_of_group(self, entry: Entry) -> list[Entry]:
         """The waiting jobs of the same client and group."""

@@ -21,6 +21,7 @@ from bridge.realtime import go_after_others, go_before_others, steady_interprete
 from bridge.worker.children import inherited
 from bridge.worker.messages import (
     CannotStart,
+    Drop,
     Finished,
     Job,
     Load,
@@ -61,17 +62,31 @@ def work(recipe: Recipe, channel: Channel) -> None:
     steady_interpreter()
     tell = Teller(channel).tell
     tell(Ready(str(generator.device), generator.loaded, problems))
+    sounds: dict[int, tuple[threading.Thread, threading.Event]] = {}
     while True:
         try:
             jobs = channel.read()
         except EOFError:
+            for _, given_up in sounds.values():
+                given_up.set()
+            for thread, _ in sounds.values():
+                thread.join()  # it removes the file that it has begun
             return
         for job in jobs:
             if isinstance(job, Run):
                 tell(answer(generator, job))
+            elif isinstance(job, Drop):
+                if job.number in sounds:
+                    sounds[job.number][1].set()
             else:
+                given_up = threading.Event()
+                if isinstance(job, Sound):
+                    job = replace(job, request=replace(job.request, given_up=given_up.is_set))
                 arguments = (generator, job, recipe.weight_folders, tell)
-                threading.Thread(target=answer_beside, args=arguments, name="beside", daemon=True).start()
+                thread = threading.Thread(target=answer_beside, args=arguments, name="beside", daemon=True)
+                thread.start()
+                if isinstance(job, Sound):  # one at a time: those before it have ended
+                    sounds = {job.number: (thread, given_up)}
 
 
 class Teller:

@@ -54,6 +54,13 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Give up the Sound of that number; one that has ended is left alone."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The engine is warm. problems: sentences about weights that could not be loaded."""
 

@@ -28,6 +28,9 @@ ACCEPTED = "a WAV, FLAC, AIFF, Ogg or MP3 file of any rate and any number of sid
 NEEDED = "files of sound need soundfile and soxr: pip install 'vaebridge[audio]'"
 BLOCK_SECONDS = 10
 HIGHEST_RATE = 768_000
+UNKNOWN_BYTES = 0x7FFF_0000
+"""What comes through a pipe says that it has so many, or more."""
+
 LIMIT = 0.999
 """What is as loud has met a limit."""
 
@@ -46,11 +49,15 @@ def is_sound(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A file, or its end, as one side. rate: its samples a second; clipped: the share that are at the limit."""
+    """A file, or its end, as one side. rate: its samples a second; clipped: the share that are at the limit.
+
+    truncated: whether the file is shorter than its first bytes say, which WAV and AIFF do.
+    """
 
     samples: Samples
     rate: int
     clipped: float
+    truncated: bool
 
 
 def read_sound(path: Path, *, last_seconds: float | None = None) -> Sound:
@@ -65,7 +72,16 @@ def read_sound(path: Path, *, last_seconds: float | None = None) -> Sound:
         raise AudioError(f"{path} holds no sound: it has no samples")
     _check_finite(sides, path)
     samples = soxr.resample(sides.mean(axis=1), rate, RATE)
-    return Sound(samples, rate, float((np.abs(sides) >= LIMIT).mean()))
+    return Sound(samples, rate, float((np.abs(sides) >= LIMIT).mean()), _is_truncated(path))
+
+
+def _is_truncated(path: Path) -> bool:
+    with path.open("rb") as file:
+        kind, size = file.read(4), file.read(4)
+    if kind not in (b"RIFF", b"FORM"):
+        return False
+    told = int.from_bytes(size, "little" if kind == b"RIFF" else "big")
+    return told < UNKNOWN_BYTES and path.stat().st_size + 1 < told + 8  # + 1: the padding is often left out
 
 
 def blocks_of(path: Path) -> Iterator[Samples]:
@@ -106,9 +122,13 @@ def write_sound(blocks: Iterator[Samples], path: Path) -> None:
     if kind not in soundfile.available_formats():
         raise AudioError(f"{path} names no kind of sound that can be written: take .wav, .flac or .ogg")
     try:
-        with replacing(path) as beside, soundfile.SoundFile(beside, "w", RATE, 1, format=kind) as file:
-            for block in blocks:
-                file.write(np.clip(block, -1, 1))
+        if path.exists():
+            regular(path)  # a pipe waits for a reader without end
+        with replacing(path) as beside:
+            beside.touch()  # says why where it cannot be: soundfile does not
+            with soundfile.SoundFile(beside, "w", RATE, 1, format=kind) as file:
+                for block in blocks:
+                    file.write(np.clip(block, -1, 1))
     except OSError as error:
         raise AudioError(f"{path} cannot be written: {error.strerror or error}") from error
     except soundfile.LibsndfileError as error:

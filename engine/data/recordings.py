@@ -16,6 +16,7 @@ from engine.audio.render import render
 from engine.audio.spectrogram import LOUDNESS, loudness_of
 from engine.data.listing import Source, find_corpus, list_sources, split_of
 from engine.data.songs import UNREADABLE
+from engine.errors import DataError
 from engine.midi.events import parse_midi
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,10 @@ def read_recordings(data: Sequence[Path], split: str, *, without_licence: str = 
 
 def _pieces(path: Path, split: str, without_licence: str) -> list[tuple[str, Callable[[], Samples]]]:
     """The name of each piece, and what reads it."""
+    if not path.exists():
+        raise DataError(f"there is no data at {path}: {NEEDED}")
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path} is one file of sound: {NEEDED}")
     sounds = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES) if path.is_dir() else []
     if sounds:
         libraries()  # where they are not there that is told once, not of each file

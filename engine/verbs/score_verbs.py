@@ -5,7 +5,7 @@ Nothing stays in memory; knows no clips.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -18,6 +18,7 @@ from engine.audio.spectrogram import (
     FRAME_COLUMNS,
     HOP,
     LOUDNESS,
+    SCALE_DB,
     from_frames,
     loudness_of,
     to_frames,
@@ -40,6 +41,9 @@ KEPT_HOPS = 16
 
 CLIPPED_SHARE = 0.001
 
+MOST_LOST = 1.0
+"""20 dB: so much at most is given back to a band."""
+
 REST_LEVELS = 1.0
 """20 dB: a stretch that is so much quieter than the middle one is a rest, which would go on without end."""
 
@@ -58,9 +62,17 @@ def continue_sound(library: Library, request: ContinueSound) -> Results:
     past, remarks = heard_past(heard, model.shape.past)
     samples = round(request.seconds * RATE)
     new = go_on(model, past, samples, seed=seed, temperature=request.temperature)
-    write_sound(chain(blocks_of(request.path) if request.append else (), new), request.to)
+    blocks = chain(blocks_of(request.path) if request.append else (), new)
+    write_sound(_unless(request.given_up, blocks), request.to)
     ms = (time.perf_counter() - began) * 1000
     return Results((), name, seed, ms, remarks=remarks, facts=(("seconds", request.seconds),))
+
+
+def _unless(given_up: Callable[[], bool], blocks: Iterable[Samples]) -> Iterator[Samples]:
+    for block in blocks:
+        if given_up():
+            raise AudioError("the sound was given up")
+        yield block
 
 
 def load_score(library: Library, name: str | None = None) -> tuple[str, ScoreVae]:
@@ -85,13 +97,16 @@ def heard_past(heard: Sound, frames: int) -> tuple[Samples, tuple[str, ...]]:
         raise AudioError(f"the sound lasts {len(samples) / RATE:.2f} s: 0.25 s or more are needed to go on from")
     if not loudness_of(samples):
         raise AudioError(f"the last {len(samples) / RATE:.3g} s of the sound are silent: nothing to go on from")
+    if heard.truncated:
+        remarks.append("the file lacks its end, and is heard as far as it goes")
     if heard.clipped > CLIPPED_SHARE:
         remarks.append(f"{heard.clipped:.1%} of its samples are clipped, and heard as they are")
     if heard.rate < RATE:
         remarks.append(f"it has {heard.rate} samples a second: nothing above {heard.rate // 2} Hz is heard")
     if len(samples) < frames * FRAME:
         wanted = frames * FRAME / RATE
-        remarks.append(f"{len(samples) / RATE:.3g} s were repeated until they were the {wanted:g} s that are heard")
+        there = math.floor(len(samples) / RATE * 100) / 100  # 9.999 s are not 10
+        remarks.append(f"{there:g} s were repeated until they were the {wanted:g} s that are heard")
         samples = np.tile(samples, math.ceil(frames * FRAME / len(samples)))
     return samples[-frames * FRAME :], tuple(remarks)
 
@@ -101,14 +116,25 @@ def go_on(model: ScoreVae, past: Samples, samples: int, *, seed: int, temperatur
     """So many samples after the past, in blocks; the same seed gives the same."""
     loudness = LOUDNESS / loudness_of(past)
     kept, turns = torch.from_numpy(past * np.float32(loudness)), torch.Generator().manual_seed(seed)
-    frames = foresee(model, to_levels(kept)[:, : len(kept) // HOP], Noise(seed), temperature)
+    heard = to_levels(kept)[:, : len(kept) // HOP]
+    frames, lost = foresee(model, heard, Noise(seed), temperature), lost_levels(model, heard)
     ahead = next(frames)
     for first in range(0, samples, BLOCK_FRAMES * FRAME):
         count = min(BLOCK_FRAMES, math.ceil((samples - first) / FRAME))
         block = torch.stack([ahead, *(next(frames) for _ in range(count))])
-        ahead, levels = block[-1], from_frames(model.decoder(block))
+        ahead, levels = block[-1], from_frames(model.decoder(block)) + lost
         kept = to_samples(levels, kept[-KEPT_HOPS * HOP :], turns)[: count * FRAME]
         yield (kept / loudness).numpy()[: samples - first]
+
+
+def lost_levels(model: ScoreVae, levels: Tensor) -> Tensor:
+    """How much less power each band of levels (band, column) has as the model plays it back: (band, 1).
+
+    A decoder of means blurs what it is not sure of, and what is blurred is quieter.
+    """
+    back = from_frames(model.decoder(model.encoder(to_frames(levels)).mu))
+    heard, played = ((10 ** (each * SCALE_DB / 10)).mean(dim=1, keepdim=True) for each in (levels, back))
+    return (10 * torch.log10(heard / played) / SCALE_DB).clamp(-MOST_LOST, MOST_LOST)
 
 
 def foresee(model: ScoreVae, levels: Tensor, noise: Noise, temperature: float) -> Iterator[Tensor]:

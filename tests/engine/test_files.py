@@ -1,5 +1,6 @@
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,10 @@ def test_a_toml_that_is_nested_without_end_is_no_toml(tmp_path: Path) -> None:
     path.write_text("a = " + "[" * 100_000)
     with pytest.raises(ValueError, match="it is nested too deep"):
         read_toml(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or sys.version_info >= (3, 13), reason="there such a link is a name")
+def test_a_link_to_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match="symbolic links"), replacing(tmp_path / "round"):
+        pass

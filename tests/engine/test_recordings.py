@@ -14,7 +14,7 @@ from engine.audio.files import RATE
 from engine.audio.spectrogram import LOUDNESS, loudness_of
 from engine.data.listing import split_of
 from engine.data.recordings import RENDERED_SECONDS, read_recordings
-from engine.errors import AudioError
+from engine.errors import AudioError, DataError
 
 NAMES = {split: f"{number}.wav" for number in range(60) for split in [split_of(f"{number}.wav")]}
 """A name of each split."""
@@ -72,3 +72,10 @@ def test_midi_is_rendered_with_the_splits_of_its_list(tmp_path: Path, monkeypatc
 def test_a_folder_without_sound_or_midi_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("mine")
     assert list(read_recordings([tmp_path], "train")) == []
+
+
+def test_what_is_no_folder_is_told_with_what_is_needed(tmp_path: Path) -> None:
+    write_tone(tmp_path / "one.wav")
+    for name, why in (("one.wav", "is one file of sound"), ("none", "there is no data at")):
+        with pytest.raises(DataError, match=rf"{why}.*a folder of sound \(WAV, FLAC, Ogg, MP3\)"):
+            next(read_recordings([tmp_path / name], "train"))

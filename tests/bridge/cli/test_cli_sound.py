@@ -96,7 +96,8 @@ def test_bars_of_midi_have_no_seconds_and_are_no_sound() -> None:
 
 def test_what_is_neither_is_told() -> None:
     Path("in.txt").write_text("hello")
-    assert "in.txt cannot be played" in run("in.txt").stderr
+    for flags in ((), ("-o", "out.wav")):
+        assert "in.txt cannot be played" in run("in.txt", *flags).stderr
     Path("letter.wav").write_text("hello")
     assert "letter.wav is no sound that can be read" in run("letter.wav", "--model", "tiny").stderr
     assert "none.wav cannot be read: No such file or directory" in run("none.wav", "--model", "tiny").stderr

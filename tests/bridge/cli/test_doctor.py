@@ -1,4 +1,5 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from bridge.cli import doctor
 from bridge.config import Config
 from engine.audio import soundfont
 from engine.requests import VERBS
-from engine.weights import Card, write_weights
+from engine.weights import Card, Library, write_weights
 from tests.bridge.jack import Jack
 from tests.bridge.midi.ports import Turned
+from tests.engine.untrained import SMALL_SCORES, write_random_weights
 
 
 def config(folder: Path, **settings: object) -> Config:
@@ -41,6 +43,15 @@ def test_torch_is_found_with_its_device() -> None:
 def test_a_model_whose_file_is_what_its_card_says_is_fine(tmp_path: Path) -> None:
     model(tmp_path, tuple(VERBS))
     assert [finding.state for finding in doctor.find_weights(config(tmp_path))] == ["ok"]
+
+
+def test_a_model_of_sound_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_random_weights(tmp_path, "score", **SMALL_SCORES)
+    library = Library([tmp_path])
+    assert doctor.find_model(library, "score").text.endswith("MiB, continue on files of sound")
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    finding = doctor.find_model(library, "score")
+    assert (finding.state, "pip install 'vaebridge[audio]'" in finding.advice) == ("note", True)
 
 
 def test_a_damaged_model_is_named_and_its_verbs_are_missing(tmp_path: Path) -> None:

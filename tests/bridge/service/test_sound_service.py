@@ -9,7 +9,7 @@ from bridge.osc.packet import Message
 from bridge.playing.ensemble import Ensemble, Stage
 from bridge.service.service import Service
 from bridge.service.session_verbs import About
-from bridge.worker.messages import Finished, Job, Load, Ready, Refused, Run, Sound
+from bridge.worker.messages import Drop, Finished, Job, Load, Ready, Refused, Run, Sound
 from engine.requests import ContinueSound, Results
 from tests.bridge.service.test_service import Studio, ends
 
@@ -82,6 +82,22 @@ def test_what_lies_outside_is_refused(studio: Studio, sounds: Path, key: str, pl
     assert studio.service.engine_verbs.take(studio.now) is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that few have there")
+def test_links_that_go_round_lead_nowhere(studio: Studio, sounds: Path) -> None:
+    (sounds / "link.wav").symlink_to(sounds.parent / "secret.wav")
+    (sounds / "round").symlink_to("round")
+    for place in ("round/../link.wav", "round/../away/secret.wav", "round/../../secret.wav"):
+        (sounds / "away").unlink(missing_ok=True)
+        (sounds / "away").symlink_to(sounds.parent)
+        studio.send("audio/continue", 1, "path", place, "to", "out.wav")
+        (fail,) = studio.said()
+        assert str(fail.arguments[3]).startswith("path must lie in the audio folder")
+    for key, other in (("path", "to"), ("to", "path")):
+        studio.send("audio/continue", 1, key, "round", other, "seed.wav")
+        for said in studio.said():
+            assert said.arguments[2] == "bad_request", said
+
+
 def test_without_a_folder_it_says_how_there_is_one() -> None:
     studio = Studio()
     studio.send("audio/continue", 1, "path", "seed.wav", "to", "out.wav")
@@ -138,6 +154,21 @@ def test_a_newer_one_of_a_group_takes_the_place_of_one_that_waits(studio: Studio
         if number == 1:
             studio.job()
     assert ends(studio.said()) == [(2, "stale")]
+
+
+def test_a_cancelled_sound_that_is_being_made_is_given_up_and_the_next_has_its_turn(studio: Studio) -> None:
+    for number in (1, 2, 3):
+        studio.send("audio/continue", number, "path", "seed.wav", "to", "a.wav")
+    first = studio.job()
+    studio.send("cancel", 4, "target", 2)
+    assert studio.service.engine_verbs.take(studio.now) is None
+    studio.send("cancel", 5, "target", 1)
+    assert studio.service.engine_verbs.take(studio.now) == Drop(first.number)
+    assert studio.service.engine_verbs.take(studio.now) is None
+    studio.service.engine_verbs.report(Refused(first.number, "bad_request", "it was given up"), studio.now)
+    assert ends(studio.said()) == [(2, "cancelled"), (4, "cancel"), (1, "cancelled"), (5, "cancel")]
+    finish(studio, studio.job())
+    assert ends(studio.said()) == [(3, "audio/continue")]
 
 
 def test_sound_that_takes_long_does_not_end_the_models(studio: Studio) -> None:

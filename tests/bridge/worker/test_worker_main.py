@@ -1,11 +1,14 @@
 import socket
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bridge.worker.main import answer, in_order, work
-from bridge.worker.messages import CannotStart, Finished, Load, Loaded, Ready, Recipe, Refused, Run, Sound
+from bridge.worker.messages import CannotStart, Drop, Finished, Load, Loaded, Ready, Recipe, Refused, Run, Sound
 from bridge.worker.pipe import Channel
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError, TooLongError, WeightsError
@@ -46,6 +49,26 @@ class Fake:
         return Results((), self.loaded[0], 5, 1.0)
 
 
+class Patient(Fake):
+    """Makes sound until it is given up."""
+
+    begun, ended = threading.Event(), threading.Event()
+
+    def run(self, request: Request) -> Results:
+        assert isinstance(request, ContinueSound)
+        self.begun.set()
+        wait_for(request.given_up)
+        self.ended.set()
+        raise ClipError("given up")
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
 def worked(recipe: Recipe, *jobs: object) -> list[object]:
     """What comes out of the process for these jobs, each as it was answered; then the daemon goes."""
     ours, theirs = socket.socketpair()
@@ -55,7 +78,7 @@ def worked(recipe: Recipe, *jobs: object) -> list[object]:
     for job in jobs:
         daemon.put(job)
     reports: list[object] = []
-    while len(reports) < 1 + len(jobs):
+    while len(reports) < 1 + sum(not isinstance(job, Drop) for job in jobs):
         reports += daemon.read()
     ours.shutdown(socket.SHUT_WR)
     process.join(10)
@@ -75,6 +98,29 @@ def test_a_model_is_loaded_as_the_default() -> None:
     _, loaded = worked(RECIPE, Load(2, "c"))
     assert isinstance(loaded, Loaded)
     assert (loaded.number, loaded.loaded) == (2, ("c", "b", "a"))
+
+
+def test_a_sound_that_is_dropped_is_given_up() -> None:
+    sound = Sound(1, ContinueSound(path=Path("a.wav"), to=Path("b.wav")))
+    _, refused = worked(replace(RECIPE, generator=f"{__name__}:Patient"), Drop(1), sound, Drop(2), Drop(1))
+    assert refused == Refused(1, "bad_request", "given up")
+
+
+def test_when_the_daemon_goes_a_sound_is_given_up_first() -> None:
+    Patient.begun.clear()
+    Patient.ended.clear()
+    ours, theirs = socket.socketpair()
+    recipe = replace(RECIPE, generator=f"{__name__}:Patient")
+    daemon, process = Channel(ours), threading.Thread(target=work, args=(recipe, Channel(theirs)))
+    process.start()
+    daemon.put(Sound(1, ContinueSound(path=Path("a.wav"), to=Path("b.wav"))))
+    assert Patient.begun.wait(10)
+    ours.shutdown(socket.SHUT_WR)
+    process.join(10)
+    assert Patient.ended.is_set()
+    assert not process.is_alive()
+    daemon.close()
+    theirs.close()
 
 
 def test_a_request_does_not_wait_for_sound() -> None:

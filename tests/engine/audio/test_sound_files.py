@@ -65,7 +65,18 @@ def test_a_file_that_lacks_its_end_is_read_as_far_as_it_goes(tmp_path: Path) -> 
     soundfile.write(tmp_path / "in.wav", tone(RATE), RATE)
     whole = (tmp_path / "in.wav").read_bytes()
     (tmp_path / "in.wav").write_bytes(whole[: len(whole) // 2])
-    assert len(read_sound(tmp_path / "in.wav").samples) == pytest.approx(RATE / 2, abs=100)
+    sound = read_sound(tmp_path / "in.wav")
+    assert len(sound.samples) == pytest.approx(RATE / 2, abs=100)
+    assert sound.truncated
+
+
+@pytest.mark.parametrize("name", ["whole.wav", "whole.aiff", "whole.flac", "piped.wav"])
+def test_a_whole_file_lacks_no_end(tmp_path: Path, name: str) -> None:
+    soundfile.write(tmp_path / name, tone(RATE)[:-1], RATE, subtype="PCM_24")
+    if name == "piped.wav":  # what writes into a pipe cannot tell how much comes
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:4] + b"\xff" * 4 + content[8:])
+    assert not read_sound(tmp_path / name).truncated
 
 
 def test_the_share_of_samples_at_the_limit_is_told(tmp_path: Path) -> None:
@@ -166,8 +177,17 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path: Path, n
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"out\.wav cannot be written"):
+    with pytest.raises(AudioError, match=r"out\.wav cannot be written: No such file or directory"):
         write_sound(iter([tone(RATE)[:, 0]]), tmp_path / "nowhere" / "out.wav")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_what_is_no_file_is_not_written_and_a_pipe_without_a_reader_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name in ("folder.wav", "pipe.wav"):
+        with pytest.raises(AudioError, match=re.escape(f"{name} cannot be written: it is no regular file")):
+            write_sound(iter([tone(RATE)[:, 0]]), tmp_path / name)
 
 
 @pytest.mark.parametrize("package", ["soundfile", "soxr"])

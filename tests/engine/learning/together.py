@@ -1,4 +1,4 @@
-"""What each process does in test_learning_peers.py: it trains along, and prints a line of JSON of what came of it."""
+"""What each process of test_learning_peers.py does: it trains along, and prints a line of JSON of what came."""
 
 import hashlib
 import json

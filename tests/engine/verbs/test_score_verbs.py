@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from engine.audio.files import RATE, Samples
-from engine.audio.spectrogram import FRAME, to_frames, to_levels
+from engine.audio.spectrogram import FRAME, loudness_of, to_frames, to_levels
 from engine.errors import AudioError, ModelError
 from engine.model.noise import Noise
 from engine.requests import ContinueSound, Results, Sample
@@ -89,7 +89,18 @@ def test_what_comes_is_made_of_stretches_that_were_heard_but_of_no_rest(library:
     assert not (stretches == silent).all(dim=2).all(dim=1).any()
 
 
-def test_it_is_as_loud_as_what_was_heard(library: Library, tmp_path: Path) -> None:
+def test_a_chord_that_the_shipped_model_blurs_is_as_loud_as_it_was_and_goes_on_without_a_click() -> None:
+    _, model = load_score(Library([Path(__file__).parents[3] / "weights"]))
+    seconds = np.arange(10 * RATE) / RATE
+    hertz = np.array([[220], [277.2], [329.6]])
+    past = (0.2 * np.sin(2 * np.pi * hertz * seconds)).sum(axis=0).astype(np.float32)
+    new = np.concatenate(list(go_on(model, past, 4 * RATE, seed=1, temperature=1.0)))
+    assert 20 * np.log10(loudness_of(new) / loudness_of(past)) == pytest.approx(0, abs=3)
+    bends = np.abs(np.diff(np.concatenate([past[-3:], new[:3]]), 2))
+    assert bends.max() < np.abs(np.diff(past)).max()  # a step, or an end, would bend as much
+
+
+def test_twice_as_loud_a_sound_goes_on_twice_as_loud(library: Library, tmp_path: Path) -> None:
     peaks = []
     for amplitude in (0.05, 0.005):
         go(library, tmp_path, tone(10, amplitude=amplitude), seconds=2.0, seed=1)
@@ -104,10 +115,31 @@ def test_what_was_there_is_written_before_it(library: Library, tmp_path: Path) -
     assert np.allclose(samples[1000 : 11 * RATE], tone(13)[1000 : 11 * RATE], atol=0.01)
 
 
+def test_what_is_given_up_leaves_what_was_there(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "out.wav").write_bytes(b"mine")
+    asked = iter((False, True))
+    with pytest.raises(AudioError, match="given up"):
+        go(library, tmp_path, tone(10), seconds=60.0, given_up=lambda: next(asked))
+    assert (tmp_path / "out.wav").read_bytes() == b"mine"
+    assert {each.name for each in tmp_path.iterdir()} == {"in.wav", "out.wav"}
+
+
 def test_less_than_the_model_hears_is_repeated(library: Library, tmp_path: Path) -> None:
     results = go(library, tmp_path, tone(3), seconds=1.0)
     assert results.remarks == ("3 s were repeated until they were the 10 s that are heard",)
     assert go(library, tmp_path, tone(3), model="other", seconds=1.0).remarks == ()
+    (remark,) = go(library, tmp_path, tone(9.9995), seconds=1.0).remarks
+    assert remark.startswith("9.99 s were repeated")
+
+
+def test_a_file_that_lacks_its_end_is_told(library: Library, tmp_path: Path) -> None:
+    go(library, tmp_path, tone(12), seconds=1.0)
+    content = (tmp_path / "in.wav").read_bytes()
+    (tmp_path / "in.wav").write_bytes(content[:-1000])
+    results = Generator(library, device="cpu").run(
+        ContinueSound(path=tmp_path / "in.wav", to=tmp_path / "out.wav", seconds=1.0)
+    )
+    assert results.remarks == ("the file lacks its end, and is heard as far as it goes",)
 
 
 def test_a_low_rate_and_clipped_samples_are_told(library: Library, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_of_several_results_each_is_heard(folder: Path) -> None:
     assert sorted(each.name for each in folder.glob("*.wav")) == ["out.1.wav", "out.2.wav"]
 
 
+TRIES = 6
 ALSA_TO_A_FILE = """
 pcm.card {{ type file; slave.pcm "null"; file "{file}"; format "raw"; hint {{ show on; description "a file" }} }}
 pcm.!default {{ type plug; slave.pcm "card"; hint {{ show on; description "a file" }} }}
@@ -86,15 +87,22 @@ def test_play_brings_the_sound_to_the_sound_card(folder: Path, needs: Callable[[
         assert file.getnchannels() == 2  # FluidSynth's
         written = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
 
-    def brought() -> bool:
+    def gap() -> str:
+        """Where what the card was given is not what was written, or nothing."""
         done = play(folder, "base.mid")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         card = np.frombuffer((folder / "card.raw").read_bytes(), "<f4").reshape(-1, 2)
         lead = int(np.flatnonzero(card.any(1))[0]) - int(np.flatnonzero(written.any(1))[0])  # it is silent before
         heard = card[lead : lead + len(written)]
-        return len(heard) == len(written) and np.allclose(heard, written / 32767, atol=1e-3)
+        other = np.flatnonzero(np.abs(heard - written[: len(heard)] / 32767).max(axis=1) > 1e-3)
+        if len(heard) == len(written) and not len(other):
+            return ""
+        return f"{len(card)} samples, from {lead} on {len(heard)} of {len(written)}, others at {other}"
 
-    assert any(brought() for _ in range(3)), "a card that waits for a busy machine leaves a gap"
+    gaps: list[str] = []  # a card that waits for a busy machine leaves one
+    while (found := gap()) and len(gaps) < TRIES:
+        gaps.append(found)
+    assert not found, gaps
 
 
 def test_where_no_sound_card_is_a_sentence_says_so(folder: Path) -> None:

@@ -92,9 +92,8 @@ class PhraseStep:
         fed[:, : self._hits] = looked.reshape(len(looked), -1)
         fed[:, self._hits : self._flags : 2] = self._same
         back = looked[:, 2:]
-        lean = self._leaning(state, back[:, 0], known.known[:, :1])
         output = self._head(state.lstm.step(known.gates), chance)
-        choice = self._with_copies(output, back, known, lean).argmax(axis=1)
+        choice = self._with_copies(output, back, known, state).argmax(axis=1)
         self._same *= self._subset[:, : len(BEFORE)] == choice[:, None]
         state.remember(self._bits[choice])
         return choice  # type: ignore[no-any-return]
@@ -115,16 +114,14 @@ class PhraseStep:
         np.multiply(read, known.known[:, :1], out=self._conductor.fed)
         return conductor.plan(self._conductor.step(gates)).numpy()  # type: ignore[no-any-return]
 
-    def _leaning(self, state: State, back: Array, known: Array) -> Array | float:
+    def _leaning(self, lean: Array, state: State, back: Array, known: Array) -> Array:
         """For or against each drum at a step, as draw_hits says of lean: (batch, 9). back: of the bar before."""
-        if self._lean is None:
-            return 0.0
-        every, alone, returning = (self._lean[:, k, None] for k in range(3))
+        every, alone, returning = (lean[:, k, None] for k in range(3))
         position = (state.now - PAST_BARS * self._bar) % self._bar
         is_alone = position % 2 * (1 - state.before(1).max(axis=1, keepdims=True))
         return every + alone * is_alone + returning * known * back  # type: ignore[no-any-return]
 
-    def _with_copies(self, output: Array, back: Array, known: Known, lean: Array | float) -> Array:
+    def _with_copies(self, output: Array, back: Array, known: Known, state: State) -> Array:
         """The logits, with what is added for subsets like those of other bars: (batch, 512)."""
         count, signed, subset = len(BEFORE), self._signed, self._subset
         np.multiply(2 * back - 1, known.known[:, :count, None], out=signed[:, :count])
@@ -132,7 +129,9 @@ class PhraseStep:
             signed[:, count:], subset[:, count:] = known.after, known.after_subset
         subset[:, :count] = back @ POWERS
         whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
-        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed) + lean
+        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
+        if self._lean is not None:
+            pull += self._leaning(self._lean, state, back[:, 0], known.known[:, :1])
         np.matmul(pull, self._signs, out=self._logits)
         self._logits += output[:, :SUBSETS]
         np.add.at(self._flat, subset + self._first, whole * known.known)

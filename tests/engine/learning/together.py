@@ -67,7 +67,7 @@ def a_run(corpus: str, out: str, stops: str) -> Iterator[object]:
     yield card.sha256, card.training["validation"], card.training.get("processes")
 
 
-TODO: dict[str, Callable[..., Iterator[object]]] = {"gradient": gradient, "every_kind": every_kind}
+RUNS: dict[str, Callable[..., Iterator[object]]] = {"gradient": gradient, "every_kind": every_kind}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
@@ -76,5 +76,5 @@ if __name__ == "__main__":
         lines = list(a_run(*arguments))
     else:
         with peers(CPU) as together:
-            lines = list(TODO[name](together, *arguments))
+            lines = list(RUNS[name](together, *arguments))
     sys.stdout.write("".join(f"{json.dumps(line)}\n" for line in lines))

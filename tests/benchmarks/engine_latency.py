@@ -60,6 +60,9 @@ def requests() -> Iterator[tuple[str, Request]]:
     two, sixteen = stiff_clip(2), stiff_clip(16)
     yield "humanize, 2 bars, 48 notes", Humanize(clip=two)
     yield "humanize, 2 bars, temperature 0", Humanize(clip=two, temperature=0.0)
+    yield "humanize, 2 bars, late .5", Humanize(clip=two, late=(0.5,))
+    yield "humanize, 2 bars, loudness .5", Humanize(clip=two, loudness=(0.5,))
+    yield "humanize, 2 bars, style house", Humanize(clip=two, style="house")
     yield "humanize, 16 bars, 384 notes", Humanize(clip=sixteen)
     yield "humanize, 16 bars, temperature 0", Humanize(clip=sixteen, temperature=0.0)
     yield "groove, 2 bars", Groove(clip=two, feel=two)
@@ -70,6 +73,7 @@ def requests() -> Iterator[tuple[str, Request]]:
     yield "interpolate, 5 × 2 bars", Interpolate(clips=(two, two))
     for bars in (4, 16, 64):
         yield f"{PHRASES}: sample, {bars} bars, played", Sample(model=PHRASES, bars=bars)
+    yield f"{PHRASES}: sample, 4 bars, density 1", Sample(model=PHRASES, bars=4, density=(1.0,))
     yield f"{PHRASES}: sample, 4 × 16 bars, played", Sample(model=PHRASES, bars=16, count=4)
     yield f"{PHRASES}: continue, 16 bars, 16 given", Continue(model=PHRASES, clip=sixteen, bars=16)
     yield f"{PHRASES}: infill, 2 bars of 16", Infill(model=PHRASES, clip=sixteen, start=28.0, beats=8.0)

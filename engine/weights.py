@@ -33,6 +33,7 @@ class Card:
     deviation of the training data, in its unit (engine.representation.attributes); of a part as density.bass. told:
     what the model is told of one where less would come: a factor, and what is added in deviations, as measured.
     feels: of styles and players the mean of each attribute of the feel, in deviations, in the order of FEEL.
+    steering: of a model of tokens how its z is moved to the attributes, see Steering.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Card:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     feels: Mapping[str, Any] = field(default_factory=dict)
+    steering: Mapping[str, Any] = field(default_factory=dict)
     sha256: str
     license: str = ""
     data: str = ""
@@ -132,16 +134,42 @@ class Library:
             )
         return path
 
+    def verify_steering(self, name: str) -> Path | None:
+        """The path of what moves a model's z, verified; None where its card has none."""
+        card, path = self.card(name), steering_path(self.paths[name])
+        if not card.steering:
+            return None
+        again = f"`vaebridge weights attributes {name} --data CORPUS` learns it again"
+        if card.steering.get("version") != STEERING_VERSION:
+            version = card.steering.get("version")
+            raise WeightsError(f"the steering of {name} is of version {version}, not {STEERING_VERSION}; {again}")
+        try:
+            with regular(path).open("rb") as file:
+                digest = sha256_of(file)
+        except OSError as error:
+            raise WeightsError(f"{path}, the steering of {name}, cannot be read; {again}") from error
+        if digest != card.steering.get("sha256"):
+            raise WeightsError(f"{path} is damaged or not the file that the card of {name} names; {again}")
+        return path
+
     def tensors(self, name: str) -> "dict[str, Tensor]":
         """The verified tensors by name, as they are stored."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        return _tensors(self.verify(name))
 
-        path = self.verify(name)
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(f"{path} is no safetensors file: {error}") from error
+    def steering(self, name: str) -> "dict[str, Tensor]":
+        """Those of what moves a model's z, none where its card has none."""
+        path = self.verify_steering(name)
+        return {} if path is None else _tensors(path)
+
+
+def _tensors(path: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no safetensors file: {error}") from error
 
 
 def sha256_of(file: BinaryIO) -> str:
@@ -195,7 +223,7 @@ KINDS = {
     **dict.fromkeys(("name", "config", "family", "sha256", "license", "data", "command"), str),
     **dict.fromkeys(("bars", "steps_per_bar"), int),
     **dict.fromkeys(("verbs", "styles"), list),
-    **dict.fromkeys(("sizes", "attributes", "told", "feels", "training", "figures"), dict),
+    **dict.fromkeys(("sizes", "attributes", "told", "feels", "steering", "training", "figures"), dict),
     "chained": bool,
 }
 """The kind of each value on a card."""
@@ -217,6 +245,44 @@ def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> 
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return card
+
+
+STEERING_VERSION = 1
+"""Of what moves z; what is of another is learnt again."""
+
+
+def steering_path(weights: Path) -> Path:
+    """Beside NAME.safetensors, what moves z: NAME.steering.safetensors."""
+    return weights.with_suffix(".steering.safetensors")
+
+
+def write_steering(
+    weights: Path,
+    tensors: "Mapping[str, Tensor]",
+    attributes: Mapping[str, tuple[float, float]],
+    about: Mapping[str, Any],
+) -> Path:
+    """Write what moves the z of weights that are there, and name it on their card, of which the rest stays: where.
+
+    attributes: mean and deviation of each, in the order of the tensors. WeightsError if it cannot be.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path, card = steering_path(weights), weights.with_suffix(".toml")
+    try:
+        document = tomlkit.parse(card.read_text(encoding="utf-8"))
+        with replacing(path) as file, replacing(card) as text:
+            save_file(dict(tensors), file)
+            with file.open("rb") as written:
+                facts = {"version": STEERING_VERSION, "sha256": sha256_of(written), **about}
+            document["attributes"] = {name: list(scale) for name, scale in attributes.items()}
+            document["steering"] = facts
+            text.write_text(tomlkit.dumps(document), encoding="utf-8")
+            shutil.copymode(text, file)
+        return path
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _document(card: Card) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.learning.training import Progress
     from engine.weights import Library
 
-weights = typer.Typer(help="List, show, verify and import weights.", no_args_is_help=True)
+weights = typer.Typer(help="List, show, verify and import weights; learn attributes.", no_args_is_help=True)
 
 Data = Annotated[
     list[Path],
@@ -134,10 +134,56 @@ def import_weights(
         console().print(remark)
 
 
+@weights.command("attributes")
+def learn(
+    name: Annotated[str, typer.Argument(help="a model of melodies, drums or trios", show_default=False)],
+    data: Data,
+    seed: Annotated[int, typer.Option(help="the same seed learns the same on a CPU")] = 0,
+    max_windows: Annotated[
+        int, typer.Option(min=64, help="learn from no more than so many: a large encoder takes its time")
+    ] = 8192,
+) -> None:
+    """Learn density, register and what else its notes have, so that it can be asked of a model of tokens.
+
+    An imported checkpoint as well. Two ways are learnt, attribute vectors and a generator of points, and the better
+    one is kept beside the weights; the weights stay as they are.
+    """
+    from rich.text import Text
+
+    from bridge.cli.show import console, table
+    from bridge.escapes import shown
+    from engine.verbs.steering.learning_points import learn_attributes
+
+    screen = console()
+    sources = "".join(f" --data {path.name}" for path in data)
+    with screen.status("reading the data") as status:
+        learnt = learn_attributes(
+            open_library(),
+            name,
+            data,
+            seed=seed,
+            max_windows=max_windows,
+            command=f"vaebridge weights attributes {name}{sources} --seed {seed}",
+            on_progress=lambda text: status.update(Text(shown(text))),
+        )
+    rows = (
+        (
+            of,
+            f"{mean:g} ± {deviation:g}",
+            *(f"{each[k]:+.2f}" for way in learnt.ways for each in (way.rho, way.slope, way.others)),
+        )
+        for k, (of, (mean, deviation)) in enumerate(learnt.attributes.items())
+    )
+    columns = [f"{what}, {way.kind}" for way in learnt.ways for what in ("ρ", "slope", "others move")]
+    screen.print(table(("attribute", "data", *columns), rows, "asked −2..2 of single draws"))
+    screen.print(f"{learnt.path} beside {name}: the {learnt.kept.kind}, which does better")
+
+
 def _refusal(library: "Library", name: str) -> str:
     """What is wrong with a model's file, or nothing."""
     try:
         library.verify(name)
+        library.verify_steering(name)
     except WeightsError as error:
         return str(error)
     return ""

@@ -1,7 +1,7 @@
 """Whether the attributes that are asked for come, and nothing else: got against asked, the matrix, judges.
 
-Of a drummer the hits of a split are humanized, as the verb does it; models of phrases and bands sample. What is
-asked is spread evenly over −2..2 deviations.
+Of a drummer the hits of a split are humanized, as the verb does it; models of phrases, bands and tokens sample.
+What is asked is spread evenly over −2..2 deviations.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,20 +22,24 @@ from engine.evaluation.feel import STIFF_VELOCITY, clips_of_windows, correlation
 from engine.evaluation.judge import judged
 from engine.evaluation.phrases.report import Table
 from engine.learning.band_tasks import load_bands
+from engine.learning.constraints import in_deviations, window_attributes
 from engine.learning.phrase_tasks import load_drums
+from engine.learning.token_tasks import cut_songs
 from engine.model import tasks
 from engine.model.band.decoder import ATTRIBUTES as PART_ATTRIBUTES
 from engine.model.noise import Noise
 from engine.representation.attributes import FEEL
 from engine.representation.band import PARTS
 from engine.representation.band_clip import read_band
+from engine.representation.catalogue import find_representation
 from engine.representation.drum_map import CLASSES, GENERAL_MIDI
 from engine.representation.groove import HITS, Array, clip_to_groove
 from engine.representation.measures import BAR_ATTRIBUTES, bar_attributes, feel_of, part_attributes, playing_of
+from engine.representation.tokens import Representation
 from engine.requests import Humanize, LearnStyle, Sample
 from engine.verbs.drummer import DRAWS_OF_KNOBS
 from engine.verbs.generator import Generator
-from engine.verbs.resident import BandResident, GrooveResident, PhraseResident
+from engine.verbs.resident import BandResident, GrooveResident, PhraseResident, TokenResident
 from engine.verbs.steering.moves import Wanted, distance, steered
 from engine.weights import Library
 
@@ -76,7 +80,8 @@ def evaluate_knobs(
             feel = FeelKnobs(resident, data, split, seed)
             yield feel.styles(library, on_progress)
             yield from feel.tables(judges, on_progress)
-        elif isinstance(resident, PhraseResident | BandResident) and resident.card.attributes:
+        elif resident.card.attributes:
+            assert not isinstance(resident, GrooveResident)
             on_progress(f"{name}: which notes")
             yield from _of_notes(generator, resident, data, seed)
 
@@ -215,12 +220,14 @@ class FeelKnobs:
         return [attribute, *aucs]
 
 
-def _of_notes(
-    generator: Generator, resident: PhraseResident | BandResident, data: Sequence[Path], seed: int
-) -> Iterator[Table]:
+OfNotes = PhraseResident | BandResident | TokenResident
+
+
+def _of_notes(generator: Generator, resident: OfNotes, data: Sequence[Path], seed: int) -> Iterator[Table]:
     """Got against asked in new bars, one attribute of one part at a time, and the matrix."""
     name, names, rng = resident.card.name, list(resident.scales), np.random.default_rng(seed)
     bootstrap, parts = Bootstrap(np.arange(CLIPS)), PARTS if isinstance(resident, BandResident) else ()
+    bars = resident.card.bars if isinstance(resident, TokenResident) else SAMPLED_BARS
     beside = _regression(_in_deviations(resident, _stretches(resident, data)))
     rows, matrix = list[list[object]](), list[list[object]]()
     for index, attribute in enumerate(names):
@@ -228,14 +235,14 @@ def _of_notes(
         for number, value in enumerate(asked.tolist()):
             common = {} if "." in attribute else {attribute: (value,)}
             of_part = ((attribute, (value,)),) if "." in attribute else ()
-            about = {"model": name, "bars": SAMPLED_BARS, "seed": number, "parts": parts, "of_drum": of_part}
+            about = {"model": name, "bars": bars, "seed": number, "parts": parts, "of_drum": of_part}
             (clip,) = generator.run(Sample(**about, **common)).clips  # type: ignore[arg-type]
             clips.append(_bars_of(resident, clip))
         got = _in_deviations(resident, clips)
         rows.append([attribute, *_got_against_asked(bootstrap, asked, got[:, index])])
         slopes = [_slope(asked, got[:, other]) for other in range(len(names))]
         matrix.append([attribute, *_cells(slopes, beside[index])])
-    title = f"{name}: got against asked over −2..2, {CLIPS} times {SAMPLED_BARS} bars, sampled"
+    title = f"{name}: got against asked over −2..2, {CLIPS} times {bars} bars, sampled"
     yield Table(title, ("", "ρ", "slope"), rows)
     yield Table(
         f"{name}: by how much each moves for one deviation asked (in the train split)", ("asked", *names), matrix
@@ -243,17 +250,29 @@ def _of_notes(
 
 
 Bars = NDArray[Any]
-"""What a model's attributes are measured on: hits (bar, 16, 9), or the states of a band (bar, 16, 3)."""
+"""What a model's attributes are measured on: hits (bar, 16, 9), the states of a band (bar, 16, 3), or tokens
+(step, part)."""
 
 
-def _bars_of(resident: PhraseResident | BandResident, clip: Clip) -> Bars:
+def _bars_of(resident: OfNotes, clip: Clip) -> Bars:
+    if isinstance(resident, TokenResident):
+        representation = _representation(resident)
+        if not clip.notes:
+            return np.zeros((clip.bars * STEPS_PER_BAR, len(representation.sizes)), np.int64)
+        return representation.clip_to_tokens(clip, GENERAL_MIDI).tokens
     if isinstance(resident, BandResident):
         return read_band(clip, GENERAL_MIDI).states
     return clip_to_groove(clip, GENERAL_MIDI)[:, HITS].reshape(-1, STEPS_PER_BAR, CLASSES)
 
 
-def _stretches(resident: PhraseResident | BandResident, data: Sequence[Path]) -> list[Bars]:
+def _representation(resident: TokenResident) -> Representation:
+    return find_representation(resident.config.representation)
+
+
+def _stretches(resident: OfNotes, data: Sequence[Path]) -> Sequence[Bars]:
     """Stretches of the train split as long as what is sampled."""
+    if isinstance(resident, TokenResident):
+        return cut_songs(resident.config, data).train  # type: ignore[return-value]
     songs: list[Bars]
     if isinstance(resident, BandResident):
         songs = [song.states for song in load_bands(data) if song.split == "train"]
@@ -263,8 +282,10 @@ def _stretches(resident: PhraseResident | BandResident, data: Sequence[Path]) ->
     return [song[first : first + SAMPLED_BARS] for song, first in starts]
 
 
-def _in_deviations(resident: PhraseResident | BandResident, stretches: Sequence[Bars]) -> Values:
+def _in_deviations(resident: OfNotes, stretches: Sequence[Bars]) -> Values:
     """The attributes of stretches of bars, in the order of the card: (stretch, attribute), nan where it rests."""
+    if isinstance(resident, TokenResident):
+        return in_deviations(window_attributes(np.stack(stretches), _representation(resident)), resident.scales)
     return np.array([[_of(resident, name, bars) for name in resident.scales] for bars in stretches])
 
 

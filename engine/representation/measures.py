@@ -132,18 +132,28 @@ def feel_of(playing: Playing, alike: Alike | None = None) -> Values:
 def bar_attributes(hits: Hits) -> Array:
     """Bars of hits (bar, step, 9) -> (bar, 4), in the order of BAR_ATTRIBUTES.
 
+    The first bar has the repetition of the second, but is no fill for that; of a single bar it is 0.
+    """
+    density, syncopation, repetition = rhythm(hits)
+    unlike = np.append(0, repetition[1:]) < FILL_REPETITION
+    fill = (hits[..., TOMS].sum(axis=(1, 2)) >= FILL_TOMS) & unlike[: len(hits)]
+    return np.stack([density, syncopation, repetition, fill], axis=1).astype(np.float32)
+
+
+def rhythm(hits: Hits) -> tuple[Values, Values, Values]:
+    """The density, the syncopation and the repetition of bars of anything (…, bar, step, voice): (…, bar) each.
+
     The first bar has the repetition of the second, of a single bar it is 0.
     """
-    onset = hits.any(axis=2)
-    before = np.pad(onset, ((0, 0), (1, 0)))[:, :-1]
-    off_beat = np.arange(onset.shape[1]) % 2 == 1
-    syncopation = (onset & ~before & off_beat).sum(axis=1) / np.maximum(onset.sum(axis=1), 1)
-    repetition = np.zeros(len(hits))
-    repetition[1:] = similarity(hits[1:], hits[:-1])
-    fill = (hits[..., TOMS].sum(axis=(1, 2)) >= FILL_TOMS) & (repetition < FILL_REPETITION)
-    if len(hits) > 1:
-        repetition[0] = repetition[1]
-    return np.stack([hits.sum(axis=(1, 2)), syncopation, repetition, fill], axis=1).astype(np.float32)
+    onset = hits.any(axis=-1)
+    before = np.roll(onset, 1, axis=-1)
+    off_beat = np.arange(onset.shape[-1]) % 2 == 1
+    syncopation = (onset & ~before & off_beat).sum(axis=-1) / np.maximum(onset.sum(axis=-1), 1)
+    repetition = np.zeros(onset.shape[:-1])
+    repetition[..., 1:] = similarity(hits[..., 1:, :, :], hits[..., :-1, :, :])
+    if hits.shape[-3] > 1:
+        repetition[..., 0] = repetition[..., 1]
+    return hits.sum(axis=(-2, -1)).astype(np.float64), syncopation, repetition
 
 
 def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:

@@ -213,7 +213,7 @@ class Generator:
         resident = _checked(request, resident)
         known = self._attributes(resident)
         if lacks := lacking(getattr(request, "asked", {}), known):
-            has = f"it has {', '.join(known)}" if known else "it has none"
+            has = f"it has {', '.join(known)}" if known else f"it has none{_how_to_learn(resident)}"
             raise ClipError(f"{resident.card.name} has no {lacks[0]} to be asked for: {has}")
         return resident
 
@@ -367,6 +367,13 @@ def _suits(resident: AnyResident, request: Request) -> bool:
 
 
 HEARS_PARTS, NOT_OF_BANDS = (BandResident, TokenResident), (GrooveResident, PhraseResident, TokenResident)
+
+
+def _how_to_learn(resident: AnyResident) -> str:
+    """How attributes of the notes of a model are learnt, if they can be."""
+    if not isinstance(resident, TokenResident) or not resident.steerable:
+        return ""
+    return f"; `vaebridge weights attributes {resident.card.name} --data CORPUS` learns those of its notes"
 
 
 def _has_encoder(resident: AnyResident) -> bool:

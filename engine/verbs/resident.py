@@ -14,6 +14,7 @@ from engine.model.band.decoder import PartDecoder, Score
 from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
+from engine.model.constraint import MOVERS, Mover
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import Condition
@@ -25,6 +26,7 @@ from engine.model.vae import GrooveShape, Vae
 from engine.registry import Config, configure
 from engine.representation.attributes import Scales, scale_of
 from engine.representation.band import DRUMS
+from engine.representation.tokens import STEPS_PER_BAR
 from engine.weights import Card, Library
 
 logger = logging.getLogger(__name__)
@@ -106,9 +108,15 @@ class GrooveResident(Resident):
 
 @dataclass(frozen=True, slots=True)
 class TokenResident(Resident):
-    """A model of tokens."""
+    """A model of tokens. mover: what moves its z to attributes, where that has been learnt."""
 
     model: MusicVae
+    mover: Mover | None = None
+
+    @property
+    def steerable(self) -> bool:
+        """Whether that can be learnt: it hears clips, and its tokens are steps."""
+        return self.model.shape.encoder != () and self.card.steps_per_bar == STEPS_PER_BAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +199,8 @@ class BandResident(Resident):
 AnyResident = GrooveResident | TokenResident | PhraseResident | BandResident
 
 
-def load_resident(library: Library, name: str, device: torch.device) -> AnyResident:
-    """A verified model on a device; on the CPU where a GPU's memory is full."""
+def load_resident(library: Library, name: str, device: torch.device, *, steered: bool = True) -> AnyResident:
+    """A verified model on a device; on the CPU where a GPU's memory is full. steered: with what moves its z."""
     card = library.card(name)
     config = configure(card)
     if isinstance(config.shape, ScoreShape):
@@ -208,7 +216,8 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     if isinstance(shape, SequenceShape):
         with torch.device("meta"):  # so large that what is loaded had better not be drawn first
             model = MusicVae(shape, chained=card.chained)
-        resident = TokenResident(card, config, model, cpu, prior, size)
+        mover = load_mover(library, card, shape.z) if steered else None
+        resident = TokenResident(card, config, model, cpu, prior, size, mover)
     elif isinstance(shape, BandShape):
         resident = BandResident(card, config, BandVae(shape), cpu, prior, size)
     elif isinstance(shape, PhraseShape):
@@ -226,7 +235,22 @@ def load_resident(library: Library, name: str, device: torch.device) -> AnyResid
     if isinstance(resident, TokenResident):
         tensors.clear()
         resident.model.keep_for_decoding()
+        if resident.mover is not None:
+            resident.mover.to(resident.device)
     return resident
+
+
+def load_mover(library: Library, card: Card, z: int) -> Mover | None:
+    """What moves the z of a model of tokens, verified, if its card names any."""
+    tensors = {key: tensor.float() for key, tensor in library.steering(card.name).items()}
+    if not tensors:
+        return None
+    kind = str(card.steering.get("kind"))
+    if kind not in MOVERS:
+        raise WeightsError(f"the steering of {card.name} is {kind!r}; there are: {', '.join(MOVERS)}")
+    mover = MOVERS[kind](z, len(card.attributes))
+    give_tensors(f"{card.name} (steering)", mover, tensors)
+    return mover
 
 
 def give_tensors(name: str, model: nn.Module, tensors: dict[str, Tensor]) -> None:

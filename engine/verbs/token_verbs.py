@@ -5,12 +5,10 @@ clip itself must know its z, which is one for all windows.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.clip import Clip, Origin
@@ -19,13 +17,13 @@ from engine.model.noise import Noise
 from engine.representation.catalogue import find_representation
 from engine.representation.chords import read_chords
 from engine.representation.drum_map import DrumMap
+from engine.representation.tokens import Tokens
 from engine.requests import Decode, Encode, Interpolate, Sample, Vary
 from engine.verbs.latent import plane, slerp
 from engine.verbs.pitches import own_pitches
 from engine.verbs.resident import TokenResident
 from engine.verbs.running import Played, RunsVerbs
-
-Tokens = NDArray[np.int64]
+from engine.verbs.steering.points import decode_as_asked
 
 STEPS_AT_ONCE = 4 * 1024
 """Rows × steps that are decoded together: the chance of a step has up to 692 numbers, so 11 MB."""
@@ -122,14 +120,16 @@ class Composer(RunsVerbs):
             drum_map = own_pitches(drum_map, like)
         clips = [
             self.representation.tokens_to_clip(row, drum_map, tempo_bpm=tempo_bpm)
-            for row in self._decode(z, bars, chords, temperature)
+            for row in decode_as_asked(
+                self.resident, self.knobs, z, bars, lambda points: self._decode(points, bars, chords, temperature)
+            )
         ]
         if self.resident.model.shape.encoder:
             return clips
         origins = [Origin(self.resident.card.sha256, tuple(point)) for point in z[:, 0].tolist()]
         return [replace(clip, origin=origin) for clip, origin in zip(clips, origins, strict=True)]
 
-    def _decode(self, z: Tensor, bars: int, chords: str | None, temperature: float) -> Sequence[Tokens]:
+    def _decode(self, z: Tensor, bars: int, chords: str | None, temperature: float) -> Tokens:
         """z (row, window, z), or (row, 1, z) for all windows -> tokens (row, step, part)."""
         rows, windows = len(z), math.ceil(bars / self.window_bars)
         flat, steps = z.expand(-1, windows, -1).flatten(0, 1), self.window_bars * self.bar_steps
@@ -146,7 +146,7 @@ class Composer(RunsVerbs):
                 self.resident.model.decode(flat[part], steps, control=own, temperature=temperature, noise=noise)
             )
         tokens = torch.cat(decoded).view(rows, windows * steps, -1)
-        return list(tokens[:, : bars * self.bar_steps].cpu().numpy())
+        return np.asarray(tokens[:, : bars * self.bar_steps].cpu().numpy(), np.int64)
 
     def _control(self, chords: str | None, windows: int, rows: int) -> Tensor | None:
         """The chord of each step of each row's windows: (row × window, step); none where none are followed."""

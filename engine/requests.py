@@ -248,7 +248,6 @@ class Encode(Request):
 class Decode(Steered):
     """The clip at a point of the latent space; with a clip, that one's notes with the feel of the point."""
 
-    steers = FEEL
     z: tuple[float, ...]
     clip: Clip | None = None
     chords: str | None = choice(None, CHORDS)

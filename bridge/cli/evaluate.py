@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.models import Data, open_library
+from engine.errors import ModelError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from engine.evaluation.feel import Steering
     from engine.evaluation.report import Report
+    from engine.weights import Library
 
 Examples = Annotated[
     Path | None,
@@ -92,6 +94,8 @@ def evaluate(
 
     library, screen = open_library(), console()
     named = models or [name for name, card in library.cards.items() if card.family in FAMILIES]
+    if knobs:
+        named = _with_attributes(library, models)
     phrases, bands = ([name for name in named if library.card(name).family == each] for each in FAMILIES[1:])
     sounds = [name for name in named if library.card(name).family == SOUND]
     grooves = [name for name in named if name not in (*phrases, *bands, *sounds)]
@@ -123,6 +127,17 @@ def evaluate(
             )
         for table in tables:
             screen.print(table)
+
+
+def _with_attributes(library: "Library", models: list[str] | None) -> list[str]:
+    """The models that are named, else all of which attributes can be asked; ModelError where one has none."""
+    for name in models or ():
+        if not library.card(name).attributes:
+            raise ModelError(
+                f"{name} has no attributes; of melodies, drums or trios "
+                f"`vaebridge weights attributes {name} --data CORPUS` learns them"
+            )
+    return models or [name for name, card in library.cards.items() if card.attributes]
 
 
 def _tables(report: "Report") -> "Iterable[Table | str]":

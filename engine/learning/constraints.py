@@ -31,8 +31,8 @@ ASKED = 0.35
 """How often each attribute is asked for in training, beside one that always is."""
 
 KEPT, NEAR, REAL = 0.3, 0.05, 0.1
-"""What counts beside a deviation that is lacking, squared: a deviation by which what is not asked for moves, and one
-of z by which the point moves, both squared; a nat by which the critic tells it from points of the data."""
+"""What counts beside a deviation that is lacking, squared: a deviation by which what is not asked for moves, and
+one of z by which the point moves, both squared; a nat by which the critic tells it from points of the data."""
 
 
 def window_attributes(tokens: Tokens, representation: Representation) -> dict[str, Values]:

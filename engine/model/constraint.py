@@ -2,8 +2,8 @@
 
 Two ways: along attribute vectors (Roberts et al. 2018, arXiv 1803.05428, section 5.3), or by a generator of points
 that satisfy what is asked and stay real (Engel, Hoffman, Roberts 2018, arXiv 1711.05772). Asked is in deviations of
-the data; asked and mask are (batch, attribute), mask is 1 for what is asked and 0 elsewhere. gain (attribute,): by how
-much more is told than is asked, where less comes of it.
+the data; asked and mask are (batch, attribute), mask is 1 for what is asked and 0 elsewhere. gain (attribute,): by
+how much more is told than is asked, where less comes of it.
 """
 
 import torch

@@ -89,7 +89,7 @@ def learn_attributes(
     resident = _able(library, name)
     on_progress("reading the data")
     tokens = cut_songs(resident.config, data).train
-    tokens = tokens[:: -(-len(tokens) // max_windows)]
+    tokens = tokens[np.linspace(0, len(tokens) - 1, min(len(tokens), max_windows)).astype(np.int64)]
     representation = find_representation(resident.config.representation)
     values = window_attributes(tokens, representation)
     attributes = spreads(values)

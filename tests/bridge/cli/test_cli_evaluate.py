@@ -120,6 +120,13 @@ def test_all_models_that_can_be_are_evaluated_where_none_is_named(
     assert told == ["m", "p"]
 
 
+def test_a_model_without_attributes_is_told_how_it_learns_them(folder: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["evaluate", "t", "--data", "songs", "--knobs"])
+    assert result.exit_code == 1
+    assert "t has no attributes; of melodies" in result.stderr
+    assert "`vaebridge weights attributes t --data CORPUS` learns them" in " ".join(result.stderr.split())
+
+
 def test_what_is_written_to_be_heard_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(showing, "show", lambda **settings: [settings["examples"] / "[m]" / "index.html"])
     assert "heard/[m]/index.html" in run("--examples", "heard")

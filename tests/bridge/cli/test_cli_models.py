@@ -66,6 +66,50 @@ def test_a_card_does_not_act_on_the_terminal(folder: Path) -> None:
     assert 'data = "C1: \\x9b"\n' in run("weights", "show", "\x1b[2J[red]").output
 
 
+def test_attributes_that_are_learnt_are_told_and_asked_for_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.learning import constraints
+    from engine.registry import find_config
+    from engine.verbs.steering import learning_points
+    from tests.engine.untrained import small, write_random_weights
+
+    for name in ("STEPS", "VALUE_STEPS"):
+        monkeypatch.setattr(constraints, name, 2)
+    monkeypatch.setattr(learning_points, "DRAWN", 8)
+    monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path / "none")
+    write_random_weights(tmp_path / "own", "melody_2bar", "mine", **small(find_config("melody_2bar")))
+    monkeypatch.setenv("VAEBRIDGE_WEIGHTS", str(tmp_path / "own"))
+    songs = write_songs(tmp_path / "songs")
+    result = run("weights", "attributes", "mine", "--data", str(songs))
+    assert result.exit_code == 0, result.output
+    assert "mine.steering.safetensors" in result.output
+    assert run("weights", "verify").output == "1 of 1 models are what their cards say\n"
+    asked = run("sample", "--model", "mine", "--density", "1", "--seed", "1", "-o", str(tmp_path / "a.mid"))
+    assert asked.exit_code == 0, asked.output
+    assert "asked +1.0, came" in asked.output
+    (tmp_path / "own" / "mine.steering.safetensors").write_bytes(b"damaged")
+    assert run("weights", "verify").exit_code == 1
+
+
+def write_songs(folder: Path) -> Path:
+    """Two songs of 40 bars, each another walk, one of them to validate on."""
+    import mido
+    import numpy as np
+
+    folder.mkdir()
+    for number in range(2):
+        rng, track = np.random.default_rng(number), mido.MidiTrack()
+        for pitch, length in zip(rng.integers(55, 80, 400), rng.integers(1, 5, 400), strict=True):
+            track.append(mido.Message("note_on", note=int(pitch)))
+            track.append(mido.Message("note_off", note=int(pitch), time=24 * int(length)))
+        song = mido.MidiFile(ticks_per_beat=96)
+        song.tracks.append(track)
+        song.save(folder / f"{number}.mid")
+    (folder / "info.csv").write_text("midi_filename,split\n0.mid,train\n1.mid,validation\n")
+    return folder
+
+
 def test_a_damaged_file_fails_the_verification(folder: Path) -> None:
     (folder / "m.safetensors").write_bytes(b"damaged")
     result = run("weights", "verify")

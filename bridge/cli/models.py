@@ -132,6 +132,10 @@ def import_weights(
     )
     for remark in card.data.split("; ")[1:]:
         console().print(remark)
+    if "encode" in card.verbs and card.family == "musicvae":
+        console().print(
+            f"`vaebridge weights attributes {name} --data CORPUS`: then density and the like can be asked"
+        )
 
 
 @weights.command("attributes")

@@ -222,9 +222,11 @@ class Generator:
         loaded = [self._residents[name].card for name in self.loaded]
         return tuple(attributes_of(resident.card, loaded))
 
-    def _steers(self, resident: AnyResident, request: Request) -> bool:
-        """Whether a model has the attributes that are asked for."""
-        return not lacking(getattr(request, "asked", {}), self._attributes(resident))
+    def _steers(self, resident: AnyResident, request: Request) -> int:
+        """0: a model lacks an attribute that is asked for; 1: its z is moved to them; 2: it is told of them."""
+        asked = getattr(request, "asked", {})
+        told = 1 if asked and isinstance(resident, TokenResident) else 2
+        return 0 if lacking(asked, self._attributes(resident)) else told
 
     def _drummer(self) -> GrooveResident | None:
         """The model that was loaded last of those that play given hits."""

@@ -38,7 +38,16 @@ def test_of_a_model_whose_hits_the_drummer_plays_they_are_hers_too(client: Peer)
     assert {"density", "syncopation", "repetition", "late", "accent"} <= names
     names = {name for name, *_ in client.ask("attributes", "model", "trio_16bar").rows("attribute")}
     assert {"density.lead", "register.bass", "density.drums", "late"} <= names
-    assert client.ask("attributes", "model", "drums_2bar").keys == {"model": "drums_2bar", "count": 0}
+    rows = {
+        name: unit for name, _, _, unit, *_ in client.ask("attributes", "model", "melody_2bar").rows("attribute")
+    }
+    assert rows["interval"] == rows["register"] == "semitones"
+
+
+def test_a_model_of_tokens_makes_what_is_asked_and_tells_what_came(client: Peer) -> None:
+    keys = client.ask("sample", "model", "melody_2bar", "count", 4, "seed", 1, "register", 1.5, "density", -1).keys
+    assert float(keys["register"]) == pytest.approx(1.5, abs=0.6)
+    assert float(keys["density"]) == pytest.approx(-1, abs=0.6)
 
 
 def test_what_came_stands_in_the_done_under_the_name(client: Peer) -> None:
@@ -61,7 +70,7 @@ def test_one_a_bar_is_a_text_or_several_numbers(client: Peer, written: tuple[obj
         ("humanize", ("slot", "a", "late", "much"), "late takes a number, or one a bar as 0,0,1,2, not 'much'"),
         ("humanize", ("slot", "a", "late.cowbell", 1), "there is no late.cowbell: of drums there are kick"),
         ("humanize", ("slot", "a", "density", 1), "humanize has no key 'density'"),
-        ("sample", ("model", "drums_2bar", "late", 1), "drums_2bar has no late to be asked for: it has none"),
+        ("sample", ("model", "drums_2bar", "late", 1), "drums_2bar has no late to be asked for: it has density"),
         ("sample", ("interval", 1), "has no interval to be asked for: it has"),
         ("sample", ("style", "polka"), "there is no style 'polka'; there are: "),
         ("sample", ("style", "funk:x"), "style takes a name, or several with shares"),

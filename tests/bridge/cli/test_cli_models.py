@@ -78,6 +78,7 @@ def test_attributes_that_are_learnt_are_told_and_asked_for_where_they_are(
         monkeypatch.setattr(constraints, name, 2)
     monkeypatch.setattr(learning_points, "DRAWN", 8)
     monkeypatch.setattr("bridge.config.shipped_folder", lambda: tmp_path / "none")
+    (tmp_path / "own").mkdir()
     write_random_weights(tmp_path / "own", "melody_2bar", "mine", **small(find_config("melody_2bar")))
     monkeypatch.setenv("VAEBRIDGE_WEIGHTS", str(tmp_path / "own"))
     songs = write_songs(tmp_path / "songs")
@@ -93,14 +94,14 @@ def test_attributes_that_are_learnt_are_told_and_asked_for_where_they_are(
 
 
 def write_songs(folder: Path) -> Path:
-    """Two songs of 40 bars, each another walk, one of them to validate on."""
+    """Two songs of about 90 bars, each another walk, one of them to validate on."""
     import mido
     import numpy as np
 
     folder.mkdir()
     for number in range(2):
         rng, track = np.random.default_rng(number), mido.MidiTrack()
-        for pitch, length in zip(rng.integers(55, 80, 400), rng.integers(1, 5, 400), strict=True):
+        for pitch, length in zip(rng.integers(55, 80, 600), rng.integers(1, 5, 600), strict=True):
             track.append(mido.Message("note_on", note=int(pitch)))
             track.append(mido.Message("note_off", note=int(pitch), time=24 * int(length)))
         song = mido.MidiFile(ticks_per_beat=96)

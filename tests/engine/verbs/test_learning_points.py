@@ -1,4 +1,4 @@
-"""Attributes of models of tokens that nobody trained, one of them a published checkpoint: learnt, kept, asked for."""
+"""Attributes of models of tokens that nobody trained, one a published checkpoint: learnt, kept, asked for."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def test_one_a_bar_is_a_text_or_several_numbers(client: Peer, written: tuple[obj
         ("humanize", ("slot", "a", "late.cowbell", 1), "there is no late.cowbell: of drums there are kick"),
         ("humanize", ("slot", "a", "density", 1), "humanize has no key 'density'"),
         ("sample", ("model", "drums_2bar", "late", 1), "drums_2bar has no late to be asked for: it has density"),
-        ("sample", ("interval", 1), "has no interval to be asked for: it has"),
+        ("sample", ("model", "drums_16bar", "interval", 1), "has no interval to be asked for: it has"),
         ("sample", ("style", "polka"), "there is no style 'polka'; there are: "),
         ("sample", ("style", "funk:x"), "style takes a name, or several with shares"),
         ("learn_style", ("name", "a b", "slots", "a"), "a name has 1 to 40 letters"),

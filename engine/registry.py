@@ -26,6 +26,7 @@ class Recipe:
     joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
     step_temperature, opening_temperature: how phrases are drawn, see Card.
     second: how what is trained after the rest is: a drummer's expectations, a prior of phrases.
+    third: how a decoder then learns from what it draws; its tasks are verbs, see engine.learning.drawing.
     bars: window lengths, a batch has one of them. tasks: names in engine.model.tasks with their share of batches.
     The learning rate falls from peak to floor by `decay` a step, or on a cosine over the run where decay is 0.
     beta_rate: beta grows as 1 - beta_rate^step. sampling_steps: k of the inverse sigmoid by which scheduled
@@ -55,6 +56,7 @@ class Recipe:
     step_temperature: float = 1.0
     opening_temperature: float = 1.0
     second: "Recipe | None" = None
+    third: "Recipe | None" = None
 
 
 Shape = GrooveShape | SequenceShape | PhraseShape | BandShape | ScoreShape
@@ -259,7 +261,6 @@ CONFIGS: dict[str, Config] = {
                 feel_bits=29,
                 feel_beta=0.2,
                 step_temperature=0.92,
-                opening_temperature=0.5,
                 rate_peak=2e-3,
                 decay=0,
                 second=Recipe(
@@ -267,6 +268,15 @@ CONFIGS: dict[str, Config] = {
                     tasks={"autoencode": 0.4, "continue": 0.2, "infill": 0.15, "drums": 0.1, "tap": 0.15},
                     batch=64,
                     epochs=18,
+                    decay=0,
+                ),
+                third=Recipe(
+                    bars=(8,),
+                    tasks={"sample": 0.6, "drumify": 0.2, "vary": 0.2},
+                    batch=128,
+                    epochs=8,
+                    step_temperature=0.92,
+                    rate_peak=1e-4,
                     decay=0,
                 ),
             ),

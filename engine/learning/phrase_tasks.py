@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.data.drum_songs import SEQUENCED, DrumSong, read_drum_songs, styles_of
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
+from engine.learning.drawing import DATA, Drawing
 from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
@@ -36,6 +37,12 @@ LEFT_OUT_LICENCE = "GPL"
 COUNT = len(BAR_ATTRIBUTES)
 SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
+STRETCHES_OF_SONG = 12
+"""Critics know at most so many stretches of a song."""
+
+DATA_SHARE = 8
+"""Of as many phrases as are drawn at a time one in so many is learnt from data as well, twice as long."""
+
 STARTS_PER_WINDOW = 4
 """An epoch draws a quarter as many stretches as there are bars to start at."""
 
@@ -108,7 +115,7 @@ class PhraseCourse:
 
     def __init__(self, config: Config, songs: Sequence[DrumSong], device: torch.device):
         assert isinstance(config.shape, PhraseShape)
-        self.shape, self.device, self._second = config.shape, device, config.recipe.second
+        self.shape, self.device, self.recipe = config.shape, device, config.recipe
         self.styles = styles_of(songs)[: config.shape.styles]
         self.train, self.validation = ([song for song in songs if song.split == split] for split in SPLITS)
         self.starts = [Stretch(song, bar) for song in self.train for bar in range(_starts(len(song.hits)))]
@@ -136,6 +143,12 @@ class PhraseCourse:
 
     def training_batches(self, recipe: Recipe, count: int, rng: Rng) -> Iterator[BatchLosses]:
         """See Course."""
+        if _draws(recipe):
+            drawing = self._drawing(recipe, rng)
+            few = replace(self.recipe, bars=recipe.bars, batch=max(1, recipe.batch // DATA_SHARE))
+            for batch_losses in self.training_batches(few, count, rng):
+                yield partial(self._drawn_losses, drawing, batch_losses)
+            return
         for _ in range(count):
             bars = int(rng.choice(recipe.bars))
             rows = max(1, recipe.batch * self.longest // bars)
@@ -144,7 +157,13 @@ class PhraseCourse:
             yield partial(self._losses, recipe, condition, weight)
 
     def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
-        """See Course: whole stretches, of which tempo, style and bar numbers are given, and no attribute."""
+        """See Course: whole stretches, of which tempo, style and bar numbers are given, and no attribute.
+
+        Of a decoder that learns from what it draws it is measured how often new critics tell that.
+        """
+        if _draws(recipe):
+            yield "drawn", 1.0, partial(self._told, recipe)
+            return
         shares = sum(recipe.tasks.values())
         for task, share in recipe.tasks.items():
             rng = np.random.default_rng(0)
@@ -225,7 +244,7 @@ class PhraseCourse:
         return given
 
     def _losses(self, recipe: Recipe, condition: Condition, weight: Tensor, step: int) -> dict[str, Tensor]:
-        if self._second is not None and recipe.second is None:  # that is the second, or a share of it
+        if self.recipe.second is not None and recipe.second is None:  # that is the second, or a share of it
             return self.model.prior_loss(condition)
         return self.model.loss(
             condition,
@@ -235,6 +254,49 @@ class PhraseCourse:
             bar_beta=recipe.feel_beta,
             bar_free_nats=recipe.feel_bits * math.log(2),
         )
+
+    def _drawing(self, recipe: Recipe, rng: Rng) -> Drawing:
+        """Critics who know what the model draws now, and whole stretches of songs that are played."""
+        (bars,) = recipe.bars
+        played = [song for song in self.train if song.style != SEQUENCED] or self.train
+        songs = [song for song in played if len(song.hits) >= bars]
+        if not songs:
+            raise DataError(f"the split 'train' holds no {bars} bars of drums in 4/4 of one piece")
+        stretches, piece = [], []
+        for number, song in enumerate(songs):
+            starts = len(song.hits) - bars + 1
+            firsts = np.linspace(0, starts - 1, min(starts, STRETCHES_OF_SONG)).round().astype(int)
+            stretches += [Stretch(song, int(first)) for first in firsts]
+            piece += [number] * len(firsts)
+
+        def ask(verb: str, rows: int, rng: Rng) -> Condition:
+            return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
+
+        hits = np.stack([each.song.hits[each.first : each.first + bars] for each in stretches])
+        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng)
+
+    def asked(self, verb: str, stretches: Sequence[Stretch], bars: int, rng: Rng) -> Condition:
+        """Whole stretches with what a verb is given of them: `sample` their style, others tempo and place as well.
+
+        Half of the time `sample` is to begin a song, else to have the place of each.
+        """
+        condition, _ = self.phrases(
+            stretches, bars, {"tap" if verb == "drumify" else "autoencode": 1.0}, rng, training=False
+        )
+        if verb != "sample":
+            return replace(condition, style=torch.full_like(condition.style, self.shape.styles))
+        if rng.random() < 0.5:
+            numbers = torch.arange(bars, device=condition.style.device) % BAR_NUMBERS
+            condition = replace(condition, bar_number=numbers.expand_as(condition.bar_number))
+        return replace(condition, tempo=torch.zeros_like(condition.tempo))
+
+    def _told(self, recipe: Recipe, _: int) -> dict[str, Tensor]:
+        return {"total": torch.tensor(self._drawing(recipe, np.random.default_rng(0)).told())}
+
+    def _drawn_losses(self, drawing: Drawing, of_data: BatchLosses, step: int) -> dict[str, Tensor]:
+        data = of_data(step)["total"] / max(drawing.recipe.bars)
+        drawn = drawing.loss()
+        return {"data": data, "drawn": drawn, "total": drawn + DATA * data}
 
     def calibrate(self) -> None:
         """Nothing is left to fit."""
@@ -255,6 +317,11 @@ class PhraseCourse:
 def load_drums(data: Sequence[Path], max_songs: int | None = None) -> list[DrumSong]:
     """The drums of corpora, without the pieces whose licence would bind the weights."""
     return read_drum_songs(data, without_licence=LEFT_OUT_LICENCE)[:max_songs]
+
+
+def _draws(recipe: Recipe) -> bool:
+    """Whether its tasks are verbs: the decoder learns from what it draws."""
+    return not recipe.tasks.keys() <= TASKS.keys()
 
 
 def _starts(bars: int) -> int:

@@ -122,23 +122,25 @@ class Run:
         together: Peers | None = None,
     ):
         self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
-        self.recipes, self.stage = [config.recipe], 0
-        if config.recipe.second:
-            self.recipes.append(config.recipe.second)
+        stages = (config.recipe, config.recipe.second, config.recipe.third)
+        self.recipes, self.stage = [recipe for recipe in stages if recipe], 0
         self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
         self.device, self.together = device or torch.device("cpu"), together or Peers()
         self.joined = self.together.joined(self.model)
         self.validation: dict[str, float] = {}
         self.half = has_bf16(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.recipe.rate_peak)
+        self.optimizer = self._new_optimizer()
         self.epoch, self.seconds, self.best = 0, 0.0, [math.inf] * len(self.recipes)
         self.best_state: dict[str, Tensor] = {}
         self.steps_per_epoch = [math.ceil(course.size / recipe.batch) for recipe in self.recipes]
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of the current stage: first all but Expectation is trained, then it alone, if there is one."""
+        """The recipe of the current stage, of which each has an optimizer of its own."""
         return self.recipes[self.stage]
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.model.parameters(), lr=self.recipe.rate_peak)
 
     @property
     def steps(self) -> int:
@@ -215,6 +217,7 @@ class Run:
                     return
                 self.model.load_state_dict(self.best_state)
                 self.stage, self.epoch = self.stage + 1, 0
+                self.optimizer = self._new_optimizer()
             self._train_epoch(validation, on_progress)
             self.epoch += 1
             validation = self.together.agree(self.validate() if self.together.is_first else math.nan)
@@ -319,7 +322,8 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     described = {
         key: value for key, value in asdict(recipe).items() if not isinstance(value, tuple) and value is not None
     }
-    return described | ({"second": _described(recipe.second)} if recipe.second else {})
+    later = {"second": recipe.second, "third": recipe.third}
+    return described | {name: _described(stage) for name, stage in later.items() if stage}
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -29,6 +29,9 @@ TOMS = slice(INSTRUMENTS.index("low_tom"), INSTRUMENTS.index("high_tom") + 1)
 FILL_TOMS, FILL_REPETITION = 3, 0.45
 """A bar with so many hits of toms that is less like the bar before than this is a fill."""
 
+LAGS = (1, 2, 4)
+"""How many bars before is looked for what has changed."""
+
 SIXTEENTH_MS = 15000
 """At 1 bpm."""
 
@@ -160,6 +163,21 @@ def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:
     """The Jaccard similarity of pairs of bars (…, step, 9): hits in both / hits in either, 0 of two rests: (…)."""
     both, either = (bars & others).sum(axis=(-2, -1)), (bars | others).sum(axis=(-2, -1))
     return np.asarray(both / np.maximum(either, 1), np.float64)
+
+
+def hits_and_changes(hits: Hits) -> Array:
+    """Phrases (phrase, bar, 16, 9) -> their hits, and of each lag what differs, if nothing does, if that is known.
+
+    (phrase, step, 9 + 3·11).
+    """
+    seen = [hits]
+    for lag in LAGS:
+        differs = np.zeros_like(hits)
+        differs[:, lag:] = hits[:, lag:] != hits[:, :-lag]
+        known = np.broadcast_to((np.arange(hits.shape[1]) >= lag)[:, None, None], (*hits.shape[:3], 1))
+        seen += [differs, ~differs.any(axis=3, keepdims=True) & known, known]
+    table = np.concatenate(seen, axis=3).astype(np.float32)
+    return table.reshape(len(hits), -1, table.shape[3])
 
 
 def part_attributes(states: Tokens, part: int) -> Array:

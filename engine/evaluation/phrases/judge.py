@@ -20,9 +20,8 @@ from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
-from engine.representation.measures import similarity
+from engine.representation.measures import LAGS, hits_and_changes, similarity
 
-LAGS = (1, 2, 4)
 KICK, SNARE = INSTRUMENTS.index("kick"), INSTRUMENTS.index("snare")
 SIZE, BEAT = 64, 4
 BATCH, RATE, DECAY = 64, 2e-3, 1e-3
@@ -54,18 +53,8 @@ class PhraseJudge(nn.Module):
 
 
 def compared(hits: Hits) -> Tensor:
-    """What judges see of hits (phrase, bar, 16, 9): them, and of each lag what differs, if nothing does, if known.
-
-    (phrase, step, 9 + 3·11).
-    """
-    seen = [hits]
-    for lag in LAGS:
-        differs = np.zeros_like(hits)
-        differs[:, lag:] = hits[:, lag:] != hits[:, :-lag]
-        known = np.broadcast_to((np.arange(hits.shape[1]) >= lag)[:, None, None], (*hits.shape[:3], 1))
-        seen += [differs, ~differs.any(axis=3, keepdims=True) & known, known]
-    table = np.concatenate(seen, axis=3).astype(np.float32)
-    return torch.from_numpy(table.reshape(len(hits), -1, table.shape[3]))
+    """What judges see of each step of hits (phrase, bar, 16, 9): (phrase, step, 42)."""
+    return torch.from_numpy(hits_and_changes(hits))
 
 
 def bars_compared(hits: Hits) -> Tensor:

@@ -264,7 +264,7 @@ class PhraseDecoder(nn.Module):
             nn.init.zeros_(cast(nn.Linear, start_at_zero).bias)
         self.drop_static, self.drop_hidden = nn.Dropout(dropout / 3), nn.Dropout(dropout)
 
-    def nats(self, z: Tensor, condition: Condition) -> Tensor:
+    def nats(self, z: Tensor, condition: Condition, *, temperature: float = 1.0) -> Tensor:
         """z (batch, z), condition with all true hits -> the nats of each step that is not given: (batch, step)."""
         seen, idea = looks(condition), self.idea(z, condition)
         plans = self._plans(idea, condition)
@@ -278,7 +278,7 @@ class PhraseDecoder(nn.Module):
         inputs = torch.cat([fed, self.drop_static(torch.cat([plan, static], dim=-1))], dim=-1)
         hidden, _ = self.lstm.run(inputs, self.initial_state(idea))
         logits = self.logits(self.drop_hidden(hidden), seen) + self.of_subsets(condition)
-        nats = F.cross_entropy(logits.transpose(1, 2), subset_of(condition.hits), reduction="none")
+        nats = F.cross_entropy(logits.transpose(1, 2) / temperature, subset_of(condition.hits), reduction="none")
         return nats * (condition.hits_given.amin(dim=-1) < 1)
 
     def idea(self, z: Tensor, condition: Condition) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from engine.data.drum_songs import SEQUENCED, DrumSong
 from engine.errors import DataError
+from engine.learning import drawing
 from engine.learning.phrase_tasks import TASKS, PhraseCourse, Stretch
 from engine.learning.training import Run
 from engine.model.phrases.vae import PhraseShape
@@ -131,10 +132,13 @@ class PulledPlugError(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [2, 3])
-def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, epoch):
-    """In the second epoch of phrases, and in the first of their prior."""
-    config = replace(CONFIG, recipe=replace(RECIPE, second=replace(RECIPE, tasks={"autoencode": 1.0}, epochs=1)))
+@pytest.mark.parametrize("epoch", [2, 3, 5])
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, epoch, monkeypatch):
+    """In the second epoch of phrases, in the first of their prior, in the second of what is drawn."""
+    monkeypatch.setattr(drawing, "FIRST_STEPS", 5)
+    prior = replace(RECIPE, tasks={"autoencode": 1.0}, epochs=1)
+    verbs = replace(RECIPE, bars=(4,), tasks={"sample": 0.5, "vary": 0.5}, epochs=2)
+    config = replace(CONFIG, recipe=replace(RECIPE, second=prior, third=verbs))
 
     def stop(progress):
         if progress.epoch == epoch:

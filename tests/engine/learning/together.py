@@ -50,7 +50,9 @@ def every_kind(together: Peers, corpus: str, out: str) -> Iterator[object]:
 def _kinds(corpus: Path) -> Iterator[tuple[Config, Callable[[Config], Course]]]:
     """A configuration of each kind, and what opens it."""
     phrase_songs = [phrases.song(12), phrases.song(8, "validation")]
-    yield phrases.CONFIG, lambda config: phrases.PhraseCourse(config, phrase_songs, CPU)
+    verbs = replace(phrases.RECIPE, bars=(4,), tasks={"sample": 0.5, "drumify": 0.5}, epochs=1)
+    third = replace(phrases.CONFIG, recipe=replace(phrases.RECIPE, second=phrases.RECIPE, third=verbs))
+    yield third, lambda config: phrases.PhraseCourse(config, phrase_songs, CPU)
     yield bands.CONFIG, lambda config: bands.BandCourse(config, [bands.song(), bands.song("validation")], CPU)
     for name in ("drummer", "groovae_2bar_humanize", "drums_2bar"):
         yield find_config(name), lambda config: open_course(config, [corpus], CPU, 8)

@@ -24,6 +24,12 @@ MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 
 Array = NDArray[np.float32]
 
 
+def sounds(states: Tokens, part: int) -> NDArray[np.bool_]:
+    """Whether anything begins in a part of rows of states (row, bar, 16, 3): (row,)."""
+    first = 1 if part == DRUMS else FIRST_NOTE_ON
+    return np.asarray((states[..., part] >= first).any(axis=(1, 2)), np.bool_)
+
+
 def voice_states(tokens: Tokens) -> Tokens:
     """Tokens of a voice [step] -> its states."""
     events = np.flatnonzero(tokens)

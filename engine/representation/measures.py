@@ -189,3 +189,10 @@ def part_attributes(states: Tokens, part: int) -> Array:
     begins = (own >= FIRST_NOTE_ON) & (own < MELODY_SIZE)
     pitch = (begins * (own - FIRST_NOTE_ON + LOWEST)).sum(axis=1) / np.maximum(begins.sum(axis=1), 1)
     return np.stack([begins.sum(axis=1), pitch], axis=1).astype(np.float32)
+
+
+def of_playing(states: Tokens, part: int, index: int) -> Values:
+    """A column of that of bands (row, bar, 16, 3), of register where a voice plays, else nan: (row, bar)."""
+    bars = part_attributes(states.reshape(-1, *states.shape[2:]), part)
+    rows = bars.reshape(*states.shape[:2], -1).astype(np.float64)
+    return np.where((index == 0) | (rows[..., 0] > 0), rows[..., index], np.nan)

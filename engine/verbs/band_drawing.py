@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.model.band.decoder import ATTRIBUTES, BAR, Score, blank
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS
-from engine.representation.band import BASS, DRUMS, LEAD, PARTS, PITCHES, key_fits, moved
+from engine.representation.band import BASS, DRUMS, LEAD, PARTS, PITCHES, key_fits, moved, sounds
 from engine.representation.chords import read_chords
 from engine.representation.harmony import (
     LIKE_MINOR,
@@ -28,7 +28,7 @@ from engine.representation.harmony import (
     root_of,
     scale_classes,
 )
-from engine.representation.measures import part_attributes
+from engine.representation.measures import of_playing
 from engine.representation.melody import FIRST_NOTE_ON, LOWEST, MELODY_SIZE
 from engine.representation.tokens import Tokens
 from engine.requests import Accompany, Continue, Infill, Sample, Vary
@@ -63,6 +63,9 @@ NOT_LIKELY_ROOT = -2.0
 
 DISSONANT, CLASH = (1, 6, 11), -2.0
 """Semitones from a bass up to a lead, but for octaves, and what is added to the logits of such a bass on a beat."""
+
+DRAWN_ANEW = 8
+"""How often a band is, at most, of which a part rests throughout: of one in fifty the lead does."""
 
 IS_DISSONANT = np.isin(np.arange(12), DISSONANT)
 
@@ -157,13 +160,6 @@ def _own(index: int, part: int) -> str:
     return f"{ATTRIBUTES[index]}.{PARTS[part]}"
 
 
-def _of_playing(states: Tokens, part: int, index: int) -> NDArray[np.float64]:
-    """An attribute of bars of a part (row, bar, 16, 3) in its unit, of a voice's register where it plays."""
-    bars = part_attributes(states.reshape(-1, *states.shape[2:]), part)
-    rows = bars.reshape(*states.shape[:2], -1).astype(np.float64)
-    return np.where((index == DENSITY) | (rows[..., 0] > 0), rows[..., index], np.nan)
-
-
 @dataclass(frozen=True, slots=True)
 class Sketch:
     """A band of which something is given, and what is to be drawn.
@@ -240,15 +236,25 @@ class Drawing:
     def complete(self, sketch: Sketch, temperature: float, z: Tensor | None = None) -> Tokens:
         """The states (row, bar, 16, 3) with all of the parts drawn.
 
-        z (row, z), else one is drawn for each window.
+        z (row, z), else one is drawn for each window. Of a new band a row of which a part rests is drawn anew.
         """
+        free = (sketch.given[..., list(sketch.parts)] == 0).any(axis=(1, 2))
+        states = self._completed(sketch, free, temperature, z)
+        for _ in range(0 if z is not None or sketch.bar_z or sketch.given.any() else DRAWN_ANEW):
+            rests = ~np.all([sounds(states, part) for part in sketch.parts], axis=0)
+            if not rests.any():
+                break
+            states[rests] = self._completed(sketch, free, temperature, z)[rests]
+        self._hear(states, free, sketch)
+        return states
+
+    def _completed(self, sketch: Sketch, free: NDArray[np.bool_], temperature: float, z: Tensor | None) -> Tokens:
+        """The same, drawn once. free: the bars that have room (bar,)."""
         states, given = sketch.states.copy(), sketch.given.copy()
-        free = (given[..., list(sketch.parts)] == 0).any(axis=(1, 2))
         cuts = [] if sketch.harmony.key else key_changes(sketch.harmony.sounding)
         nearest = {part: each for part in sketch.parts if (each := self._nearest(sketch, part))}
         for first, bars in windows(free, self._window, cuts):
             self._draw(replace(sketch, states=states, given=given), first, bars, cuts, temperature, z, nearest)
-        self._hear(states, free, sketch)
         return states
 
     def _hear(self, states: Tokens, free: NDArray[np.bool_], sketch: Sketch) -> None:
@@ -259,7 +265,7 @@ class Drawing:
             own = [(part, f"{bare}.{PARTS[part]}") for bare in [name.partition(".")[0]] for part in sketch.parts]
             values = [
                 (
-                    np.where(made, _of_playing(here, part, ATTRIBUTES.index(key.partition(".")[0])), np.nan),
+                    np.where(made, of_playing(here, part, ATTRIBUTES.index(key.partition(".")[0])), np.nan),
                     scales[key],
                 )
                 for part, key in own
@@ -345,7 +351,7 @@ class Drawing:
             states = np.zeros((len(own), 1, BAR, len(PARTS)), np.int64)
             states[:, 0, :, part] = own
             states = moved(states.reshape(len(own), BAR, -1), -shift).reshape(states.shape)
-            values = {_own(k, part): _of_playing(states, part, k)[:, 0] for k in range(len(ATTRIBUTES))}
+            values = {_own(k, part): of_playing(states, part, k)[:, 0] for k in range(len(ATTRIBUTES))}
             return nearest.choose(first + number, {name: each for name, each in values.items() if name in scales})
 
         z = z.repeat_interleave(DRAWS, dim=0)

@@ -11,13 +11,10 @@ from engine.representation.attributes import FEEL
 from engine.requests import (
     Accompany,
     Continue,
-    Decode,
-    Encode,
     Fill,
     Groove,
     Humanize,
     Infill,
-    Interpolate,
     Sample,
     Vary,
     request_with,
@@ -343,46 +340,6 @@ def test_a_part_of_a_band_has_its_own(generator, key):
         for asked in (-1.0, 1.0)
     )
     assert low < -0.4 < 0.4 < high
-
-
-OF_TOKENS = {
-    "melody_2bar": ("register", "interval", "density", "syncopation", "repetition"),
-    "drums_2bar": ("density", "syncopation", "repetition"),
-}
-
-
-@pytest.mark.parametrize(("model", "name"), [(model, name) for model, names in OF_TOKENS.items() for name in names])
-def test_what_is_asked_of_a_model_of_tokens_comes_and_other_attributes_stay(generator, model, name):
-    by_asked = {
-        asked: came(generator.run(Sample(model=model, seed=4, count=16, bars=2, **{name: (asked,)})))[name]
-        for asked in (-1.0, 1.0)
-    }
-    assert by_asked[-1.0] < -0.5 < 0.5 < by_asked[1.0]
-
-
-def test_a_clip_is_varied_continued_on_the_way_and_decoded_as_is_asked(generator):
-    low, high = (
-        generator.run(Sample(model="melody_2bar", seed=seed, register=(side,))).clips[0]
-        for seed, side in ((1, -1.5), (2, 1.5))
-    )
-    (z,) = [generator.run(Encode(clip=low, model="melody_2bar")).latent]
-    for kind, about in (
-        (Vary, {"clip": low}),
-        (Interpolate, {"clips": (low, high), "steps": 5}),
-        (Decode, {"z": z}),
-    ):
-        results = generator.run(kind(**about, model="melody_2bar", seed=3, register=(1.0,)))
-        assert came(results)["register"] == pytest.approx(1, abs=0.5)
-        pitches = [note.pitch for clip in results.clips for note in clip.notes]
-        scale = generator.resident("melody_2bar").scales["register"]
-        assert np.mean(pitches) == pytest.approx(scale.value(1), abs=3)
-
-
-def test_what_is_asked_by_bar_of_windows_of_two_bars_comes_window_by_window(generator):
-    results = generator.run(Sample(model="drums_2bar", bars=4, seed=1, count=8, density=(-1, -1, 1, 1)))
-    told = [float(each) for each in str(came(results)["density"]).split(",")]
-    assert np.mean(told[:2]) == pytest.approx(-1, abs=0.4)
-    assert np.mean(told[2:]) == pytest.approx(1, abs=0.4)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ class Recipe:
     free_bits, beta weigh the divergence of the pattern, or of all of z, and feel_bits, feel_beta that of the feel,
     or of each bar's z;
     joined_bars, tempo_spread and silent_drums are shares, see engine.data.augmentation.
+    averaged: the share by which a running mean of the weights, which is kept in their place, goes on at each step.
     step_temperature, opening_temperature: how phrases are drawn, see Card.
     second: how what is trained after the rest is: a drummer's expectations, a prior of phrases.
     third: how a decoder then learns from what it draws; its tasks are verbs, see engine.learning.drawing.
@@ -53,6 +54,7 @@ class Recipe:
     rate_floor: float = 1e-5
     decay: float = 0.9999
     clip_norm: float = 1.0
+    averaged: float = 0
     step_temperature: float = 1.0
     opening_temperature: float = 1.0
     second: "Recipe | None" = None
@@ -275,6 +277,7 @@ CONFIGS: dict[str, Config] = {
                     tasks={"sample": 0.6, "drumify": 0.2, "vary": 0.2},
                     batch=128,
                     epochs=8,
+                    averaged=0.03,
                     step_temperature=0.92,
                     rate_peak=1e-4,
                     decay=0,

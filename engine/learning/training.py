@@ -7,7 +7,7 @@ On a CPU the same seed gives the same run, interrupted or not. Under torchrun se
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -132,6 +132,7 @@ class Run:
         self.optimizer = self._new_optimizer()
         self.epoch, self.seconds, self.best = 0, 0.0, [math.inf] * len(self.recipes)
         self.best_state: dict[str, Tensor] = {}
+        self.mean: dict[str, Tensor] = {}
         self.steps_per_epoch = [math.ceil(course.size / recipe.batch) for recipe in self.recipes]
 
     @property
@@ -180,7 +181,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"].cpu())
         self.stage, self.epoch, self.seconds = state["stage"], state["epoch"], state["seconds"]
-        self.best, self.best_state = state["best"], state["best_state"]
+        self.best, self.best_state, self.mean = state["best"], state["best_state"], state.get("mean", {})
 
     def save(self) -> None:
         """Write the checkpoint; a run that cannot write it, or is killed meanwhile, keeps the one before.
@@ -200,6 +201,7 @@ class Run:
             "seconds": self.seconds,
             "best": self.best,
             "best_state": self.best_state,
+            "mean": self.mean,
         }
         try:
             with replacing(path) as beside, beside.open("wb") as file:
@@ -216,15 +218,36 @@ class Run:
                 if self.stage + 1 == len(self.recipes):
                     return
                 self.model.load_state_dict(self.best_state)
-                self.stage, self.epoch = self.stage + 1, 0
+                self.stage, self.epoch, self.mean = self.stage + 1, 0, {}
                 self.optimizer = self._new_optimizer()
             self._train_epoch(validation, on_progress)
             self.epoch += 1
-            validation = self.together.agree(self.validate() if self.together.is_first else math.nan)
-            if validation <= self.best[self.stage]:
-                self.best[self.stage] = validation
-                self.best_state = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+            with self._averaged():
+                validation = self.together.agree(self.validate() if self.together.is_first else math.nan)
+                if validation <= self.best[self.stage]:
+                    self.best[self.stage], self.best_state = validation, self._weights()
             self.save()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+
+    def _average(self) -> None:
+        """Draw the mean towards the weights, by the share that the recipe says."""
+        if self.recipe.averaged:
+            now = self._weights()
+            self.mean = {
+                key: torch.lerp(self.mean.get(key, value), value, self.recipe.averaged)
+                for key, value in now.items()
+            }
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """With the mean in place of the weights, where the recipe has one."""
+        own = self._weights()
+        if self.mean:
+            self.model.load_state_dict(self.mean)
+        yield
+        self.model.load_state_dict(own)
 
     def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
         per_epoch = self.steps_per_epoch[self.stage]
@@ -233,6 +256,7 @@ class Run:
         for index, batch_losses in enumerate(self.course.training_batches(recipe, per_epoch, rng)):
             began, step = time.perf_counter(), self.epoch * per_epoch + index
             loss = self._step(batch_losses, step=step)
+            self._average()
             self.seconds += time.perf_counter() - began
             epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
             done = before + step + 1

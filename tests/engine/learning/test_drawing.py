@@ -9,8 +9,9 @@ import torch
 from engine.learning import drawing, phrase_tasks
 from engine.learning.critics import DESIGNS, Critic, Critics, seen
 from engine.learning.drawing import Drawing, rewards
+from engine.learning.training import Run
 from engine.registry import Recipe
-from tests.engine.learning.test_phrase_tasks import RECIPE, a_course
+from tests.engine.learning.test_phrase_tasks import CONFIG, RECIPE, a_course
 
 BARS = 4
 VERBS = Recipe(
@@ -133,3 +134,19 @@ def test_a_recipe_of_verbs_is_no_recipe_of_tasks():
     assert isinstance(a_drawing(a_course()), Drawing)
     batch = next(a_course().training_batches(replace(RECIPE, batch=2), 1, np.random.default_rng(0)))
     assert not any(isinstance(each, Drawing) for each in batch.args)
+
+
+def test_the_mean_of_the_weights_is_kept_and_training_goes_on_from_the_weights(tmp_path):
+    config = replace(CONFIG, recipe=replace(RECIPE, batch=1, averaged=0.25))
+    run = Run(config, a_course(), tmp_path, 1, 1)
+    seen: list[dict[str, torch.Tensor]] = []
+    step = run._step
+    run._step = lambda *args, **others: (step(*args, **others), seen.append(run._weights()))[0]  # type: ignore[method-assign]
+    run.train(lambda _: None)
+    mean = seen[0]
+    for weights in seen[1:]:
+        mean = {key: torch.lerp(mean[key], value, 0.25) for key, value in weights.items()}
+    now = run.model.state_dict()
+    assert all(torch.equal(run.best_state[key], value) for key, value in mean.items())
+    assert all(torch.equal(now[key], value) for key, value in seen[-1].items())
+    assert len(seen) > 1

@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, epoch, monkeyp
     """In the second epoch of phrases, in the first of their prior, in the second of what is drawn."""
     monkeypatch.setattr(drawing, "FIRST_STEPS", 5)
     prior = replace(RECIPE, tasks={"autoencode": 1.0}, epochs=1)
-    verbs = replace(RECIPE, bars=(4,), tasks={"sample": 0.5, "vary": 0.5}, epochs=2)
+    verbs = replace(RECIPE, bars=(4,), tasks={"sample": 0.5, "vary": 0.5}, epochs=2, averaged=0.1)
     config = replace(CONFIG, recipe=replace(RECIPE, second=prior, third=verbs))
 
     def stop(progress):

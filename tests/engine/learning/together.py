@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from engine.learning import drawing
 from engine.learning.curriculum import Course
 from engine.learning.peers import Peers, peers
 from engine.learning.training import Progress, Run, open_course, train
@@ -34,6 +35,7 @@ def gradient(together: Peers) -> Iterator[object]:
 
 def every_kind(together: Peers, corpus: str, out: str) -> Iterator[object]:
     """The weights after an epoch of each stage of a model of each kind."""
+    drawing.FIRST_DRAWS, drawing.FIRST_STEPS = 2, 5
     for config, open_small in _kinds(Path(corpus)):
         torch.manual_seed(1)
         config = replace(config, recipe=replace(config.recipe, batch=16))

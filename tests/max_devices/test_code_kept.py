@@ -28,8 +28,8 @@ def started(start: Starts, port: int, folder: Path, names: str, models: str) -> 
     folder.mkdir()
     for pair in names.split():
         new, _, old = pair.partition(":")
-        for suffix in (".toml", ".safetensors"):
-            shutil.copy(ROOT / "weights" / f"{old or new}{suffix}", folder / f"{new}{suffix}")
+        for path in (ROOT / "weights").glob(f"{old or new}.*"):
+            shutil.copy(path, folder / path.name.replace(old or new, new, 1))
         card = folder / f"{new}.toml"
         card.write_text(card.read_text().replace(f'name = "{old or new}"', f'name = "{new}"', 1))
     daemon = start(osc_port=port, weights=folder, models=models)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.representation.drum_map import CLASSES, INSTRUMENTS
-from engine.representation.measures import LAGS, hits_and_changes, similarity
+from engine.representation.drum_map import CLASSES
+from engine.representation.measures import LAGS, hits_and_changes, likeness
 from engine.representation.tokens import STEPS_PER_BAR
 
 Hits = NDArray[np.bool_]
@@ -29,8 +29,6 @@ SURE = 0.95
 
 EXACT = torch.autocast("cpu", enabled=False)
 """Critics whose sums are rounded to bf16 tell nothing."""
-
-KICK, SNARE = INSTRUMENTS.index("kick"), INSTRUMENTS.index("snare")
 
 
 class BarsCompared(nn.Module):
@@ -126,11 +124,7 @@ def bars_so_far(hits: Hits) -> NDArray[np.float32]:
     phrases, bars = hits.shape[:2]
     alike = np.zeros((phrases, bars, bars - 1, 5))
     for lag in range(1, bars):
-        first, second = hits[:, lag:], hits[:, :-lag]
-        whole, kick, snare = (
-            similarity(first[..., drums], second[..., drums])
-            for drums in (slice(None), slice(KICK, KICK + 1), slice(SNARE, SNARE + 1))
-        )
+        whole, kick, snare = likeness(hits[:, lag:], hits[:, :-lag])
         alike[:, lag:, lag - 1] = np.stack([np.ones_like(whole), whole, whole == 1, kick, snare], axis=-1)
     full = 3 * hits.mean(axis=2)
     so_far = np.cumsum(full, axis=1) / np.arange(1, bars + 1)[:, None]

@@ -41,7 +41,7 @@ STRETCHES_OF_SONG = 12
 """Critics know at most so many stretches of a song."""
 
 DATA_SHARE = 8
-"""Of as many phrases as are drawn at a time one in so many is learnt from data as well, twice as long."""
+"""A decoder that learns from what it draws learns a window of data as well for so many phrases drawn."""
 
 STARTS_PER_WINDOW = 4
 """An epoch draws a quarter as many stretches as there are bars to start at."""

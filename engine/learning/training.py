@@ -246,8 +246,10 @@ class Run:
         own = self._weights()
         if self.mean:
             self.model.load_state_dict(self.mean)
-        yield
-        self.model.load_state_dict(own)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(own)
 
     def _train_epoch(self, validation: float, on_progress: Callable[[Progress], None]) -> None:
         per_epoch = self.steps_per_epoch[self.stage]

@@ -25,6 +25,7 @@ Alike = NDArray[np.bool_]
 BAR_ATTRIBUTES = ("density", "syncopation", "repetition", "fill")
 """What models of drums are told of a bar."""
 
+KICK, SNARE = (slice(INSTRUMENTS.index(name), INSTRUMENTS.index(name) + 1) for name in ("kick", "snare"))
 TOMS = slice(INSTRUMENTS.index("low_tom"), INSTRUMENTS.index("high_tom") + 1)
 FILL_TOMS, FILL_REPETITION = 3, 0.45
 """A bar with so many hits of toms that is less like the bar before than this is a fill."""
@@ -163,6 +164,12 @@ def similarity(bars: Hits, others: Hits) -> NDArray[np.float64]:
     """The Jaccard similarity of pairs of bars (…, step, 9): hits in both / hits in either, 0 of two rests: (…)."""
     both, either = (bars & others).sum(axis=(-2, -1)), (bars | others).sum(axis=(-2, -1))
     return np.asarray(both / np.maximum(either, 1), np.float64)
+
+
+def likeness(bars: Hits, others: Hits) -> tuple[Values, Values, Values]:
+    """The similarity of pairs of bars (…, step, 9) as a whole, in the kick and in the snare: three of (…)."""
+    whole, kick, snare = (similarity(bars[..., drums], others[..., drums]) for drums in (slice(None), KICK, SNARE))
+    return whole, kick, snare
 
 
 def hits_and_changes(hits: Hits) -> Array:

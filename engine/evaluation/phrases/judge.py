@@ -19,10 +19,9 @@ from engine.errors import DataError
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values
 from engine.evaluation.judge import auc
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases
-from engine.representation.drum_map import CLASSES, INSTRUMENTS
-from engine.representation.measures import LAGS, hits_and_changes, similarity
+from engine.representation.drum_map import CLASSES
+from engine.representation.measures import LAGS, hits_and_changes, likeness
 
-KICK, SNARE = INSTRUMENTS.index("kick"), INSTRUMENTS.index("snare")
 SIZE, BEAT = 64, 4
 BATCH, RATE, DECAY = 64, 2e-3, 1e-3
 PATIENCE, EPOCHS = 4, 25
@@ -63,10 +62,7 @@ def bars_compared(hits: Hits) -> Tensor:
     Alike as a whole, in the kick and in the snare; full of each drum.
     """
     first, second = np.triu_indices(hits.shape[1], 1)
-    whole, kick, snare = (
-        similarity(hits[:, first][..., drums], hits[:, second][..., drums])
-        for drums in (slice(None), slice(KICK, KICK + 1), slice(SNARE, SNARE + 1))
-    )
+    whole, kick, snare = likeness(hits[:, first], hits[:, second])
     full = hits.mean(axis=2).reshape(len(hits), -1)
     return torch.from_numpy(np.concatenate([whole, whole == 1, kick, snare, full], axis=1).astype(np.float32))
 

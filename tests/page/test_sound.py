@@ -70,8 +70,8 @@ def test_bars_that_come_late_early_and_again_are_played_on_one_line(fresh: Brows
         } }));
         await player.wake();
         const zero = performance.now() + 300, jitter = [0, 12, -9, 20];
-        const bar = (n, late, notes) => ({ n, start: (zero + (n - 1) * 500 + late - performance.now()) / 1000, beats: 1, tempo: 120,
-          notes: notes.map((start) => [36, start, 0.1, 100, 0]), parts: [], at: performance.now() });
+        const bar = (n, late, notes, at = performance.now()) => ({ n, start: (zero + (n - 1) * 500 + late - at) / 1000, beats: 1,
+          tempo: 120, notes: notes.map((start) => [36, start, 0.1, 100, 0]), parts: [], at });
         jitter.forEach((late, index) => player.take(bar(index + 1, late, [0, 0.5])));
         player.take(bar(3, 2, [0, 0.25]));
         await new Promise((resolve) => setTimeout(resolve, 420));

@@ -167,7 +167,7 @@ def learn(
             data,
             seed=seed,
             max_windows=max_windows,
-            command=f"vaebridge weights attributes {name}{sources} --seed {seed}",
+            command=f"vaebridge weights attributes {name}{sources} --seed {seed} --max-windows {max_windows}",
             on_progress=lambda text: status.update(Text(shown(text))),
         )
     rows = (

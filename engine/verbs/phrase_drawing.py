@@ -47,6 +47,9 @@ LEAN = (1.0, 2.0, 2.0)
 """What is added to the logits of hits in the draws that are furthest apart, for each of these: a network that hears
 the bars around may not listen to what it is told."""
 
+DRAWN_ANEW = 8
+"""How often new bars are, at most, that fall silent: one window in a hundred does."""
+
 UNPLAYED = "no model is loaded that plays the hits: they lie on the grid"
 
 Hits = NDArray[np.float32]
@@ -138,6 +141,7 @@ class PhraseDrawing(RunsVerbs):
         """Draw what is not given, window by window: (row, step, 9).
 
         z (row, z), else one is drawn for each window, by what is given in it. first_bar: where the results begin.
+        Of new bars a window that falls silent for two bars, which no drummer does, is drawn anew.
         """
         condition, bar, first = replace(condition, hits=condition.given_hits), condition.steps_per_bar, 0
         given = condition.hits_given[0].cpu().numpy().reshape(-1, bar * CLASSES)
@@ -145,12 +149,19 @@ class PhraseDrawing(RunsVerbs):
         made = free.copy()
         self._tell(condition, made, first_bar)
         nearest = self._nearest(made, first_bar, len(condition.hits))
+        is_new = z is None and nearest is None and not given.any() and not bool(condition.taps.any())
         while free[first:].any():
             begin = first + int(np.argmax(free[first:]))
             first = max(0, begin - LEAD_BARS)
             window = condition.some_bars(first, self.window)
             own = z if z is not None else self.resident.draw_z(window, self.noise, temperature)
             hits = self._drawn(own, window, first, temperature, nearest)
+            for _ in range(DRAWN_ANEW if is_new else 0):
+                stops = falls_silent(hits.view(len(hits), window.bars, -1))
+                if not bool(stops.any()):
+                    break
+                own = self.resident.draw_z(window, self.noise, temperature)
+                hits[stops] = self._drawn(own, window, first, temperature, None)[stops]
             condition = condition.with_drawn(first, hits)
             first += window.bars
             free[:first] = False
@@ -273,6 +284,12 @@ class PhraseDrawing(RunsVerbs):
 
 
 FILL = BAR_ATTRIBUTES.index("fill")
+
+
+def falls_silent(hits: Tensor) -> Tensor:
+    """Whether two bars running are silent: (row, bar, n) -> (row,)."""
+    silent = hits.amax(dim=2) == 0
+    return (silent[:, 1:] & silent[:, :-1]).any(dim=1)
 
 
 def heard(clip: Clip, drum_map: DrumMap, who: str) -> Array:

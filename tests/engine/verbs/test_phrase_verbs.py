@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from engine.clip import Clip, Note
 from engine.errors import ClipError
 from engine.midi.clips import clip_to_midi
 from engine.requests import Continue, Decode, Drumify, Encode, Infill, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
+from engine.verbs.phrase_drawing import falls_silent
 from engine.weights import Library, shipped_folder
 from tests.engine.untrained import SMALL_PHRASES, write_random_weights
 from tests.strict_midi import overlaps, read_strictly
@@ -182,3 +184,19 @@ def test_a_point_of_another_size_is_refused_with_what_is_accepted(generator, siz
 def test_an_unknown_style_is_refused_with_those_that_there_are(generator):
     with pytest.raises(ClipError, match="funk, rock"):
         generator.run(Sample(style="polka", model="phrases"))
+
+
+def test_no_new_bars_fall_silent():
+    """Seed 12 had nothing from its sixth bar on."""
+    generator = Generator(Library([shipped_folder()]), device="cpu")
+    generator.load("drums_16bar")
+    (clip,) = generator.run(Sample(seed=12, bars=16, model="drums_16bar")).clips
+    sounding = {int(note.start_beats // 4) for note in clip.notes}
+    assert all({bar, bar + 1} & sounding for bar in range(15))
+
+
+def test_what_falls_silent_has_two_silent_bars_running():
+    hits = torch.zeros(3, 4, 16)
+    hits[0], hits[1, [0, 2]], hits[2, [0, 3]] = 1, 1, 1
+    assert falls_silent(hits).tolist() == [False, False, True]
+    assert not falls_silent(torch.zeros(1, 1, 16)).any()

@@ -273,7 +273,8 @@ class PhraseCourse:
             return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
 
         hits = np.stack([each.song.hits[each.first : each.first + bars] for each in stretches])
-        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng)
+        steps = math.ceil(self.size / recipe.batch)
+        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng, steps)
 
     def asked(self, verb: str, stretches: Sequence[Stretch], bars: int, rng: Rng) -> Condition:
         """Whole stretches with what a verb is given of them: `sample` their style, others tempo and place as well.

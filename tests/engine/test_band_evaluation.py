@@ -17,13 +17,13 @@ from engine.evaluation.bands.figures import (
     part_tokens,
     reconstruction_of,
 )
-from engine.evaluation.bands.judges import hits_of, judged_part
+from engine.evaluation.bands.judges import judged_part
 from engine.evaluation.bands.report import BandAmount, BandCorpus, band_resident, evaluate_bands
 from engine.evaluation.bands.stretches import Stretches, cut, score_of
 from engine.evaluation.paths import StepModel
 from engine.evaluation.strangers import strangers
 from engine.midi.clips import clip_to_midi
-from engine.representation.band import BASS, DRUMS, LEAD, band_states
+from engine.representation.band import BASS, DRUMS, LEAD, band_states, part_hits
 from engine.verbs.resident import BandResident
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
@@ -133,15 +133,15 @@ def test_what_is_train_is_nearest_to_itself_and_another_octave_is_not(stretches:
 
 def test_judges_hear_degrees_drums_and_ends_in_no_octave() -> None:
     states = song("a").states[None]
-    lead = hits_of(states, LEAD)
+    lead = part_hits(states, LEAD)
     assert lead.shape == (*states.shape[:3], 9)
     assert lead[0, 0, ::2].argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
     assert not lead[0, 0, 1::2].any()  # where notes go on nothing begins
     sharp = states.copy()
     sharp[..., LEAD] += 1
-    assert hits_of(sharp, LEAD)[0, 0, 0].argmax() == 7
-    assert hits_of(states, DRUMS)[0, 0, ::4, :2].tolist() == [[True, False], [False, True]] * 2
-    assert hits_of(np.ones_like(states), BASS)[..., 8].all()
+    assert part_hits(sharp, LEAD)[0, 0, 0].argmax() == 7
+    assert part_hits(states, DRUMS)[0, 0, ::4, :2].tolist() == [[True, False], [False, True]] * 2
+    assert part_hits(np.ones_like(states), BASS)[..., 8].all()
 
 
 def test_judges_tell_a_part_that_is_another_and_not_one_that_is_the_same() -> None:

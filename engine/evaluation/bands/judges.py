@@ -1,7 +1,6 @@
 """Judges of the parts of bands: those of phrases of drums (engine.evaluation.phrases.judge), 8 bars of what begins.
 
-A voice has nine rows as drums have: its notes on the seven degrees of C, those between, and where a note ends. So
-judges hear when and on which degree it plays, in no octave, and how its bars return.
+They hear when and on which degree a voice plays, in no octave, and how its bars return: see part_hits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,36 +11,19 @@ from engine.evaluation.bands.stretches import BARS, Stretches
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.phrases import judge as phrase_judge
 from engine.evaluation.phrases.samples import Hits, Phrases
-from engine.representation.band import DRUMS, PITCHES, drum_features
-from engine.representation.drum_map import CLASSES
-from engine.representation.melody import FIRST_NOTE_ON, LOWEST, NOTE_OFF
+from engine.representation.band import part_hits
 from engine.representation.tokens import Tokens
 
 JUDGED_BARS = 8
 FLOOR_JUDGES = 3
 """So many times as many tell the floor, as they have fewer pieces to learn from."""
 
-DEGREES = (0, 2, 4, 5, 7, 9, 11)
-BETWEEN, ENDS = CLASSES - 2, CLASSES - 1
-
-
-def hits_of(states: Tokens, part: int) -> Hits:
-    """What of a part begins or ends: (stretch, bar, 16, 3) -> (stretch, bar, 16, 9)."""
-    own = states[..., part]
-    if part == DRUMS:
-        return drum_features()[own] > 0
-    begins = (own >= FIRST_NOTE_ON) & (own < FIRST_NOTE_ON + PITCHES)
-    pitch_class = (LOWEST + own - FIRST_NOTE_ON) % 12
-    rows = [begins & (pitch_class == degree) for degree in DEGREES]
-    between = begins & ~np.isin(pitch_class, DEGREES)
-    return np.stack([*rows, between, own == NOTE_OFF], axis=-1)
-
 
 def phrases_of(stretches: Stretches, part: int) -> Phrases:
     """Both halves of stretches, as judges hear a part of them."""
     halves = [slice(0, JUDGED_BARS), slice(JUDGED_BARS, BARS)]
     return Phrases(
-        np.concatenate([hits_of(stretches.states[:, half], part) for half in halves]),
+        np.concatenate([part_hits(stretches.states[:, half], part) for half in halves]),
         np.tile(stretches.piece, 2),
         np.concatenate([stretches.first, stretches.first + JUDGED_BARS]),
         np.tile(stretches.tempo_bpm, 2),
@@ -64,7 +46,8 @@ def judged_part(
     }
     for name, both in made.items():
         halves = [
-            [hits_of(states[:, first : first + JUDGED_BARS], part) for first in (0, JUDGED_BARS)] for states in both
+            [part_hits(states[:, first : first + JUDGED_BARS], part) for first in (0, JUDGED_BARS)]
+            for states in both
         ]
         found[name] = auc([np.concatenate(each) for each in halves])
     return found

@@ -1,7 +1,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,13 @@ class Fake:
 
     def warm_up(self) -> None:
         pass
+
+    def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+        for place, request in enumerate(requests):
+            try:
+                yield place, self.run(request)
+            except Exception as error:  # noqa: PERF203
+                yield place, error
 
     def run(self, request: Request) -> Results:
         if self.error is not None:

@@ -2,8 +2,8 @@
 
 For each what a request takes, how many a second that is beside one at a time, and what share of it the floor is.
 The floor of several is what their matrix products take at the best rate that such products, in blocks, reach in the
-same run; that of one is what it takes to stream their weights from the cache. Times are the processor's, on one core,
-so that a machine which is busy measures nearly the same.
+same run; that of one is what it takes to stream their weights from the cache. Times are those of the processor, on
+one core: a machine that is busy measures nearly the same.
 """
 
 import argparse

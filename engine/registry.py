@@ -75,6 +75,12 @@ class Config:
     recipe: Recipe
 
     @property
+    def stages(self) -> list[Recipe]:
+        """The recipes of its training, one after the other."""
+        later = (self.recipe.second, self.recipe.third)
+        return [self.recipe, *(recipe for recipe in later if recipe)]
+
+    @property
     def verbs(self) -> tuple[str, ...]:
         """What weights of it can do, by what they have learnt; models of tokens learn to autoencode alone.
 
@@ -311,6 +317,16 @@ CONFIGS: dict[str, Config] = {
                     feel_bits=34,
                     feel_beta=0.25,
                     rate_peak=1.2e-3,
+                    decay=0,
+                ),
+                third=Recipe(
+                    bars=(8,),
+                    tasks={"sample": 0.6, "accompany": 0.4},
+                    batch=96,
+                    epochs=2,
+                    averaged=0.03,
+                    step_temperature=0.94,
+                    rate_peak=1e-4,
                     decay=0,
                 ),
             ),

@@ -1,11 +1,12 @@
 """Training on phrases: stretches of songs of which, at random, much or little is condition."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 from engine.data.drum_songs import SEQUENCED, DrumSong, read_drum_songs, styles_of
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
-from engine.learning.drawing import DATA, Drawing
+from engine.learning.drawing import DATA_SHARE, Drawing
+from engine.learning.drawn_phrases import DRUMS, DrawnPhrases
 from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
@@ -39,9 +41,6 @@ SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
 STRETCHES_OF_SONG = 12
 """Critics know at most so many stretches of a song."""
-
-DATA_SHARE = 8
-"""A decoder that learns from what it draws learns a window of data as well for so many phrases drawn."""
 
 STARTS_PER_WINDOW = 4
 """An epoch draws a quarter as many stretches as there are bars to start at."""
@@ -147,7 +146,7 @@ class PhraseCourse:
             drawing = self._drawing(recipe, rng)
             few = replace(self.recipe, bars=recipe.bars, batch=max(1, recipe.batch // DATA_SHARE))
             for batch_losses in self.training_batches(few, count, rng):
-                yield partial(self._drawn_losses, drawing, batch_losses)
+                yield partial(drawing.losses, batch_losses)
             return
         for _ in range(count):
             bars = int(rng.choice(recipe.bars))
@@ -273,7 +272,8 @@ class PhraseCourse:
             return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
 
         hits = np.stack([each.song.hits[each.first : each.first + bars] for each in stretches])
-        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng)
+        draw, steps = DrawnPhrases(self.model, recipe, ask), math.ceil(self.size / recipe.batch)
+        return Drawing(recipe, draw, {DRUMS: (hits, np.array(piece))}, rng, steps)
 
     def asked(self, verb: str, stretches: Sequence[Stretch], bars: int, rng: Rng) -> Condition:
         """Whole stretches with what a verb is given of them: `sample` their style, others tempo and place as well.
@@ -293,11 +293,6 @@ class PhraseCourse:
     def _told(self, recipe: Recipe, _: int) -> dict[str, Tensor]:
         return {"total": torch.tensor(self._drawing(recipe, np.random.default_rng(0)).told())}
 
-    def _drawn_losses(self, drawing: Drawing, of_data: BatchLosses, step: int) -> dict[str, Tensor]:
-        data = of_data(step)["total"] / max(drawing.recipe.bars)
-        drawn = drawing.loss()
-        return {"data": data, "drawn": drawn, "total": drawn + DATA * data}
-
     def calibrate(self) -> None:
         """Nothing is left to fit."""
 
@@ -316,7 +311,30 @@ class PhraseCourse:
 
 def load_drums(data: Sequence[Path], max_songs: int | None = None) -> list[DrumSong]:
     """The drums of corpora, without the pieces whose licence would bind the weights."""
-    return read_drum_songs(data, without_licence=LEFT_OUT_LICENCE)[:max_songs]
+    return at_most(max_songs, read_drum_songs(data, without_licence=LEFT_OUT_LICENCE))
+
+
+class OfSplit(Protocol):
+    """A song, of the split that it is in."""
+
+    @property
+    def split(self) -> str:
+        """Its name."""
+        ...
+
+
+Song = TypeVar("Song", bound=OfSplit)
+
+
+def at_most(count: int | None, songs: Iterable[Song]) -> list[Song]:
+    """The first so many songs of each split."""
+    seen = Counter[str]()
+    kept = []
+    for song in songs:
+        seen[song.split] += 1
+        if count is None or seen[song.split] <= count:
+            kept.append(song)
+    return kept
 
 
 def _draws(recipe: Recipe) -> bool:

@@ -9,12 +9,21 @@ import pytest
 from engine.clip import Clip, Note, Part
 from engine.data.band_songs import BandSong
 from engine.errors import DataError, ModelError
-from engine.evaluation.bands.figures import accompaniment_of, music_of, nearest_of, reconstruction_of
+from engine.evaluation.bands.figures import (
+    accompaniment_of,
+    interpolation_of,
+    music_of,
+    nearest_of,
+    part_tokens,
+    reconstruction_of,
+)
+from engine.evaluation.bands.judges import judged_part
 from engine.evaluation.bands.report import BandAmount, BandCorpus, band_resident, evaluate_bands
 from engine.evaluation.bands.stretches import Stretches, cut, score_of
+from engine.evaluation.paths import StepModel
 from engine.evaluation.strangers import strangers
 from engine.midi.clips import clip_to_midi
-from engine.representation.band import BASS, DRUMS, LEAD, band_states
+from engine.representation.band import BASS, DRUMS, LEAD, band_states, part_hits
 from engine.verbs.resident import BandResident
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
@@ -94,11 +103,57 @@ def test_a_piece_that_repeats_each_bar_repeats_it(stretches: Stretches) -> None:
     assert music_of(clashing, stretches.piece)["bass and lead clash on beats"].value == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("part", [LEAD, BASS, DRUMS])
+def test_a_mix_of_two_parts_leads_from_the_first_to_the_second(
+    resident: BandResident, stretches: Stretches, part: int
+) -> None:
+    higher = stretches.states.copy()
+    higher[..., LEAD] += 1
+    higher[..., BASS] += 1
+    higher[..., DRUMS] ^= 4
+    known = StepModel(part_tokens(stretches.states, part))
+    found = interpolation_of(resident, part, (stretches, replace(stretches, states=higher)), known)
+    mixed, costs = (
+        found["the data mixed, steps a bar that differ from the first"],
+        found["the data mixed, nats a step"],
+    )
+    begins = np.count_nonzero(part_tokens(stretches.states[:1], part)) / 16
+    assert mixed["0"].value == 0
+    assert mixed["1"].value == (16 if part == DRUMS else begins)
+    assert costs["0"].value < costs["0.5"].value
+    assert set(found["ours, nats a step"]) == {"0", "0.25", "0.5", "0.75", "1"}
+
+
 def test_what_is_train_is_nearest_to_itself_and_another_octave_is_not(stretches: Stretches) -> None:
     assert nearest_of(stretches.states, stretches.states, LEAD).tolist() == [0.0] * 6
     higher = stretches.states.copy()
     higher[..., LEAD] += 12
     assert nearest_of(higher, stretches.states, LEAD).min() >= 1
+
+
+def test_judges_hear_degrees_drums_and_ends_in_no_octave() -> None:
+    states = song("a").states[None]
+    lead = part_hits(states, LEAD)
+    assert lead.shape == (*states.shape[:3], 9)
+    assert lead[0, 0, ::2].argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+    assert not lead[0, 0, 1::2].any()  # where notes go on nothing begins
+    sharp = states.copy()
+    sharp[..., LEAD] += 1
+    assert part_hits(sharp, LEAD)[0, 0, 0].argmax() == 7
+    assert part_hits(states, DRUMS)[0, 0, ::4, :2].tolist() == [[True, False], [False, True]] * 2
+    assert part_hits(np.ones_like(states), BASS)[..., 8].all()
+
+
+def test_judges_tell_a_part_that_is_another_and_not_one_that_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    songs = [song(str(k), "train", up=int(rng.integers(0, 5))) for k in range(24)]
+    train, ask = cut(songs[:16], (LEAD,), 2), cut(songs[16:], (LEAD,), 2)
+    same, other = ([each.states.copy() for each in (train, ask)] for _ in range(2))
+    for states in other:
+        states[..., LEAD] = np.roll(states[..., LEAD], 1, axis=2)
+    found = judged_part(LEAD, train, ask, {"same": same, "other": other}, judges=1, epochs=8)
+    assert found["same"].value == 0.5
+    assert found["other"].value > 0.95
 
 
 def test_a_split_without_bands_and_a_model_of_drums_are_refused(tmp_path: Path) -> None:
@@ -127,12 +182,14 @@ def test_all_of_it_is_measured_of_a_corpus(tmp_path: Path) -> None:
             data=[tmp_path / "music"],
             library=Library((tmp_path,)),
             models=["trio_16bar"],
-            amount=BandAmount(windows=1, draws=2, samples=2, timed=1),
+            judges=0,
+            amount=BandAmount(windows=1, draws=2, samples=2, pairs=3, timed=1),
         )
     )
     assert [table.title.split(": ")[1] for table in tables] == [
         "what comes back from z, temperature 1",
         "what a part costs beside others",
+        "from one stretch, 0, to another, 1",
         "bands of 16 bars",
     ]
     assert [row[0] for row in tables[1].rows][:2] == ["bass beside lead, band", "bass beside lead and drums, band"]

@@ -56,7 +56,7 @@ class Noise:
         wanted selects the numbers that are needed, before the logarithms are taken.
         """
         numbers = wanted(self.uniform(batch, *shape)).clamp(min=1e-30)
-        for part in numbers.split(ROWS_AT_ONCE):
+        for part in torch.split(numbers, ROWS_AT_ONCE):
             part.log_().neg_().log_().neg_()
             look()
         return numbers

@@ -106,6 +106,8 @@ ROOMS = {
             "errors",
             "files",
             "kept",
+            "pausing",
+            "asking",
             "clip",
             "midi",
             "representation",

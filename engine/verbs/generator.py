@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from engine.asking import Asking, alone, together
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError
 from engine.model.band.vae import BandShape
@@ -33,7 +35,6 @@ from engine.requests import (
     NoteForNote,
     Request,
     Results,
-    Sample,
     Vary,
     clips_of,
     needs_clips,
@@ -52,7 +53,7 @@ from engine.verbs.resident import (
     TokenResident,
     load_resident,
 )
-from engine.verbs.running import Played
+from engine.verbs.running import Played, in_meter, of_silence
 from engine.verbs.steering.knobs import lacking
 from engine.verbs.steering.learning import learn
 from engine.verbs.token_verbs import Composer
@@ -147,6 +148,21 @@ class Generator:
 
     def run(self, request: Request) -> Results:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
+        ((_, results),) = self.run_together([request])
+        if isinstance(results, Exception):
+            raise results
+        return results
+
+    @torch.inference_mode()
+    def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+        """The results of several by their places, each as soon as they are there, or the error of one that fails.
+
+        What drummers are asked goes through their networks together, which changes no note of any.
+        """
+        yield from together([partial(self._asking, request) for request in requests])
+
+    def _asking(self, request: Request) -> Asking[Results]:
+        """What comes of one request."""
         if isinstance(request, LearnStyle):
             return self._learn(request)
         if isinstance(request, ContinueSound):
@@ -157,13 +173,13 @@ class Generator:
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
         try:
-            played = self._play(request, resident, seed)
+            played = yield from self._played(request, resident, seed)
         except torch.OutOfMemoryError:
             resident = self._move_to_cpu(resident)
-            played = self._play(request, resident, seed)
+            played = yield from self._played(request, resident, seed)
             played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
-        clips = tuple(_in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
-        remarks = (*played.remarks, *_of_silence(clips, request))
+        clips = tuple(in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
+        remarks = (*played.remarks, *of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
         name = resident.card.name
@@ -244,36 +260,20 @@ class Generator:
         torch.cuda.empty_cache()
         return moved
 
-    @torch.inference_mode()
-    def _play(self, request: Request, resident: AnyResident, seed: int) -> Played:
+    def _play(self, request: Request, resident: AnyResident, seed: int) -> None:
+        alone(self._played(request, resident, seed))
+
+    def _played(self, request: Request, resident: AnyResident, seed: int) -> Asking[Played]:
         # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
         torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
-            return Composer(resident, self.drum_map, noise).play(request)
+            return Composer(resident, self.drum_map, noise).asking(request)
         if isinstance(resident, BandResident):
-            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
+            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).asking(request)
         if isinstance(resident, PhraseResident):
-            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
-        return Player(resident, self.drum_map, noise, self.own).play(request)
-
-
-def _in_meter(clip: Clip, request: Request) -> Clip:
-    """The clip in the meter of the first that the request is about, if its bars are as long, or in its tempo."""
-    if isinstance(request, Sample):
-        return replace(clip, tempo_bpm=request.tempo or clip.tempo_bpm)
-    first = next(iter(clips_of(request)), clip)
-    same = clip.beats_per_bar == first.beats_per_bar and clip.beat_unit != first.beat_unit
-    return replace(clip, beat_unit=first.beat_unit) if same else clip
-
-
-def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
-    """What is to be said where clips with notes went in and some that come out have none."""
-    silent = sum(not clip.notes for clip in clips)
-    if not silent or not any(clip.notes for clip in clips_of(request)):
-        return ()
-    which = f"{silent} of {len(clips)} results {'are' if silent > 1 else 'is'}"
-    return (f"{which} silent: the model plays no note there",)
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).asking(request)
+        return Player(resident, self.drum_map, noise, self.own).asking(request)
 
 
 def _own_notes(request: Request, resident: AnyResident) -> frozenset[Note]:

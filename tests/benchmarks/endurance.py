@@ -52,8 +52,8 @@ LONG = stiff_clip(400, 400.0)
 AT_ONCE = 64
 """Requests of one client that wait for their end; more of them would be lost in its own socket."""
 
-END_SECONDS = 30.0
-"""In which what is still open at the end must end."""
+END_SECONDS = 120.0
+"""In which what is still open at the end must end: 256 requests may wait, some for 64 bars."""
 
 OPEN_AND_CLOSE = """
 import rtmidi, sys

@@ -75,6 +75,12 @@ class Config:
     recipe: Recipe
 
     @property
+    def stages(self) -> list[Recipe]:
+        """The recipes of its training, one after the other."""
+        later = (self.recipe.second, self.recipe.third)
+        return [self.recipe, *(recipe for recipe in later if recipe)]
+
+    @property
     def verbs(self) -> tuple[str, ...]:
         """What weights of it can do, by what they have learnt; models of tokens learn to autoencode alone.
 

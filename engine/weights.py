@@ -139,7 +139,7 @@ class Library:
         card, path = self.card(name), steering_path(self.paths[name])
         if not card.steering:
             return None
-        again = f"`vaebridge weights attributes {name} --data CORPUS` learns it again"
+        again = learns_again(name)
         if card.steering.get("version") != STEERING_VERSION:
             version = card.steering.get("version")
             raise WeightsError(f"the steering of {name} is of version {version}, not {STEERING_VERSION}; {again}")
@@ -249,6 +249,11 @@ def write_weights(folder: Path, tensors: "Mapping[str, Tensor]", card: Card) -> 
 
 STEERING_VERSION = 1
 """Of what moves z; what is of another is learnt again."""
+
+
+def learns_again(name: str) -> str:
+    """What mends the steering of a model."""
+    return f"`vaebridge weights attributes {name} --data CORPUS` learns it again"
 
 
 def steering_path(weights: Path) -> Path:

@@ -42,6 +42,7 @@ def train(
         str | None,
         typer.Option("--from", help="a model of the same configuration to begin from", show_default=False),
     ] = None,
+    stage: Annotated[int, typer.Option(min=1, help="with --from: the first stage to train")] = 1,
 ) -> None:
     """Train a model; the same command again goes on where it was stopped.
 
@@ -51,6 +52,13 @@ def train(
     from engine.learning.training import train as run
 
     out = out or Path("runs") / config
+    said = {
+        "epochs": epochs,
+        "max-windows": max_windows,
+        "from": start,
+        "stage": stage if stage > 1 else None,
+    }
+    words = "".join(f" --{key} {value}" for key, value in said.items() if value is not None)
     tells = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts the first
     with _progress(tells) as on_progress:
         card = run(
@@ -63,11 +71,14 @@ def train(
             max_windows=max_windows,
             device=device,
             start=open_library().tensors(start) if start else None,
+            stage=stage,
+            command=f"vaebridge train {config}{_named(data)} --seed {seed}{words}",
             on_progress=on_progress,
         )
     if tells:
-        text = f"{out / card.name}.safetensors and its card; validation {card.training['validation'][0]} nats"
-        console().print(text)
+        validation = card.training["validation"]
+        told = f"validation {validation[0]} nats" if validation else "nothing to validate on was in the data"
+        console().print(f"{out / card.name}.safetensors and its card; {told}")
 
 
 @weights.command("list")
@@ -146,6 +157,9 @@ def learn(
     max_windows: Annotated[
         int, typer.Option(min=64, help="learn from no more than so many: a large encoder takes its time")
     ] = 8192,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="also where what the model has learnt before does better")
+    ] = False,
 ) -> None:
     """Learn density, register and what else its notes have, so that it can be asked of a model of tokens.
 
@@ -159,7 +173,6 @@ def learn(
     from engine.verbs.steering.learning_points import learn_attributes
 
     screen = console()
-    sources = "".join(f" --data {path.name}" for path in data)
     with screen.status("reading the data") as status:
         learnt = learn_attributes(
             open_library(),
@@ -167,7 +180,8 @@ def learn(
             data,
             seed=seed,
             max_windows=max_windows,
-            command=f"vaebridge weights attributes {name}{sources} --seed {seed} --max-windows {max_windows}",
+            replace=replace,
+            command=f"vaebridge weights attributes {name}{_named(data)} --seed {seed} --max-windows {max_windows}",
             on_progress=lambda text: status.update(Text(shown(text))),
         )
     rows = (
@@ -176,11 +190,22 @@ def learn(
             f"{mean:g} ± {deviation:g}",
             *(f"{each[k]:+.2f}" for way in learnt.ways for each in (way.rho, way.slope, way.others)),
         )
-        for k, (of, (mean, deviation)) in enumerate(learnt.attributes.items())
+        for k, (of, (mean, deviation)) in enumerate(learnt.better.attributes.items())
     )
     columns = [f"{what}, {way.kind}" for way in learnt.ways for what in ("ρ", "slope", "others move")]
     screen.print(table(("attribute", "data", *columns), rows, "asked −2..2 of single draws"))
-    screen.print(f"{learnt.path} beside {name}: the {learnt.kept.kind}, which does better")
+    if learnt.path is None:
+        screen.print(
+            f"{name} keeps what it had: by its card that does better (mean ρ less what others move "
+            f"{learnt.before:.2f}, now {learnt.better.merit:.2f}); --replace takes the new"
+        )
+    else:
+        screen.print(f"{learnt.path} beside {name}: the {learnt.better.kind}, which does better")
+
+
+def _named(data: list[Path]) -> str:
+    """Corpora as a command on a card has them."""
+    return "".join(f" --data {path.name}" for path in data)
 
 
 def _refusal(library: "Library", name: str) -> str:

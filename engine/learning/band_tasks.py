@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.data.band_songs import STYLES, BandSong, read_band_songs
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
-from engine.learning.phrase_tasks import LEFT_OUT_LICENCE, SPLITS, Rng, some_of
+from engine.learning.phrase_tasks import LEFT_OUT_LICENCE, SPLITS, Rng, at_most, some_of
 from engine.learning.prior import Prior, standard_prior
 from engine.model.band.decoder import ATTRIBUTES, BAR, Score
 from engine.model.band.vae import BandShape, BandVae
@@ -256,7 +256,7 @@ def given(part: int, plays: NDArray[np.bool_], bars: int, task: str, rng: Rng) -
 
 def load_bands(data: Sequence[Path], max_songs: int | None = None) -> list[BandSong]:
     """The bands of corpora, without the pieces whose licence would bind the weights."""
-    return read_band_songs(data, without_licence=LEFT_OUT_LICENCE)[:max_songs]
+    return at_most(max_songs, read_band_songs(data, without_licence=LEFT_OUT_LICENCE))
 
 
 def _named() -> list[tuple[int, str]]:

@@ -23,7 +23,7 @@ from engine.model.phrases.vae import PhraseVae
 from engine.registry import Recipe
 
 FIRST_DRAWS, FIRST_STEPS = 10, 250
-"""Before the decoder learns, critics learn so many steps from about so many batches of draws."""
+"""Before the decoder learns, critics learn so many steps from about so many batches of draws, at most."""
 
 STEPS, REMEMBERED = 5, 10
 """Then so many steps for one of the decoder, from its last so many batches."""
@@ -49,20 +49,31 @@ class Drawing:
     """Critics that have learnt to tell what the decoder draws, and then losses for it, one after the other.
 
     recipe: with verbs as its tasks, and the temperature and opening at which the model is to be drawn. hits, piece:
-    played phrases, as Critics take them.
+    played phrases, as Critics take them. steps: how many the decoder will
+    learn.
     """
 
-    def __init__(self, model: PhraseVae, recipe: Recipe, ask: Ask, hits: Hits, piece: NDArray[np.int64], rng: Rng):
+    def __init__(
+        self,
+        model: PhraseVae,
+        recipe: Recipe,
+        ask: Ask,
+        hits: Hits,
+        piece: NDArray[np.int64],
+        rng: Rng,
+        steps: int = FIRST_STEPS,
+    ):
         self.model, self.recipe, self._ask, self._rng = model, recipe, ask, rng
+        self._batches = min(FIRST_DRAWS, steps)
         for part in (model.encoder, model.bar_encoder, model.z_prior):
             part.requires_grad_(False)  # what z means stays as it is
         self.critics = Critics(hits, piece, rng)
-        self._drawn = self._of_each_verb(FIRST_DRAWS)
-        self.critics.learn(joined(self._drawn), FIRST_STEPS)
+        self._drawn = self._of_each_verb(self._batches)
+        self.critics.learn(joined(self._drawn), min(FIRST_STEPS, STEPS * steps))
 
     def told(self) -> float:
         """In what share of pairs critics tell a played phrase that they never saw from a new draw."""
-        return self.critics.told(joined(self._of_each_verb(FIRST_DRAWS)))
+        return self.critics.told(joined(self._of_each_verb(self._batches)))
 
     def loss(self) -> Tensor:
         """By which the decoder makes bars with a reward above the mean likelier, and the others less likely."""

@@ -1,11 +1,12 @@
 """Training on phrases: stretches of songs of which, at random, much or little is condition."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -273,7 +274,8 @@ class PhraseCourse:
             return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
 
         hits = np.stack([each.song.hits[each.first : each.first + bars] for each in stretches])
-        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng)
+        steps = math.ceil(self.size / recipe.batch)
+        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng, steps)
 
     def asked(self, verb: str, stretches: Sequence[Stretch], bars: int, rng: Rng) -> Condition:
         """Whole stretches with what a verb is given of them: `sample` their style, others tempo and place as well.
@@ -316,7 +318,30 @@ class PhraseCourse:
 
 def load_drums(data: Sequence[Path], max_songs: int | None = None) -> list[DrumSong]:
     """The drums of corpora, without the pieces whose licence would bind the weights."""
-    return read_drum_songs(data, without_licence=LEFT_OUT_LICENCE)[:max_songs]
+    return at_most(max_songs, read_drum_songs(data, without_licence=LEFT_OUT_LICENCE))
+
+
+class OfSplit(Protocol):
+    """A song, of the split that it is in."""
+
+    @property
+    def split(self) -> str:
+        """Its name."""
+        ...
+
+
+Song = TypeVar("Song", bound=OfSplit)
+
+
+def at_most(count: int | None, songs: Iterable[Song]) -> list[Song]:
+    """The first so many songs of each split."""
+    seen = Counter[str]()
+    kept = []
+    for song in songs:
+        seen[song.split] += 1
+        if count is None or seen[song.split] <= count:
+            kept.append(song)
+    return kept
 
 
 def _draws(recipe: Recipe) -> bool:

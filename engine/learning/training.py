@@ -36,7 +36,7 @@ from engine.weights import Card, Library, write_weights
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. loss and validation in nats a sequence; validation is nan before an epoch has ended."""
+    """Where a run stands. loss and validation in nats a sequence; validation is nan without one."""
 
     step: int
     steps: int
@@ -58,15 +58,22 @@ def train(
     max_windows: int | None = None,
     device: str = "cpu",
     start: Mapping[str, Tensor] | None = None,
+    stage: int = 1,
+    command: str = "",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Card:
     """Train a configuration on corpora, resuming the run in `out` if there is one, and write its weights there.
 
     max_windows limits the data, for a trial run. start: the tensors of weights of the same configuration, from
-    which a new run begins. TrainingError if `out` holds a run with other settings. Where torchrun has started
-    several processes, all of them call this, on one folder.
+    which a new run begins. stage: the first of the configuration's stages to train, after 1 where `start` has had
+    those before. command: what was called, for the card. TrainingError if `out` holds a run with other settings, or
+    there is no such stage. Where torchrun has started several processes, all of them call this, on one folder.
     """
     config, data = find_config(config_name), [find_corpus(path) for path in data]
+    if not 1 <= stage <= len(config.stages):
+        raise TrainingError(f"{config.name} is trained in {len(config.stages)} stages: there is no stage {stage}")
+    if stage > 1 and start is None:
+        raise TrainingError(f"stage {stage} begins from weights that have had those before: name them")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,13 +87,13 @@ def train(
             out.rmdir()
         raise
     with peers(place) as together:
-        run = Run(config, course, out, seed, epochs or config.recipe.epochs, place, together)
+        run = Run(config, course, out, seed, epochs, place, together, stage)
         if start is not None:
             run.begin_from(start)
         run.resume()
         run.train(on_progress if together.is_first else lambda _: None)
         if together.is_first:
-            run.write(name, "; ".join([*map(credit_of, data), *course.left_out]))
+            run.write(name, "; ".join([*map(credit_of, data), *course.left_out]), command)
         together.agree(0)
         return Library([out]).card(name)
 
@@ -117,14 +124,15 @@ class Run:
         course: Course,
         out: Path,
         seed: int,
-        epochs: int,
+        epochs: int | None = None,
         device: torch.device | None = None,
         together: Peers | None = None,
+        first_stage: int = 1,
     ):
         self.config, self.course, self.model, self.out, self.seed = config, course, course.model, out, seed
-        stages = (config.recipe, config.recipe.second, config.recipe.third)
-        self.recipes, self.stage = [recipe for recipe in stages if recipe], 0
-        self.epochs = [epochs, *(min(epochs, recipe.epochs) for recipe in self.recipes[1:])]
+        self.recipes, self.stage, self.first_stage = config.stages[first_stage - 1 :], 0, first_stage
+        most = epochs or self.recipes[0].epochs
+        self.epochs = [most, *(min(most, recipe.epochs) for recipe in self.recipes[1:])]
         self.device, self.together = device or torch.device("cpu"), together or Peers()
         self.joined = self.together.joined(self.model)
         self.validation: dict[str, float] = {}
@@ -220,12 +228,14 @@ class Run:
                 self.model.load_state_dict(self.best_state)
                 self.stage, self.epoch, self.mean = self.stage + 1, 0, {}
                 self.optimizer = self._new_optimizer()
+            began, before = time.perf_counter(), self.seconds
             self._train_epoch(validation, on_progress)
             self.epoch += 1
             with self._averaged():
                 validation = self.together.agree(self.validate() if self.together.is_first else math.nan)
-                if validation <= self.best[self.stage]:
+                if not validation > self.best[self.stage]:  # without any, the last epoch is the best
                     self.best[self.stage], self.best_state = validation, self._weights()
+            self.seconds = before + time.perf_counter() - began
             self.save()
 
     def _weights(self) -> dict[str, Tensor]:
@@ -255,14 +265,14 @@ class Run:
         per_epoch = self.steps_per_epoch[self.stage]
         before = int(np.dot(self.epochs[: self.stage], self.steps_per_epoch[: self.stage]))
         rng, recipe = self.together.random(self.seed, self.stage, self.epoch), self.together.share(self.recipe)
+        began = time.perf_counter() - self.seconds
         for index, batch_losses in enumerate(self.course.training_batches(recipe, per_epoch, rng)):
-            began, step = time.perf_counter(), self.epoch * per_epoch + index
+            step = self.epoch * per_epoch + index
             loss = self._step(batch_losses, step=step)
             self._average()
-            self.seconds += time.perf_counter() - began
             epoch = sum(self.epochs[: self.stage]) + self.epoch + 1
-            done = before + step + 1
-            on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, self.seconds))
+            done, seconds = before + step + 1, time.perf_counter() - began
+            on_progress(Progress(done, self.steps, epoch, sum(self.epochs), loss, validation, seconds))
 
     def _step(self, batch_losses: BatchLosses, *, step: int) -> float:
         recipe = self.recipe
@@ -287,20 +297,20 @@ class Run:
 
     @torch.no_grad()
     def validate(self) -> float:
-        """The weighted mean total loss over the validation batches, with fixed seeds."""
+        """The weighted mean total loss over the validation batches, with fixed seeds; nan without any."""
         self.model.eval()
-        self.validation, total = {}, 0.0
+        self.validation, total = {}, math.nan
         for task, share, batch_losses in self.course.validation_batches(self.recipe):
             with self._half():
                 losses = batch_losses(0)
             for name, value in losses.items():
                 self.validation[f"{task}.{name}"] = self.validation.get(f"{task}.{name}", 0) + share * float(value)
-            total += share * float(losses["total"])
+            total = share * float(losses["total"]) + (0.0 if math.isnan(total) else total)
         return total
 
     @torch.no_grad()
-    def write(self, name: str, data: str = "") -> Card:
-        """The best epoch's weights in bf16, the prior of their z, and the card, with what the data is."""
+    def write(self, name: str, data: str = "", command: str = "") -> Card:
+        """The best epoch's weights in bf16, the prior of their z, and the card, which names data and command."""
         self.model.load_state_dict(self.best_state)
         self.model.eval()
         self.course.calibrate()
@@ -323,15 +333,16 @@ class Run:
             sha256="",
             license="Apache-2.0",
             data=data,
-            command=f"vaebridge train {config.name} --data DATA --seed {self.seed} --epochs {self.epochs[0]}",
+            command=command,
             training={
                 "date": date.today().isoformat(),
+                **({"first_stage": self.first_stage} if self.first_stage > 1 else {}),
                 "epochs": self.epochs,
                 "steps": self.steps,
                 "minutes": round(self.seconds / 60, 1),
                 "device": self.device.type,
                 **({"processes": self.together.count} if self.together.count > 1 else {}),
-                "validation": [round(best, 3) for best in self.best],
+                "validation": [round(best, 3) for best in self.best if math.isfinite(best)],
                 "windows": dict(self.course.facts),
                 "recipe": _described(config.recipe),
             },

@@ -27,7 +27,7 @@ from engine.registry import Config, configure
 from engine.representation.attributes import Scales, scale_of
 from engine.representation.band import DRUMS
 from engine.representation.tokens import STEPS_PER_BAR
-from engine.weights import Card, Library
+from engine.weights import Card, Library, learns_again
 
 logger = logging.getLogger(__name__)
 
@@ -246,10 +246,13 @@ def load_mover(library: Library, card: Card, z: int) -> Mover | None:
     if not tensors:
         return None
     kind = str(card.steering.get("kind"))
-    if kind not in MOVERS:
-        raise WeightsError(f"the steering of {card.name} is {kind!r}; there are: {', '.join(MOVERS)}")
-    mover = MOVERS[kind](z, len(card.attributes))
-    give_tensors(f"{card.name} (steering)", mover, tensors)
+    try:
+        if kind not in MOVERS:
+            raise WeightsError(f"the steering of {card.name} is {kind!r}; there are: {', '.join(MOVERS)}")
+        mover = MOVERS[kind](z, len(card.attributes))
+        give_tensors(f"{card.name} (steering)", mover, tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {learns_again(card.name)}") from error
     return mover
 
 

@@ -33,7 +33,6 @@ Choose = Callable[[int, Array], Integers]
 before them -> the row from which each goes on (batch,)."""
 
 LOOKS = len(BEFORE) + len(AFTER)
-POWERS = (2.0 ** np.arange(CLASSES)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +54,28 @@ class Known:
 class PhraseStep:
     """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, a choice is a subset a row.
 
-    State.past holds the hits of the past bars, then those drawn. reads_after: whether any bar after one is given.
+    State.past holds the hits of the past bars, then those drawn; subsets (batch, step) are of both, as they
+    are at first. reads_after: whether any bar after one is given.
     """
 
     def __init__(
         self,
         decoder: PhraseDecoder,
         conductor: Stepper,
-        rows: int,
+        subsets: Integers,
         steps_per_bar: int,
         *,
         reads_after: bool,
         lean: Array | None = None,
     ):
-        self._decoder, self._conductor, self._bar = decoder, conductor, steps_per_bar
+        self._decoder, self._conductor, self._bar, rows = decoder, conductor, steps_per_bar, len(subsets)
         self._reads_after, self._lean = reads_after, lean
         self._head = Head(torch.cat([decoder.output.weight, decoder.copy.weight]).t().cpu().contiguous(), rows)
         cpu = torch.device("cpu")
         self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
         self._at_position = at_positions(steps_per_bar).t().contiguous().numpy()
         self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
+        self._past_subset, self._back_bars = subsets, self._back[2:]
         self._hits = (len(BEFORE) + 2) * CLASSES
         self._flags = self._hits + 2 * len(BEFORE)
         self._signed = np.zeros((rows, LOOKS, CLASSES), np.float32)
@@ -85,7 +86,7 @@ class PhraseStep:
 
     def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
         """See stepping.Step."""
-        fed, looked = state.lstm.fed, state.past[:, state.now - self._back]
+        fed, looked = state.lstm.fed, state.past.take(state.now - self._back, axis=1)
         if known.plan is not None:
             fed[:, self._flags :] = self._plan(state, known, known.plan)
             fed[:, self._hits + 1 : self._flags : 2] = self._same_before
@@ -95,12 +96,14 @@ class PhraseStep:
         output = self._head(state.lstm.step(known.gates), chance)
         choice = self._with_copies(output, back, known, state).argmax(axis=1)
         self._same *= self._subset[:, : len(BEFORE)] == choice[:, None]
+        self._past_subset[:, state.now] = choice
         state.remember(self._bits[choice])
         return choice  # type: ignore[no-any-return]
 
     def take(self, state: State, rows: Integers) -> None:
         """Go on in each row from where another is, or the same (batch,)."""
         state.past[:, : state.now] = state.past[rows, : state.now]
+        self._past_subset[:, : state.now] = self._past_subset[rows, : state.now]
         self._same[...] = self._same[rows]
         for each in (state.lstm, self._conductor):
             each.take(rows)
@@ -127,9 +130,9 @@ class PhraseStep:
         np.multiply(2 * back - 1, known.known[:, :count, None], out=signed[:, :count])
         if self._reads_after:
             signed[:, count:], subset[:, count:] = known.after, known.after_subset
-        subset[:, :count] = back @ POWERS
+        subset[:, :count] = self._past_subset.take(state.now - self._back_bars, axis=1)
         whole, of_drum = output[:, SUBSETS : SUBSETS + LOOKS], output[:, SUBSETS + LOOKS :]
-        pull = np.einsum("rkd,rkd->rd", of_drum.reshape(signed.shape), signed)
+        pull = (of_drum.reshape(signed.shape) * signed).sum(axis=1)
         if self._lean is not None:
             pull += self._leaning(self._lean, state, back[:, 0], known.known[:, :1])
         np.matmul(pull, self._signs, out=self._logits)
@@ -179,8 +182,9 @@ def draw_hits(
         dim=2,
     )
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
-    memory = torch.cat([past, condition.given_hits], dim=1).cpu().numpy().copy()
-    step = PhraseStep(decoder, conductor, rows, bar, reads_after=bool(after_known.any()), lean=lean)
+    heard = torch.cat([past, condition.given_hits], dim=1).cpu()
+    memory, subsets = heard.numpy().copy(), subset_of(heard).numpy()
+    step = PhraseStep(decoder, conductor, subsets, bar, reads_after=bool(after_known.any()), lean=lean)
     state, chances = State(lstm, memory, past.shape[1]), chance.cpu().unbind(1)
     for number in range(steps // bar):
         run(step, state, islice(knowns, bar), chances[number * bar : (number + 1) * bar])

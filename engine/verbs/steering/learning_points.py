@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.data.sources import credit_of
-from engine.errors import ModelError
+from engine.errors import ModelError, WeightsError
 from engine.learning.constraints import (
     in_deviations,
     learn_generator,
@@ -47,10 +47,11 @@ class Way:
     """A way of moving points.
 
     Of each attribute ρ and the slope of what came on what was asked, and by how much the others move on average
-    for one deviation asked.
+    for one deviation asked. attributes: mean and deviation of each.
     """
 
     kind: str
+    attributes: Mapping[str, tuple[float, float]]
     mover: Mover
     rho: Values
     slope: Values
@@ -58,18 +59,24 @@ class Way:
 
     @property
     def merit(self) -> float:
-        """What is asked for comes, and the rest stays."""
-        return float(self.rho.mean() - self.others.mean())
+        """See _merit; of rounded figures, as those of a card are."""
+        return _merit(np.array(list(self.figures.values())))
+
+    @property
+    def figures(self) -> dict[str, list[float]]:
+        """As the card has them: ρ, slope and others of each attribute."""
+        rows = np.stack([self.rho, self.slope, self.others], axis=1).round(3).tolist()
+        return dict(zip(self.attributes, rows, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What was learnt for a model: the attributes with their mean and deviation, both ways, and which is kept."""
+    """What was learnt for a model: both ways, and where the better one is: None where what was there stays."""
 
-    attributes: Mapping[str, tuple[float, float]]
     ways: tuple[Way, ...]
-    kept: Way
-    path: Path
+    better: Way
+    before: float | None
+    path: Path | None
 
 
 def learn_attributes(
@@ -79,11 +86,13 @@ def learn_attributes(
     *,
     seed: int = 0,
     max_windows: int = MAX_WINDOWS,
+    replace: bool = False,
     command: str = "",
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Learnt:
     """Learn both ways, measure them on what is decoded, and keep the better one with the model.
 
+    What it had before stays where that does better by the figures of its card, unless it is to be replaced.
     ModelError where the model hears no notes, DataError where the corpora hold too few windows.
     """
     resident = _able(library, name)
@@ -106,23 +115,36 @@ def learn_attributes(
     for kind, mover in movers.items():
         on_progress(f"measuring the {kind}")
         ways.append(_measured(kind, mover, resident, attributes, seed))
-    kept = max(ways, key=lambda way: way.merit)
-    figures = {
-        of: [round(float(each[k]), 3) for each in (kept.rho, kept.slope, kept.others)]
-        for k, of in enumerate(attributes)
-    }
+    better, before = max(ways, key=lambda way: way.merit), _merit_before(library, name)
+    if before is not None and before > better.merit and not replace:
+        return Learnt(tuple(ways), better, before, None)
     about = {
-        "kind": kept.kind,
+        "kind": better.kind,
         "data": "; ".join(map(credit_of, data)),
         "windows": len(tokens),
         "date": date.today().isoformat(),
         "command": command,
-        "one_draw": figures,
+        "one_draw": better.figures,
     }
-    kept.mover.gain.copy_(torch.from_numpy(1 / np.clip(kept.slope, 1 / MOST_GAIN, 1.0)))
-    tensors = {key: each.to(torch.bfloat16).contiguous() for key, each in kept.mover.state_dict().items()}
-    path = write_steering(library.paths[name], tensors, attributes, about)
-    return Learnt(attributes, tuple(ways), kept, path)
+    better.mover.gain.copy_(torch.from_numpy(1 / np.clip(better.slope, 1 / MOST_GAIN, 1.0)))
+    tensors = {key: each.to(torch.bfloat16).contiguous() for key, each in better.mover.state_dict().items()}
+    return Learnt(tuple(ways), better, before, write_steering(library.paths[name], tensors, attributes, about))
+
+
+def _merit_before(library: Library, name: str) -> float | None:
+    """Of what a model has learnt before, see Way.merit; None where it has nothing, or nothing that is sound."""
+    figures = library.card(name).steering.get("one_draw")
+    try:
+        if library.verify_steering(name) is None or not isinstance(figures, Mapping):
+            return None
+        return _merit(np.array(list(figures.values()), float))
+    except (WeightsError, TypeError, ValueError, IndexError):
+        return None
+
+
+def _merit(figures: Values) -> float:
+    """How much of what is asked comes while the rest stays: mean ρ less others of (attribute, ρ slope others)."""
+    return float(figures[:, 0].mean() - figures[:, 2].mean())
 
 
 def _able(library: Library, name: str) -> TokenResident:
@@ -188,7 +210,7 @@ def _measured(
         slopes = [_slope(asked[:, index].numpy(), each) for each in came.T]
         rho[index], slope[index] = _rank_correlation(asked[:, index].numpy(), came[:, index]), slopes[index]
         others[index] = np.abs(np.delete(slopes, index)).mean() if count > 1 else 0.0
-    return Way(kind, mover, rho, slope, others)
+    return Way(kind, attributes, mover, rho, slope, others)
 
 
 def _slope(asked: Values, came: Values) -> float:

@@ -10,6 +10,7 @@ from bridge.cli import main as cli
 from engine.learning import training
 from engine.learning.training import Progress
 from engine.weights import Card, sha256_of
+from tests.engine.untrained import SMALL_PHRASES, small, write_random_weights
 
 CARD = Card(
     name="m",
@@ -72,7 +73,6 @@ def test_attributes_that_are_learnt_are_told_and_asked_for_where_they_are(
     from engine.learning import constraints
     from engine.registry import find_config
     from engine.verbs.steering import learning_points
-    from tests.engine.untrained import small, write_random_weights
 
     for name in ("STEPS", "VALUE_STEPS"):
         monkeypatch.setattr(constraints, name, 2)
@@ -161,3 +161,15 @@ def test_train_passes_its_flags_on_and_tells_each_epoch(folder: Path, monkeypatc
     assert "epoch 1/2  loss 9.00" in result.output
     assert (told["config"], told["epochs"], told["seed"]) == ("drummer", 2, 4)
     assert (told["data"], told["out"]) == ([Path("groove.zip")], Path("runs/drummer"))
+    assert told["command"] == "vaebridge train drummer --data groove.zip --seed 4 --epochs 2"
+
+
+def test_the_card_is_told_all_that_the_command_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(training, "train", lambda config, **settings: told.update(settings) or CARD)
+    write_random_weights(folder, "drums_16bar", "before", **SMALL_PHRASES)
+    words = "--data songs.zip --seed 2 --max-windows 3 --from before --stage 3"
+    result = run("train", "drums_16bar", *words.split())
+    assert result.exit_code == 0, result.output
+    assert told["command"] == f"vaebridge train drums_16bar {words}"
+    assert told["stage"] == 3

@@ -114,7 +114,7 @@ def test_the_decoder_follows_a_reward_and_what_z_means_stays(monkeypatch):
     monkeypatch.setattr(phrase_tasks, "DATA", 0)
     before, fixed = kicks(), {key: value.clone() for key, value in course.model.encoder.state_dict().items()}
     optimizer = torch.optim.Adam(course.model.decoder.parameters(), lr=0.02)
-    for batch_losses in course.training_batches(VERBS, 30, np.random.default_rng(1)):
+    for batch_losses in course.training_batches(VERBS, 50, np.random.default_rng(1)):
         optimizer.zero_grad()
         torch.autograd.backward(batch_losses(0)["total"])
         optimizer.step()

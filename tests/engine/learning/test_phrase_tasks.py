@@ -9,7 +9,7 @@ import torch
 from engine.data.drum_songs import SEQUENCED, DrumSong
 from engine.errors import DataError
 from engine.learning import drawing
-from engine.learning.phrase_tasks import TASKS, PhraseCourse, Stretch
+from engine.learning.phrase_tasks import TASKS, PhraseCourse, Stretch, at_most
 from engine.learning.training import Run
 from engine.model.phrases.vae import PhraseShape
 from engine.registry import Config, Recipe, find_config
@@ -117,6 +117,12 @@ def test_attributes_are_told_in_standard_deviations_of_the_training_bars(course)
 def test_without_four_bars_of_drums_it_is_said():
     with pytest.raises(DataError, match="drums in 4/4"):
         PhraseCourse(CONFIG, [song(1)], torch.device("cpu"))
+
+
+def test_a_trial_run_has_songs_of_each_split():
+    songs = [song(4, split=split) for split in ("validation", "validation", "train", "test", "train")]
+    assert [each.split for each in at_most(1, songs)] == ["validation", "train", "test"]
+    assert len(at_most(None, songs)) == len(songs)
 
 
 def test_the_shipped_configuration_learns_what_its_verbs_need():

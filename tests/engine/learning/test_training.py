@@ -1,5 +1,6 @@
 import math
 import os
+from dataclasses import replace
 
 import mido
 import pytest
@@ -255,3 +256,44 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_what_is_left(corpus, tmp_pa
         next(iter(run.model.parameters()))[:] = math.nan
     with pytest.raises(TrainingError, match="not finite at step 1"):
         run.train(lambda _: None)
+
+
+def test_a_later_stage_begins_from_weights_that_have_had_those_before(corpus, tmp_path, trained):
+    assert len(find_config("drummer").stages) == 2
+    start = tensors(trained[0])
+    command = "vaebridge train drummer --from drummer --stage 2"
+    card = train(
+        "drummer", data=[corpus], out=tmp_path, epochs=1, max_windows=24, start=start, stage=2, command=command
+    )
+    assert (card.command, card.training["first_stage"], card.training["epochs"]) == (command, 2, [1])
+    assert len(card.training["validation"]) == 1
+    after = tensors(tmp_path)
+    assert torch.equal(after["encoder.mu.weight"], start["encoder.mu.weight"])  # the second learns expectations
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "sentence"),
+    [
+        ("drummer", 3, "trained in 2 stages: there is no stage 3"),
+        ("melody_2bar", 2, "trained in 1 stages: there is no stage 2"),
+        ("drummer", 2, "stage 2 begins from weights"),
+    ],
+)
+def test_a_stage_that_cannot_be_trained_is_refused_with_the_reason(corpus, tmp_path, config, stage, sentence):
+    with pytest.raises(TrainingError, match=sentence):
+        train(config, data=[corpus], out=tmp_path / "run", stage=stage)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_anything_to_validate_on_the_last_epoch_is_the_best(corpus, tmp_path):
+    config = find_config("drums_16bar")
+    config = replace(config, recipe=replace(config.recipe, second=None, third=None))
+    course = open_course(config, [corpus], torch.device("cpu"), 8)
+    course.validated = []
+    run = Run(config, course, tmp_path, 1, 2)
+    seen = []
+    run.train(seen.append)
+    assert math.isnan(seen[-1].validation)
+    assert run.best_state.keys() == run.model.state_dict().keys()
+    assert all(torch.equal(value, run.best_state[key]) for key, value in run.model.state_dict().items())
+    assert run.write("drums").training["validation"] == []

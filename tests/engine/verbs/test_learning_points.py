@@ -5,6 +5,7 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+import tomlkit
 import torch
 
 from engine.clip import Clip, Note
@@ -201,6 +202,36 @@ def test_a_corpus_without_such_notes_is_refused_and_nothing_is_written(library, 
     with pytest.raises(DataError):
         learn_attributes(library, "melody", [tmp_path / "short"])
     assert not steering_path(library.paths["melody"]).exists()
+
+
+def test_what_was_learnt_before_stays_where_it_does_better_by_its_card(library, corpus):
+    path, card = steering_path(library.paths["drums"]), library.paths["drums"].with_suffix(".toml")
+    learnt(library, "drums", corpus)
+    document = tomlkit.parse(card.read_text())
+    figures = {name: [1.0, 1.0, 0.0] for name in document["attributes"]}
+    document["steering"]["one_draw"] = figures
+    card.write_text(tomlkit.dumps(document))
+    before = path.read_bytes()
+    better = Library([card.parent])
+    told = learn_attributes(better, "drums", [corpus], max_windows=120, seed=1)
+    assert (told.path, told.before) == (None, 1.0)
+    assert path.read_bytes() == before
+    told = learn_attributes(better, "drums", [corpus], max_windows=120, seed=1, replace=True)
+    assert told.path == path
+    assert path.read_bytes() != before
+    assert Library([card.parent]).card("drums").steering["one_draw"] == told.better.figures
+
+
+@pytest.mark.parametrize("damage", [{"kind": "charm"}, {"kind": "generator"}])
+def test_steering_of_another_kind_says_how_it_is_learnt_again(library, corpus, damage, monkeypatch):
+    monkeypatch.setattr(learning_points.Way, "merit", property(lambda way: float(way.kind == "vectors")))
+    card = library.paths["drums"].with_suffix(".toml")
+    learnt(library, "drums", corpus)
+    document = tomlkit.parse(card.read_text())
+    document["steering"] |= damage
+    card.write_text(tomlkit.dumps(document))
+    with pytest.raises(WeightsError, match="`vaebridge weights attributes drums --data CORPUS` learns it again"):
+        Generator(Library([card.parent]), device="cpu").load("drums")
 
 
 def test_a_clip_that_is_heard_is_varied_to_what_is_asked(library, corpus):

@@ -125,6 +125,8 @@ ROOMS = {
             "model",
             "requests",
             "weights",
+            "devices",
+            "placing",
             "styles",
             "registry",
         ),

@@ -97,6 +97,8 @@ class Replica:
         with contextlib.suppress(EOFError):
             while True:
                 for report in self._channel.read():
+                    if isinstance(report, Ready):  # its GPU has failed, which its log and the results tell
+                        continue
                     if isinstance(report, Loaded):
                         self._models = report.loaded
                     answer, loop = self._asked.get(report.number, (None, None))

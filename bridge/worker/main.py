@@ -61,7 +61,7 @@ def work(recipe: Recipe, channel: Channel) -> None:
     gc.collect()
     steady_interpreter()
     tell = Teller(channel).tell
-    tell(Ready(str(generator.device), generator.loaded, problems))
+    tell(ready(generator, problems))
     sounds: dict[int, tuple[threading.Thread, threading.Event]] = {}
     while True:
         try:
@@ -74,7 +74,10 @@ def work(recipe: Recipe, channel: Channel) -> None:
             return
         for job in jobs:
             if isinstance(job, Run):
+                before = problems_of(generator)
                 tell(answer(generator, job))
+                if problems_of(generator) != before:
+                    tell(ready(generator, problems))
             elif isinstance(job, Drop):
                 if job.number in sounds:
                     sounds[job.number][1].set()
@@ -87,6 +90,16 @@ def work(recipe: Recipe, channel: Channel) -> None:
                 thread.start()
                 if isinstance(job, Sound):  # one at a time: those before it have ended
                     sounds = {job.number: (thread, given_up)}
+
+
+def ready(generator: Any, problems: tuple[str, ...]) -> Ready:
+    """What the generator has now, and what has become of its GPU. problems: of its start."""
+    return Ready("; ".join((str(generator.device), *problems_of(generator))), generator.loaded, problems)
+
+
+def problems_of(generator: Any) -> tuple[str, ...]:
+    """What it has met since it started, such as a GPU that failed."""
+    return getattr(generator, "problems", ())
 
 
 class Teller:

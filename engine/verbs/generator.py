@@ -1,5 +1,6 @@
 """The verbs on resident models: a request goes in, results come out."""
 
+import itertools
 import logging
 import threading
 import time
@@ -11,10 +12,12 @@ import numpy as np
 import torch
 
 from engine.clip import Clip, Note
-from engine.errors import ClipError, ModelError
+from engine.devices import Devices
+from engine.errors import ClipError, GpuFailedError, ModelError
 from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
+from engine.placing import Placing, gpu_failures
 from engine.representation.band import PARTS
 from engine.representation.band_clip import has_voices
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
@@ -68,14 +71,20 @@ class Generator:
     """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
 
     device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI. own: the
-    folder of the user's styles.
+    folder of the user's styles. devices: those that auto chooses from, else this machine's.
     """
 
     def __init__(
-        self, library: Library, *, device: str = "auto", drum_map: Path | None = None, own: Path | None = None
+        self,
+        library: Library,
+        *,
+        device: str = "auto",
+        drum_map: Path | None = None,
+        own: Path | None = None,
+        devices: Devices | None = None,
     ):
         self.library, self.own = library, own
-        self.device = _device(device)
+        self._placing = Placing[AnyResident](device, self._load_onto, self._warm_up, devices)
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, AnyResident] = {}
         self._change = threading.Lock()
@@ -86,6 +95,16 @@ class Generator:
     def loaded(self) -> tuple[str, ...]:
         """The names of the resident models, the default first."""
         return tuple(reversed(self._residents))
+
+    @property
+    def device(self) -> torch.device:
+        """That of the default model."""
+        return self._residents[self.default].device if self._residents else self._placing.device
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What has happened to a GPU since."""
+        return self._placing.problems
 
     @property
     def default(self) -> str:
@@ -104,11 +123,14 @@ class Generator:
         """
         resident, card = self._residents.get(name), self.library.card(name)
         if resident is None or resident.card != card:
-            resident = load_resident(self.library, name, self.device)
+            resident = self._placing.place(card)
             if warm:
                 self._warm_up(resident)
         self._keep(resident, default=default)
         return resident.card
+
+    def _load_onto(self, name: str, device: torch.device) -> AnyResident:
+        return load_resident(self.library, name, device)
 
     def warm_up(self) -> None:
         """Run each verb of each resident model, so that the first request is as fast as the next."""
@@ -156,12 +178,17 @@ class Generator:
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
-        try:
-            played = self._play(request, resident, seed)
-        except torch.OutOfMemoryError:
-            resident = self._move_to_cpu(resident)
-            played = self._play(request, resident, seed)
-            played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
+        played, told = None, self.problems
+        for tries in itertools.count(1):
+            try:
+                with gpu_failures():
+                    played = self._play(request, resident, seed)
+                    break
+            except GpuFailedError as error:
+                resident = self._after(error, resident, tries)
+        assert played is not None
+        if self.problems != told:
+            played = replace(played, remarks=(*played.remarks, self.problems[-1]))
         clips = tuple(_in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
         remarks = (*played.remarks, *_of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
@@ -237,12 +264,11 @@ class Generator:
         ]
         return able[-1] if able else None
 
-    def _move_to_cpu(self, resident: AnyResident) -> AnyResident:
-        logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
-        moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
-        self._keep(moved, default=resident.card.name == self.default)
-        torch.cuda.empty_cache()
-        return moved
+    def _after(self, error: GpuFailedError, resident: AnyResident, tries: int) -> AnyResident:
+        """The model with which a request goes on after the GPU has failed."""
+        for moved in self._placing.move(error, resident, tries, self._residents.values()):
+            self._keep(moved, default=False)
+        return self._residents[resident.card.name]
 
     @torch.inference_mode()
     def _play(self, request: Request, resident: AnyResident, seed: int) -> Played:
@@ -385,14 +411,3 @@ def _has_encoder(resident: AnyResident) -> bool:
 def _listed(words: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device must be auto, cpu, cuda or cuda:N and present, not {name!r}") from error
-    return device

@@ -62,6 +62,16 @@ class Patient(Fake):
         raise ClipError("given up")
 
 
+class OnAGpuThatFails(Fake):
+    """Its GPU fails in the first request, which the CPU answers."""
+
+    problems: tuple[str, ...] = ()
+
+    def run(self, request: Request) -> Results:
+        self.device, self.problems = "cpu", ("the GPU has failed",)
+        return super().run(request)
+
+
 def wait_for(happens: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
     while not happens():
@@ -69,8 +79,8 @@ def wait_for(happens: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def worked(recipe: Recipe, *jobs: object) -> list[object]:
-    """What comes out of the process for these jobs, each as it was answered; then the daemon goes."""
+def worked(recipe: Recipe, *jobs: object, more: int = 0) -> list[object]:
+    """What comes out of the process for these jobs, each as it was answered, and more; then the daemon goes."""
     ours, theirs = socket.socketpair()
     ours.settimeout(10)
     daemon, process = Channel(ours), threading.Thread(target=work, args=(recipe, Channel(theirs)))
@@ -78,7 +88,7 @@ def worked(recipe: Recipe, *jobs: object) -> list[object]:
     for job in jobs:
         daemon.put(job)
     reports: list[object] = []
-    while len(reports) < 1 + sum(not isinstance(job, Drop) for job in jobs):
+    while len(reports) < 1 + more + sum(not isinstance(job, Drop) for job in jobs):
         reports += daemon.read()
     ours.shutdown(socket.SHUT_WR)
     process.join(10)
@@ -92,6 +102,14 @@ def test_it_says_ready_then_answers_jobs_until_the_daemon_is_gone() -> None:
     assert ready == Ready("auto", ("b", "a"), ("broken is damaged",))
     assert isinstance(finished, Finished)
     assert (finished.number, finished.about.model) == (1, "b")
+
+
+def test_a_gpu_that_fails_is_told_once() -> None:
+    recipe = replace(RECIPE, generator=f"{__name__}:OnAGpuThatFails")
+    ready, finished, again, last = worked(recipe, Run(1, Sample()), Run(2, Sample()), more=1)
+    assert isinstance(finished, Finished)
+    assert again == replace(ready, device="cpu; the GPU has failed")  # type: ignore[type-var]
+    assert isinstance(last, Finished)
 
 
 def test_a_model_is_loaded_as_the_default() -> None:

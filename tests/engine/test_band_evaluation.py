@@ -9,9 +9,17 @@ import pytest
 from engine.clip import Clip, Note, Part
 from engine.data.band_songs import BandSong
 from engine.errors import DataError, ModelError
-from engine.evaluation.bands.figures import accompaniment_of, music_of, nearest_of, reconstruction_of
+from engine.evaluation.bands.figures import (
+    accompaniment_of,
+    interpolation_of,
+    music_of,
+    nearest_of,
+    part_tokens,
+    reconstruction_of,
+)
 from engine.evaluation.bands.report import BandAmount, BandCorpus, band_resident, evaluate_bands
 from engine.evaluation.bands.stretches import Stretches, cut, score_of
+from engine.evaluation.paths import StepModel
 from engine.evaluation.strangers import strangers
 from engine.midi.clips import clip_to_midi
 from engine.representation.band import BASS, DRUMS, LEAD, band_states
@@ -94,6 +102,27 @@ def test_a_piece_that_repeats_each_bar_repeats_it(stretches: Stretches) -> None:
     assert music_of(clashing, stretches.piece)["bass and lead clash on beats"].value == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("part", [LEAD, BASS, DRUMS])
+def test_a_mix_of_two_parts_leads_from_the_first_to_the_second(
+    resident: BandResident, stretches: Stretches, part: int
+) -> None:
+    higher = stretches.states.copy()
+    higher[..., LEAD] += 1
+    higher[..., BASS] += 1
+    higher[..., DRUMS] ^= 4
+    known = StepModel(part_tokens(stretches.states, part))
+    found = interpolation_of(resident, part, (stretches, replace(stretches, states=higher)), known)
+    mixed, costs = (
+        found["the data mixed, steps a bar that differ from the first"],
+        found["the data mixed, nats a step"],
+    )
+    begins = np.count_nonzero(part_tokens(stretches.states[:1], part)) / 16
+    assert mixed["0"].value == 0
+    assert mixed["1"].value == (16 if part == DRUMS else begins)
+    assert costs["0"].value < costs["0.5"].value
+    assert set(found["ours, nats a step"]) == {"0", "0.25", "0.5", "0.75", "1"}
+
+
 def test_what_is_train_is_nearest_to_itself_and_another_octave_is_not(stretches: Stretches) -> None:
     assert nearest_of(stretches.states, stretches.states, LEAD).tolist() == [0.0] * 6
     higher = stretches.states.copy()
@@ -127,12 +156,13 @@ def test_all_of_it_is_measured_of_a_corpus(tmp_path: Path) -> None:
             data=[tmp_path / "music"],
             library=Library((tmp_path,)),
             models=["trio_16bar"],
-            amount=BandAmount(windows=1, draws=2, samples=2, timed=1),
+            amount=BandAmount(windows=1, draws=2, samples=2, pairs=3, timed=1),
         )
     )
     assert [table.title.split(": ")[1] for table in tables] == [
         "what comes back from z, temperature 1",
         "what a part costs beside others",
+        "from one stretch, 0, to another, 1",
         "bands of 16 bars",
     ]
     assert [row[0] for row in tables[1].rows][:2] == ["bass beside lead, band", "bass beside lead and drums, band"]

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from engine.evaluation.bands.stretches import Integers, Stretches, heard_of, score_of
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
+from engine.evaluation.paths import POSITIONS, StepModel, along
 from engine.evaluation.strangers import strangers
 from engine.model.band.decoder import BAR, PartDecoder, tokens_of
 from engine.model.noise import Noise
 from engine.representation.band import BASS, DRUMS, LEAD, PITCHES
 from engine.representation.melody import FIRST_NOTE_ON, LOWEST
 from engine.representation.tokens import Tokens
+from engine.verbs.latent import slerp
 from engine.verbs.resident import BandResident
 
 Figures = dict[str, Interval]
@@ -64,6 +66,59 @@ def reconstruction_of(resident: BandResident, part: int, stretches: Stretches, *
         "events": bootstrap.of_sums(mean, events, count),
         "nats a bar in z": bootstrap.of_sums(mean, rate_of, bars),
     }
+
+
+@torch.inference_mode()
+def interpolation_of(
+    resident: BandResident, part: int, pairs: tuple[Stretches, Stretches], steps: StepModel
+) -> dict[str, Figures]:
+    """Of a part at each position between pairs: the steps a bar that differ from the first, and what a step costs.
+
+    Beside it the same where each step is one of the two stretches' own, the more of the second the nearer it is.
+    """
+    true = [part_tokens(each.states, part) for each in pairs]
+    ours = [
+        np.concatenate(
+            [
+                _between(resident, part, first, second, position)
+                for first, second in zip(pairs[0].parts(), pairs[1].parts(), strict=True)
+            ]
+        )
+        for position in POSITIONS
+    ]
+    from_second = np.random.default_rng(0).random(true[0].shape)
+    mixed = [np.where(from_second < position, true[1], true[0]) for position in POSITIONS]
+    return {
+        f"{name}, {what}": row
+        for name, path in (("ours", ours), ("the data mixed", mixed))
+        for what, row in along(
+            "steps a bar that differ from the first",
+            [BAR * (tokens != true[0]).mean(axis=1) for tokens in path],
+            path,
+            steps,
+            pairs[0].piece,
+        ).items()
+    }
+
+
+def _between(resident: BandResident, part: int, first: Stretches, second: Stretches, position: float) -> Tokens:
+    """The tokens of a part between two, all of the same noise: (stretch, step)."""
+    model, score, other = resident.model, score_of(resident, first, ()), score_of(resident, second, ())
+    z = slerp(
+        model.encoder(score, heard_of(first, (part,))).mu,
+        model.encoder(other, heard_of(second, (part,))).mu,
+        position,
+    )
+    bar_z = slerp(model.bar_encoders[part](score).mu, model.bar_encoders[part](other).mu, position)
+    told = replace(score, bar_z=bar_z, bar_z_given=torch.ones_like(score.bar_z_given))
+    drawn = resident.draw_part(part, z, told, 1.0, Noise(0, shared=True, device=resident.device))
+    return tokens_of(part, drawn).cpu().numpy().astype(np.int64)
+
+
+def part_tokens(states: Tokens, part: int) -> Tokens:
+    """The tokens of a part of (stretch, bar, 16, 3): (stretch, step)."""
+    own = states[..., part].reshape(len(states), -1)
+    return tokens_of(part, torch.from_numpy(own)).numpy()
 
 
 @torch.inference_mode()

@@ -11,8 +11,17 @@ import torch
 
 from engine.data.band_songs import BandSong
 from engine.errors import DataError, ModelError
-from engine.evaluation.bands.figures import Figures, accompaniment_of, music_of, nearest_of, reconstruction_of
+from engine.evaluation.bands.figures import (
+    Figures,
+    accompaniment_of,
+    interpolation_of,
+    music_of,
+    nearest_of,
+    part_tokens,
+    reconstruction_of,
+)
 from engine.evaluation.bands.stretches import BARS, Stretches, cut
+from engine.evaluation.paths import StepModel
 from engine.evaluation.phrases.report import Table
 from engine.learning.band_tasks import load_bands
 from engine.model.noise import Noise
@@ -31,11 +40,15 @@ ASKED = ((BASS, (LEAD,)), (BASS, (LEAD, DRUMS)), (DRUMS, (LEAD,)), (DRUMS, (LEAD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandAmount:
-    """How much is measured: stretches of each piece, draws of z, bands that are sampled, how often one is timed."""
+    """How much is measured.
+
+    Stretches of each piece, draws of z, bands that are sampled, pairs with a way between, how often one is timed.
+    """
 
     windows: int = 6
     draws: int = 8
     samples: int = 96
+    pairs: int = 128
     timed: int = 12
 
 
@@ -75,6 +88,7 @@ def evaluate_bands(
     measures: dict[str, Callable[[BandResident, BandCorpus], Table]] = {
         "reconstruction": _reconstruction,
         "accompaniment": _accompaniment,
+        "interpolation": partial(_interpolation, seed=seed),
         "music": partial(_music, seed=seed),
     }
     for resident in residents:
@@ -113,6 +127,17 @@ def _accompaniment(resident: BandResident, corpus: BandCorpus) -> Table:
         if len(stretches := corpus.stretches(style, (part, *given)))
     }
     return _table(f"{resident.card.name}: what a part costs beside others", rows)
+
+
+def _interpolation(resident: BandResident, corpus: BandCorpus, *, seed: int) -> Table:
+    rows, rng = dict[str, Figures](), np.random.default_rng(seed)
+    for part in ALL:
+        clips = corpus.stretches("band", (part,))
+        first, second = (clips[each] for each in rng.integers(len(clips), size=(2, corpus.amount.pairs)))
+        known = part_tokens(corpus.stretches("band", (part,), train=True).states, part)
+        found = interpolation_of(resident, part, (first, second), StepModel(known))
+        rows |= {f"{PARTS[part]}: {name}": own for name, own in found.items()}
+    return _table(f"{resident.card.name}: from one stretch, 0, to another, 1", rows)
 
 
 def _music(resident: BandResident, corpus: BandCorpus, *, seed: int) -> Table:

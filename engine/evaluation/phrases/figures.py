@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.data.drum_songs import DrumSong
 from engine.evaluation.bootstrap import Bootstrap, Interval, Values, mean
+from engine.evaluation.paths import POSITIONS, StepModel, along
 from engine.evaluation.phrases.samples import Hits, Integers, Phrases, condition_of, drawn, interpolated
 from engine.model.noise import Noise
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
@@ -25,12 +26,6 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 COPIED_BARS = 4
 """Of so many bars the most similar are looked for."""
-
-POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Between two phrases."""
-
-ORDER = 5
-"""A step costs what a model of so many steps in a row says."""
 
 
 def repetition_of(hits: Hits, piece: Integers) -> Figures:
@@ -113,8 +108,8 @@ def nearest_of(hits: Hits, train: Hits) -> Values:
 
 @torch.inference_mode()
 def interpolation_of(
-    resident: PhraseResident, pairs: tuple[Phrases, Phrases], steps: "StepModel"
-) -> dict[str, Figures]:
+    resident: PhraseResident, pairs: tuple[Phrases, Phrases], steps: StepModel
+) -> dict[str, dict[str, Interval]]:
     """At each position between pairs: the hits a bar that differ from the first, and what a step costs.
 
     Beside it the same where each step is one of the two phrases' own, the more of the second the nearer it is.
@@ -134,73 +129,24 @@ def interpolation_of(
     return {
         f"{name}, {what}": row
         for name, path in (("ours", ours), ("the data mixed", mixed))
-        for what, row in _path(path, first, steps).items()
+        for what, row in along(
+            "hits a bar that differ from the first",
+            [(hits != first.hits).mean(axis=1).sum(axis=(1, 2)) for hits in path],
+            [subsets(hits).reshape(len(hits), -1) for hits in path],
+            steps,
+            first.piece,
+        ).items()
     }
 
 
-def _path(path: Sequence[Hits], first: Phrases, steps: "StepModel") -> dict[str, Figures]:
-    bootstrap, ones = Bootstrap(first.piece), np.ones(len(first))
-    away = np.stack([(hits != first.hits).mean(axis=1).sum(axis=(1, 2)) for hits in path], axis=1)
-    cost = [steps.nats(hits).mean(axis=1) for hits in path]
-    further = (np.diff(away, axis=1) >= 0).mean(axis=1)
-    columns = [f"{position:g}" for position in POSITIONS]
-    return {
-        "hits a bar that differ from the first": {
-            **{name: bootstrap.of_sums(mean, each, ones) for name, each in zip(columns, away.T, strict=True)},
-            "steps of the way that lead no nearer": bootstrap.of_sums(mean, further, ones),
-        },
-        "nats a step": {
-            name: bootstrap.of_sums(mean, each, ones) for name, each in zip(columns, cost, strict=True)
-        },
-    }
-
-
-class StepModel:
-    """What follows on the last four steps, by counts of train's, shorter contexts where those are rare.
-
-    Source: Witten and Bell 1991, The zero-frequency problem, as interpolated.
-    """
-
-    def __init__(self, songs: Iterable[DrumSong]):
-        tokens = [subsets(song.hits).reshape(-1) for song in songs]
-        self._counts: list[tuple[NDArray[np.int64], ...]] = []
-        for order in range(1, ORDER + 1):
-            grams, often = np.unique(np.concatenate([_grams(each, order) for each in tokens]), return_counts=True)
-            contexts, first, kinds = np.unique(grams >> CLASSES, return_index=True, return_counts=True)
-            self._counts.append((grams, often, contexts, np.add.reduceat(often, first), kinds))
-
-    def nats(self, hits: Hits) -> Values:
-        """(phrase, bar, 16, 9) -> the nats of each step that has four before it: (phrase, step)."""
-        grams = np.stack([_grams(row, ORDER) for row in subsets(hits).reshape(len(hits), -1)])
-        chance: Values = np.full(grams.shape, 0.5**CLASSES)
-        for order, (known, often, contexts, total, kinds) in enumerate(self._counts, 1):
-            # the oldest step has the highest bits, so the youngest `order` of them are a remainder
-            gram = grams % (1 << (CLASSES * order))
-            times, (all_times, different) = (
-                _looked_up(gram, known, often)[0],
-                _looked_up(gram >> CLASSES, contexts, total, kinds),
-            )
-            chance = np.where(
-                all_times > 0, (times + different * chance) / np.maximum(all_times + different, 1), chance
-            )
-        return -np.log(chance)
+def step_model(songs: Iterable[DrumSong]) -> StepModel:
+    """What follows on what in songs."""
+    return StepModel(subsets(song.hits).reshape(-1) for song in songs)
 
 
 def subsets(hits: NDArray[np.bool_]) -> Integers:
     """(…, 9) -> the number of the subset of drums that is hit: (…)."""
     return np.asarray((hits.astype(np.int64) << np.arange(CLASSES)).sum(axis=-1), np.int64)
-
-
-def _grams(tokens: Integers, order: int) -> Integers:
-    """So many steps in a row as one number, the last in the lowest bits: (step - order + 1,)."""
-    count = max(0, len(tokens) - order + 1)
-    return np.asarray(sum(tokens[k : k + count] << (CLASSES * (order - 1 - k)) for k in range(order)), np.int64)
-
-
-def _looked_up(keys: Integers, known: Integers, *values: Integers) -> list[Integers]:
-    """The values of keys, 0 of those that are not known."""
-    at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    return [np.where(known[at] == keys, each[at], 0) for each in values]
 
 
 def _mean(bootstrap: Bootstrap, values: NDArray[Any], counted: NDArray[Any]) -> Interval:

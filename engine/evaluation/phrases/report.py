@@ -3,7 +3,7 @@
 Played songs are what is measured, unless there are sequenced ones alone; phrases are 16 bars long.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,11 @@ from engine.evaluation.phrases.bar_prediction import NEXT, PAST, bar_prediction_
 from engine.evaluation.phrases.figures import (
     COPIED_BARS,
     Figures,
-    StepModel,
     copies_of,
     interpolation_of,
     reconstruction_of,
     repetition_of,
+    step_model,
 )
 from engine.evaluation.phrases.judge import shuffled
 from engine.evaluation.phrases.likelihood import CopyModel, likelihood_of
@@ -216,11 +216,11 @@ def _copies(resident: PhraseResident, corpus: Corpus, seed: int) -> Table:
 def _interpolation(resident: PhraseResident, corpus: Corpus) -> Table:
     clips = cut_phrases(corpus.ask, JUDGED_BARS)
     pairs = np.random.default_rng(0).integers(len(clips), size=(2, corpus.amount.pairs))
-    found = interpolation_of(resident, (clips[pairs[0]], clips[pairs[1]]), StepModel(corpus.train))
+    found = interpolation_of(resident, (clips[pairs[0]], clips[pairs[1]]), step_model(corpus.train))
     return _across(f"{resident.card.name}: from one clip, 0, to another, 1", found)
 
 
-def _across(title: str, rows: dict[str, Figures]) -> Table:
+def _across(title: str, rows: Mapping[str, Mapping[str, Interval | str]]) -> Table:
     """What it is in a row, each figure in a column."""
     names = dict.fromkeys(name for figures in rows.values() for name in figures)
     return Table(title, ("", *names), [(row, *(own.get(name) for name in names)) for row, own in rows.items()])

@@ -1,5 +1,6 @@
 """Models on devices: on the fastest where nobody says which, and on the CPU once a GPU has failed in the middle."""
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 
+from engine.asking import Asking, Made
 from engine.devices import CPU, Devices, Verb, devices_here
 from engine.errors import GpuFailedError, ModelError
 from engine.weights import Card
@@ -55,7 +57,7 @@ class Placing(Generic[P]):
         self._load, self._run = load, run
         self._devices = (devices or devices_here()) if device == AUTO else None
         self.device = _checked(self._devices.first if self._devices else device)
-        self.problems: tuple[str, ...] = ()
+        self.problems: list[str] = []
 
     def place(self, card: Card) -> P:
         """A model where it is to run."""
@@ -63,6 +65,21 @@ class Placing(Generic[P]):
             return self._load(card.name, self.device)
         device = self._devices.choose(card, partial(self._verb_on, card.name))
         return self._load(card.name, torch.device(device))
+
+    def asking(
+        self, ask: Callable[[P], Asking[Made]], model: P, go_on: Callable[[GpuFailedError, P, int], P]
+    ) -> Asking[tuple[P, Made]]:
+        """What comes of asking a model, with another for each time that a GPU fails: the last one, and that.
+
+        go_on: what has failed, which model, and how often by now -> the model that is asked next; see move.
+        """
+        for tries in itertools.count(1):
+            try:
+                with gpu_failures():
+                    return model, (yield from ask(model))
+            except GpuFailedError as error:  # noqa: PERF203 - it fails twice at most
+                model = go_on(error, model, tries)
+        raise AssertionError
 
     def move(self, error: GpuFailedError, model: P, tries: int, others: Iterable[P]) -> Iterator[P]:
         """The models that go on elsewhere after a GPU has failed while one ran: none where it is to be tried again.
@@ -72,14 +89,17 @@ class Placing(Generic[P]):
         """
         if tries > MOST_TRIES:
             raise error
+        models = {each.card.name: each for each in others}
+        if models.get(model.card.name, model).device != model.device:  # another request has met it first
+            return
         if error.out_of_memory and tries == 1:
             torch.cuda.empty_cache()
             return
         names = {model.card.name}
         if not error.out_of_memory:
             self._devices, self.device = None, torch.device(CPU)
-            names |= {each.card.name for each in others if each.device != self.device}
-        self.problems = (*self.problems, f"{error}: {', '.join(sorted(names))} on the CPU from now on")
+            names |= {name for name, each in models.items() if each.device != self.device}
+        self.problems.append(f"{error}: {', '.join(sorted(names))} on the CPU from now on")
         logger.warning("%s", self.problems[-1])
         yield from (self._load(name, torch.device(CPU)) for name in sorted(names))
 

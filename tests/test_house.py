@@ -118,6 +118,8 @@ ROOMS = {
             "errors",
             "files",
             "kept",
+            "pausing",
+            "asking",
             "clip",
             "midi",
             "representation",

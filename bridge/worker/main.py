@@ -99,7 +99,7 @@ def ready(generator: Any, problems: tuple[str, ...]) -> Ready:
 
 def problems_of(generator: Any) -> tuple[str, ...]:
     """What it has met since it started, such as a GPU that failed."""
-    return getattr(generator, "problems", ())
+    return tuple(getattr(generator, "problems", ()))
 
 
 class Teller:

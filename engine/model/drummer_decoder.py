@@ -37,7 +37,9 @@ class DrummerDecoder(nn.Module):
         planned = self.pattern.planned_loss(pattern, target, given)
         return {"hits": self.pattern.loss(pattern, target, given), "planned": planned, **played}
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+    def decode(
+        self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
+    ) -> Tensor:
         """See Vae.decode."""
         pattern, feel = torch.split(z, self._parts, dim=-1)
         if bool(given.hits_given.all()):

@@ -42,8 +42,11 @@ class GrooveDecoder(nn.Module):
             "offset": ((torch.tanh(logits[..., OFFSETS]) - target[..., OFFSETS]) ** 2).sum(dim=(1, 2)),
         }
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+    def decode(
+        self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
+    ) -> Tensor:
         """See Vae.decode; only hits are sampled, so where they are given all draws are the same."""
+        assert not isinstance(temperature, Tensor)
         batch, steps, _ = z.shape
         lstm = Stepper(self.lstm, DEPTH, self.initial_state(z[:, 0]))
         threshold = noise.uniform(batch, steps, 9).cpu() if temperature else torch.full((batch, steps, 9), 0.5)

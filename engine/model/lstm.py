@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from engine.model.blocks import in_blocks
+
 LstmState = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
 
@@ -34,12 +36,12 @@ class Lstm(nn.LSTM):
         outputs, (h, c) = self(inputs, (h, c))
         return outputs, list(zip(c, h, strict=True))
 
-    def prepared(self, fed: int, *, half: bool = False) -> "Prepared":
+    def prepared(self, fed: int, *, half: bool = False, blocks: bool = False) -> "Prepared":
         """The weights as a Stepper needs them; cached, rebuilt when the weights' version or device changes.
 
-        fed: see Stepper; half: in bf16.
+        fed: see Stepper; half: in bf16; blocks: the static ones (n, 4·hidden), as blocks.product needs them.
         """
-        key = (fed, half, self.weight_hh_l0._version, self.weight_hh_l0.device)
+        key = (fed, half, blocks, self.weight_hh_l0._version, self.weight_hh_l0.device)
         if self._prepared is None or self._prepared[0] not in (key, KEPT):
             from_below = [self.weight_ih_l0[:, :fed]]
             from_below += [getattr(self, f"weight_ih_l{k}") for k in range(1, self.num_layers)]
@@ -53,7 +55,8 @@ class Lstm(nn.LSTM):
                 weights = [weight.t().to(torch.bfloat16).contiguous().t() for weight in stepped]
             else:
                 weights = [weight.contiguous() for weight in stepped]
-            static = _reordered(self.weight_ih_l0[:, fed:].t()).t().contiguous()
+            static = _reordered(self.weight_ih_l0[:, fed:].t())
+            static = static.contiguous() if blocks else static.t().contiguous()
             layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
             self._prepared = key, (static, biases[0], layers)
         return self._prepared[1]
@@ -91,9 +94,10 @@ class InitialState(nn.Module):
         self.dense = nn.Linear(z, 2 * hidden * layers)
         self.hidden = hidden
 
-    def forward(self, z: Tensor) -> LstmState:
-        """(batch, z) -> (c, h) of each layer."""
-        parts = torch.split(torch.tanh(self.dense(z)), self.hidden, dim=-1)
+    def forward(self, z: Tensor, *, blocks: bool = False) -> LstmState:
+        """(batch, z) -> (c, h) of each layer; blocks: see blocks.py."""
+        dense = in_blocks(self.dense, z) if blocks else self.dense(z)
+        parts = torch.split(torch.tanh(dense), self.hidden, dim=-1)
         return list(zip(parts[::2], parts[1::2], strict=True))
 
 

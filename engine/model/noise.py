@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,15 +16,25 @@ class Noise:
     """A seeded random source. shared: every row of a seed gets the same numbers (the points of an interpolation).
 
     seed: one for the whole batch, or several, each for as many of its rows, in order, as any other: they get the
-    numbers that they would get alone.
+    numbers that they would get alone, as do those of sources that go together (`Noise.together`).
     numpy generates them on the CPU: four times as fast as torch, and a seed gives the same on every device.
     """
 
     def __init__(self, seed: int | Sequence[int], *, shared: bool = False, device: torch.device | str = "cpu"):
         seeds = [seed] if isinstance(seed, int) else seed
-        self._sources = [np.random.default_rng(each) for each in seeds]
-        self._shared = shared
+        self._sources = [_Source(np.random.default_rng(each), 1, shared) for each in seeds]
         self._device = device
+
+    @classmethod
+    def together(cls, noises: Sequence["Noise"], rows: Sequence[int]) -> "Noise":
+        """One source for a batch of so many rows of each, or a multiple; what it draws each has drawn then."""
+        together = cls(())
+        together._device = noises[0]._device
+        for noise, count in zip(noises, rows, strict=True):
+            each, rest = divmod(count, sum(source.rows for source in noise._sources))
+            assert not rest, f"{count} rows, not so many for each of {len(noise._sources)} seeds"
+            together._sources += [replace(source, rows=each * source.rows) for source in noise._sources]
+        return together
 
     def uniform(self, batch: int, *shape: int) -> Tensor:
         """(batch, *shape), uniform in 0..1."""
@@ -47,16 +58,27 @@ class Noise:
 
     @property
     def is_shared(self) -> bool:
-        """Whether every row gets the same numbers."""
-        return self._shared
+        """Whether every row of a seed gets the same numbers."""
+        return any(source.shared for source in self._sources)
 
     def _draw(
         self, draw: Callable[[np.random.Generator, tuple[int, ...]], Array], batch: int, shape: tuple[int, ...]
     ) -> Tensor:
         """The rows of each source, one after the other: (batch, *shape)."""
-        each, rest = divmod(batch, len(self._sources))
+        times, rest = divmod(batch, sum(source.rows for source in self._sources))
         assert not rest, f"a batch of {batch} rows, not of so many for each of {len(self._sources)} seeds"
-        rows = (1 if self._shared else each, *shape)
-        parts = [torch.from_numpy(draw(source, rows)).to(self._device) for source in self._sources]
-        parts = [part.expand(each, *shape) for part in parts]
+        parts = []
+        for source in self._sources:
+            rows = times * source.rows
+            part = torch.from_numpy(draw(source.numbers, (1 if source.shared else rows, *shape)))
+            parts.append(part.to(self._device).expand(rows, *shape))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The numbers of a seed, for so many rows of the fewest that all sources draw."""
+
+    numbers: np.random.Generator
+    rows: int
+    shared: bool

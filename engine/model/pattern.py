@@ -5,10 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.model.blocks import Laid, filled_up, in_blocks
 from engine.model.lstm import InitialState, Lstm, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
-from engine.model.stepping import Array, Head, State, Stepper, run
+from engine.model.stepping import Array, Head, State, Stepper, by_step, projected, run, spread
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
@@ -42,6 +43,7 @@ class PatternDecoder(nn.Module):
         self.lstm = Lstm(2 * CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.dropout = nn.Dropout(dropout)
+        self.laid = Laid(self.output)
         self._empty_context: tuple[object, Tensor] | None = None
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
@@ -62,43 +64,49 @@ class PatternDecoder(nn.Module):
         nats = F.binary_cross_entropy_with_logits(logits, hits, reduction="none")
         return (nats * (1 - given.hits_given)).sum(dim=(1, 2))
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise) -> Tensor:
-        """z (batch, step, z) -> hits (batch, step, 9)."""
+    def decode(self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise) -> Tensor:
+        """z (batch, step, z), temperature one for all or (batch, 1, 1) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        lstm, bar = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0])), given.steps_per_bar
-        past = np.zeros((batch, bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
+        bar, rows = given.steps_per_bar, filled_up(batch).to(z.device)
         biases = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
-        z, rest = self.static(z, given)
-        gates = lstm.project(unexpanded(z), rest)
-        hits = run(_Subset(self, batch, bar), State(lstm, past, bar), gates, biases.cpu().unbind(1))
-        return torch.from_numpy(np.stack(hits, axis=1)).to(given.groove.device)
+        one_z = unexpanded(z)
+        planned = in_blocks(lambda part: self._planned(part.expand(-1, steps, -1)), one_z)
+        rest = torch.cat([planned, self._context_in_blocks(given)], dim=-1)
+        state = [(c[rows], h[rows]) for c, h in self.initial_state(z[:, 0], blocks=True)]
+        lstm = Stepper(self.lstm, 2 * CLASSES, state, blocks=True)
+        past = np.zeros((len(rows), bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
+        gates = spread(projected(self.lstm, 2 * CLASSES, one_z, rest), rows.cpu().numpy())
+        hits = run(_Subset(self, len(rows), bar), State(lstm, past, bar), gates, by_step(biases[rows]))
+        return torch.from_numpy(np.stack(hits, axis=1)[:batch]).to(given.groove.device)
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The inputs that do not depend on earlier steps: z, and plan and context (batch, step, 24 + 2·context)."""
-        return z, torch.cat([self._planned(z), self._context(given)], dim=-1)
+        return z, torch.cat([self._planned(z), self.context(_said(given))[0]], dim=-1)
 
     def _planned(self, z: Tensor) -> Tensor:
         """The plan of each step: (batch, step, z) -> (batch, step, 24)."""
         return self.plan(z, torch.arange(z.shape[1], device=z.device) % PLAN_STEPS)  # type: ignore[no-any-return]
 
-    def _context(self, given: Given) -> Tensor:
-        """What is given, as the bidirectional LSTM encodes it; cached where nothing is given."""
-        if self.training or bool(given.hits_given.any()) or bool(given.taps.any()):
-            return self._encoded(given)
-        key = (given.position.shape[1], given.steps_per_bar, given.tempo_bpm.tolist(), self.output.weight._version)
+    def _context_in_blocks(self, given: Given) -> Tensor:
+        """What is given, as the bidirectional LSTM encodes it; kept where that is nothing, at one tempo."""
+        tempo_bpm, said = given.tempo_bpm[:1], _said(given)
+        if bool(given.hits_given.any() | given.taps.any() | (given.tempo_bpm != tempo_bpm).any()):
+            return in_blocks(lambda part: self.context(part)[0], said)
+        key = (given.position.shape[1], given.steps_per_bar, float(tempo_bpm), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
-            self._empty_context = key, self._encoded(given)
-        return self._empty_context[1]
-
-    def _encoded(self, given: Given) -> Tensor:
-        position = F.one_hot(given.position, 16).to(given.groove)
-        tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
-        given_hits = given.groove[..., HITS] * given.hits_given
-        context, _ = self.context(torch.cat([given_hits, given.hits_given, given.taps, position, tempo], dim=-1))
-        return context  # type: ignore[no-any-return]
+            self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
+        return self._empty_context[1].expand(len(said), -1, -1)
 
     def _impossible(self, given: Given) -> Tensor:
         return impossible(given.groove[..., HITS], given.hits_given, given.taps[..., 0])
+
+
+def _said(given: Given) -> Tensor:
+    """What the context is made of: (batch, step, 41)."""
+    position = F.one_hot(given.position, 16).to(given.groove)
+    tempo = torch.log2(given.tempo_bpm / 120)[:, None, None].expand(-1, position.shape[1], 1)
+    given_hits = given.groove[..., HITS] * given.hits_given
+    return torch.cat([given_hits, given.hits_given, given.taps, position, tempo], dim=-1)
 
 
 class _Subset:
@@ -108,10 +116,10 @@ class _Subset:
     """
 
     def __init__(self, decoder: PatternDecoder, rows: int, steps_per_bar: int):
-        self._logits, self._bar = Head(decoder.output.weight.t().cpu().contiguous(), rows), steps_per_bar
+        self._logits, self._bar = Head(decoder.laid()[0].cpu(), rows, blocks=True), steps_per_bar
         self._bits = drums_of_subsets(torch.device("cpu")).numpy()
 
-    def __call__(self, state: State, gates: Tensor, bias: Tensor) -> Array:
+    def __call__(self, state: State, gates: Array, bias: Array) -> Array:
         subset = self._logits(state.lstm.step(gates), bias).argmax(axis=1)
         hits: Array = self._bits.take(subset, axis=0)
         state.remember(hits)

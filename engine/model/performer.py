@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.model.blocks import Laid, filled_up, in_blocks, product
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import InitialState, Lstm, unexpanded
+from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
-from engine.model.stepping import Array, Head, State, Stepper, by_step, run
+from engine.model.stepping import Array, Head, State, Stepper, by_step, projected, run, spread
 from engine.model.tasks import Given
 from engine.model.walk import PAST, Walk, given_prefix, past, walk
+from engine.pausing import look
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 
@@ -54,6 +56,9 @@ Static = tuple[Tensor, Tensor, Tensor]
 Pair = tuple[Tensor, Tensor]
 """One tensor for the offset, one for the velocity."""
 
+Chance = tuple[Array, Array]
+"""See _Hit."""
+
 Bins = NDArray[np.int64]
 
 AHEAD = 4
@@ -75,7 +80,8 @@ class Performer(nn.Module):
         self.context = nn.LSTM(CONTEXT_DEPTH, context, batch_first=True, bidirectional=True)
         self.template = Plan(z, POSITIONS, TEMPLATE)
         static = CLASSES + z + TEMPLATE + 2 * context
-        self.mean = nn.Sequential(nn.Linear(static, hidden), nn.Tanh(), nn.Linear(hidden, 2))
+        hidden_of_mean, mean = nn.Linear(static, hidden), nn.Linear(hidden, 2)
+        self.mean = nn.Sequential(hidden_of_mean, nn.Tanh(), mean)
         self.initial_state = InitialState(z, hidden)
         self.lstm = Lstm(PAST + AHEAD + static, hidden)
         self.offset = nn.Linear(hidden, OFFSET_BINS)
@@ -83,6 +89,8 @@ class Performer(nn.Module):
         self.offset_drawn = nn.Embedding(OFFSET_BINS, hidden // 2)
         self.velocity = nn.Linear(hidden // 2, VELOCITY_BINS)
         self.dropout = nn.Dropout(dropout)
+        self.laid_mean = Laid(hidden_of_mean), Laid(mean)
+        self.laid_heads = Laid(self.offset, self.velocity_hidden), Laid(self.velocity)
         self.expectation = Expectation(CONTEXT_DEPTH, z, context, dropout=dropout)
 
     def loss(
@@ -117,7 +125,7 @@ class Performer(nn.Module):
         hits, played = target[..., HITS], path.played(target)
         parts = self._static(path, z[:, None].expand(-1, hits.shape[1], -1), hits, given)
         static = self.dropout(torch.cat(parts, dim=-1))
-        mean, before = self._mean(parts, static), path.before(given.steps_per_bar)
+        mean, before = self._mean(parts, self.mean(static)), path.before(given.steps_per_bar)
         seen = path.real * self._seen(path, hidden_share)
         errors = F.pad(((played - mean) * seen[..., None]).detach(), (0, 0, 1, 0))
         inputs = torch.cat([past(errors, before), mean, path.gap(before), static], dim=-1)
@@ -126,15 +134,27 @@ class Performer(nn.Module):
         return mean, self.offset(hidden), self.velocity(mixed)
 
     def decode(
-        self, z: Tensor, hits: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1
+        self,
+        z: Tensor,
+        hits: Tensor,
+        given: Given,
+        *,
+        temperature: float | Tensor,
+        noise: Noise,
+        draws: int = 1,
     ) -> Tensor:
-        """z (batch, step, z), hits (batch, step, 9) -> (batch·draws, step, 27). Temperature 0 gives the mean."""
+        """z (batch, step, z), hits (batch, step, 9) -> (batch·draws, step, 27). Temperature 0 gives the mean.
+
+        temperature: one for all, or (batch, 1, 1), of which none is 0.
+        """
         path = walk(hits)
-        if temperature == 0:
-            expected = self.expectation(step_features(hits, given), unexpanded(z))
+        if isinstance(temperature, float | int) and temperature == 0:
+            expected = in_blocks(self.expectation, step_features(hits, given), unexpanded(z))
             mean = torch.stack([path.at(expected[..., block, :]) for block in (0, 1)], dim=-1)
             played = _or_given(path, given, mean).repeat_interleave(draws, dim=0)
         else:
+            if draws > 1 and isinstance(temperature, Tensor):
+                temperature = temperature.repeat_interleave(draws, dim=0)
             hit_noise = _hit_noise(path.times(draws), given, temperature, noise)
             played = self._draw(path, z, hits, given, hit_noise)
         return path.times(draws).groove(played, hits.shape[1])
@@ -156,42 +176,55 @@ class Performer(nn.Module):
     def _draw(self, path: Walk, z: Tensor, hits: Tensor, given: Given, hit_noise: Tensor) -> Tensor:
         """Sample offset and velocity of each hit: (batch·draws, hit, 2).
 
-        z (batch, step, z), hit_noise (batch·draws, hit, 67). The LSTM runs in one call over the leading hits whose
-        timing is given in every row.
+        z (batch, step, z), hit_noise (batch·draws, hit, 67). The draws of a row share the leading hits whose timing
+        is given in every row.
         """
         draws = len(hit_noise) // len(z)
-
-        def many(row: Tensor) -> Tensor:
-            return row if draws == 1 else row.repeat_interleave(draws, dim=0)
-
-        static, before = self._static(path, unexpanded(z), hits, given), path.before(given.steps_per_bar)
-        mean = self._mean(static, torch.cat([_of_each(part, path) for part in static], dim=-1))
+        static, before = (
+            self._static(path, unexpanded(z), hits, given, blocks=True),
+            path.before(given.steps_per_bar),
+        )
+        ahead = torch.cat([_of_each(part, path) for part in static], dim=-1)
+        first_layer, second_layer = self.laid_mean
+        mean = self._mean(static, product(torch.tanh(product(ahead, *first_layer())), *second_layer()))
         played = _or_given(path, given, torch.nan)
         errors = F.pad(torch.nan_to_num(played - mean), (0, 0, 1, 0))
-        ahead: tuple[Tensor, ...] = (mean, path.gap(before), *static)
-        state, first = self.initial_state(z[:, 0]), given_prefix(played)
+        gates = projected(self.lstm, PAST, mean, path.gap(before), ahead)
+        state, first = self.initial_state(z[:, 0], blocks=True), given_prefix(played)
         if first:
-            parts = (past(errors, before[:, :first]), *(_of_each(part, path)[:, :first] for part in ahead))
-            _, state = self.lstm.run(torch.cat(parts, dim=-1), state)
-            ahead = tuple(part if part.shape[1] == 1 else part[:, first:] for part in ahead)
-        lstm = Stepper(self.lstm, PAST, [(many(c), many(h)) for c, h in state])
-        before, mean, to_sample = (many(each[:, first:]) for each in (before, mean, played))
-        gumbel, values = _bins_of(to_sample, hit_noise[:, first:])
-        rows = torch.arange(len(hit_noise), device=z.device)[:, None, None] * errors[0].numel()
+            state = self._after(state, gates[:first], past(errors, before[:, :first]))
+        rows = filled_up(len(hit_noise)).to(z.device)
+        of_row = rows // draws
+        lstm = Stepper(self.lstm, PAST, [(c[of_row], h[of_row]) for c, h in state], blocks=True)
+        before, mean, to_sample = (each[of_row, first:] for each in (before, mean, played))
+        gumbel, values = _bins_of(to_sample, hit_noise[rows, first:])
+        places = torch.arange(len(rows), device=z.device)[:, None, None] * errors[0].numel()
         of_bins = torch.cat([each - mean[..., k : k + 1] for k, each in enumerate(values)], dim=-1)
-        known = zip(map(many, lstm.project(*ahead)), by_step(before + rows), by_step(of_bins), strict=True)
+        known = zip(
+            spread(gates[first:], of_row.cpu().numpy()), by_step(before + places), by_step(of_bins), strict=True
+        )
         chance = self._biases(gumbel)
-        bins = run(_Hit(self, len(hit_noise)), State(lstm, many(errors).cpu().numpy(), 1 + first), known, chance)
+        bins = run(_Hit(self, len(rows)), State(lstm, errors[of_row].cpu().numpy(), 1 + first), known, chance)
         chosen = torch.from_numpy(np.stack(bins, axis=1)).to(z.device)
         sampled = torch.cat([each.gather(2, chosen[..., k, None]) for k, each in enumerate(values)], dim=2)
-        return torch.cat([many(played[:, :first]), sampled], dim=1)
+        return torch.cat([played[of_row, :first], sampled], dim=1)[: len(hit_noise)]
 
-    def _biases(self, gumbel: Pair) -> Iterable[Pair]:
+    def _after(self, state: LstmState, gates: Array, fed: Tensor) -> LstmState:
+        """The state after some hits: gates (hit, batch, 4·hidden), fed (batch, hit, 22)."""
+        rows = filled_up(fed.shape[0]).to(fed.device)
+        lstm = Stepper(self.lstm, PAST, [(c[rows], h[rows]) for c, h in state], blocks=True)
+        for its_gates, its_fed in zip(spread(gates, rows.cpu().numpy()), by_step(fed[rows]), strict=True):
+            look()
+            lstm.fed[...] = its_fed
+            lstm.step(its_gates)
+        return [(c[: len(fed)].to(fed.device), h[: len(fed)].to(fed.device)) for c, h in lstm.state()]
+
+    def _biases(self, gumbel: Pair) -> Iterable[Chance]:
         """The chance of each hit, see _Hit; gumbel (batch, hit, 33), (batch, hit, 32)."""
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         offset = bias + F.pad(gumbel[0], (0, self.velocity_hidden.out_features))
         velocity = gumbel[1] + self.velocity.bias
-        return zip(offset.cpu().unbind(1), velocity.cpu().unbind(1), strict=True)
+        return zip(by_step(offset), by_step(velocity), strict=True)
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
         """Which hits are visible to those after them, drawn at random in training: (batch, hit)."""
@@ -204,23 +237,27 @@ class Performer(nn.Module):
             return torch.ones_like(path.real)
         return torch.rand(path.cell.shape, device=rate.device) >= rate
 
-    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given) -> Static:
+    def _static(self, path: Walk, z: Tensor, hits: Tensor, given: Given, *, blocks: bool = False) -> Static:
         """The inputs of each hit that do not depend on earlier hits: see Static.
 
         z (batch, step, z) becomes (batch, hit, z), or stays (batch, 1, z); the last is (batch, hit, 18 +
-        2·context).
+        2·context). blocks: see blocks.py.
         """
-        context, _ = self.context(step_features(hits, given))
-        template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
-        rest = torch.cat([template, context], dim=-1)
+
+        def at_steps(features: Tensor, z: Tensor) -> Tensor:
+            template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
+            return torch.cat([template, self.context(features)[0]], dim=-1)
+
+        features = step_features(hits, given)
+        rest = in_blocks(at_steps, features, z) if blocks else at_steps(features, z)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
         return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 
-    def _mean(self, parts: Static, static: Tensor) -> Tensor:
-        """The predicted mean offset and velocity of each hit: (batch, hit, 2). static: the parts, concatenated."""
+    def _mean(self, parts: Static, by_network: Tensor) -> Tensor:
+        """The predicted mean offset and velocity of each hit: (batch, hit, 2), what the network adds among it."""
         drum, _, rest = parts
         template = torch.unflatten(rest[..., :TEMPLATE], -1, (2, CLASSES))
-        return self.mean(static) + (template * drum[..., None, :]).sum(dim=-1)  # type: ignore[no-any-return]
+        return by_network + (template * drum[..., None, :]).sum(dim=-1)
 
 
 class _Hit:
@@ -232,11 +269,11 @@ class _Hit:
     """
 
     def __init__(self, performer: Performer, rows: int):
-        heads = torch.cat([performer.offset.weight, performer.velocity_hidden.weight])
-        self._offset_and_hidden = Head(heads.t().cpu().contiguous(), rows)
+        heads, last = (laid()[0].cpu() for laid in performer.laid_heads)
+        self._offset_and_hidden = Head(heads, rows, blocks=True)
         both = self._offset_and_hidden.out
         self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
-        self._velocity = Head(performer.velocity.weight.t().cpu().contiguous(), rows)
+        self._velocity = Head(last, rows, blocks=True)
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
         self._mixed = torch.empty(rows, performer.velocity_hidden.out_features)
         self._mix = self._mixed.numpy()
@@ -244,7 +281,7 @@ class _Hit:
         self._offset_bin, self._velocity_bin = self._bins.T
         self._first_bins = np.arange(rows)[:, None] * (OFFSET_BINS + VELOCITY_BINS) + (0, OFFSET_BINS)
 
-    def __call__(self, state: State, known: tuple[Tensor, Bins, Array], chance: Pair) -> Bins:
+    def __call__(self, state: State, known: tuple[Array, Bins, Array], chance: Chance) -> Bins:
         gates, fed, errors = known
         state.past.take(fed, out=state.lstm.fed, mode="clip")
         self._offset_and_hidden(state.lstm.step(gates), chance[0])
@@ -270,7 +307,7 @@ def _or_given(path: Walk, given: Given, played: Tensor | float) -> Tensor:
     return torch.where(path.at(given.timing_given)[..., None] > 0, path.played(given.groove), played)
 
 
-def _hit_noise(path: Walk, given: Given, temperature: float, noise: Noise) -> Tensor:
+def _hit_noise(path: Walk, given: Given, temperature: float | Tensor, noise: Noise) -> Tensor:
     """The random numbers of each hit, those of its cell whatever the other hits: (batch, hit, 67).
 
     Two in -0.5..0.5 place offset and velocity within their bins; 33 and 32 of Gumbel noise choose the bins.

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.model.blocks import ROWS, product
 from engine.model.lstm import Lstm, LstmState, has_bf16
+from engine.pausing import look
 
 Array = NDArray[np.float32]
 Known = TypeVar("Known")
@@ -33,13 +35,15 @@ class Stepper:
     them to `fed` before each step. The others, the static inputs, are multiplied by their weights for all steps at
     unexpanded (`project`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
+    blocks: products in blocks of four rows, see blocks.py; the batch is a multiple of that.
     """
 
-    def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False):
-        prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")))
+    def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False, blocks: bool = False):
+        prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")), blocks=blocks)
         self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
         self._cells = [
-            _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
+            _Cell(weights, bias, c.cpu(), h.cpu(), blocks=blocks)
+            for (weights, bias), (c, h) in zip(layers, state, strict=True)
         ]
         self.fed = self._cells[0].inputs[:, :fed]
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
@@ -53,7 +57,11 @@ class Stepper:
         inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
         return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
 
-    def step(self, gates: Tensor) -> Tensor:
+    def state(self) -> LstmState:
+        """The state after the steps so far: (c, h) of each layer, each (batch, hidden)."""
+        return [cell.state() for cell in self._cells]
+
+    def step(self, gates: Tensor | Array) -> Tensor:
         """Advance by one step; gates (batch, 4·hidden) from project -> the top layer's h (batch, hidden).
 
         The next step overwrites the result.
@@ -68,6 +76,22 @@ class Stepper:
         """Go on in each row from the state of another, or the same (batch,)."""
         for cell in self._cells:
             cell.take(rows)
+
+
+def projected(lstm: Lstm, fed: int, *parts: Tensor) -> Array:
+    """As Stepper.project, in blocks, for any number of rows: (step, batch, 4·hidden)."""
+    static, bias, _ = lstm.prepared(fed, blocks=True)
+    steps = max(part.shape[1] for part in parts)
+    inputs = torch.cat([part.expand(-1, steps, -1).transpose(0, 1) for part in parts], dim=-1)
+    gates: Array = product(inputs, static, bias).cpu().numpy()
+    return gates
+
+
+def spread(steps: Array, rows: NDArray[np.int64]) -> Iterable[Array]:
+    """Of each step (row, n) these rows."""
+    if np.array_equal(rows, np.arange(steps.shape[1])):
+        return steps
+    return (step.take(rows, axis=0) for step in steps)
 
 
 @dataclass(slots=True)
@@ -104,8 +128,15 @@ choice, so that rows which are decoded together choose as they would alone.
 def run(
     step: Step[Known, Chance, Choice], state: State, known: Iterable[Known], chance: Iterable[Chance]
 ) -> list[Choice]:
-    """Run all steps, on the CPU; known and chance have an entry for each -> their choices."""
-    return [step(state, its_known, its_chance) for its_known, its_chance in zip(known, chance, strict=True)]
+    """Run all steps, on the CPU; known and chance have an entry for each -> their choices.
+
+    Before each it is looked whether somebody is in a hurry.
+    """
+    choices = []
+    for its_known, its_chance in zip(known, chance, strict=True):
+        look()
+        choices.append(step(state, its_known, its_chance))
+    return choices
 
 
 def by_step(table: Tensor) -> NDArray[Any]:
@@ -114,15 +145,24 @@ def by_step(table: Tensor) -> NDArray[Any]:
 
 
 class Head:
-    """A linear layer at a step. weights (n, m) are on the CPU; its next call overwrites the result, `out`."""
+    """A linear layer at a step. weights (n, m) are on the CPU; its next call overwrites the result, `out`.
 
-    def __init__(self, weights: Tensor, rows: int):
+    blocks: see Stepper.
+    """
+
+    def __init__(self, weights: Tensor, rows: int, *, blocks: bool = False):
         self._weights, self._result = weights, torch.empty(rows, weights.shape[1])
         self.out: Array = self._result.numpy()
         self._for_one = weights.numpy() if rows == 1 else None
+        self._blocks = _Blocks(weights, self._result) if blocks else None
 
-    def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
+    def __call__(self, inputs: Tensor, bias: Tensor | Array) -> Array:
         """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
+        if self._blocks is not None:
+            self._blocks.multiply(inputs)
+            self.out += _array(bias)
+            return self.out
+        assert isinstance(bias, Tensor)
         if self._for_one is None:
             torch.addmm(bias, inputs, self._weights, out=self._result)
         else:
@@ -135,10 +175,26 @@ def _array(values: Tensor | Array) -> Array:
     return values.numpy() if isinstance(values, Tensor) else values
 
 
+def _tensor(values: Tensor | Array) -> Tensor:
+    return values if isinstance(values, Tensor) else torch.from_numpy(values)
+
+
+class _Blocks:
+    """A product in blocks of four rows: inputs (batch, n)·weights (n, m) -> out (batch, m)."""
+
+    def __init__(self, weights: Tensor, out: Tensor):
+        blocks = len(out) // ROWS
+        self._weights, self._out = weights.expand(blocks, -1, -1), out.view(blocks, ROWS, -1)
+
+    def multiply(self, inputs: Tensor) -> None:
+        """Into `out`."""
+        torch.bmm(torch.unflatten(inputs, 0, (-1, ROWS)), self._weights, out=self._out)
+
+
 class _Cell:
     """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h."""
 
-    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor):
+    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor, *, blocks: bool):
         batch, n = h.shape
         inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
         self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
@@ -148,16 +204,24 @@ class _Cell:
         self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
         self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
+        self._blocks = _Blocks(weights, self._gates) if blocks else None
 
-    def step(self, gates: Tensor) -> Array:
+    def state(self) -> tuple[Tensor, Tensor]:
+        """(c, h)."""
+        return torch.from_numpy(self._c.copy()), torch.from_numpy(self._h.copy())
+
+    def step(self, gates: Tensor | Array) -> Array:
         """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
-        if self._for_one is not None:
+        if self._blocks is not None:
+            self._blocks.multiply(self._inputs)
+            self._all += _array(gates)
+        elif self._for_one is not None:
             np.dot(self.inputs, self._for_one, out=self._all)
-            self._all += gates.numpy()
+            self._all += _array(gates)
         elif self._weights.dtype == torch.bfloat16:
-            torch.add(gates, self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
+            torch.add(_tensor(gates), self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
         else:
-            torch.addmm(gates, self._inputs, self._weights, out=self._gates)
+            torch.addmm(_tensor(gates), self._inputs, self._weights, out=self._gates)
         np.tanh(self._all, out=self._all)
         self._sigmoids *= HALF
         self._sigmoids += HALF

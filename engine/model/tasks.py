@@ -4,7 +4,7 @@ Training draws its examples with them; the generator prepares a user's clip with
 Source: Gillick et al. 2019, arXiv 1905.06118, sections 3 and 4, and the released configurations.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,13 +37,21 @@ class Given:
 
     def rows(self, part: slice | Tensor) -> "Given":
         """Some rows of the batch."""
+        return self._of(lambda name: getattr(self, name)[part])
+
+    @staticmethod
+    def together(several: "Sequence[Given]") -> "Given":
+        """The rows of several, of as many steps in bars that are as long, one after the other."""
+        return several[0]._of(lambda name: torch.cat([getattr(each, name) for each in several]))
+
+    def _of(self, tensor: Callable[[str], Tensor]) -> "Given":
         return Given(
-            self.groove[part],
-            self.hits_given[part],
-            self.timing_given[part],
-            self.taps[part],
-            self.position[part],
-            self.tempo_bpm[part],
+            tensor("groove"),
+            tensor("hits_given"),
+            tensor("timing_given"),
+            tensor("taps"),
+            tensor("position"),
+            tensor("tempo_bpm"),
             self.steps_per_bar,
         )
 

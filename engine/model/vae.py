@@ -122,10 +122,12 @@ class Vae(nn.Module):
             return self.encoder(encoder_input, position, hits_given=hits_given)  # type: ignore[no-any-return]
         return self.encoder(encoder_input)  # type: ignore[no-any-return]
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+    def decode(
+        self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
+    ) -> Tensor:
         """z (batch, step, z) -> (batch·draws, step, 27), the draws of a row next to each other.
 
         What is given is kept. draws: samples of each row, more than one only where all hits are given; they share
-        what is computed before sampling.
+        what is computed before sampling. temperature: one for all; of a drummer also (batch, 1, 1), none of them 0.
         """
         return self.decoder.decode(z, given, temperature=temperature, noise=noise, draws=draws)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.asking import alone
 from engine.clip import Clip, Note, Part
 from engine.model.noise import Noise
 from engine.representation.band import DRUMS, LEAD
@@ -85,7 +86,7 @@ class BandHands:
             new = grooves[..., HITS] * (1 - timing_given)
             grooves[..., VELOCITIES] = np.where(new > 0, STEADY_VELOCITY, grooves[..., VELOCITIES])
             return grooves
-        return self._drummer.play_hits(
+        asking = self._drummer.play_hits(
             grooves,
             timing_given,
             bar=bar_steps,
@@ -94,6 +95,7 @@ class BandHands:
             style=self._style,
             first_bar=first_bar,
         )
+        return alone(asking)
 
 
 def hits_of(subsets: Tokens) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.asking import MOST, Asking
 from engine.clip import Clip
 from engine.model import tasks
 from engine.model.noise import Noise
@@ -23,13 +24,13 @@ from engine.representation.groove import (
     steps_per_bar,
 )
 from engine.styles import NONE
-from engine.verbs.resident import GrooveResident
+from engine.verbs.resident import Decoding, Encoding, GrooveResident
 from engine.verbs.running import RunsVerbs
 from engine.verbs.steering.knobs import Place
 from engine.verbs.steering.styles import Chosen, choose, drawn
 
-STEPS_AT_ONCE = 16 * 1024
-"""Rows × steps that are decoded together: 16 results of 64 bars. More would take gigabytes."""
+STEPS_AT_ONCE = MOST
+"""Rows × steps that are decoded together."""
 
 DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 512
 """Of how many draws the nearest to the attributes is moved, of at most so many steps together."""
@@ -61,7 +62,7 @@ class Drummer(RunsVerbs):
         style: str | None = None,
         taps: Array | None = None,
         first_bar: int = 0,
-    ) -> Array:
+    ) -> Asking[Array]:
         """The hits of grooves (row, step, 27) as the model plays them, but those whose timing is given (step, 9).
 
         taps (step, 27): what was tapped beneath, whose timing and dynamics the hits follow. first_bar: see Place.
@@ -78,10 +79,10 @@ class Drummer(RunsVerbs):
         if style:
             z = self._prior(len(grooves), style, temperature=temperature)
         else:
-            z = self._encode(example, temperature)
+            z = yield from self._encode(example, temperature)
         draws = self._draws_of_knobs(grooves.shape[1], temperature)
-        rows = self._decode(z, example.given, temperature, draws).cpu().numpy()
-        return self._steered(rows, Place(1 - timing_given, bar, tempo_bpm, first_bar), draws)
+        rows = yield from self._decode(z, example.given, temperature, draws)
+        return self._steered(rows.cpu().numpy(), Place(1 - timing_given, bar, tempo_bpm, first_bar), draws)
 
     def _draws_of_knobs(self, steps: int, temperature: float) -> int:
         """Of how many draws the one is taken that is nearest to the feel that is asked for."""
@@ -122,24 +123,24 @@ class Drummer(RunsVerbs):
     def _rows(self, groove: Array, count: int) -> Tensor:
         return torch.from_numpy(groove).to(self.resident.device).expand(count, *groove.shape).contiguous()
 
-    def _hear(self, clip: Clip, steps: int) -> Tensor:
+    def _hear(self, clip: Clip, steps: int) -> Asking[Tensor]:
         """The mu of a clip, repeated to a length and read as the encoder was trained to: (1, window, z)."""
         groove = clip_to_groove(clip, self.drum_map)
         repeated = np.resize(groove, (steps, groove.shape[1]))
         given = self._nothing(repeated, 1, clip.tempo_bpm, bar_of(clip))
         trained = [task.removesuffix("_note_dropout") for task in self.resident.config.recipe.tasks]
         task = tasks.TRAINING_TASKS[trained[0] if len(trained) == 1 else "autoencode"]
-        return self._encode(task(given.groove, given.groove, given, torch.Generator()), 0.0)
+        return (yield from self._encode(task(given.groove, given.groove, given, torch.Generator()), 0.0))
 
-    def _encode(self, example: Example, temperature: float) -> Tensor:
+    def _encode(self, example: Example, temperature: float) -> Asking[Tensor]:
         """One z for each window of the model's length: (batch, window, z)."""
-        return self.resident.encode(
-            example.encoder_input,
-            steps_per_bar=example.given.steps_per_bar,
-            hits_given=bool(example.given.hits_given.all()),
-            temperature=temperature,
-            noise=self.noise,
+        given = example.given
+        hits_given = bool(given.hits_given.all())
+        encoding = Encoding(
+            self.resident, example.encoder_input, given.steps_per_bar, hits_given, temperature, self.noise
         )
+        z: Tensor = yield encoding
+        return z
 
     def _prior(self, count: int, style: str | None = None, *, temperature: float = 1.0) -> Tensor:
         """A z a row, from where a style lies or all clips: (batch, 1, z)."""
@@ -152,15 +153,16 @@ class Drummer(RunsVerbs):
             return prior.draw(self.noise, count, own, temperature=temperature)[:, None]
         return drawn(chosen.z, self.noise.normal(count, len(chosen.z[0])), temperature)[:, None]
 
-    def _decode(self, z: Tensor, given: Given, temperature: float, draws: int = 1) -> Tensor:
+    def _decode(self, z: Tensor, given: Given, temperature: float, draws: int = 1) -> Asking[Tensor]:
         """(batch, window, z) -> grooves (batch·draws, step, 27)."""
         at_once = max(1, STEPS_AT_ONCE // (given.groove.shape[1] * draws))
-        grooves = []
+        grooves, hits_given = list[Tensor](), bool(given.hits_given.all())
         for first in range(0, len(z), at_once):
             part = slice(first, first + at_once)
             noise = self.noise.again() if self.noise.is_shared else self.noise
             own = given.rows(part)
-            grooves.append(self.resident.decode(z[part], own, temperature=temperature, noise=noise, draws=draws))
+            decoding = Decoding(self.resident, z[part], own, temperature, noise, draws, hits_given)
+            grooves.append((yield decoding))
         return torch.cat(grooves)
 
     def _clips(

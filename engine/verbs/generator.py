@@ -1,23 +1,23 @@
 """The verbs on resident models: a request goes in, results come out."""
 
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from engine.asking import Asking, alone, together
 from engine.clip import Clip, Note
 from engine.devices import Devices
 from engine.errors import ClipError, GpuFailedError, ModelError
 from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
-from engine.placing import Placing, gpu_failures
+from engine.placing import Placing
 from engine.representation.band import PARTS
 from engine.representation.band_clip import has_voices
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
@@ -36,7 +36,6 @@ from engine.requests import (
     NoteForNote,
     Request,
     Results,
-    Sample,
     Vary,
     clips_of,
     needs_clips,
@@ -55,7 +54,7 @@ from engine.verbs.resident import (
     TokenResident,
     load_resident,
 )
-from engine.verbs.running import Played
+from engine.verbs.running import Played, in_meter, of_silence
 from engine.verbs.steering.knobs import lacking
 from engine.verbs.steering.learning import learn
 from engine.verbs.token_verbs import Composer
@@ -84,7 +83,10 @@ class Generator:
         devices: Devices | None = None,
     ):
         self.library, self.own = library, own
-        self._placing = Placing[AnyResident](device, self._load_onto, self._warm_up, devices)
+        self._placing = Placing[AnyResident](
+            device, lambda *which: load_resident(self.library, *which), self._warm_up, devices
+        )
+        self.problems = self._placing.problems
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, AnyResident] = {}
         self._change = threading.Lock()
@@ -100,11 +102,6 @@ class Generator:
     def device(self) -> torch.device:
         """That of the default model."""
         return self._residents[self.default].device if self._residents else self._placing.device
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What has happened to a GPU since."""
-        return self._placing.problems
 
     @property
     def default(self) -> str:
@@ -128,9 +125,6 @@ class Generator:
                 self._warm_up(resident)
         self._keep(resident, default=default)
         return resident.card
-
-    def _load_onto(self, name: str, device: torch.device) -> AnyResident:
-        return load_resident(self.library, name, device)
 
     def warm_up(self) -> None:
         """Run each verb of each resident model, so that the first request is as fast as the next."""
@@ -169,6 +163,21 @@ class Generator:
 
     def run(self, request: Request) -> Results:
         """The results of one request; ClipError, ModelError or WeightsError if it cannot be done."""
+        ((_, results),) = self.run_together([request])
+        if isinstance(results, Exception):
+            raise results
+        return results
+
+    @torch.inference_mode()
+    def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+        """The results of several by their places, each as soon as they are there, or the error of one that fails.
+
+        What drummers are asked goes through their networks together, which changes no note of any.
+        """
+        yield from together([partial(self._asking, request) for request in requests])
+
+    def _asking(self, request: Request) -> Asking[Results]:
+        """What comes of one request."""
         if isinstance(request, LearnStyle):
             return self._learn(request)
         if isinstance(request, ContinueSound):
@@ -178,19 +187,10 @@ class Generator:
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
-        played, told = None, self.problems
-        for tries in itertools.count(1):
-            try:
-                with gpu_failures():
-                    played = self._play(request, resident, seed)
-                    break
-            except GpuFailedError as error:
-                resident = self._after(error, resident, tries)
-        assert played is not None
-        if self.problems != told:
-            played = replace(played, remarks=(*played.remarks, self.problems[-1]))
-        clips = tuple(_in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
-        remarks = (*played.remarks, *_of_silence(clips, request))
+        told, ask = len(self.problems), partial(self._played, request, seed=seed)
+        resident, played = yield from self._placing.asking(ask, resident, self._after)
+        clips = tuple(in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
+        remarks = (*played.remarks, *self.problems[told:], *of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
         name = resident.card.name
@@ -270,36 +270,20 @@ class Generator:
             self._keep(moved, default=False)
         return self._residents[resident.card.name]
 
-    @torch.inference_mode()
-    def _play(self, request: Request, resident: AnyResident, seed: int) -> Played:
+    def _play(self, request: Request, resident: AnyResident, seed: int) -> None:
+        alone(self._played(request, resident, seed=seed))
+
+    def _played(self, request: Request, resident: AnyResident, *, seed: int) -> Asking[Played]:
         # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
         torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
         if isinstance(resident, TokenResident):
-            return Composer(resident, self.drum_map, noise).play(request)
+            return Composer(resident, self.drum_map, noise).asking(request)
         if isinstance(resident, BandResident):
-            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
+            return BandPlayer(resident, self._drummer(), self.drum_map, noise, self.own).asking(request)
         if isinstance(resident, PhraseResident):
-            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).play(request)
-        return Player(resident, self.drum_map, noise, self.own).play(request)
-
-
-def _in_meter(clip: Clip, request: Request) -> Clip:
-    """The clip in the meter of the first that the request is about, if its bars are as long, or in its tempo."""
-    if isinstance(request, Sample):
-        return replace(clip, tempo_bpm=request.tempo or clip.tempo_bpm)
-    first = next(iter(clips_of(request)), clip)
-    same = clip.beats_per_bar == first.beats_per_bar and clip.beat_unit != first.beat_unit
-    return replace(clip, beat_unit=first.beat_unit) if same else clip
-
-
-def _of_silence(clips: Sequence[Clip], request: Request) -> tuple[str, ...]:
-    """What is to be said where clips with notes went in and some that come out have none."""
-    silent = sum(not clip.notes for clip in clips)
-    if not silent or not any(clip.notes for clip in clips_of(request)):
-        return ()
-    which = f"{silent} of {len(clips)} results {'are' if silent > 1 else 'is'}"
-    return (f"{which} silent: the model plays no note there",)
+            return PhrasePlayer(resident, self._drummer(), self.drum_map, noise, self.own).asking(request)
+        return Player(resident, self.drum_map, noise, self.own).asking(request)
 
 
 def _own_notes(request: Request, resident: AnyResident) -> frozenset[Note]:

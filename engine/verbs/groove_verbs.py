@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.asking import Asking
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
 from engine.model import tasks
@@ -39,6 +40,7 @@ from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import all_marked, kept_notes
 from engine.verbs.note_grid import Cells, cut_cells, play_clip
 from engine.verbs.pitches import outside, own_pitches, pitches_of
+from engine.verbs.resident import Encoding
 from engine.verbs.running import Played
 from engine.verbs.steering.knobs import Place
 from engine.verbs.steering.recognising import recognised
@@ -54,22 +56,23 @@ SAMPLED_BARS = 2
 class Player(Drummer):
     """One request on one model of grooves, using one seeded random source."""
 
-    def sample(self, request: Sample) -> Played:
+    def sample(self, request: Sample) -> Asking[Played]:
         """New bars: z from the prior, or from where the style's clips lie."""
         steps = (request.bars or SAMPLED_BARS) * 16
         z = self._prior(request.count, request.style)
         tempo = request.tempo or 120.0
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), request.count, tempo, 16)
-        return Played(self._clips(self._decode(z, given, request.temperature), self.drum_map, 4.0, [tempo]))
+        grooves = yield from self._decode(z, given, request.temperature)
+        return Played(self._clips(grooves, self.drum_map, 4.0, [tempo]))
 
-    def humanize(self, request: Humanize) -> Played:
+    def humanize(self, request: Humanize) -> Asking[Played]:
         """The clip's own notes, moved to where the model plays their cells.
 
         Where no style is named, programmed music is played in the style that it is recognised to be.
         """
         chosen = list[str]()
 
-        def play(cells: Cells) -> Tensor:
+        def play(cells: Cells) -> Asking[Tensor]:
             given = self._given(cells.groove(), request.clip, request.count, cells.timing_given())
             example = tasks.humanize(given.groove, given)
             if "partial" in self.resident.config.recipe.tasks:
@@ -79,13 +82,13 @@ class Player(Drummer):
             if style and style != NONE:
                 z = self._prior(request.count, style, temperature=request.temperature)
             elif "humanize" in self.resident.config.recipe.tasks:
-                z = self._encode(example, request.temperature)
+                z = yield from self._encode(example, request.temperature)
             else:  # a model whose encoder has never read hits alone takes its feel from the prior
                 z = self._prior(request.count, temperature=request.temperature)
             draws = self._draws_of_knobs(cells.steps, request.temperature)
-            return self._decode(z, example.given, request.temperature, draws)
+            return (yield from self._decode(z, example.given, request.temperature, draws))
 
-        played = self._play_notes(request, play, only=request.only)
+        played = yield from self._play_notes(request, play, only=request.only)
         said = [
             f"played as {each}, for {PROGRAMMED[each].told}; style none leaves it to the hits" for each in chosen
         ]
@@ -101,18 +104,18 @@ class Player(Drummer):
             return ""
         return recognised(cells.groove(), bar_of(request.clip), request.clip.tempo_bpm)
 
-    def groove(self, request: Groove) -> Played:
+    def groove(self, request: Groove) -> Asking[Played]:
         """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""
         pitches = pitches_of(request.feel)
         as_taps = not self.drum_map.is_drums(pitches)
         feel = cut_cells(request.feel, self.drum_map, as_taps=as_taps).groove()[: steps_of(request.feel)]
         if not feel.any():
             raise ClipError("groove needs a feel from a clip with at least one note that sounds")
-        played = self._play_notes(request, lambda cells: self._follow(cells, feel, request))
+        played = yield from self._play_notes(request, lambda cells: self._follow(cells, feel, request))
         remarks = ("the clip that lends its feel is no drums: it was heard as taps",) if as_taps else ()
         return replace(played, remarks=(*played.remarks, *remarks))
 
-    def drumify(self, request: Drumify) -> Played:
+    def drumify(self, request: Drumify) -> Asking[Played]:
         """Taps → a full drum part. Velocities or offsets that are all alike are not played: they are left open."""
         clip = request.clip
         bars = request.bars or clip.bars
@@ -120,15 +123,14 @@ class Player(Drummer):
         if not groove.any():
             raise ClipError("drumify needs a clip with at least one note that sounds")
         example = self._tapped(groove, self._given(groove, clip, request.count))
-        z = (
-            self._prior(request.count, request.style)
-            if request.style not in (None, NONE)
-            else self._encode(example, request.temperature)
-        )
-        decoded = self._decode(z, example.given, request.temperature)
+        if request.style not in (None, NONE):
+            z = self._prior(request.count, request.style)
+        else:
+            z = yield from self._encode(example, request.temperature)
+        decoded = yield from self._decode(z, example.given, request.temperature)
         return Played(self._clips(decoded, self.drum_map, clip.beats_per_bar, [clip.tempo_bpm]))
 
-    def fill(self, request: Fill) -> Played:
+    def fill(self, request: Fill) -> Asking[Played]:
         """The clip's notes as they are, and the hits that the model adds for one instrument."""
         if request.instrument not in INSTRUMENTS:
             raise ClipError(f"there is no instrument {request.instrument!r}; there are: {', '.join(INSTRUMENTS)}")
@@ -137,45 +139,49 @@ class Player(Drummer):
         given = self._given(cells.groove(), clip, request.count)
         example = tasks.fill(given.groove, given, instrument)
         example.given.hits_given[..., instrument] = given.groove[..., instrument]  # what it has, it keeps
-        z = self._encode(example, request.temperature)
-        grooves = self._decode(z, example.given, request.temperature)
+        z = yield from self._encode(example, request.temperature)
+        grooves = yield from self._decode(z, example.given, request.temperature)
         grooves[..., :CLASSES] *= 1 - given.groove[..., :CLASSES]
         new = (1 - cells.groove())[:, HITS]
         added = self._clips(grooves, own_pitches(self.drum_map, clip), clip.beats_per_bar, [clip.tempo_bpm], new)
         clips = [clip.with_notes((*clip.notes, *extra.notes)) for extra in added]
         return Played(clips, remarks=outside(pitches_of(clip), self.drum_map))
 
-    def interpolate(self, request: Interpolate) -> Played:
+    def interpolate(self, request: Interpolate) -> Asking[Played]:
         """The clips on the way between two, or at a point between four; shorter ones are repeated to the end."""
         first, points = request.clips[0], request.points
         steps = max(steps_of(clip) for clip in request.clips)
-        z = [self._hear(clip, steps) for clip in request.clips]
+        z: list[Tensor] = []
+        for clip in request.clips:
+            mu = yield from self._hear(clip, steps)
+            z.append(mu)
         path = [slerp(z[0], z[1], x) if len(z) == 2 else plane(z, x, y) for x, y in points]
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), len(path), first.tempo_bpm, bar_of(first))
-        grooves = self._decode(torch.cat(path), given, request.temperature)
+        grooves = yield from self._decode(torch.cat(path), given, request.temperature)
         tempos = [first.tempo_bpm + x * (request.clips[1].tempo_bpm - first.tempo_bpm) for x, _ in points]
         return Played(self._clips(grooves, own_pitches(self.drum_map, first), first.beats_per_bar, tempos))
 
-    def vary(self, request: Vary) -> Played:
+    def vary(self, request: Vary) -> Asking[Played]:
         """z = similarity·mu + (1 − similarity)·draw from the prior, as MusicVAE's JavaScript port does."""
         clip, count = request.clip, request.count
         mark = all_marked(request, self.drum_map) if request.keeps else None
         if mark and not mark.replaced:
             return Played([clip] * count)
-        mu, steps = self._hear(clip, steps_of(clip)), steps_of(clip)
+        steps = steps_of(clip)
+        mu = yield from self._hear(clip, steps)
         z = request.similarity * mu + (1 - request.similarity) * self._prior(count)
         given = self._nothing(np.zeros((steps, DEPTH), np.float32), count, clip.tempo_bpm, bar_of(clip))
         if mark:
             given = self._given(mark.groove, clip, count, mark.groove[:, HITS])
             given = replace(given, hits_given=self._rows(1 - mark.free, count))
-        grooves = self._decode(z, given, request.temperature)
+        grooves = yield from self._decode(z, given, request.temperature)
         pitches = own_pitches(self.drum_map, clip)
         if mark:
             rows = self._steered(grooves.cpu().numpy(), Place(mark.free, bar_of(clip), clip.tempo_bpm))
             return Played([mark.filled(row, pitches) for row in rows])
         return Played(self._clips(grooves, pitches, clip.beats_per_bar, [clip.tempo_bpm]))
 
-    def encode(self, request: Encode) -> Played:
+    def encode(self, request: Encode) -> Asking[Played]:
         """The mu of a clip that fits into a window."""
         clip, longest = request.clip, self.resident.window_steps
         if steps_of(clip) > longest:
@@ -184,35 +190,35 @@ class Player(Drummer):
         pitches = pitches_of(clip)
         if len(pitches) == 0:
             raise ClipError("encode needs a clip with at least one note that sounds")
-        z = self._hear(clip, steps_of(clip))
+        z = yield from self._hear(clip, steps_of(clip))
         return Played([], remarks=outside(pitches, self.drum_map), latent=tuple(z.flatten().tolist()))
 
-    def decode(self, request: Decode) -> Played:
+    def decode(self, request: Decode) -> Asking[Played]:
         """A window of the groove at a point, or a clip's own notes, played with the feel of the point."""
         shape, name = self.resident.model.shape, self.resident.card.name
         z = torch.tensor(request.z, device=self.resident.device).expand(request.count, 1, -1)
         if request.clip is not None:
             if not (shape.hits_control or shape.decoder == "drummer"):
                 raise ClipError(f"{name} plays no given notes: decode takes no slot")
-            return self._decode_onto(z, request.clip, request.temperature)
+            return (yield from self._decode_onto(z, request.clip, request.temperature))
         if shape.hits_control:
             raise ClipError(f"{name} plays given notes alone: decode needs their slot")
         empty = np.zeros((self.resident.window_steps, DEPTH), np.float32)
-        grooves = self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
+        grooves = yield from self._decode(z, self._nothing(empty, request.count, 120.0, 16), request.temperature)
         return Played(self._clips(grooves, self.drum_map, 4.0, [120.0]))
 
-    def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Played:
+    def _decode_onto(self, z: Tensor, clip: Clip, temperature: float) -> Asking[Played]:
         """The notes of a clip with the feel of each z."""
 
-        def play(cells: Cells) -> Tensor:
+        def play(cells: Cells) -> Asking[Tensor]:
             given = self._given(cells.groove(), clip, len(z))
-            return self._decode(z, tasks.transfer(given.groove, given).given, temperature)
+            return (yield from self._decode(z, tasks.transfer(given.groove, given).given, temperature))
 
-        return self._play_notes(NoteForNote(clip=clip, count=len(z)), play)
+        return (yield from self._play_notes(NoteForNote(clip=clip, count=len(z)), play))
 
     def _play_notes(
-        self, request: NoteForNote, play: Callable[[Cells], Tensor], *, only: tuple[int, ...] = ()
-    ) -> Played:
+        self, request: NoteForNote, play: Callable[[Cells], Asking[Tensor]], *, only: tuple[int, ...] = ()
+    ) -> Asking[Played]:
         """The request's clip, its cells played: cells -> (batch, step, 27)."""
         clip, drum_map = request.clip, self.drum_map
         pitches = pitches_of(clip)
@@ -228,7 +234,7 @@ class Player(Drummer):
             self.knobs.against |= dict.fromkeys(("loudness", "dynamics", "accent"), "velocity and accents")
         if not cells.held.all():
             place = Place(cells.moving(clip, only), bar_of(clip), clip.tempo_bpm)
-            played = play(cells).cpu().numpy()
+            played = (yield from play(cells)).cpu().numpy()
             draws = len(played) // request.count
             asks = bool(self.knobs.asked)
             if asks:
@@ -239,7 +245,7 @@ class Player(Drummer):
                 self.knobs.hear(np.stack([cells.as_played(each) for each in clips]), self.resident.scales, place)
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
 
-    def _follow(self, cells: Cells, feel: Array, request: Groove) -> Tensor:
+    def _follow(self, cells: Cells, feel: Array, request: Groove) -> Asking[Tensor]:
         """The cells' hits as they go on from the feel: (batch, step, 27).
 
         z alone carries too little timing, and what was played before fades after some bars: the groove is cut into
@@ -252,13 +258,7 @@ class Player(Drummer):
         encoder_input, before = (
             beside(feel, feel_bar, half, count=len(own), steps=steps) for steps in (2 * half, lead)
         )
-        z = self.resident.encode(
-            self._rows(encoder_input, 1)[0],
-            steps_per_bar=feel_bar,
-            hits_given=True,
-            temperature=0.0,
-            noise=self.noise.again(),
-        )
+        z = yield Encoding(self.resident, self._rows(encoder_input, 1)[0], feel_bar, True, 0.0, self.noise)
         order = np.arange(len(own)) % len(before)
         beside_own = before[order]
         lead_given = np.ones((len(own), lead, CLASSES), np.float32)
@@ -266,8 +266,8 @@ class Player(Drummer):
         given = self._given(np.concatenate([beside_own, own], axis=1), request.clip, 1, timing_given)
         given = replace(given, hits_given=torch.ones_like(given.timing_given))
         draws = request.count * self._draws_of_feel(request, cells.steps, given.groove.shape[1])
-        played = self._decode(z[order], given, request.temperature, draws)[:, lead:].cpu().numpy()
-        played = played.reshape(len(own), request.count, -1, *own.shape[1:])
+        grooves = yield from self._decode(z[order], given, request.temperature, draws)
+        played = grooves[:, lead:].cpu().numpy().reshape(len(own), request.count, -1, *own.shape[1:])
         distance = feel_distance(played, beside_own[:, None, None], bar, feel_bar)
         nearest = distance.argmin(axis=2)[:, :, None, None, None]
         chosen = np.take_along_axis(played, nearest, axis=2).swapaxes(0, 1).reshape(request.count, -1, DEPTH)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.asking import alone
 from engine.clip import Clip
 from engine.errors import ClipError
 from engine.model.noise import Noise
@@ -259,7 +260,7 @@ class PhraseDrawing(RunsVerbs):
             None if style in self.resident.card.styles and style not in self.drummer.resident.prior.names else style
         )
         self.drummer.knobs = self.knobs
-        return self.drummer.play_hits(
+        asking = self.drummer.play_hits(
             grooves,
             timing_given,
             bar=bar,
@@ -269,6 +270,7 @@ class PhraseDrawing(RunsVerbs):
             taps=taps,
             first_bar=first_bar,
         )
+        return alone(asking)
 
     def _clips(
         self, grooves: Array, beats_per_bar: float, tempos: Sequence[float], drum_map: DrumMap

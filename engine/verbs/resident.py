@@ -1,7 +1,9 @@
 """A model in memory: its verified weights and its prior, on a device."""
 
 import logging
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from engine.model.band.decoder import PartDecoder, Score
 from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
+from engine.model.blocks import in_blocks
 from engine.model.constraint import MOVERS, Mover
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
@@ -79,31 +82,131 @@ class GrooveResident(Resident):
         *,
         steps_per_bar: int = 16,
         hits_given: bool = False,
-        temperature: float,
+        temperature: float | Tensor,
         noise: Noise,
     ) -> Tensor:
         """(batch, step, 27) -> a z for each window: (batch, window, z), drawn with one noise for all windows.
 
-        hits_given: nothing but the feel is wanted, where z has one.
+        hits_given: nothing but the feel is wanted, where z has one. temperature: one for all, or (batch, 1, 1), of
+        which none is 0.
         """
-        position = torch.split(
-            positions(encoder_input.shape[1], steps_per_bar).to(encoder_input.device), self.window_steps
-        )
-        windows = list(zip(torch.split(encoder_input, self.window_steps, dim=1), position, strict=True))
-        posteriors = [self.model.encode(*window, hits_given=hits_given) for window in windows]
-        if temperature == 0:
-            pairs = zip(posteriors, windows, strict=True)
-            return torch.stack([self.model.expected_z(posterior, part) for posterior, (part, _) in pairs], dim=1)
-        mu, sigma = (torch.stack([getattr(each, name) for each in posteriors], dim=1) for name in ("mu", "sigma"))
+        device, run = encoder_input.device, in_blocks if self.in_blocks else _at_once
+        position = torch.split(positions(encoder_input.shape[1], steps_per_bar).to(device), self.window_steps)
+        said = []
+        for window, its_position in zip(
+            torch.split(encoder_input, self.window_steps, dim=1), position, strict=True
+        ):
+            said.append(run(partial(self._hear, its_position, hits_given), window))
+        mu, sigma, expected = torch.stack(said, dim=1).unbind(2)
+        if not isinstance(temperature, Tensor) and temperature == 0:
+            return expected
         return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
 
-    def decode(self, z: Tensor, given: Given, *, temperature: float, noise: Noise, draws: int = 1) -> Tensor:
+    def _hear(self, position: Tensor, hits_given: bool, window: Tensor) -> Tensor:
+        """mu, sigma and the z of temperature 0: (batch, step, 27) -> (batch, 3, z)."""
+        posterior = self.model.encode(window, position, hits_given=hits_given)
+        return torch.stack([posterior.mu, posterior.sigma, self.model.expected_z(posterior, window)], dim=1)
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether what it says of a row does not depend on the rows beside it: see engine/model/blocks.py."""
+        return self.model.shape.decoder == "drummer"
+
+    def decode(
+        self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
+    ) -> Tensor:
         """z (batch, window, z), or (batch, 1, z) for all of it -> (batch·draws, step, 27); see Vae.decode."""
         steps = given.groove.shape[1]
         path = (
             z.repeat_interleave(self.window_steps, dim=1)[:, :steps] if z.shape[1] > 1 else z.expand(-1, steps, -1)
         )
         return self.model.decode(path, given, temperature=temperature, noise=noise, draws=draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Ask for the z of each window of (batch, step, 27): see GrooveResident.encode."""
+
+    resident: GrooveResident
+    encoder_input: Tensor
+    steps_per_bar: int
+    hits_given: bool
+    temperature: float
+    noise: Noise
+
+    @property
+    def kind(self) -> Hashable:
+        """Those of as many steps, read the same way, go together."""
+        if not self.resident.in_blocks:
+            return id(self)
+        how = self.steps_per_bar, self.hits_given, self.temperature == 0
+        return "encode", id(self.resident.model), self.encoder_input.shape[1], *how
+
+    @property
+    def size(self) -> int:
+        """Rows × steps."""
+        return self.encoder_input.shape[0] * self.encoder_input.shape[1]
+
+    def answers(self, asks: Sequence["Encoding"]) -> Sequence[Tensor]:
+        """(batch, window, z) for each."""
+        rows = [len(each.encoder_input) for each in asks]
+        z = self.resident.encode(
+            torch.cat([each.encoder_input for each in asks]),
+            steps_per_bar=self.steps_per_bar,
+            hits_given=self.hits_given,
+            temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
+            noise=Noise.together([each.noise for each in asks], rows),
+        )
+        return torch.split(z, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Ask for the grooves of z: see GrooveResident.decode."""
+
+    resident: GrooveResident
+    z: Tensor
+    given: Given
+    temperature: float
+    noise: Noise
+    draws: int
+    hits_given: bool
+
+    @property
+    def kind(self) -> Hashable:
+        """Those of as many steps, of which as much is drawn, go together."""
+        if not self.resident.in_blocks:
+            return id(self)
+        how = self.given.steps_per_bar, self.temperature == 0, self.draws, self.hits_given
+        return "decode", id(self.resident.model), self.given.groove.shape[1], self.z.shape[1], *how
+
+    @property
+    def size(self) -> int:
+        """Rows × steps."""
+        return self.given.groove.shape[0] * self.given.groove.shape[1] * self.draws
+
+    def answers(self, asks: Sequence["Decoding"]) -> Sequence[Tensor]:
+        """Grooves (batch·draws, step, 27) for each."""
+        rows = [len(each.z) for each in asks]
+        grooves = self.resident.decode(
+            torch.cat([each.z for each in asks]),
+            Given.together([each.given for each in asks]),
+            temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
+            noise=Noise.together([each.noise for each in asks], rows),
+            draws=self.draws,
+        )
+        return torch.split(grooves, [self.draws * each for each in rows])
+
+
+def _of_rows(values: Sequence[float], rows: Sequence[int], device: torch.device) -> float | Tensor:
+    """A number for all, or one for each of so many rows: (batch, 1, 1)."""
+    if len(set(values)) == 1:
+        return values[0]
+    return torch.tensor(values).repeat_interleave(torch.tensor(rows)).to(device)[:, None, None]
+
+
+def _at_once(network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    return network(inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +302,7 @@ class BandResident(Resident):
 AnyResident = GrooveResident | TokenResident | PhraseResident | BandResident
 
 
+@torch.inference_mode(False)  # only then do weights tell that they have changed
 def load_resident(library: Library, name: str, device: torch.device, *, steered: bool = True) -> AnyResident:
     """A verified model on a device; on the CPU where a GPU's memory is full. steered: with what moves its z."""
     card = library.card(name)

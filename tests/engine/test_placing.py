@@ -33,14 +33,14 @@ def generator() -> Generator:
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """What the drummer raises the next times that it plays, the last first."""
-    play, failures = Player.play, list[Exception]()
+    asking, failures = Player.asking, list[Exception]()
 
-    def play_or_fail(self: Player, request: Any) -> Any:
+    def fail_or_ask(self: Player, request: Any) -> Any:
         if failures:
             raise failures.pop()
-        return play(self, request)
+        return asking(self, request)
 
-    monkeypatch.setattr(Player, "play", play_or_fail)
+    monkeypatch.setattr(Player, "asking", fail_or_ask)
     return failures
 
 
@@ -78,7 +78,11 @@ def test_where_the_gpu_stays_full_the_model_goes_to_the_cpu_alone(
     fails[:] = [FULL, FULL]
     results = generator.run(Sample(seed=3))
     assert results.clips
-    assert results.remarks == generator.problems == ("the GPU is out of memory: drummer on the CPU from now on",)
+    assert (
+        results.remarks
+        == tuple(generator.problems)
+        == ("the GPU is out of memory: drummer on the CPU from now on",)
+    )
     assert devices_of(generator) == {"drummer": CPU, "melody_2bar": GPU}
 
 
@@ -90,7 +94,7 @@ def test_a_gpu_that_breaks_is_left_and_the_request_is_answered(
     results = generator.run(Sample(seed=3))
     told = "the GPU has failed (CUDA error: an illegal memory access): drummer, melody_2bar on the CPU from now on"
     assert [clip.notes for clip in results.clips] == [clip.notes for clip in before.clips]
-    assert results.remarks == generator.problems == (told,)
+    assert results.remarks == tuple(generator.problems) == (told,)
     assert told in caplog.text
     assert devices_of(generator) == {"drummer": CPU, "melody_2bar": CPU}
     assert generator.loaded == ("drummer", "melody_2bar")

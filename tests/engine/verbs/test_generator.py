@@ -372,18 +372,6 @@ def test_the_newest_model_with_the_verb_is_its_default(weights_folder):
     assert generator.run(Sample()).model == "drummer"
 
 
-def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(generator, monkeypatch):
-    play, failures = Player.play, [torch.OutOfMemoryError("CUDA out of memory")]
-
-    def full_at_first(self, request):
-        if failures:
-            raise failures.pop()
-        return play(self, request)
-
-    monkeypatch.setattr(Player, "play", full_at_first)
-    assert not generator.run(Sample()).remarks
-
-
 def test_a_device_that_is_not_there_is_refused_in_words(library):
     with pytest.raises(ModelError, match="device must be auto, cpu, cuda or cuda:N and present, not 'tpu'"):
         Generator(library, device="tpu")
@@ -452,13 +440,13 @@ def test_warming_up_runs_every_verb(generator):
 
 
 def test_warming_up_runs_what_is_on_the_cards(generator, monkeypatch):
-    play, ran = Player.play, []
+    asking, ran = Player.asking, []
 
     def seen(self, request):
         ran.append((self.resident.card.name, verb_of(request)))
-        return play(self, request)
+        return asking(self, request)
 
-    monkeypatch.setattr(Player, "play", seen)
+    monkeypatch.setattr(Player, "asking", seen)
     generator.warm_up()
     cards = (generator.resident(name).card for name in reversed(generator.loaded))
     assert ran == [(card.name, verb) for card in cards for verb in card.verbs]

@@ -17,8 +17,11 @@ from bridge.worker.messages import CannotStart, Job, Load, Loaded, Ready, Refuse
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
-MOST_AT_ONCE = 8
-"""Jobs that a replica is given at a time: so many can be run together there; what comes beyond waits outside."""
+TOGETHER = 8
+"""Requests that go to a replica at a time, where those that come while it works wait to be run together."""
+
+MOST_AT_ONCE = 2 * TOGETHER
+"""What a replica takes, so that a request in a hurry is never kept out."""
 
 GOODBYE_SECONDS, HEALTH_SECONDS = 1.0, 2.0
 DIED = "the replica died, it is started again"

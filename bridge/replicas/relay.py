@@ -1,6 +1,7 @@
 """The relay process: it stands where the model process stands, and hands each job to a replica.
 
-Holds no model and imports no torch. Each job waits for its replica on a thread, so that all replicas work at once.
+Holds no model and imports no torch. Each request waits for its replica on a thread, so that all replicas work at once,
+also at requests that are handed over together.
 """
 
 import gc
@@ -9,17 +10,19 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 
 from bridge.errors import StartError
 from bridge.log import set_up_log
 from bridge.realtime import go_before_others, steady_interpreter
-from bridge.replicas.cluster import Replicas
+from bridge.replicas.cluster import TOGETHER, Replicas
 from bridge.replicas.recipe import RayRecipe
 from bridge.worker.children import die_with_daemon, end_group, inherited
 from bridge.worker.main import Teller
-from bridge.worker.messages import CannotStart, Drop, Job
+from bridge.worker.messages import CannotStart, Drop, HaveBegun, Job, Report, Together
 from bridge.worker.pipe import Channel
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ def main() -> None:
 
 def relay(recipe: RayRecipe, channel: Channel) -> None:
     """Have replicas, hand them jobs; returns when the other end is gone, and what was started here with it."""
-    jobs: SimpleQueue[Job | Drop | None] = SimpleQueue()
+    jobs: SimpleQueue[Job | Together | Drop | None] = SimpleQueue()
     begun = threading.Event()
     threading.Thread(target=listen, args=(channel, jobs, begun), name="listen", daemon=True).start()
     try:
@@ -49,17 +52,20 @@ def relay(recipe: RayRecipe, channel: Channel) -> None:
     begun.set()
     gc.collect()
     steady_interpreter()
-    teller = Teller(channel)
-    teller.tell(replicas.begun)
+    tell = Teller(channel).tell
+    tell(replicas.begun)
+    room = threading.Semaphore(recipe.replicas * TOGETHER)
     while (job := jobs.get()) is not None:
         if isinstance(job, Drop):
             replicas.drop(job.number)
-        else:
-            threading.Thread(target=ask, args=(replicas, job, teller), name="ask", daemon=True).start()
+            continue
+        for each in job.runs if isinstance(job, Together) else (job,):
+            waits = room if isinstance(job, Together) else nullcontext()
+            threading.Thread(target=ask, args=(replicas, each, tell, waits), name="ask", daemon=True).start()
     replicas.leave()
 
 
-def listen(channel: Channel, jobs: "SimpleQueue[Job | Drop | None]", begun: threading.Event) -> None:
+def listen(channel: Channel, jobs: "SimpleQueue[Job | Together | Drop | None]", begun: threading.Event) -> None:
     """Put what the daemon says into jobs, None when it is gone; nothing is waited for then that has not begun."""
     try:
         while True:
@@ -71,10 +77,13 @@ def listen(channel: Channel, jobs: "SimpleQueue[Job | Drop | None]", begun: thre
         jobs.put(None)
 
 
-def ask(replicas: Replicas, job: Job, teller: Teller) -> None:
-    """Have a replica do a job."""
+def ask(replicas: Replicas, job: Job, tell: Callable[[Report], None], room: AbstractContextManager[object]) -> None:
+    """Have a replica do a job once there is room."""
     try:
-        teller.tell(replicas.ask(job))
+        with room:
+            if not isinstance(room, nullcontext):
+                tell(HaveBegun((job.number,)))
+            tell(replicas.ask(job))
     except Exception:  # the outermost: without Ray there is nothing to go on with, and the daemon starts us again
         logger.exception("Ray is gone")
         end_group()

@@ -17,7 +17,19 @@ from pathlib import Path
 from bridge.log import set_up_log
 from bridge.realtime import go_before_others
 from bridge.replicas.recipe import RayRecipe
-from bridge.worker.messages import CannotStart, Drop, Job, Load, Loaded, Ready, Refused, Report
+from bridge.worker.messages import (
+    CannotStart,
+    Drop,
+    HaveBegun,
+    Job,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Report,
+    Run,
+    Together,
+)
 from bridge.worker.pipe import Channel
 from engine.weights import shipped_folder
 
@@ -38,6 +50,7 @@ class Replica:
         ours, theirs = socket.socketpair()
         self._channel, inside = Channel(ours), Channel(theirs)
         self._asked: dict[int, tuple[asyncio.Future[Report], asyncio.AbstractEventLoop]] = {}
+        self._waiting, self._running = dict[int, Run](), set[int]()
         self._own_numbers, self._catching_up = itertools.count(FIRST_OWN_NUMBER), asyncio.Lock()
         self.begun: Ready | CannotStart
         if version("vaebridge") != recipe.version:
@@ -78,14 +91,27 @@ class Replica:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Report] = loop.create_future()
         self._asked[job.number] = answer, loop
-        self._channel.put(job)
+        if isinstance(job, Run) and not job.first:
+            self._waiting[job.number] = job
+            self._hand_over()
+        else:
+            self._channel.put(job)
         try:
             return await answer
         except asyncio.CancelledError:
             self._channel.put(Drop(job.number))
             raise
         finally:
-            self._asked.pop(job.number, None)
+            del self._asked[job.number]
+            self._running.discard(job.number)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Have all requests that wait run together, once those before them have ended."""
+        if self._waiting and not self._running:
+            self._running, runs = set(self._waiting), tuple(self._waiting.values())
+            self._waiting = {}
+            self._channel.put(runs[0] if len(runs) == 1 else Together(runs))
 
     def check_health(self) -> None:
         """RuntimeError where the inside has met a bug: Serve starts another replica."""
@@ -97,7 +123,7 @@ class Replica:
         with contextlib.suppress(EOFError):
             while True:
                 for report in self._channel.read():
-                    if isinstance(report, Ready):  # its GPU has failed, which its log and the results tell
+                    if isinstance(report, Ready | HaveBegun):  # the relay has said it; the log tells the rest
                         continue
                     if isinstance(report, Loaded):
                         self._models = report.loaded

@@ -7,7 +7,7 @@ from bridge.addresses import Address
 from bridge.errors import RequestError
 from bridge.osc.outbox import MAX_MUSIC
 
-MAX_WAITING = 64
+MAX_WAITING = 256
 """Requests that wait for the models."""
 
 MAX_OPEN = 64

@@ -19,10 +19,24 @@ from bridge.playing.ensemble import Ensemble
 from bridge.playing.live_settings import LONGEST_CLIP_BARS
 from bridge.playing.slots import WAY_OUT, Slots, check_notes
 from bridge.service.busy import OTHERS_TURN, WAITING, BusyError
+from bridge.service.joining import fitting
 from bridge.service.queue import TIMES, Begun, EngineQueue, Entry, LiveEntry, NeededEntry
 from bridge.service.session_verbs import Engine
 from bridge.service.tickets import Ticket, Tickets
-from bridge.worker.messages import Drop, Finished, Job, Load, Loaded, Ready, Refused, Report, Run, Sound
+from bridge.worker.messages import (
+    Drop,
+    Finished,
+    HaveBegun,
+    Job,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Report,
+    Run,
+    Sound,
+    Together,
+)
 from engine.clip import Clip
 from engine.errors import EngineError
 from engine.midi.meters import DEFAULT_TEMPO_BPM
@@ -57,21 +71,31 @@ class EngineVerbs:
 
     # What the daemon calls
 
-    def take(self, now: float) -> Job | Drop | None:
-        """What the engine is to give up or begin now: what the next bar needs goes before everything that waits."""
+    def take(self, now: float) -> Job | Together | Drop | None:
+        """What the engine is to give up or begin now: what the next bar needs goes before what waits or runs."""
         if not self._engine.ready:
             return None
         if self._dropped:
             return self._dropped.pop()
-        request = None if self._queue.is_running else self._ensemble.take_request()
+        request = None if self._queue.is_live else self._ensemble.take_request()
         if request is not None and request.model not in (None, *self._engine.loaded):
             self._ensemble.refused(request, f"{request.model} is not loaded yet")
             if not self._queue.is_loading:
                 return self._queue.begin_loading(str(request.model), now)
             request = None
         if request is None:
-            return self._queue.begin_next(now, self._engine.loaded)
-        return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request)), now)
+            if not len(self._queue):
+                return None
+            fits = fitting(card for name in self._engine.loaded if (card := self._known(name)))
+            return self._queue.begin_next(now, self._engine.loaded, fits)
+        return self._queue.begin(LiveEntry(Run(next(self._queue.own_numbers), request, first=True)), now)
+
+    def _known(self, name: str) -> Card | None:
+        """The card of a model in memory, None where it has gone from its folder."""
+        try:
+            return self._card(name)
+        except RequestError:
+            return None
 
     def running_too_long(self, now: float) -> bool:
         """Fail the jobs past their timeout; whether there were any: then the engine must be restarted."""
@@ -90,6 +114,9 @@ class EngineVerbs:
             self._ensemble.models = tuple(sorted(report.loaded))
             for problem in report.problems:
                 logger.warning("%s", problem)
+            return
+        if isinstance(report, HaveBegun):
+            self._queue.have_begun(report.numbers, now)
             return
         if isinstance(report, Loaded):  # loaded now, whichever request asked for it
             self._engine.loaded = report.loaded

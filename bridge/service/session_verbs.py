@@ -141,6 +141,7 @@ class Session:
         counts = self._tickets.counts
         facts: dict[str, Atom] = {"boot": self._about.boot, "ready": int(self._engine.ready)}
         facts |= {"model": self._engine.default, "device": self._engine.device, "queue": len(self._queue)}
+        facts |= {"together": self._queue.together, "together_max": self._queue.most_together}
         facts |= {"requests": counts.requests, "failed": counts.failed, "dropped": counts.dropped}
         facts |= {"p50_ms": counts.percentile_ms(50), "p99_ms": counts.percentile_ms(99)}
         playing = self._playing()

@@ -30,10 +30,18 @@ class CannotStart:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Ask the engine for a request's results."""
+    """Ask the engine for a request's results. first: others that run pause for it."""
 
     number: int
     request: Request
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Ask the engine for the results of several requests, which it runs together."""
+
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,13 @@ class Ready:
     device: str
     loaded: tuple[str, ...]
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HaveBegun:
+    """Requests that were handed over together are being run; before, another process could still run them."""
+
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +137,4 @@ class Refused:
 
 
 Job = Run | Load | Sound
-Report = Ready | Finished | Loaded | Refused
+Report = Ready | HaveBegun | Finished | Loaded | Refused

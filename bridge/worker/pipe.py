@@ -4,6 +4,7 @@ Both ends are ours and the socket has no name, so nobody else can put a pickle i
 """
 
 import pickle
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -61,6 +62,10 @@ class Channel:
             raise EOFError
         self._incoming += content
         return list(self._take())
+
+    def has_news(self) -> bool:
+        """Whether read would not wait for the other end."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def close(self) -> None:
         """Let the other end know that we are gone."""

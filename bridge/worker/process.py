@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from bridge.worker.children import STOP_SECONDS, Children, Restarted
-from bridge.worker.messages import CannotStart, Drop, Job, Ready, Recipe, Report
+from bridge.worker.messages import CannotStart, Drop, Job, Ready, Recipe, Report, Together
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class ModelProcess(Restarted):
         """Load these, the default first, whenever a process starts from now on."""
         self._recipe = replace(self._recipe, models=tuple(reversed(loaded)))
 
-    def submit(self, job: Job | Drop) -> None:
+    def submit(self, job: Job | Together | Drop) -> None:
         """Hand a job over; should the process be gone, read will tell."""
         if self._child is not None:
             self._child.channel.put(job)

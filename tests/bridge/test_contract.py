@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bridge.osc.table import TABLE
+from bridge.service.busy import MAX_WAITING
 from engine.clip import Clip, Note
 from tests.bridge.conftest import Daemon
 from tests.bridge.peer import Peer, datagram, note_atoms, stiff_clip
@@ -285,7 +286,8 @@ def test_hello_ping_and_status_carry_the_boot(peer: Peer) -> None:
     ping = peer.ask("ping").keys
     assert (ping["boot"], ping["ready"]) == (hello["boot"], 1)
     status = peer.ask("status").keys
-    names = "boot ready model device queue requests failed dropped p50_ms p99_ms clock tempo playing"
+    names = "boot ready model device queue together together_max requests failed dropped p50_ms p99_ms"
+    names += " clock tempo playing"
     assert list(status)[: len(names.split())] == names.split()
     ours = "live frozen late_p50_ms late_p99_ms late_max_ms skipped missed ports problem"
     assert list(status)[len(names.split()) :] == ours.split()
@@ -384,12 +386,13 @@ def test_a_newer_request_of_the_group_ends_a_queued_one(peer: Peer) -> None:
     assert [peer.answer(number).is_done for number in (90, 92, 93)] == [True] * 3
 
 
-def test_more_than_64_waiting_are_refused_as_busy(peer: Peer) -> None:
+def test_more_than_there_is_room_for_are_refused_as_busy(peer: Peer) -> None:
     peer.send("sample", 1000, "style", "sleep 1")
-    for number in range(1001, 1071):
+    numbers = range(1001, 1001 + MAX_WAITING + 6)
+    for number in numbers:
         peer.send("sample", number, "bars", 1)
-    answers = [peer.answer(number) for number in range(1000, 1071)]
-    assert [answer.is_done for answer in answers].count(True) == 65
+    answers = [peer.answer(number) for number in (1000, *numbers)]
+    assert [answer.is_done for answer in answers].count(True) == 1 + MAX_WAITING
     assert {answer.code for answer in answers if not answer.is_done} == {"busy"}
 
 

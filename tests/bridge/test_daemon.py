@@ -19,6 +19,7 @@ import tomlkit
 from bridge.daemon import endings, warn_of_others
 from bridge.osc.remote import Remote
 from bridge.playing.slots import MAX_NOTES
+from bridge.service.busy import MAX_WAITING
 from engine.clip import Clip, Note
 from engine.requests import Sample, Vary
 from engine.weights import Card
@@ -146,8 +147,9 @@ def test_who_may_ask_is_said_where_others_than_this_machine_may(caplog: pytest.L
 def test_a_killed_model_process_fails_the_running_request_and_is_back_soon(running: Daemon) -> None:
     with Peer(running.port) as peer:
         peer.send("sample", 500, "style", "sleep 30")
+        queued(peer, 0)
         peer.send("sample", 501)
-        assert peer.ask("ping").is_done
+        queued(peer, 1)
         killed = time.perf_counter()
         os.kill(running.model_pid, signal.SIGKILL)
         answer = peer.answer(500)
@@ -157,6 +159,30 @@ def test_a_killed_model_process_fails_the_running_request_and_is_back_soon(runni
         assert time.perf_counter() - killed < 10
         assert peer.ask("sample").is_done
         assert peer.ask("status").keys["ready"] == 1
+
+
+def queued(peer: Peer, many: int) -> None:
+    """Wait until so many requests wait."""
+    until = time.perf_counter() + 10
+    while peer.insist("status").keys["queue"] != many:
+        assert time.perf_counter() < until
+
+
+def test_all_that_go_together_are_told_and_what_still_waits_goes_on(running: Daemon) -> None:
+    together, alone = ("model", "drummer"), ("bars", 16, "model", "drummer")
+    with Peer(running.port) as peer, Peer(running.port) as other:
+        peer.send("sample", 600, "style", "sleep 0.5", *alone)
+        queued(other, 0)
+        for number, style in ((601, "sleep 0.1"), (602, "crash"), (603, "sleep 0")):
+            peer.send("sample", number, "style", style, *together)
+        peer.send("sample", 604, *alone)
+        queued(other, 4)
+        assert peer.answer(600).is_done
+        assert peer.answer(601).is_done, "it was done before"
+        assert [peer.answer(number).code for number in (602, 603)] == ["engine_down"] * 2
+        assert peer.answer(604).is_done, "what was queued waits for the restart"
+        status = peer.ask("status").keys
+        assert (status["together"], status["together_max"]) == (1, 3)
 
 
 def test_a_request_that_kills_the_model_process_does_so_once(running: Daemon) -> None:
@@ -328,7 +354,7 @@ def test_10000_requests_in_a_second_are_survived(running: Daemon) -> None:
                 while index / len(requests) > time.perf_counter() - began:  # 10,000 a second, and no faster
                     pass
             status = peer.insist("status").keys
-            assert int(status["queue"]) <= 65
+            assert int(status["queue"]) <= MAX_WAITING + 1
             assert int(status["requests"]) > 1000
             memory.append(memory_kb(running.process.pid))
         assert int(status["failed"]) + int(status["dropped"]) > 1000, status

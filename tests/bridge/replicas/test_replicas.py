@@ -17,7 +17,20 @@ from bridge.errors import ConfigError, StartError
 from bridge.replicas import cluster
 from bridge.replicas.recipe import RayRecipe
 from bridge.worker.children import Child
-from bridge.worker.messages import Drop, Finished, Job, Load, Loaded, Ready, Refused, Report, Run, Sound
+from bridge.worker.messages import (
+    Drop,
+    Finished,
+    HaveBegun,
+    Job,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Report,
+    Run,
+    Sound,
+    Together,
+)
 from engine.clip import Clip, Note
 from engine.requests import ContinueSound, Humanize, Request, Sample
 from engine.weights import Library, shipped_folder
@@ -47,7 +60,7 @@ class Relay:
 
     def hear(self, number: int) -> Report:
         """What became of a job; what is said of others stays unread."""
-        while not (found := [each for each in self.unread if each.number == number]):  # type: ignore[union-attr]
+        while not (found := [each for each in self.unread if getattr(each, "number", None) == number]):
             self.unread += self.child.channel.read()
         self.unread.remove(found[0])
         return found[0]
@@ -95,6 +108,30 @@ def test_all_replicas_work_at_once(relay: Relay) -> None:
     numbers = [relay.tell(Run, Sample(bars=1, style="sleep .4")) for _ in range(4)]
     reports = [relay.hear(number) for number in numbers]
     assert len({each.about.remarks[0] for each in reports if isinstance(each, Finished)}) == 2
+
+
+def test_requests_that_are_handed_over_together_run_together_at_all_replicas(relay: Relay) -> None:
+    asked = [Humanize(clip=STIFF, seed=seed) for seed in range(40)]
+    alone = relay.ask(asked[7])
+    relay.child.channel.put(Together(tuple(Run(1000 + place, each) for place, each in enumerate(asked))))
+    reports = [relay.hear(1000 + place) for place in range(len(asked))]
+    assert all(isinstance(each, Finished) for each in reports)
+    assert reports[7].results().clips == alone.results().clips
+    assert len({each.about.remarks[0] for each in reports}) == 2
+    assert max(dict(each.about.facts)["together"] for each in reports) >= 4
+    begun = [number for each in relay.unread if isinstance(each, HaveBegun) for number in each.numbers]
+    assert sorted(begun) == list(range(1000, 1040))
+    relay.unread.clear()
+
+
+def test_a_request_in_a_hurry_does_not_wait_for_those_that_run_together(relay: Relay) -> None:
+    runs = tuple(Run(2000 + place, Sample(bars=1, style="sleep .1")) for place in range(32))
+    relay.child.channel.put(Together(runs))
+    relay.child.channel.put(Run(-1, Sample(bars=1), first=True))
+    relay.hear(-1)
+    assert sum(isinstance(each, Finished) for each in relay.unread) < len(runs) - 1
+    for run in runs:
+        relay.hear(run.number)
 
 
 def test_what_a_replica_refuses_is_refused_with_its_code(relay: Relay) -> None:

@@ -12,7 +12,7 @@ from bridge.osc import packet as osc_packet
 from bridge.osc.outbox import MAX_MUSIC
 from bridge.osc.packet import Message, read_packet, write_message
 from bridge.playing.slots import MAX_SLOTS
-from bridge.service.busy import MAX_SYNCS
+from bridge.service.busy import MAX_SYNCS, MAX_WAITING
 from bridge.worker.messages import Finished, Loaded
 from engine.clip import Clip, Note
 from engine.requests import Results
@@ -261,12 +261,13 @@ def test_a_client_that_was_forgotten_meanwhile_can_still_cancel(studio: Studio) 
 
 
 def test_a_newcomer_gets_a_place_in_the_queue_and_is_served_next(studio: Studio) -> None:
-    ask(studio, A, "sample", 100)
+    ask(studio, A, "sample", 1000)
     job = studio.job()
-    for number in range(1, 70):
+    for number in range(1, MAX_WAITING + 6):
         ask(studio, A, "sample", number)
     ask(studio, B, "sample", 1)
-    assert ends(told(studio, A, 0.1)) == [(number, "busy") for number in range(65, 70)] + [(64, "busy")]
+    too_many = [*range(MAX_WAITING + 1, MAX_WAITING + 6), MAX_WAITING]
+    assert ends(told(studio, A, 0.1)) == [(number, "busy") for number in too_many]
     studio.finish(job)
     studio.finish(studio.job())
     assert ends(told(studio, B)) == [(1, "sample")]

@@ -8,10 +8,13 @@ import pytest
 from bridge.addresses import Address
 from bridge.service.busy import MAX_WAITING
 from bridge.service.clients import Client
+from bridge.service.joining import LONGEST_BARS, MOST_RESULTS, TOGETHER, fitting, share
 from bridge.service.queue import MAX_SERVED, EngineQueue, Entry
 from bridge.service.tickets import Ticket
-from bridge.worker.messages import Load, Run
-from engine.requests import Sample
+from bridge.worker.messages import Job, Load, Run, Together
+from engine.clip import Clip
+from engine.requests import Groove, Humanize, Interpolate, Request, Sample, verb_of
+from engine.weights import Card
 
 JOB_SECONDS = 0.01
 
@@ -136,3 +139,126 @@ def test_a_load_takes_its_clients_turn() -> None:
     crowd.ask(client(1))
     crowd.ask(client(2))
     assert crowd.queue.begin_next(0.0, ("m",)) == Run(3, Sample())
+
+
+# What goes together
+
+CLIP = Clip((), 8.0)
+LONG = Clip((), 4.0 * (LONGEST_BARS + 1))
+
+
+def fits(request: Request) -> bool:
+    return isinstance(request, Humanize)
+
+
+def put(crowd: Crowd, whose: Address, request: Request, group: str = "") -> Entry:
+    crowd.numbers += 1
+    ticket = Ticket(crowd.numbers, Client(whose, whose, 0.0), crowd.numbers, verb_of(request), None, crowd.now)
+    entry = Entry(ticket, Run(crowd.numbers, request), group)
+    assert crowd.queue.put(entry) is None
+    return entry
+
+
+def numbers(job: Job | Together | None) -> list[int]:
+    """Those of the requests that are handed over."""
+    assert isinstance(job, Run | Together)
+    return [job.number] if isinstance(job, Run) else [run.number for run in job.runs]
+
+
+def test_what_waits_and_fits_goes_together_round_the_clients() -> None:
+    crowd = Crowd()
+    for whose in (1, 1, 1, 2, 3, 2):
+        put(crowd, client(whose), Humanize(clip=CLIP))
+    assert numbers(crowd.queue.begin_next(0.0, ("m",), fits)) == [1, 4, 5, 2, 6, 3]
+    assert (crowd.queue.together, crowd.queue.most_together) == (6, 6)
+    assert not len(crowd.queue)
+
+
+def test_no_more_go_together_than_there_is_room_for_and_the_rest_has_the_next_turn() -> None:
+    crowd = Crowd()
+    for number in range(3):
+        for _ in range(TOGETHER):
+            put(crowd, client(number), Humanize(clip=CLIP))
+    shares: Counter[int] = Counter()
+    for _ in range(3):
+        handed = numbers(crowd.queue.begin_next(0.0, ("m",), fits))
+        assert len(handed) == TOGETHER
+        shares.update((number - 1) // TOGETHER for number in handed)
+        assert max(shares.values()) - min(shares.values()) <= 1
+        crowd.queue.take_under_way()
+        for number in handed:
+            crowd.queue.take_ended(number)
+
+
+def test_what_does_not_fit_goes_alone_and_is_not_overtaken_by_its_clients_own() -> None:
+    crowd = Crowd()
+    for whose, request in (
+        (1, Humanize(clip=CLIP)),
+        (2, Sample()),
+        (2, Humanize(clip=CLIP)),
+        (3, Humanize(clip=CLIP)),
+    ):
+        put(crowd, client(whose), request)
+    assert numbers(crowd.queue.begin_next(0.0, ("m",), fits)) == [1, 4]
+    crowd.queue.take_ended(1)
+    assert crowd.queue.begin_next(0.0, ("m",), fits) is None, "one of them still runs"
+    crowd.queue.take_ended(4)
+    assert numbers(crowd.queue.begin_next(0.0, ("m",), fits)) == [2]
+    crowd.queue.take_ended(2)
+    assert numbers(crowd.queue.begin_next(0.0, ("m",), fits)) == [3]
+
+
+def test_what_has_not_begun_when_the_engine_goes_down_waits_for_the_next() -> None:
+    crowd = Crowd()
+    entries = [put(crowd, client(number), Humanize(clip=CLIP)) for number in range(3)]
+    crowd.queue.begin_next(0.0, ("m",), fits)
+    assert crowd.queue.take_under_way() == []
+    assert numbers(crowd.queue.begin_next(0.0, ("m",), fits)) == [1, 2, 3]
+    crowd.queue.have_begun((1, 2, 3), 0.5)
+    assert crowd.queue.take_under_way() == entries
+    assert not len(crowd.queue)
+
+
+def test_time_counts_from_when_they_have_begun() -> None:
+    crowd = Crowd()
+    for number in range(2):
+        put(crowd, client(number), Humanize(clip=CLIP))
+    crowd.queue.begin_next(0.0, ("m",), fits)
+    assert crowd.queue.deadline(2.0) == 2.0
+    crowd.queue.have_begun((1, 2), 1.5)
+    assert crowd.queue.deadline(2.0) == 3.5
+    assert crowd.queue.take_late(3.0, 2.0) == []
+    assert len(crowd.queue.take_late(3.5, 2.0)) == 2
+
+
+def card(name: str, config: str, *verbs: str) -> Card:
+    return Card(name=name, config=config, family="f", bars=2, steps_per_bar=16, verbs=verbs, sha256="")
+
+
+DRUMMER = card("ours", "drummer", "humanize", "sample", "groove", "interpolate")
+PHRASES = card("theirs", "drums_16bar", "sample")
+
+
+@pytest.mark.parametrize(
+    ("request_", "fits"),
+    [
+        (Humanize(clip=CLIP), True),
+        (Humanize(clip=CLIP, model="ours"), True),
+        (Humanize(clip=CLIP, model="nobody"), False),
+        (Humanize(clip=LONG), False),
+        (Humanize(clip=CLIP, count=MOST_RESULTS), True),
+        (Humanize(clip=CLIP, count=MOST_RESULTS + 1), False),
+        (Sample(), False),
+        (Sample(model="ours"), True),
+        (Sample(model="ours", bars=LONGEST_BARS + 1), False),
+        (Sample(model="theirs"), False),
+        (Groove(clip=CLIP, feel=LONG), False),
+        (Interpolate(clips=(CLIP, CLIP)), True),
+    ],
+)
+def test_short_requests_to_a_drummer_fit(request_: Request, fits: bool) -> None:
+    assert fitting([DRUMMER, PHRASES])(request_) is fits
+
+
+def test_a_groove_takes_the_place_of_several() -> None:
+    assert share(Humanize(clip=CLIP)) < share(Groove(clip=CLIP, feel=CLIP)) < TOGETHER

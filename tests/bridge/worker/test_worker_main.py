@@ -1,17 +1,31 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.worker.main import answer, in_order, work
-from bridge.worker.messages import CannotStart, Drop, Finished, Load, Loaded, Ready, Recipe, Refused, Run, Sound
+from bridge.worker.main import answer, answers, in_order, work
+from bridge.worker.messages import (
+    CannotStart,
+    Drop,
+    Finished,
+    HaveBegun,
+    Load,
+    Loaded,
+    Ready,
+    Recipe,
+    Refused,
+    Run,
+    Sound,
+    Together,
+)
 from bridge.worker.pipe import Channel
 from engine.clip import Clip, Note
 from engine.errors import ClipError, ModelError, TooLongError, WeightsError
+from engine.pausing import look
 from engine.requests import ContinueSound, Humanize, Request, Results, Sample
 from engine.weights import Library
 
@@ -39,6 +53,13 @@ class Fake:
 
     def warm_up(self) -> None:
         pass
+
+    def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+        for place, request in enumerate(requests):
+            try:
+                yield place, self.run(request)
+            except Exception as error:  # noqa: PERF203
+                yield place, error
 
     def run(self, request: Request) -> Results:
         if self.error is not None:
@@ -72,6 +93,25 @@ class OnAGpuThatFails(Fake):
         return super().run(request)
 
 
+class Pausing(Fake):
+    """Runs requests until one in a hurry has been run."""
+
+    def run(self, request: Request) -> Results:
+        if request.seed == 1:
+            return Results((), "hurried", 1, 1.0)
+        until = time.monotonic() + 10
+        while not self.may_go_on.is_set():
+            assert time.monotonic() < until
+            look()
+        return Results((), "patient", 1, 1.0)
+
+    def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+        for place, request in enumerate(requests):
+            yield place, self.run(request)
+            if request.seed == 1:
+                self.may_go_on.set()
+
+
 def wait_for(happens: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
     while not happens():
@@ -88,7 +128,8 @@ def worked(recipe: Recipe, *jobs: object, more: int = 0) -> list[object]:
     for job in jobs:
         daemon.put(job)
     reports: list[object] = []
-    while len(reports) < 1 + more + sum(not isinstance(job, Drop) for job in jobs):
+    expected = 1 + more + sum(0 if isinstance(job, Drop) else len(getattr(job, "runs", "1")) for job in jobs)
+    while sum(not isinstance(each, HaveBegun) for each in reports) < expected:
         reports += daemon.read()
     ours.shutdown(socket.SHUT_WR)
     process.join(10)
@@ -187,3 +228,30 @@ def test_results_are_sorted_unless_they_are_the_notes_of_the_request() -> None:
     results = Results((clip,), "m", 5, 1.0)
     assert [note.pitch for note in in_order(Sample(), results).clips[0].notes] == [40, 36, 38]
     assert in_order(Humanize(clip=clip), results) == results
+
+
+def test_requests_that_go_together_have_begun_and_each_is_answered() -> None:
+    runs = (Run(1, Sample()), Run(2, Sample()), Run(3, Sample()))
+    _, begun, *reports = worked(RECIPE, Together(runs))
+    assert begun == HaveBegun((1, 2, 3))
+    assert [each.number for each in reports if isinstance(each, Finished)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("waiting", [Together((Run(1, Sample()), Run(2, Sample()))), Run(1, Sample())])
+def test_what_goes_first_is_run_while_others_are(waiting: Together | Run) -> None:
+    recipe = replace(RECIPE, generator=f"{__name__}:Pausing")
+    _, *reports = worked(recipe, waiting, Run(9, Sample(seed=1), first=True))
+    assert [each.number for each in reports if isinstance(each, Finished)] in ([9, 1, 2], [9, 1])
+
+
+def test_a_bug_that_ends_all_that_go_together_is_told_to_each() -> None:
+    class Broken(Fake):
+        def run_together(self, requests: Sequence[Request]) -> Iterator[tuple[int, Results | Exception]]:
+            yield 1, Results((), "m", 5, 1.0)
+            raise ZeroDivisionError("bug")
+
+    runs = (Run(1, Sample()), Run(2, Sample()), Run(3, Sample()))
+    generator = Broken(Library([]), device="cpu", drum_map=None)
+    done, *refused = answers(generator, runs)
+    assert done.number == 2  # type: ignore[union-attr]
+    assert refused == [Refused(number, "internal", "ZeroDivisionError: bug") for number in (1, 3)]

@@ -145,7 +145,7 @@ class Clip:
                 continue
             room_beats = next_note.start_beats - note.start_beats
             if note.duration_beats > room_beats and note not in but:
-                notes[index] = replace(note, duration_beats=room_beats)
+                notes[index] = Note(note.pitch, note.start_beats, room_beats, note.velocity)
         return self if notes == list(self.notes) else replace(self, notes=tuple(notes))
 
     def followed_by(self, other: "Clip") -> "Clip":

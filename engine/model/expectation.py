@@ -5,9 +5,13 @@ separate, trained on squared error alone, after everything else; and it is an en
 their errors.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
+from engine.model.blocks import in_blocks
 from engine.representation.drum_map import CLASSES
 
 MEMBERS, LAYERS, HEADS = 3, 3, 4
@@ -35,17 +39,19 @@ class Expectation(nn.Module):
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("trust", torch.ones(2))
 
-    def predictions(self, steps: Tensor, z: Tensor) -> Tensor:
+    def predictions(self, steps: Tensor, z: Tensor, *, blocks: bool = False) -> Tensor:
         """The prediction of each member: (member, batch, step, 2, 9), offset and velocity of each drum.
 
-        steps (batch, step, depth) are performer.step_features, z (batch, step or 1, z).
+        steps (batch, step, depth) are performer.step_features, z (batch, step or 1, z). blocks: of windows, see
+        blocks.py.
         """
         inputs = torch.cat([steps, z.expand(-1, steps.shape[1], -1)], dim=-1)
-        return torch.stack([torch.unflatten(_in_windows(each, inputs), -1, (2, CLASSES)) for each in self.members])
+        said = [_in_windows(partial(in_blocks, each) if blocks else each, inputs) for each in self.members]
+        return torch.stack([torch.unflatten(each, -1, (2, CLASSES)) for each in said])
 
     def forward(self, steps: Tensor, z: Tensor) -> Tensor:
-        """Their mean, shrunk where z is 0: (batch, step, 2, 9). Arguments as for predictions."""
-        mean = self.predictions(steps, z).mean(dim=0)
+        """Their mean, shrunk where z is 0: (batch, step, 2, 9). Arguments as for predictions, in blocks."""
+        mean = self.predictions(steps, z, blocks=True).mean(dim=0)
         feel_given = (z != 0).any(dim=-1)[..., None, None]
         centre = self.centre[:, None]
         return centre + torch.where(feel_given, 1.0, self.trust[:, None]) * (mean - centre)
@@ -68,11 +74,11 @@ class _Member(nn.Module):
         return self.mean(self.layers(self.first(inputs) + self.place[: inputs.shape[1]]))  # type: ignore[no-any-return]
 
 
-def _in_windows(member: nn.Module, inputs: Tensor) -> Tensor:
+def _in_windows(member: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """(batch, step, depth) -> (batch, step, n); sequences over REACH steps in windows that overlap by half."""
     batch, length, _ = inputs.shape
     if length <= REACH:
-        return member(inputs)  # type: ignore[no-any-return]
+        return member(inputs)
     wanted = torch.arange(0, length, REACH // 2, device=inputs.device)[:, None]
     first = (wanted - REACH // 4).clamp(0, length - REACH)
     windows = inputs[:, (first + torch.arange(REACH, device=inputs.device)).flatten()]

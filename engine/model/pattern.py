@@ -11,7 +11,7 @@ from engine.model.captured.runner import STEPS, Kept, bucket, is_captured
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
-from engine.model.stepping import Array, Head, State, Stepper, by_step, projected, run, spread
+from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run, spread
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
@@ -81,7 +81,7 @@ class PatternDecoder(nn.Module):
         lstm = Stepper(self.lstm, 2 * CLASSES, state, blocks=True)
         past = np.zeros((len(rows), bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
         its_gates = spread(gates, rows.cpu().numpy())
-        hits = run(_Subset(self, len(rows), bar), State(lstm, past, bar), its_gates, by_step(biases[rows]))
+        hits = run(_Subset(self, lstm, bar), State(lstm, past, bar), its_gates, by_step(biases[rows]))
         return torch.from_numpy(np.stack(hits, axis=1)[:batch]).to(given.groove.device)
 
     def _decode_captured(self, state: LstmState, gates: Tensor, biases: Tensor, bar: int) -> Tensor:
@@ -128,12 +128,13 @@ class _Subset:
     known: the gates (batch, 4·hidden). chance: Gumbel noise and the biases of the subsets, together (batch, 512).
     """
 
-    def __init__(self, decoder: PatternDecoder, rows: int, steps_per_bar: int):
-        self._logits, self._bar = Head(decoder.laid()[0].cpu(), rows, blocks=True), steps_per_bar
+    def __init__(self, decoder: PatternDecoder, lstm: Stepper, steps_per_bar: int):
+        self._logits, self._bar = BlockHead(decoder.laid()[0].cpu(), lstm.top_in_blocks()), steps_per_bar
         self._bits = drums_of_subsets(torch.device("cpu")).numpy()
 
     def __call__(self, state: State, gates: Array, bias: Array) -> Array:
-        subset = self._logits(state.lstm.step(gates), bias).argmax(axis=1)
+        state.lstm.step(gates)
+        subset = self._logits(bias).argmax(axis=1)
         hits: Array = self._bits.take(subset, axis=0)
         state.remember(hits)
         state.lstm.fed[:, :CLASSES], state.lstm.fed[:, CLASSES:] = hits, state.before(self._bar)

@@ -20,7 +20,7 @@ from engine.model.expectation import Expectation
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
-from engine.model.stepping import Array, Head, State, Stepper, by_step, projected, run, spread
+from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run, spread
 from engine.model.tasks import Given
 from engine.model.walk import PAST, Walk, given_prefix, past, walk
 from engine.pausing import look
@@ -150,7 +150,7 @@ class Performer(nn.Module):
         """
         path = walk(hits)
         if isinstance(temperature, float | int) and temperature == 0:
-            expected = in_blocks(self.expectation, step_features(hits, given), unexpanded(z))
+            expected = self.expectation(step_features(hits, given), unexpanded(z))
             mean = torch.stack([path.at(expected[..., block, :]) for block in (0, 1)], dim=-1)
             played = _or_given(path, given, mean).repeat_interleave(draws, dim=0)
         else:
@@ -208,9 +208,9 @@ class Performer(nn.Module):
             places = torch.arange(len(rows), device=z.device)[:, None, None] * errors[0].numel()
             its_gates = spread(gates[first:], of_row.cpu().numpy())
             known = zip(its_gates, by_step(before + places), by_step(of_bins), strict=True)
-            past_errors = errors[of_row].cpu().numpy()
-            lstm = State(Stepper(self.lstm, PAST, state, blocks=True), past_errors, 1 + first)
-            bins = run(_Hit(self, len(rows)), lstm, known, zip(*map(by_step, chance), strict=True))
+            lstm = Stepper(self.lstm, PAST, state, blocks=True)
+            begun = State(lstm, errors[of_row].cpu().numpy(), 1 + first)
+            bins = run(_Hit(self, lstm), begun, known, zip(*map(by_step, chance), strict=True))
             chosen = torch.from_numpy(np.stack(bins, axis=1)).to(z.device)
         sampled = torch.cat([each.gather(2, chosen[..., k, None]) for k, each in enumerate(values)], dim=2)
         return torch.cat([played[of_row, :first], sampled], dim=1)[: len(hit_noise)]
@@ -287,15 +287,14 @@ class _Hit:
     chance: Gumbel noise and biases of offset bins and velocity_hidden (batch, n), and of velocity bins (batch, 32).
     """
 
-    def __init__(self, performer: Performer, rows: int):
+    def __init__(self, performer: Performer, lstm: Stepper):
         heads, last = (laid()[0].cpu() for laid in performer.laid_heads)
-        self._offset_and_hidden = Head(heads, rows, blocks=True)
+        self._offset_and_hidden = BlockHead(heads, lstm.top_in_blocks())
         both = self._offset_and_hidden.out
-        self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
-        self._velocity = Head(last, rows, blocks=True)
+        rows, self._offset_logits, self._hidden = len(both), both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
-        self._mixed = torch.empty(rows, performer.velocity_hidden.out_features)
-        self._mix = self._mixed.numpy()
+        self._mix = np.empty_like(self._hidden, order="C")
+        self._velocity = BlockHead(last, self._mix.reshape(-1, ROWS, self._mix.shape[1]))
         self._bins = np.empty((2, rows), np.int64).T
         self._offset_bin, self._velocity_bin = self._bins.T
         self._first_bins = np.arange(rows)[:, None] * (OFFSET_BINS + VELOCITY_BINS) + (0, OFFSET_BINS)
@@ -303,11 +302,12 @@ class _Hit:
     def __call__(self, state: State, known: tuple[Array, Bins, Array], chance: Chance) -> Bins:
         gates, fed, errors = known
         state.past.take(fed, out=state.lstm.fed, mode="clip")
-        self._offset_and_hidden(state.lstm.step(gates), chance[0])
+        state.lstm.step(gates)
+        self._offset_and_hidden(chance[0])
         self._offset_logits.argmax(axis=1, out=self._offset_bin)
         np.add(self._offset_drawn.take(self._offset_bin, axis=0), self._hidden, out=self._mix)
         np.tanh(self._mix, out=self._mix)
-        self._velocity(self._mixed, chance[1]).argmax(axis=1, out=self._velocity_bin)
+        self._velocity(chance[1]).argmax(axis=1, out=self._velocity_bin)
         state.remember(errors.take(self._bins + self._first_bins))
         return self._bins.copy()
 

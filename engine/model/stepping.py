@@ -57,6 +57,11 @@ class Stepper:
         inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
         return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
 
+    def top_in_blocks(self) -> Array:
+        """Where `step` puts its result: (block, 4, hidden)."""
+        inputs = self._cells[-1].inputs
+        return inputs.reshape(-1, ROWS, inputs.shape[1])[:, :, -self._hidden :]
+
     def state(self) -> LstmState:
         """The state after the steps so far: (c, h) of each layer, each (batch, hidden)."""
         return [cell.state() for cell in self._cells]
@@ -145,29 +150,35 @@ def by_step(table: Tensor) -> NDArray[Any]:
 
 
 class Head:
-    """A linear layer at a step. weights (n, m) are on the CPU; its next call overwrites the result, `out`.
+    """A linear layer at a step. weights (n, m) are on the CPU; its next call overwrites the result, `out`."""
 
-    blocks: see Stepper.
-    """
-
-    def __init__(self, weights: Tensor, rows: int, *, blocks: bool = False):
+    def __init__(self, weights: Tensor, rows: int):
         self._weights, self._result = weights, torch.empty(rows, weights.shape[1])
         self.out: Array = self._result.numpy()
         self._for_one = weights.numpy() if rows == 1 else None
-        self._blocks = _Blocks(weights, self._result) if blocks else None
 
-    def __call__(self, inputs: Tensor, bias: Tensor | Array) -> Array:
+    def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
         """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
-        if self._blocks is not None:
-            self._blocks.multiply(inputs)
-            self.out += _array(bias)
-            return self.out
-        assert isinstance(bias, Tensor)
         if self._for_one is None:
             torch.addmm(bias, inputs, self._weights, out=self._result)
         else:
             np.dot(_array(inputs), self._for_one, out=self.out)
             self.out += bias.numpy()
+        return self.out
+
+
+class BlockHead:
+    """A Head whose inputs keep their place, (batch, n) in blocks of four rows: (block, 4, n), see blocks.py."""
+
+    def __init__(self, weights: Tensor, inputs: Array):
+        self._inputs, self._weights = inputs, weights.numpy()
+        self._result = np.empty((len(inputs), ROWS, weights.shape[1]), np.float32)
+        self.out: Array = self._result.reshape(-1, weights.shape[1])
+
+    def __call__(self, bias: Array) -> Array:
+        """bias (batch, m) -> inputs·weights + bias: (batch, m)."""
+        np.matmul(self._inputs, self._weights, out=self._result)
+        self.out += bias
         return self.out
 
 
@@ -177,18 +188,6 @@ def _array(values: Tensor | Array) -> Array:
 
 def _tensor(values: Tensor | Array) -> Tensor:
     return values if isinstance(values, Tensor) else torch.from_numpy(values)
-
-
-class _Blocks:
-    """A product in blocks of four rows: inputs (batch, n)·weights (n, m) -> out (batch, m)."""
-
-    def __init__(self, weights: Tensor, out: Tensor):
-        blocks = len(out) // ROWS
-        self._weights, self._out = weights.expand(blocks, -1, -1), out.view(blocks, ROWS, -1)
-
-    def multiply(self, inputs: Tensor) -> None:
-        """Into `out`."""
-        torch.bmm(torch.unflatten(inputs, 0, (-1, ROWS)), self._weights, out=self._out)
 
 
 class _Cell:
@@ -204,7 +203,10 @@ class _Cell:
         self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
         self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
-        self._blocks = _Blocks(weights, self._gates) if blocks else None
+        self._in_blocks = None
+        if blocks:
+            parts = inputs.view(-1, ROWS, len(weights))
+            self._in_blocks = parts, weights.expand(len(parts), -1, -1), gates.view(len(parts), ROWS, -1)
 
     def state(self) -> tuple[Tensor, Tensor]:
         """(c, h)."""
@@ -212,8 +214,9 @@ class _Cell:
 
     def step(self, gates: Tensor | Array) -> Array:
         """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
-        if self._blocks is not None:
-            self._blocks.multiply(self._inputs)
+        if self._in_blocks is not None:
+            inputs, weights, result = self._in_blocks
+            torch.bmm(inputs, weights, out=result)
             self._all += _array(gates)
         elif self._for_one is not None:
             np.dot(self.inputs, self._for_one, out=self._all)

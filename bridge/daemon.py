@@ -108,6 +108,7 @@ class Daemon:
             styles=config.styles_folder,
             feels=Feels(config.feels_folder),
             sounds=config.audio_folder,
+            at_once=config.replicas,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._ensemble = Ensemble(

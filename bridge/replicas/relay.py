@@ -1,7 +1,7 @@
 """The relay process: it stands where the model process stands, and hands each job to a replica.
 
-Holds no model and imports no torch. Each request waits for its replica on a thread: all replicas work at once, also at
-requests that are handed over together.
+Holds no model and imports no torch. Each request waits for its replica on a thread: all replicas work at once, also
+at requests that are handed over together.
 """
 
 import gc

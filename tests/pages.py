@@ -15,7 +15,7 @@ from bridge.osc.packet import write_message
 from bridge.osc.table import REPLY_PORT, TABLE, Argument, Verb
 from bridge.playing import live_settings, slots
 from bridge.playing.live_settings import KNOBS, MODES, LiveSettings
-from bridge.service import busy, clients, delayed, inbox, multipart, reception, subscriptions, uploads
+from bridge.service import busy, clients, delayed, inbox, joining, multipart, reception, subscriptions, uploads
 from engine import requests
 from engine.representation.attributes import ATTRIBUTES
 from tests.bridge.service.test_service import Studio
@@ -86,6 +86,7 @@ LIMITS: tuple[tuple[str, object], ...] = (
     ("slots", slots.MAX_SLOTS),
     ("the largest seed", requests.MAX_SEED),
     ("requests that wait for the models", busy.MAX_WAITING),
+    ("results that are made together", joining.TOGETHER),
     ("uploads under way, of all clients", busy.MAX_OPEN),
     ("decodes that wait for their numbers, of all clients", busy.MAX_OPEN),
     ("syncs that wait, of one client", busy.MAX_SYNCS),

@@ -1,4 +1,4 @@
-"""Networks and products in blocks of four rows: the numbers of a row are the same bits alone and in any company.
+"""Networks and products in blocks of as many rows: the numbers of a row are the same bits alone and in any company.
 
 A product of another number of rows may be computed in another order, and rounded otherwise. So that never happens
 here: a block is filled up where rows are lacking, and each block is a product of its own.
@@ -15,7 +15,10 @@ from engine.pausing import look
 ROWS = 4
 """Of a block. One row costs twice what it costs as a product with a vector, 64 half as much again as in one."""
 
-AT_ONCE = 64
+ROWS_OF_MANY = 16
+"""Of a block of `product`, whose rows are many: the hits of a clip, say."""
+
+AT_ONCE = 16
 """Blocks of one call, after which it is looked whether somebody is in a hurry."""
 
 
@@ -30,15 +33,16 @@ def in_blocks(network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 
 
 def product(inputs: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """inputs (…, n)·weights (n, m) + bias (m,): (…, m)."""
+    """inputs (…, n)·weights (n, m) + bias (m,), in blocks of sixteen rows: (…, m)."""
     flat = inputs.reshape(-1, inputs.shape[-1])
-    blocks = F.pad(flat, (0, 0, 0, -len(flat) % ROWS)).view(-1, ROWS, flat.shape[1])
-    result = torch.empty(len(blocks), ROWS, weights.shape[1], dtype=flat.dtype, device=flat.device)
+    blocks = F.pad(flat, (0, 0, 0, -len(flat) % ROWS_OF_MANY)).view(-1, ROWS_OF_MANY, flat.shape[1])
+    result = torch.empty(len(blocks), ROWS_OF_MANY, weights.shape[1], dtype=flat.dtype, device=flat.device)
     for first in range(0, len(blocks), AT_ONCE):
-        part = blocks[first : first + AT_ONCE]
-        torch.bmm(part, weights.expand(len(part), -1, -1), out=result[first : first + AT_ONCE])
+        part, said = blocks[first : first + AT_ONCE], result[first : first + AT_ONCE]
+        torch.bmm(part, weights.expand(len(part), -1, -1), out=said)
+        said += bias
         look()
-    return (result.flatten(0, 1)[: len(flat)] + bias).view(*inputs.shape[:-1], -1)
+    return result.flatten(0, 1)[: len(flat)].view(*inputs.shape[:-1], -1)
 
 
 class Laid:

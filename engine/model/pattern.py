@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import ROWS, Laid, filled_up, in_blocks
+from engine.model.blocks import Laid, filled_up, in_blocks
 from engine.model.captured.drummer import SubsetSteps
-from engine.model.captured.runner import STEPS, Kept, bucket, is_captured
+from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
@@ -87,7 +87,7 @@ class PatternDecoder(nn.Module):
     def _decode_captured(self, state: LstmState, gates: Tensor, biases: Tensor, bar: int) -> Tensor:
         """The hits (batch, step, 9), on the device; gates (step, batch, n), biases (step, batch, 512)."""
         steps, batch = gates.shape[:2]
-        size = bucket(batch, ROWS), bucket(bar + steps, STEPS), bar
+        size = bucket(bar + steps), bar
         captured = self._captured.get(self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0], *size))
         now = torch.arange(steps, device=gates.device)[:, None, None].expand(-1, batch, 1)
         return captured.run(state[0], (gates, biases, now)).transpose(0, 1)

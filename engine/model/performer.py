@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from engine.model.blocks import ROWS, Laid, filled_up, in_blocks, product
 from engine.model.captured.drummer import HitSteps
-from engine.model.captured.runner import STEPS, Kept, bucket, is_captured
+from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
@@ -220,10 +220,12 @@ class Performer(nn.Module):
     ) -> Tensor:
         """The bins of all hits (batch, hit, 2), on the device; gates (hit, batch, n), else (batch, hit, n)."""
         hits, batch = gates.shape[:2]
-        size = bucket(batch, ROWS), bucket(1 + hits, STEPS)
+        places = bucket(1 + hits)
         heads, last = (laid()[0] for laid in self.laid_heads)
         drawn = self.offset_drawn.weight
-        captured = self._captured.get(self.lstm, size, lambda: HitSteps(self.lstm, heads, last, drawn, *size, PAST))
+        captured = self._captured.get(
+            self.lstm, places, lambda: HitSteps(self.lstm, heads, last, drawn, places, PAST)
+        )
         now = torch.arange(1, 1 + hits, device=gates.device)[:, None, None].expand(-1, batch, 1)
         others = (each.transpose(0, 1) for each in (of_bins, *chance, before))
         return captured.run(state[0], (gates, *others, now)).transpose(0, 1)

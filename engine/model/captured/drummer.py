@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from engine.model.captured.runner import STEPS
+from engine.model.captured.runner import ROWS, STEPS
 from engine.model.lstm import Lstm, has_bf16
 from engine.model.subsets import drums_of_subsets
 
@@ -14,16 +14,16 @@ class _Buffers:
     past (row, place, n); of each step `now` tells where it is: (STEPS, row, 1).
     """
 
-    def __init__(self, lstm: Lstm, fed: int, rows: int, places: int, depth: int, inputs: tuple[int, ...]):
+    def __init__(self, lstm: Lstm, fed: int, places: int, depth: int, inputs: tuple[int, ...]):
         device = lstm.weight_hh_l0.device
         self._dtype = torch.bfloat16 if device.type == "cuda" and has_bf16(device) else torch.float32
         ((weights, _),) = lstm.prepared(fed, blocks=True)[2]
         self._weights = weights.to(device, self._dtype)
-        self.c, self.h = (torch.zeros(rows, lstm.hidden_size, device=device) for _ in range(2))
-        self.past = torch.zeros(rows, places, depth, device=device)
-        self.gates = torch.zeros(STEPS, rows, 4 * lstm.hidden_size, device=device)
-        self.others = tuple(torch.zeros(STEPS, rows, each, device=device) for each in inputs)
-        self.now = torch.zeros(STEPS, rows, 1, dtype=torch.long, device=device)
+        self.c, self.h = (torch.zeros(ROWS, lstm.hidden_size, device=device) for _ in range(2))
+        self.past = torch.zeros(ROWS, places, depth, device=device)
+        self.gates = torch.zeros(STEPS, ROWS, 4 * lstm.hidden_size, device=device)
+        self.others = tuple(torch.zeros(STEPS, ROWS, each, device=device) for each in inputs)
+        self.now = torch.zeros(STEPS, ROWS, 1, dtype=torch.long, device=device)
 
     def ready(self, weights: Tensor) -> Tensor:
         """Weights (n, m), as `product` takes them."""
@@ -54,13 +54,13 @@ class SubsetSteps:
     so far behind a bar of rests, and what is fed of them.
     """
 
-    def __init__(self, lstm: Lstm, head: Tensor, rows: int, places: int, steps_per_bar: int):
+    def __init__(self, lstm: Lstm, head: Tensor, places: int, steps_per_bar: int):
         drums = drums_of_subsets(lstm.weight_hh_l0.device)
         subsets, count = drums.shape
-        self._of = _Buffers(lstm, 2 * count, rows, places, count, (subsets,))
+        self._of = _Buffers(lstm, 2 * count, places, count, (subsets,))
         self._head, self._drums, self._bar = self._of.ready(head), drums, steps_per_bar
-        self._fed = self._of.past.new_zeros(rows, 2 * count)
-        self.choices = self._of.past.new_zeros(STEPS, rows, count)
+        self._fed = self._of.past.new_zeros(ROWS, 2 * count)
+        self.choices = self._of.past.new_zeros(STEPS, ROWS, count)
         self.inputs = self._of.gates, *self._of.others, self._of.now
         self.state: tuple[Tensor, ...] = self._of.c, self._of.h, self._of.past, self._fed
 
@@ -83,13 +83,13 @@ class HitSteps:
     far behind a zero. heads, last: see _Hit; drawn (offset bin, hidden).
     """
 
-    def __init__(self, lstm: Lstm, heads: Tensor, last: Tensor, drawn: Tensor, rows: int, places: int, past: int):
+    def __init__(self, lstm: Lstm, heads: Tensor, last: Tensor, drawn: Tensor, places: int, past: int):
         offsets, velocities = len(drawn), last.shape[1]
-        self._of = _Buffers(lstm, past, rows, places, 2, (offsets + velocities, heads.shape[1], velocities))
+        self._of = _Buffers(lstm, past, places, 2, (offsets + velocities, heads.shape[1], velocities))
         self._heads, self._last, self._drawn = self._of.ready(heads), self._of.ready(last), drawn
-        self._before = self._of.now.new_zeros(STEPS, rows, past)
+        self._before = self._of.now.new_zeros(STEPS, ROWS, past)
         self._first_bins = self._of.now.new_tensor([0, offsets])
-        self.choices = self._of.now.new_zeros(STEPS, rows, 2)
+        self.choices = self._of.now.new_zeros(STEPS, ROWS, 2)
         self.inputs = self._of.gates, *self._of.others, self._before, self._of.now
         self.state: tuple[Tensor, ...] = self._of.c, self._of.h, self._of.past
 

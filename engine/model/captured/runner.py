@@ -10,8 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-STEPS = 64
-"""Of one graph. What has more steps has it replayed."""
+STEPS, ROWS = 64, 32
+"""Of one graph. What has more has it replayed; all products are of so many rows, so that no row's numbers depend on
+the others'."""
 
 MOST_KEPT = 8
 """Sizes of which a network keeps the graph, those used last."""
@@ -25,13 +26,13 @@ def is_captured(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def bucket(count: int, least: int) -> int:
-    """The size for which is captured what is so large: a power of two, or least."""
-    return max(least, 1 << (count - 1).bit_length())
+def bucket(steps: int) -> int:
+    """For how many steps is captured what has so many: a power of two, STEPS at least."""
+    return max(STEPS, 1 << (steps - 1).bit_length())
 
 
 class Steps(Protocol):
-    """Steps in buffers. inputs (STEPS, row, n) each, choices (STEPS, row, n); state is what each step changes."""
+    """Steps in buffers. inputs (STEPS, ROWS, n) each, choices (STEPS, ROWS, n); state is what each step changes."""
 
     inputs: tuple[Tensor, ...]
     choices: Tensor
@@ -62,6 +63,12 @@ class Captured:
 
         Steps and rows that are fewer than the buffers hold leave the others to what nobody reads.
         """
+        parts = (slice(first, first + ROWS) for first in range(0, inputs[0].shape[1], ROWS))
+        return torch.cat(
+            [self._run([s[part] for s in state], [i[:, part] for i in inputs]) for part in parts], dim=1
+        )
+
+    def _run(self, state: Sequence[Tensor], inputs: Sequence[Tensor]) -> Tensor:
         steps, rows = inputs[0].shape[:2]
         for buffer in self._steps.state:
             buffer.zero_()

@@ -117,8 +117,8 @@ def evaluate(
             tables = (_table(part.title, part.columns, part.rows) for part in measured)
         else:
             of_sound = evaluate_sound(models=sounds, **settings) if sounds else ()
-            of_bands = evaluate_bands(models=bands, **settings) if bands else ()
             settings |= {} if judges is None else {"judges": judges}
+            of_bands = evaluate_bands(models=bands, **settings) if bands else ()
             parts = report_on(models=grooves, **settings) if grooves else ()
             of_phrases = evaluate_phrases(models=phrases, **settings) if phrases else ()
             tables = chain(

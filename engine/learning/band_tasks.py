@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from torch import Tensor
 from engine.data.band_songs import STYLES, BandSong, read_band_songs
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
-from engine.learning.phrase_tasks import LEFT_OUT_LICENCE, SPLITS, Rng, at_most, some_of
+from engine.learning.drawing import DATA_SHARE, Drawing
+from engine.learning.drawn_bands import DrawnBands
+from engine.learning.phrase_tasks import LEFT_OUT_LICENCE, SPLITS, STRETCHES_OF_SONG, Rng, at_most, some_of
 from engine.learning.prior import Prior, standard_prior
 from engine.model.band.decoder import ATTRIBUTES, BAR, Score
 from engine.model.band.vae import BandShape, BandVae
@@ -28,6 +30,7 @@ from engine.representation.band import (
     PARTS,
     key_fits,
     moved,
+    part_hits,
     pitch_classes,
     to_c,
 )
@@ -77,7 +80,7 @@ class BandCourse:
 
     def __init__(self, config: Config, songs: Sequence[BandSong], device: torch.device):
         assert isinstance(config.shape, BandShape)
-        self.shape, self.device = config.shape, device
+        self.shape, self.device, self.recipe = config.shape, device, config.recipe.second or config.recipe
         self.longest = max(config.recipe.bars)
         self.train, self.validation = ([song for song in songs if song.split == split] for split in SPLITS)
         self.starts = [_starts(self.train, part, self.longest) for part in range(len(PARTS))]
@@ -113,6 +116,12 @@ class BandCourse:
 
     def training_batches(self, recipe: Recipe, count: int, rng: Rng) -> Iterator[BatchLosses]:
         """See Course: each batch draws one part."""
+        if _draws(recipe):
+            drawing = self._drawing(recipe, rng)
+            few = replace(self.recipe, bars=recipe.bars, batch=max(1, recipe.batch // DATA_SHARE))
+            for batch_losses in self.training_batches(few, count, rng):
+                yield partial(drawing.losses, batch_losses)
+            return
         for _ in range(count):
             bars = int(rng.choice(recipe.bars))
             part = int(rng.choice(len(PARTS), p=self._part_shares))
@@ -122,7 +131,10 @@ class BandCourse:
             yield partial(self._losses, recipe, part, *batch)
 
     def validation_batches(self, recipe: Recipe) -> Iterator[tuple[str, float, BatchLosses]]:
-        """See Course: of each part new bars, and beside the others."""
+        """See Course: of each part new bars, and beside the others; or how often new critics tell what is drawn."""
+        if _draws(recipe):
+            yield "drawn", 1.0, partial(self._told_apart, recipe)
+            return
         parts = [part for part, own in enumerate(self.validated) if own]
         for part in parts:
             for task in ("autoencode", "accompany"):
@@ -213,6 +225,51 @@ class BandCourse:
             bar_free_nats=recipe.feel_bits * math.log(2) * (1.0 if part == DRUMS else VOICE_RATE),
         )
 
+    def _drawing(self, recipe: Recipe, rng: Rng) -> Drawing:
+        """Critics who know what the model draws now, and stretches of bands that have all of the parts."""
+        (bars,) = recipe.bars
+        stretches, piece = [], []
+        for number, song in enumerate(song for song in self.train if song.style == STYLES[0]):
+            own = [
+                BandStretch(song, first)
+                for first in range(len(song.states) - bars + 1)
+                if song.plays[first : first + bars].mean(axis=0).min() >= 0.5
+            ]
+            places = np.linspace(0, len(own) - 1, min(len(own), STRETCHES_OF_SONG)).round().astype(int)
+            stretches += [own[place] for place in places.tolist()]
+            piece += [number] * len(places)
+        if not stretches:
+            raise DataError(f"the split 'train' holds no {bars} bars in 4/4 of a lead, a bass and drums")
+
+        def ask(verb: str, rows: int, rng: Rng) -> Score:
+            return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
+
+        whole, _, _ = self.scores(stretches, LEAD, bars, {"autoencode": 1.0}, rng, training=False)
+        states = whole.states.view(len(stretches), bars, BAR, len(PARTS)).cpu().numpy()
+        played = {name: (part_hits(states, part), np.array(piece)) for part, name in _named()}
+        steps = math.ceil(self.size / recipe.batch)
+        return Drawing(recipe, DrawnBands(self.model, recipe, ask), played, rng, steps)
+
+    def asked(self, verb: str, stretches: Sequence[BandStretch], bars: int, rng: Rng) -> Score:
+        """Whole stretches with what a verb is given of them: `sample` nothing, `accompany` the lead.
+
+        Half of the time their tempo and place are those of a new song.
+        """
+        score, _, _ = self.scores(stretches, LEAD, bars, {"autoencode": 1.0}, rng, training=False)
+        known = torch.zeros_like(score.given)
+        if verb == "accompany":
+            known[..., LEAD] = 1
+        if rng.random() < 0.5:
+            numbers = torch.arange(bars, device=known.device) % BAR_NUMBERS
+            tempo = score.tempo.new_tensor([0, 1])
+            score = replace(
+                score, bar_number=numbers.expand(len(known), -1), tempo=tempo.expand(len(known), -1).clone()
+            )
+        return replace(score, given=known)
+
+    def _told_apart(self, recipe: Recipe, _: int) -> dict[str, Tensor]:
+        return {"total": torch.tensor(self._drawing(recipe, np.random.default_rng(0)).told())}
+
     def calibrate(self) -> None:
         """Count on which roots basses begin beneath leads."""
         both = (song for song in self.train if song.plays[:, LEAD].any() and song.plays[:, BASS].any())
@@ -257,6 +314,11 @@ def given(part: int, plays: NDArray[np.bool_], bars: int, task: str, rng: Rng) -
 def load_bands(data: Sequence[Path], max_songs: int | None = None) -> list[BandSong]:
     """The bands of corpora, without the pieces whose licence would bind the weights."""
     return at_most(max_songs, read_band_songs(data, without_licence=LEFT_OUT_LICENCE))
+
+
+def _draws(recipe: Recipe) -> bool:
+    """Whether its tasks are verbs: decoders learn from what they draw."""
+    return "sample" in recipe.tasks
 
 
 def _named() -> list[tuple[int, str]]:

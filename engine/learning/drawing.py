@@ -1,13 +1,13 @@
-"""Learning from what is drawn: a decoder of phrases whose bars critics cannot tell from played ones.
+"""Learning from what is drawn: decoders whose bars critics cannot tell from played ones.
 
-Likelihood alone never sees what the decoder makes of its own mistakes: each drawn bar strays a little more than a
+Likelihood alone never sees what a decoder makes of its own mistakes: each drawn bar strays a little more than a
 played one, and after eight a listener knows. So it learns by policy gradient as well (Williams 1992; Yu et al.,
-arXiv 1609.05473): it draws phrases as the verbs do, a bar is rewarded by what it and, less and less, the bars after
+arXiv 1609.05473): it draws bars as the verbs do, each is rewarded by what it and, less and less, the bars after
 it add to the critics' logit; and it goes on learning from data, so that it forgets nothing.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,18 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.learning.critics import Critics, Hits, Seen, joined, seen
-from engine.model.noise import Noise
-from engine.model.phrases.decoder import Condition
-from engine.model.phrases.steps import draw_hits
-from engine.model.phrases.vae import PhraseVae
+from engine.learning.critics import Critics, Hits, Seen, joined
+from engine.learning.curriculum import BatchLosses
 from engine.registry import Recipe
 
 FIRST_DRAWS, FIRST_STEPS = 10, 250
-"""Before the decoder learns, critics learn so many steps from about so many batches of draws, at most."""
+"""Before decoders learn, critics learn so many steps from about so many batches of draws, at most."""
 
 STEPS, REMEMBERED = 5, 10
-"""Then so many steps for one of the decoder, from its last so many batches."""
+"""Then so many steps for one of the decoders, from their last so many batches."""
 
 LATER = 0.8
 """By how much less each bar after one counts to its reward."""
@@ -37,91 +34,101 @@ LARGEST = 3.0
 DATA = 0.02
 """The weight of a nat of data; rewards have a standard deviation of 1."""
 
-SIMILARITIES = (0.3, 0.7)
-"""Between which `vary` is drawn."""
+DATA_SHARE = 8
+"""Decoders that learn from what they draw learn a window of data as well for so many phrases drawn."""
 
 Rng = np.random.Generator
-Ask = Callable[[str, int, Rng], Condition]
-"""A verb, how many phrases, chance -> phrases of the data with what the verb is given; all their hits are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What one decoder has drawn, as critics see it. nats: of each bar, with a gradient (phrase, bar)."""
+
+    seen: Seen
+    nats: Callable[[], Tensor]
+
+
+Draw = Callable[[str, int, Rng], Mapping[str, Drawn]]
+"""A verb, how many phrases, chance -> what each decoder that the verb asks draws, by its part."""
 
 
 class Drawing:
-    """Critics that have learnt to tell what the decoder draws, and then losses for it, one after the other.
+    """Critics of each part that have learnt to tell what is drawn, and then losses for the decoders, one by one.
 
-    recipe: with verbs as its tasks, and the temperature and opening at which the model is to be drawn. hits, piece:
-    played phrases, as Critics take them. steps: how many the decoder will
-    learn.
+    recipe: with verbs as its tasks. played: of each part phrases of the data, and of which piece each is, as
+    Critics take them. steps: how many the decoders will learn.
     """
 
     def __init__(
         self,
-        model: PhraseVae,
         recipe: Recipe,
-        ask: Ask,
-        hits: Hits,
-        piece: NDArray[np.int64],
+        draw: Draw,
+        played: Mapping[str, tuple[Hits, NDArray[np.int64]]],
         rng: Rng,
         steps: int = FIRST_STEPS,
     ):
-        self.model, self.recipe, self._ask, self._rng = model, recipe, ask, rng
+        self.recipe, self._draw, self._rng = recipe, draw, rng
         self._batches = min(FIRST_DRAWS, steps)
-        for part in (model.encoder, model.bar_encoder, model.z_prior):
-            part.requires_grad_(False)  # what z means stays as it is
-        self.critics = Critics(hits, piece, rng)
-        self._drawn = self._of_each_verb(self._batches)
-        self.critics.learn(joined(self._drawn), min(FIRST_STEPS, STEPS * steps))
+        self.critics = {part: Critics(*phrases, rng) for part, phrases in played.items()}
+        self._drawn = self._of_each_verb()
+        for part, critics in self.critics.items():
+            critics.learn(joined(self._drawn[part]), min(FIRST_STEPS, STEPS * steps))
 
     def told(self) -> float:
         """In what share of pairs critics tell a played phrase that they never saw from a new draw."""
-        return self.critics.told(joined(self._of_each_verb(self._batches)))
+        drawn = self._of_each_verb()
+        return float(np.mean([critics.told(joined(drawn[part])) for part, critics in self.critics.items()]))
 
     def loss(self) -> Tensor:
-        """By which the decoder makes bars with a reward above the mean likelier, and the others less likely."""
+        """By which decoders make bars with a reward above the mean likelier, and the others less likely."""
         verbs, shares = zip(*self.recipe.tasks.items(), strict=True)
         verb = verbs[self._rng.choice(len(verbs), p=np.array(shares) / sum(shares))]
-        z, condition, drawn = self.draw(verb, self.recipe.batch)
-        self._drawn = [*self._drawn, drawn][-REMEMBERED:]
-        reward = rewards(self.critics.logits(drawn))
-        with torch.autocast(z.device.type, enabled=False):
-            nats = self.model.decoder.nats(z, condition, temperature=self.recipe.step_temperature)
-        of_bars = nats.view(*reward.shape, -1).sum(dim=2)
-        self.critics.learn(joined(self._drawn), STEPS)
-        return (of_bars * reward.to(of_bars)).mean()
+        losses = []
+        for part, drawn in self._draw(verb, self.recipe.batch, self._rng).items():
+            critics = self.critics[part]
+            self._drawn[part] = [*self._drawn[part], drawn.seen][-REMEMBERED:]
+            reward = rewards(critics.logits(drawn.seen))
+            of_bars = drawn.nats()
+            critics.learn(joined(self._drawn[part]), STEPS)
+            losses.append((of_bars * reward.to(of_bars)).mean())
+        return torch.stack(losses).sum()
 
-    def draw(self, verb: str, rows: int) -> tuple[Tensor, Condition, Seen]:
-        """z of phrases, what is given of them with the hits that are drawn, and what critics see of these."""
-        condition = self._ask(verb, rows, self._rng)
-        noise = Noise(int(self._rng.integers(2**31)), device=condition.hits.device)
-        self.model.eval()
-        for part in self.model.modules():
-            if isinstance(part, nn.LSTM):  # nothing is dropped in it, and a GPU has no gradient for one that is not
-                part.train()
-        with torch.no_grad(), torch.autocast(condition.hits.device.type, enabled=False):
-            z = self.model.z_prior.draw(condition, noise.normal(rows, self.model.shape.z))
-            if verb == "vary":
-                similarity = float(self._rng.uniform(*SIMILARITIES))
-                z = torch.lerp(z, self.model.encoder(condition).mu, similarity)
-                order = noise.uniform(rows, condition.bars).argsort(dim=1).argsort(dim=1)
-                condition = replace(
-                    condition,
-                    bar_z=self.model.bar_encoder(condition).mu,
-                    bar_z_given=(order < round(similarity * condition.bars)).float(),
-                )
-            hits = draw_hits(
-                self.model.decoder,
-                z,
-                replace(condition, hits=condition.given_hits),
-                temperature=self.recipe.step_temperature,
-                opening=self.recipe.opening_temperature,
-                noise=noise,
-            )
-        bars = hits.view(rows, condition.bars, condition.steps_per_bar, -1).cpu().numpy() > 0
-        return z, replace(condition, hits=hits), seen(bars)
+    def losses(self, of_data: BatchLosses, step: int) -> dict[str, Tensor]:
+        """The loss of what is drawn, and beside it that of some data."""
+        data = of_data(step)["total"] / max(self.recipe.bars)
+        drawn = self.loss()
+        return {"data": data, "drawn": drawn, "total": drawn + DATA * data}
 
-    def _of_each_verb(self, batches: int) -> list[Seen]:
+    def _of_each_verb(self) -> dict[str, list[Seen]]:
         shares = self.recipe.tasks.items()
-        counts = {verb: max(1, round(batches * share / sum(self.recipe.tasks.values()))) for verb, share in shares}
-        return [self.draw(verb, self.recipe.batch)[2] for verb, count in counts.items() for _ in range(count)]
+        counts = {
+            verb: max(1, round(self._batches * share / sum(self.recipe.tasks.values()))) for verb, share in shares
+        }
+        found: dict[str, list[Seen]] = {part: [] for part in self.critics}
+        for verb, count in counts.items():
+            for _ in range(count):
+                for part, drawn in self._draw(verb, self.recipe.batch, self._rng).items():
+                    found[part].append(drawn.seen)
+        return found
+
+
+def fixed(parts: Iterable[nn.Module]) -> None:
+    """What z means stays as it is."""
+    for part in parts:
+        part.requires_grad_(False)
+
+
+def without_dropout(model: nn.Module) -> None:
+    """As a model draws; a GPU has no gradient for an LSTM that is not in training, but nothing is dropped in it."""
+    model.eval()
+    for part in model.modules():
+        if isinstance(part, nn.LSTM):
+            part.train()
+
+
+def by_bar(nats: Tensor, bars: int) -> Tensor:
+    """The nats of steps (phrase, step) as those of bars (phrase, bar)."""
+    return nats.view(len(nats), bars, -1).sum(dim=2)
 
 
 def rewards(logits: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor
 from engine.data.drum_songs import SEQUENCED, DrumSong, read_drum_songs, styles_of
 from engine.errors import DataError
 from engine.learning.curriculum import BatchLosses
-from engine.learning.drawing import DATA, Drawing
+from engine.learning.drawing import DATA_SHARE, Drawing
+from engine.learning.drawn_phrases import DRUMS, DrawnPhrases
 from engine.learning.prior import Prior, standard_prior
 from engine.model.phrases.decoder import BAR_NUMBERS, PAST_BARS, Condition
 from engine.model.phrases.vae import PhraseShape, PhraseVae
@@ -40,9 +41,6 @@ SPLITS = ("train", "validation")
 VALIDATION_HOP, VALIDATION_BATCH = 8, 64
 STRETCHES_OF_SONG = 12
 """Critics know at most so many stretches of a song."""
-
-DATA_SHARE = 8
-"""A decoder that learns from what it draws learns a window of data as well for so many phrases drawn."""
 
 STARTS_PER_WINDOW = 4
 """An epoch draws a quarter as many stretches as there are bars to start at."""
@@ -148,7 +146,7 @@ class PhraseCourse:
             drawing = self._drawing(recipe, rng)
             few = replace(self.recipe, bars=recipe.bars, batch=max(1, recipe.batch // DATA_SHARE))
             for batch_losses in self.training_batches(few, count, rng):
-                yield partial(self._drawn_losses, drawing, batch_losses)
+                yield partial(drawing.losses, batch_losses)
             return
         for _ in range(count):
             bars = int(rng.choice(recipe.bars))
@@ -274,8 +272,8 @@ class PhraseCourse:
             return self.asked(verb, [stretches[k] for k in rng.integers(len(stretches), size=rows)], bars, rng)
 
         hits = np.stack([each.song.hits[each.first : each.first + bars] for each in stretches])
-        steps = math.ceil(self.size / recipe.batch)
-        return Drawing(self.model, recipe, ask, hits, np.array(piece), rng, steps)
+        draw, steps = DrawnPhrases(self.model, recipe, ask), math.ceil(self.size / recipe.batch)
+        return Drawing(recipe, draw, {DRUMS: (hits, np.array(piece))}, rng, steps)
 
     def asked(self, verb: str, stretches: Sequence[Stretch], bars: int, rng: Rng) -> Condition:
         """Whole stretches with what a verb is given of them: `sample` their style, others tempo and place as well.
@@ -294,11 +292,6 @@ class PhraseCourse:
 
     def _told(self, recipe: Recipe, _: int) -> dict[str, Tensor]:
         return {"total": torch.tensor(self._drawing(recipe, np.random.default_rng(0)).told())}
-
-    def _drawn_losses(self, drawing: Drawing, of_data: BatchLosses, step: int) -> dict[str, Tensor]:
-        data = of_data(step)["total"] / max(drawing.recipe.bars)
-        drawn = drawing.loss()
-        return {"data": data, "drawn": drawn, "total": drawn + DATA * data}
 
     def calibrate(self) -> None:
         """Nothing is left to fit."""

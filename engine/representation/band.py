@@ -17,6 +17,9 @@ SIZES = (MELODY_SIZE, MELODY_SIZE, 1 << CLASSES)
 PITCHES = HIGHEST - LOWEST + 1
 VOICE_STATES = MELODY_SIZE + PITCHES
 
+DEGREES = (0, 2, 4, 5, 7, 9, 11)
+"""Of C, or A minor."""
+
 MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 """How well each degree fits a key: Krumhansl and Kessler 1982."""
@@ -70,6 +73,21 @@ def voice_features() -> Array:
 def drum_features() -> Array:
     """Which drums each subset has: (512, 9)."""
     return ((np.arange(1 << CLASSES)[:, None] >> np.arange(CLASSES)) & 1).astype(np.float32)
+
+
+def part_hits(states: Tokens, part: int) -> NDArray[np.bool_]:
+    """What of a part begins, as rows of drums: (…, 3) -> (…, 9).
+
+    Of a voice in C: its notes on the seven degrees, those between, and where a note ends.
+    """
+    own = states[..., part]
+    if part == DRUMS:
+        return drum_features()[own] > 0
+    begins = (own >= FIRST_NOTE_ON) & (own < MELODY_SIZE)
+    pitch_class = (LOWEST + own - FIRST_NOTE_ON) % 12
+    degrees = [begins & (pitch_class == degree) for degree in DEGREES]
+    between = begins & ~np.isin(pitch_class, DEGREES)
+    return np.stack([*degrees, between, own == NOTE_OFF], axis=-1)
 
 
 def moved(states: Tokens, semitones: int) -> Tokens:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.model.band.decoder import ATTRIBUTES, BAR, Score, blank
+from engine.model.band.decoder import ATTRIBUTES, BAR, Score, blank, of_usual_density
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS
 from engine.representation.band import BASS, DRUMS, LEAD, PARTS, PITCHES, key_fits, moved, sounds
@@ -54,9 +54,6 @@ NEVER = -1e4
 OFF_CHORD, OFF_CHORD_ON_BEAT, NOT_ROOT = -2.0, -6.0, -5.0
 """What is added to the logits of notes outside a chord, between the beats and on them, and to those of a bass which
 are not its root where it begins. When notes begin is left alone."""
-
-DENSITY, USUAL_DENSITY = ATTRIBUTES.index("density"), {LEAD: 0.1, BASS: 0.8}
-"""In standard deviations from the mean of bars in which a part plays."""
 
 NOT_LIKELY_ROOT = -2.0
 """The same for roots that nobody tells: see engine.model.band.roots."""
@@ -132,13 +129,6 @@ def shift_of(harmony: Harmony, begin: int = 0, end: int | None = None) -> int:
         return harmony.key.to_c
     fits = key_fits(harmony.sounding[begin:end].sum(axis=0))
     return int(fits.argmax()) - 6 if fits.any() else 0
-
-
-def _of_usual_density(score: Score, part: int) -> Tensor:
-    """The attributes of a voice of which nothing is known: it plays as usual; untold it might rest throughout."""
-    told = score.attributes.clone()
-    told[..., DENSITY], told[..., len(ATTRIBUTES) + DENSITY] = USUAL_DENSITY[part], 1
-    return told
 
 
 def clashing(score: Score) -> NDArray[np.float32]:
@@ -306,8 +296,8 @@ class Drawing:
         own = self._resident.draw_z(score, self._noise, temperature) if z is None else z
         for part in sketch.parts:
             against, asked = self._against(sketch.harmony, part, score, first, shift), score
-            if part in USUAL_DENSITY and not bool(score.given[..., part].any()):
-                asked = replace(score, attributes=_of_usual_density(score, part))
+            if not bool(score.given[..., part].any()):
+                asked = of_usual_density(score, part)
             asked = replace(asked, attributes=self._told(asked.attributes, sketch, part, first))
             if part in sketch.bar_z:
                 ideas, stay = sketch.bar_z[part]

@@ -17,6 +17,9 @@ from engine.representation.groove import DEPTH, Array, nearest_step, steps_of
 EXACT_BEATS = 1 / 240
 """A note this close to a grid position counts as on it: half a tick at 120 ticks a quarter."""
 
+DIVISIONS = np.array([[4], [3], [6], [8]])
+"""Of a beat: sixteenths, triplets, their halves, 32nds."""
+
 TUPLETS, FEWEST_OF_TUPLET = (5, 7), 3
 """A beat is quintuplets or septuplets where all of its onsets are exact, and there are at least so many."""
 
@@ -116,7 +119,7 @@ def _anchors(cell: NDArray[np.int64], velocity: NDArray[np.float64], kept: NDArr
 
 def nearest_place(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
     """The nearest sixteenth or eighth triplet of each start; a triplet sixteenth or 32nd only where it is exact."""
-    places = np.stack([np.round(start_beats * division) / division for division in (4, 3, 6, 8)])
+    places = np.rint(start_beats * DIVISIONS) / DIVISIONS
     distance = np.abs(places - start_beats)
     distance[2:][distance[2:] > EXACT_BEATS] = np.inf
     distance[1:] += 1e-9  # of equals the sixteenth
@@ -129,16 +132,19 @@ def _places(start_beats: NDArray[np.float64]) -> NDArray[np.float64]:
 
     A late sixteenth by itself would soon be one. Quintuplets and septuplets are those of whole beats of them.
     """
-    nearest, beat = nearest_place(start_beats), np.floor(start_beats + 1 / 8).astype(np.int64)
+    nearest = nearest_place(start_beats)
+    loose = np.abs(nearest - start_beats) > EXACT_BEATS
+    if not loose.any():
+        return nearest
+    beat = np.floor(start_beats + 1 / 8).astype(np.int64)
     beat -= beat.min(initial=0)
-    sixteenth, triplet = (np.round(start_beats * division) / division for division in (4, 3))
+    sixteenth, triplet = np.rint(start_beats * DIVISIONS[:2]) / DIVISIONS[:2]
     off_sixteenths, off_triplets = (
         np.bincount(beat, (place - start_beats) ** 2)[beat] for place in (sixteenth, triplet)
     )
-    loose = np.abs(nearest - start_beats) > EXACT_BEATS
     places = np.where(loose & (off_sixteenths <= off_triplets), sixteenth, nearest)
     for division in TUPLETS:
-        of_division = np.round(start_beats * division) / division
+        of_division = np.rint(start_beats * division) / division
         beside = np.bincount(beat, np.abs(of_division - start_beats) > EXACT_BEATS)
         onsets = np.bincount(beat[np.unique(of_division, return_index=True)[1]], minlength=len(beside))
         even = (beside == 0) & (onsets >= FEWEST_OF_TUPLET) & (np.bincount(beat, loose) > 0)
@@ -211,8 +217,11 @@ def _played_beats(cells: Cells, groove: Array) -> NDArray[np.float64]:
     sixteenth = cells.step / STEPS_PER_BEAT
     offset = groove[cells.step, 2 * CLASSES + cells.drum].astype(np.float64)
     played = sixteenth - offset / 2 / STEPS_PER_BEAT
+    are_beside = beside(cells)
+    if not are_beside.any():
+        return played
     deviation = np.clip(played - nearest_place(played), -BESIDE_REACH_BEATS, BESIDE_REACH_BEATS)
-    return np.where(beside(cells), cells.place_beats + deviation, played)
+    return np.where(are_beside, cells.place_beats + deviation, played)
 
 
 def _earliest_shift(cells: Cells) -> NDArray[np.float64]:

@@ -17,12 +17,13 @@ from engine.evaluation.bands.figures import (
     part_tokens,
     reconstruction_of,
 )
+from engine.evaluation.bands.judges import judged_part
 from engine.evaluation.bands.report import BandAmount, BandCorpus, band_resident, evaluate_bands
 from engine.evaluation.bands.stretches import Stretches, cut, score_of
 from engine.evaluation.paths import StepModel
 from engine.evaluation.strangers import strangers
 from engine.midi.clips import clip_to_midi
-from engine.representation.band import BASS, DRUMS, LEAD, band_states
+from engine.representation.band import BASS, DRUMS, LEAD, band_states, part_hits
 from engine.verbs.resident import BandResident
 from engine.weights import Library
 from tests.engine.untrained import SMALL_BANDS, SMALL_PHRASES, write_random_weights
@@ -130,6 +131,31 @@ def test_what_is_train_is_nearest_to_itself_and_another_octave_is_not(stretches:
     assert nearest_of(higher, stretches.states, LEAD).min() >= 1
 
 
+def test_judges_hear_degrees_drums_and_ends_in_no_octave() -> None:
+    states = song("a").states[None]
+    lead = part_hits(states, LEAD)
+    assert lead.shape == (*states.shape[:3], 9)
+    assert lead[0, 0, ::2].argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+    assert not lead[0, 0, 1::2].any()  # where notes go on nothing begins
+    sharp = states.copy()
+    sharp[..., LEAD] += 1
+    assert part_hits(sharp, LEAD)[0, 0, 0].argmax() == 7
+    assert part_hits(states, DRUMS)[0, 0, ::4, :2].tolist() == [[True, False], [False, True]] * 2
+    assert part_hits(np.ones_like(states), BASS)[..., 8].all()
+
+
+def test_judges_tell_a_part_that_is_another_and_not_one_that_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    songs = [song(str(k), "train", up=int(rng.integers(0, 5))) for k in range(24)]
+    train, ask = cut(songs[:16], (LEAD,), 2), cut(songs[16:], (LEAD,), 2)
+    same, other = ([each.states.copy() for each in (train, ask)] for _ in range(2))
+    for states in other:
+        states[..., LEAD] = np.roll(states[..., LEAD], 1, axis=2)
+    found = judged_part(LEAD, train, ask, {"same": same, "other": other}, judges=1, epochs=8)
+    assert found["same"].value == 0.5
+    assert found["other"].value > 0.95
+
+
 def test_a_split_without_bands_and_a_model_of_drums_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the split 'test' must hold 16 bars in 4/4 of a lead, a bass and drums"):
         BandCorpus(SONGS, "test", BandAmount())
@@ -156,6 +182,7 @@ def test_all_of_it_is_measured_of_a_corpus(tmp_path: Path) -> None:
             data=[tmp_path / "music"],
             library=Library((tmp_path,)),
             models=["trio_16bar"],
+            judges=0,
             amount=BandAmount(windows=1, draws=2, samples=2, pairs=3, timed=1),
         )
     )

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engine.data.band_songs import BandSong
 from engine.errors import DataError, ModelError
@@ -20,12 +21,15 @@ from engine.evaluation.bands.figures import (
     part_tokens,
     reconstruction_of,
 )
+from engine.evaluation.bands.judges import JUDGED_BARS, judged_part
 from engine.evaluation.bands.stretches import BARS, Stretches, cut
 from engine.evaluation.paths import StepModel
 from engine.evaluation.phrases.report import Table
 from engine.learning.band_tasks import load_bands
+from engine.model.band.decoder import BAR
 from engine.model.noise import Noise
 from engine.representation.band import BASS, DRUMS, LEAD, PARTS
+from engine.representation.harmony import Key
 from engine.representation.tokens import Tokens
 from engine.verbs.band_drawing import Drawing, Harmony, Sketch
 from engine.verbs.band_playing import empty_states
@@ -33,6 +37,9 @@ from engine.verbs.resident import BandResident, load_resident
 from engine.weights import Library
 
 ALL = (LEAD, BASS, DRUMS)
+AT_ONCE = 96
+"""Bands that are drawn together."""
+
 QUANTILES = (0.05, 0.25, 0.5, 0.75)
 ASKED = ((BASS, (LEAD,)), (BASS, (LEAD, DRUMS)), (DRUMS, (LEAD,)), (DRUMS, (LEAD, BASS)), (LEAD, (BASS, DRUMS)))
 """Which part is asked for beside which others."""
@@ -42,7 +49,8 @@ ASKED = ((BASS, (LEAD,)), (BASS, (LEAD, DRUMS)), (DRUMS, (LEAD,)), (DRUMS, (LEAD
 class BandAmount:
     """How much is measured.
 
-    Stretches of each piece, draws of z, bands that are sampled, pairs with a way between, how often one is timed.
+    Stretches of each piece, draws of z, bands that are sampled, pairs with a way between, how often one is timed,
+    how long judges learn.
     """
 
     windows: int = 6
@@ -50,6 +58,7 @@ class BandAmount:
     samples: int = 96
     pairs: int = 128
     timed: int = 12
+    epochs: int = 25
 
 
 class BandCorpus:
@@ -78,11 +87,15 @@ def evaluate_bands(
     library: Library,
     models: Iterable[str],
     split: str = "validation",
+    judges: int = 3,
     seed: int = 0,
     amount: BandAmount = BandAmount(),
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Table]:
-    """Everything that can be measured of each model; DataError where the split holds no band."""
+    """Everything that can be measured of each model; DataError where the split holds no band.
+
+    judges: how many are trained for each AUC; with 0 there are none.
+    """
     residents = [band_resident(library, name) for name in models]
     corpus = BandCorpus(load_bands(data), split, amount)
     measures: dict[str, Callable[[BandResident, BandCorpus], Table]] = {
@@ -91,6 +104,8 @@ def evaluate_bands(
         "interpolation": partial(_interpolation, seed=seed),
         "music": partial(_music, seed=seed),
     }
+    if judges:
+        measures["judges"] = partial(_judges, judges=judges, seed=seed)
     for resident in residents:
         for name, measure in measures.items():
             on_progress(f"{resident.card.name}: {name}")
@@ -166,13 +181,52 @@ def _music(resident: BandResident, corpus: BandCorpus, *, seed: int) -> Table:
     return _table(f"{resident.card.name}: bands of {BARS} bars", rows)
 
 
+def _judges(resident: BandResident, corpus: BandCorpus, *, judges: int, seed: int) -> Table:
+    """Each part of a new band, and bass and drums to a lead, beside those of bands that have all three."""
+    known, asked = corpus.stretches("band", ALL, train=True), corpus.stretches("band", ALL)
+    sampled = [_sampled(resident, len(each), seed + k) for k, each in enumerate((known, asked), 1)]
+    accompanied = [_accompanied(resident, each.states, seed + k) for k, each in enumerate((known, asked), 1)]
+    rows = {
+        PARTS[part]: judged_part(
+            part,
+            known,
+            asked,
+            {"sample": sampled} | ({} if part == LEAD else {"to its lead": accompanied}),
+            judges=judges,
+            epochs=corpus.amount.epochs,
+        )
+        for part in ALL
+    }
+    return _table(f"{resident.card.name}: AUC of judges of {JUDGED_BARS} bars of a part", rows)
+
+
 def _sampled(resident: BandResident, count: int, seed: int) -> Tokens:
-    nothing = np.zeros((BARS, 16, 3), np.float32)
+    nothing = np.zeros((BARS, BAR, len(PARTS)), np.float32)
+    return _drawn(resident, empty_states(count, BARS), nothing, ALL, Harmony(np.zeros((BARS, 12))), seed)
+
+
+def _accompanied(resident: BandResident, states: Tokens, seed: int) -> Tokens:
+    """Stretches in C with another bass and other drums."""
+    given = np.zeros((BARS, BAR, len(PARTS)), np.float32)
+    given[..., LEAD] = 1
+    own = np.where(given > 0, states, 0)
+    return _drawn(resident, own, given, (BASS, DRUMS), Harmony(np.zeros((BARS, 12)), Key(0)), seed)
+
+
+def _drawn(
+    resident: BandResident,
+    states: Tokens,
+    given: NDArray[np.float32],
+    parts: tuple[int, ...],
+    harmony: Harmony,
+    seed: int,
+) -> Tokens:
     style = "band" if "band" in resident.card.styles else None
-    harmony = Harmony(np.zeros((BARS, 12)))
-    sketch = Sketch(empty_states(count, BARS), nothing, ALL, harmony, style, 120.0, {})
+    drawing = Drawing(resident, Noise(seed))
+    sketch = Sketch(states, given, parts, harmony, style, 120.0, {})
     with torch.inference_mode():
-        return Drawing(resident, Noise(seed)).complete(sketch, 1.0)
+        rows = np.array_split(states, -(-len(states) // AT_ONCE))
+        return np.concatenate([drawing.complete(replace(sketch, states=some), 1.0) for some in rows])
 
 
 def _timed(resident: BandResident, seed: int) -> float:

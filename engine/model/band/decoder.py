@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from engine.model.encoder import POSITIONS
 from engine.model.lstm import InitialState, Lstm
 from engine.model.phrases.decoder import AFTER, BAR_NUMBER_DEPTH, BAR_NUMBERS, BEFORE, HIDDEN_LOOKS
-from engine.representation.band import DRUMS, PARTS, SIZES, drum_features, voice_features
+from engine.representation.band import BASS, DRUMS, LEAD, PARTS, SIZES, drum_features, voice_features
 from engine.representation.melody import FIRST_NOTE_ON, MELODY_SIZE, NOTE_OFF
 
 BAR = POSITIONS
@@ -23,6 +23,9 @@ STYLE_DEPTH = 8
 CONDITION_DEPTH = STYLE_DEPTH + 2
 ATTRIBUTES = ("density", "register")
 """What is told of a bar of a part: the notes that begin, and of a voice their mean pitch, standardised."""
+
+DENSITY, USUAL_DENSITY = ATTRIBUTES.index("density"), {LEAD: 0.1, BASS: 0.8}
+"""In standard deviations from the mean of bars in which a part plays."""
 
 BAR_HIDDEN, BAR_RANK = 256, 32
 CHROMA = 12
@@ -83,6 +86,15 @@ def blank(batch: int, bars: int, *, styles: int, bar_z: int, device: torch.devic
         bar_z=zeros(bars, bar_z),
         bar_z_given=zeros(bars),
     )
+
+
+def of_usual_density(score: Score, part: int) -> Score:
+    """A voice of which nothing is known is told that it plays as usual: untold it might rest throughout."""
+    if part not in USUAL_DENSITY:
+        return score
+    told = score.attributes.clone()
+    told[..., DENSITY], told[..., len(ATTRIBUTES) + DENSITY] = USUAL_DENSITY[part], 1
+    return replace(score, attributes=told)
 
 
 class Alphabets(nn.Module):
@@ -229,7 +241,7 @@ class PartDecoder(nn.Module):
             nn.init.zeros_(cast(nn.Linear, start_at_zero).bias)
         self.drop_static, self.drop_hidden = nn.Dropout(dropout / 3), nn.Dropout(dropout)
 
-    def nats(self, z: Tensor, score: Score) -> Tensor:
+    def nats(self, z: Tensor, score: Score, *, temperature: float = 1.0) -> Tensor:
         """z (batch, z), score with all true states -> the nats of each step that is not given: (batch, step)."""
         seen, idea, part = looks(score, self.part), self.idea(z, score), self.part
         static = self.static(idea, score)
@@ -238,7 +250,7 @@ class PartDecoder(nn.Module):
         hidden, _ = self.lstm.run(inputs, self.initial_state(idea))
         logits = self.logits(self.drop_hidden(hidden), seen) + self.of_tokens(score)
         target = tokens_of(part, score.states[..., part])
-        nats = F.cross_entropy(logits.float().transpose(1, 2), target, reduction="none")
+        nats = F.cross_entropy(logits.float().transpose(1, 2) / temperature, target, reduction="none")
         return nats * (1 - score.given[..., part])
 
     def idea(self, z: Tensor, score: Score) -> Tensor:

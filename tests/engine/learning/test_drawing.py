@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learning import drawing, phrase_tasks
+from engine.errors import DataError
+from engine.learning import drawing
+from engine.learning.band_tasks import BandCourse
 from engine.learning.critics import DESIGNS, Critic, Critics, seen
 from engine.learning.drawing import Drawing, rewards
 from engine.learning.training import Run
 from engine.registry import Recipe
+from engine.representation.band import BASS, LEAD
+from tests.engine import test_band as bands
 from tests.engine.learning.test_phrase_tasks import CONFIG, RECIPE, a_course
 
 BARS = 4
@@ -36,7 +40,7 @@ def few_steps(monkeypatch):
 
 def a_drawing(course, seed=0):
     batch = course.training_batches(VERBS, 1, np.random.default_rng(seed))
-    return next(batch).args[0]
+    return next(batch).func.__self__
 
 
 def test_critics_tell_what_differs_and_nothing_else():
@@ -86,13 +90,13 @@ def test_a_bar_is_rewarded_for_what_it_adds_and_for_what_comes_of_it():
 @pytest.mark.usefixtures("few_steps")
 def test_what_verbs_are_given_is_kept():
     course = a_course()
-    of = a_drawing(course)
-    _, condition, (steps, _) = of.draw("drumify", 32)
+    of = a_drawing(course)._draw
+    rng = np.random.default_rng(0)
+    _, condition = of.draw("drumify", 32, rng)
     assert condition.taps[..., 1].all()
     assert (condition.hits.amax(dim=2) >= condition.taps[..., 0]).all()
-    assert torch.equal(steps[..., :9], condition.hits)
-    assert bool(of.draw("vary", 8)[1].bar_z_given.mean() > 0)
-    _, condition, _ = of.draw("sample", 8)
+    assert bool(of.draw("vary", 8, rng)[1].bar_z_given.mean() > 0)
+    _, condition = of.draw("sample", 8, rng)
     assert not condition.taps.any()
     assert not condition.tempo.any()
     assert (condition.style < course.shape.styles).all()
@@ -105,13 +109,14 @@ def test_the_decoder_follows_a_reward_and_what_z_means_stays(monkeypatch):
     of = a_drawing(course)
 
     def kicks():
-        return float(of.draw("sample", 128)[2][0][:, ::16, 0].mean())
+        (drawn,) = of._draw("sample", 128, np.random.default_rng(2)).values()
+        return float(drawn.seen[0][:, ::16, 0].mean())
 
     def like_kicks(_, drawn):
         return 10 * drawn[0][:, ::16, 0].cumsum(dim=1)
 
     monkeypatch.setattr(Critics, "logits", like_kicks)
-    monkeypatch.setattr(phrase_tasks, "DATA", 0)
+    monkeypatch.setattr(drawing, "DATA", 0)
     before, fixed = kicks(), {key: value.clone() for key, value in course.model.encoder.state_dict().items()}
     optimizer = torch.optim.Adam(course.model.decoder.parameters(), lr=0.02)
     for batch_losses in course.training_batches(VERBS, 50, np.random.default_rng(1)):
@@ -133,7 +138,86 @@ def test_validation_is_how_often_new_critics_tell():
 def test_a_recipe_of_verbs_is_no_recipe_of_tasks():
     assert isinstance(a_drawing(a_course()), Drawing)
     batch = next(a_course().training_batches(replace(RECIPE, batch=2), 1, np.random.default_rng(0)))
-    assert not any(isinstance(each, Drawing) for each in batch.args)
+    assert not isinstance(getattr(batch.func, "__self__", None), Drawing)
+
+
+BAND_VERBS = replace(VERBS, bars=(8,), tasks={"sample": 0.5, "accompany": 0.5}, batch=8)
+
+
+def a_band_course():
+    torch.manual_seed(0)
+    return BandCourse(bands.CONFIG, [bands.song(), bands.song("validation")], torch.device("cpu"))
+
+
+def draw_of(course):
+    batch = next(course.training_batches(BAND_VERBS, 1, np.random.default_rng(0)))
+    return batch.func.__self__._draw
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_the_parts_that_a_verb_asks_are_drawn_each_beside_those_before():
+    course = a_band_course()
+    draw = draw_of(course)
+    found = draw("sample", 4, np.random.default_rng(0))
+    assert list(found) == ["lead", "bass", "drums"]
+    assert all(drawn.seen[0].shape == (4, 128, 42) for drawn in found.values())
+    found = draw("accompany", 4, np.random.default_rng(0))
+    assert list(found) == ["bass", "drums"]
+    for part in ("bass", "drums"):
+        nats = found[part].nats()
+        assert nats.shape == (4, 8)
+        torch.autograd.backward(nats.sum())
+    assert course.model.decoders[LEAD].output.weight.grad is None
+    assert float(course.model.decoders[BASS].output.weight.grad.abs().sum()) > 0
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_lead_that_is_accompanied_is_that_of_the_data():
+    course = a_band_course()
+    asked = draw_of(course).ask
+    for verb, given in (("sample", 0), ("accompany", 1)):
+        score = asked(verb, 3, np.random.default_rng(0))
+        assert score.given[..., LEAD].unique().tolist() == [given]
+        assert not score.given[..., BASS:].any()
+        assert torch.equal(score.states[0, :, LEAD], torch.from_numpy(bands.song().states[:8, :, LEAD].reshape(-1)))
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_each_part_of_a_band_follows_its_own_critics(monkeypatch):
+    """Critics who like nothing but a ninth row: drums and voices learn to have it more often."""
+    course = a_band_course()
+    draw = draw_of(course)
+
+    def share():
+        found = draw("sample", 128, np.random.default_rng(2))
+        return {part: float(drawn.seen[0][..., 8].mean()) for part, drawn in found.items()}
+
+    monkeypatch.setattr(
+        Critics, "logits", lambda _, seen: 10 * seen[0][..., 8].view(-1, 8, 16).mean(dim=2).cumsum(1)
+    )
+    monkeypatch.setattr(drawing, "DATA", 0)
+    before = share()
+    optimizer = torch.optim.Adam(course.model.decoders.parameters(), lr=0.02)
+    for batch_losses in course.training_batches(replace(BAND_VERBS, batch=32), 20, np.random.default_rng(1)):
+        optimizer.zero_grad()
+        torch.autograd.backward(batch_losses(0)["total"])
+        optimizer.step()
+    after = share()
+    assert all(after[part] > before[part] + 0.02 for part in ("lead", "bass", "drums")), (before, after)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_validation_of_bands_is_how_often_new_critics_tell():
+    ((name, share, losses),) = a_band_course().validation_batches(BAND_VERBS)
+    assert (name, share) == ("drawn", 1.0)
+    assert 0 <= float(losses(0)["total"]) <= 1
+
+
+def test_without_bands_there_is_nothing_to_learn_from_what_is_drawn():
+    course = a_band_course()
+    course.train = []
+    with pytest.raises(DataError, match="holds no 8 bars in 4/4 of a lead, a bass and drums"):
+        draw_of(course)
 
 
 def test_the_mean_of_the_weights_is_kept_and_training_goes_on_from_the_weights(tmp_path):

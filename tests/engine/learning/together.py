@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from engine.learning import drawing
+from engine.learning import band_tasks, drawing
 from engine.learning.curriculum import Course
 from engine.learning.peers import Peers, peers
 from engine.learning.training import Progress, Run, open_course, train
@@ -35,7 +35,7 @@ def gradient(together: Peers) -> Iterator[object]:
 
 def every_kind(together: Peers, corpus: str, out: str) -> Iterator[object]:
     """The weights after an epoch of each stage of a model of each kind."""
-    drawing.FIRST_DRAWS, drawing.FIRST_STEPS = 2, 5
+    drawing.FIRST_DRAWS, drawing.FIRST_STEPS, band_tasks.STEPS_PER_EPOCH = 2, 5, 20
     for config, open_small in _kinds(Path(corpus)):
         torch.manual_seed(1)
         config = replace(config, recipe=replace(config.recipe, batch=16))
@@ -55,7 +55,9 @@ def _kinds(corpus: Path) -> Iterator[tuple[Config, Callable[[Config], Course]]]:
     verbs = replace(phrases.RECIPE, bars=(4,), tasks={"sample": 0.5, "drumify": 0.5}, epochs=1)
     third = replace(phrases.CONFIG, recipe=replace(phrases.RECIPE, second=phrases.RECIPE, third=verbs))
     yield third, lambda config: phrases.PhraseCourse(config, phrase_songs, CPU)
-    yield bands.CONFIG, lambda config: bands.BandCourse(config, [bands.song(), bands.song("validation")], CPU)
+    verbs = replace(verbs, bars=(8,), tasks={"sample": 0.5, "accompany": 0.5}, batch=64)
+    with_verbs = replace(bands.CONFIG, recipe=replace(bands.RECIPE, third=verbs))
+    yield with_verbs, lambda config: bands.BandCourse(config, [bands.song(), bands.song("validation")], CPU)
     for name in ("drummer", "groovae_2bar_humanize", "drums_2bar"):
         yield find_config(name), lambda config: open_course(config, [corpus], CPU, 8)
 

@@ -30,6 +30,10 @@ ENVIRONMENT: Mapping[str, str] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one machine: all that Ray starts listens on loopback alone
     "RAY_worker_niceness": "0",  # else replicas would give way to all others
+    **dict.fromkeys(
+        ("RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S", "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S"),
+        str(int(CONNECT_SECONDS)),
+    ),
 }
 
 

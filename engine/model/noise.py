@@ -9,7 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.pausing import look
+
 Array = NDArray[np.float32]
+
+ROWS_AT_ONCE = 8
+"""Of how many the logarithms are taken before it is looked whether somebody is in a hurry."""
 
 
 class Noise:
@@ -50,7 +55,11 @@ class Noise:
         With the same numbers similar logits mostly give the same sample, which keeps an interpolation smooth.
         wanted selects the numbers that are needed, before the logarithms are taken.
         """
-        return -torch.log(-torch.log(wanted(self.uniform(batch, *shape)).clamp(min=1e-30)))
+        numbers = wanted(self.uniform(batch, *shape)).clamp(min=1e-30)
+        for part in torch.split(numbers, ROWS_AT_ONCE):
+            part.log_().neg_().log_().neg_()
+            look()
+        return numbers
 
     def again(self) -> "Noise":
         """A copy that gives the same numbers from here on as this one."""
@@ -69,6 +78,7 @@ class Noise:
         assert not rest, f"a batch of {batch} rows, not of so many for each of {len(self._sources)} seeds"
         parts = []
         for source in self._sources:
+            look()
             rows = times * source.rows
             part = torch.from_numpy(draw(source.numbers, (1 if source.shared else rows, *shape)))
             parts.append(part.to(self._device).expand(rows, *shape))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.asking import MOST, Asking
+from engine.asking import Asking
 from engine.clip import Clip
 from engine.model import tasks
 from engine.model.noise import Noise
@@ -29,8 +29,8 @@ from engine.verbs.running import RunsVerbs
 from engine.verbs.steering.knobs import Place
 from engine.verbs.steering.styles import Chosen, choose, drawn
 
-STEPS_AT_ONCE = MOST
-"""Rows × steps that are decoded together."""
+STEPS_AT_ONCE = 16 * 1024
+"""Rows × steps of one request that are decoded together: 16 results of 64 bars. More would take gigabytes."""
 
 DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 512
 """Of how many draws the nearest to the attributes is moved, of at most so many steps together."""

@@ -1,6 +1,7 @@
 """The verbs of the drummer when 1, 8 or 64 requests run together: `python -m tests.benchmarks.batches`.
 
-For each what a request takes, how many a second that is beside one at a time, and what share of it the floor is.
+For each what a request takes, how many a second that is beside one at a time, what share of it the floor is, and
+how long a request in a hurry waits at most until it is looked for it.
 The floor of several is what their matrix products take at the best rate that such products, in blocks, reach in the
 same run; that of one is what it takes to stream their weights from the cache. Times are those of the processor, on
 one core: a machine that is busy measures nearly the same.
@@ -20,6 +21,7 @@ import torch
 from torch import nn
 
 from engine.model.blocks import ROWS, ROWS_OF_MANY
+from engine.pausing import letting_first
 from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Request, Sample, Vary
 from engine.verbs.generator import Generator
 from engine.weights import Library, shipped_folder
@@ -114,6 +116,18 @@ def best(run: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
+class Gaps:
+    """The longest time between two looks, whether somebody is in a hurry, in seconds of the processor."""
+
+    def __init__(self) -> None:
+        self.last, self.longest = time.process_time(), 0.0
+
+    def look(self) -> None:
+        """One more."""
+        now = time.process_time()
+        self.longest, self.last = max(self.longest, now - self.last), now
+
+
 def peak(batch: int) -> float:
     """Operations a second of products in blocks: of a step of so many rows, or of all their hits."""
     rates = []
@@ -159,7 +173,9 @@ def main() -> None:
     peaks, streamed = {batch: peak(batch) for batch in BATCHES}, bandwidth()
     rates = ", ".join(f"{peaks[batch] / 1e9:.0f} GFLOP/s at {batch}" for batch in BATCHES[1:])
     sys.stdout.write(f"products in blocks: {rates}; weights are streamed at {streamed / 1e9:.0f} GB/s\n")
-    sys.stdout.write(f"{'':15}{'together':>9}{'ms each':>9}{'× alone':>9}{'floor ms':>10}{'floor':>7}\n")
+    sys.stdout.write(
+        f"{'':15}{'together':>9}{'ms each':>9}{'× alone':>9}{'floor ms':>10}{'floor':>7}{'pause ms':>10}\n"
+    )
     for name, request in requests(given.bars):
         alone = 0.0
         for batch in BATCHES:
@@ -175,9 +191,13 @@ def main() -> None:
                 run()
             each = best(run, 40 if batch == 1 else 6) / batch
             alone = alone or each
+            gaps = Gaps()
+            with letting_first(gaps.look):
+                run()
             floor = work.read / streamed if batch == 1 else work.flop / peaks[batch] / batch
             sys.stdout.write(
-                f"{name:15}{batch:9}{1000 * each:9.2f}{alone / each:9.2f}{1000 * floor:10.2f}{floor / each:7.0%}\n"
+                f"{name:15}{batch:9}{1000 * each:9.2f}{alone / each:9.2f}{1000 * floor:10.2f}{floor / each:7.0%}"
+                f"{1000 * gaps.longest:10.2f}\n"
             )
 
 

@@ -274,6 +274,20 @@ def test_a_model_that_several_requests_name_is_loaded_once(studio: Studio) -> No
     assert studio.service.engine.default == "m"
 
 
+def test_what_the_next_bar_needs_is_begun_while_others_run_and_one_at_a_time(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.send("sample", 1)
+    job = studio.job()
+    monkeypatch.setattr(studio.ensemble, "take_request", lambda: Sample(seed=7))
+    live = studio.job()
+    assert isinstance(live, Run)
+    assert (live.request, live.first) == (Sample(seed=7), True)
+    assert studio.service.engine_verbs.take(studio.now) is None
+    studio.finish(job)
+    assert (1, "sample") in ends(studio.said(0.1))
+
+
 def test_the_live_mode_has_a_model_loaded_that_it_names(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals: list[str] = []
     monkeypatch.setattr(studio.ensemble, "take_request", lambda: Sample(model="n"))

@@ -61,11 +61,7 @@ class Laid:
         return self._kept[1]
 
 
-def filled_up(rows: int) -> Tensor:
-    """The indices of so many rows, the last repeated until the blocks are full."""
-    return torch.arange(rows + -rows % ROWS).clamp(max=rows - 1)
-
-
 def _block(rows: Tensor, first: int) -> Tensor:
+    """Four rows, the last of them repeated where some lack."""
     part = rows[first : first + ROWS]
-    return part if len(part) == ROWS else part[filled_up(len(part)).to(part.device)]
+    return part if len(part) == ROWS else torch.cat([part, part[-1:].expand(ROWS - len(part), *part.shape[1:])])

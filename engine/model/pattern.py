@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import Laid, filled_up, in_blocks
+from engine.model.blocks import Laid, in_blocks
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
-from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run, spread
+from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
@@ -69,7 +69,7 @@ class PatternDecoder(nn.Module):
     def decode(self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise) -> Tensor:
         """z (batch, step, z), temperature one for all or (batch, 1, 1) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
-        bar, rows = given.steps_per_bar, filled_up(batch).to(z.device)
+        bar = given.steps_per_bar
         biases = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
         one_z = unexpanded(z)
         planned = in_blocks(lambda part: self._planned(part.expand(-1, steps, -1)), one_z)
@@ -77,12 +77,10 @@ class PatternDecoder(nn.Module):
         state, gates = self.initial_state(z[:, 0], blocks=True), projected(self.lstm, 2 * CLASSES, one_z, rest)
         if is_captured(z.device):
             return self._decode_captured(state, gates, biases.transpose(0, 1), bar)
-        state = [(c[rows], h[rows]) for c, h in state]
         lstm = Stepper(self.lstm, 2 * CLASSES, state, blocks=True)
-        past = np.zeros((len(rows), bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
-        its_gates = spread(gates, rows.cpu().numpy())
-        hits = run(_Subset(self, lstm, bar), State(lstm, past, bar), its_gates, by_step(biases[rows]))
-        return torch.from_numpy(np.stack(hits, axis=1)[:batch]).to(given.groove.device)
+        past = np.zeros((batch, bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
+        hits = run(_Subset(self, lstm, bar), State(lstm, past, bar), gates.cpu().numpy(), by_step(biases))
+        return torch.from_numpy(np.stack(hits, axis=1)).to(given.groove.device)
 
     def _decode_captured(self, state: LstmState, gates: Tensor, biases: Tensor, bar: int) -> Tensor:
         """The hits (batch, step, 9), on the device; gates (step, batch, n), biases (step, batch, 512)."""
@@ -129,7 +127,10 @@ class _Subset:
     """
 
     def __init__(self, decoder: PatternDecoder, lstm: Stepper, steps_per_bar: int):
-        self._logits, self._bar = BlockHead(decoder.laid()[0].cpu(), lstm.top_in_blocks()), steps_per_bar
+        self._logits, self._bar = (
+            BlockHead(decoder.laid()[0].cpu(), lstm.top_in_blocks(), len(lstm.fed)),
+            steps_per_bar,
+        )
         self._bits = drums_of_subsets(torch.device("cpu")).numpy()
 
     def __call__(self, state: State, gates: Array, bias: Array) -> Array:

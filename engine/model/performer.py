@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import ROWS, Laid, filled_up, in_blocks, product
+from engine.model.blocks import ROWS, Laid, in_blocks, product
 from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
@@ -195,17 +195,16 @@ class Performer(nn.Module):
         first = 0 if is_captured(z.device) else given_prefix(played)
         if first:
             state = self._after(state, gates[:first], past(errors, before[:, :first]))
-        rows = filled_up(len(hit_noise)).to(z.device)
-        of_row = rows // draws
+        of_row = torch.arange(len(hit_noise), device=z.device) // draws
         state = [(c[of_row], h[of_row]) for c, h in state]
         before, mean, to_sample = (each[of_row, first:] for each in (before, mean, played))
-        gumbel, values = _bins_of(to_sample, hit_noise[rows, first:])
+        gumbel, values = _bins_of(to_sample, hit_noise[:, first:])
         of_bins = torch.cat([each - mean[..., k : k + 1] for k, each in enumerate(values)], dim=-1)
         chance = self._biases(gumbel)
         if is_captured(z.device):
             chosen = self._choose_captured(state, gates[:, of_row], of_bins, chance, before)
         else:
-            places = torch.arange(len(rows), device=z.device)[:, None, None] * errors[0].numel()
+            places = torch.arange(len(of_row), device=z.device)[:, None, None] * errors[0].numel()
             its_gates = spread(gates[first:], of_row.cpu().numpy())
             known = zip(its_gates, by_step(before + places), by_step(of_bins), strict=True)
             lstm = Stepper(self.lstm, PAST, state, blocks=True)
@@ -213,7 +212,7 @@ class Performer(nn.Module):
             bins = run(_Hit(self, lstm), begun, known, zip(*map(by_step, chance), strict=True))
             chosen = torch.from_numpy(np.stack(bins, axis=1)).to(z.device)
         sampled = torch.cat([each.gather(2, chosen[..., k, None]) for k, each in enumerate(values)], dim=2)
-        return torch.cat([played[of_row, :first], sampled], dim=1)[: len(hit_noise)]
+        return torch.cat([played[of_row, :first], sampled], dim=1)
 
     def _choose_captured(
         self, state: LstmState, gates: Tensor, of_bins: Tensor, chance: Pair, before: Tensor
@@ -232,13 +231,12 @@ class Performer(nn.Module):
 
     def _after(self, state: LstmState, gates: Tensor, fed: Tensor) -> LstmState:
         """The state after some hits: gates (hit, batch, 4·hidden), fed (batch, hit, 22)."""
-        rows = filled_up(fed.shape[0]).to(fed.device)
-        lstm = Stepper(self.lstm, PAST, [(c[rows], h[rows]) for c, h in state], blocks=True)
-        for its_gates, its_fed in zip(spread(gates, rows.cpu().numpy()), by_step(fed[rows]), strict=True):
+        lstm = Stepper(self.lstm, PAST, state, blocks=True)
+        for its_gates, its_fed in zip(gates.cpu().numpy(), by_step(fed), strict=True):
             look()
             lstm.fed[...] = its_fed
             lstm.step(its_gates)
-        return [(c[: len(fed)].to(fed.device), h[: len(fed)].to(fed.device)) for c, h in lstm.state()]
+        return [(c.to(fed.device), h.to(fed.device)) for c, h in lstm.state()]
 
     def _biases(self, gumbel: Pair) -> Pair:
         """The chance of all hits, see _Hit; gumbel (batch, hit, 33), (batch, hit, 32)."""
@@ -291,12 +289,13 @@ class _Hit:
 
     def __init__(self, performer: Performer, lstm: Stepper):
         heads, last = (laid()[0].cpu() for laid in performer.laid_heads)
-        self._offset_and_hidden = BlockHead(heads, lstm.top_in_blocks())
+        top, rows = lstm.top_in_blocks(), len(lstm.fed)
+        self._offset_and_hidden = BlockHead(heads, top, rows)
         both = self._offset_and_hidden.out
-        rows, self._offset_logits, self._hidden = len(both), both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
+        self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
-        self._mix = np.empty_like(self._hidden, order="C")
-        self._velocity = BlockHead(last, self._mix.reshape(-1, ROWS, self._mix.shape[1]))
+        mixed = np.zeros((len(top), ROWS, len(last)), np.float32)
+        self._mix, self._velocity = mixed.reshape(-1, len(last))[:rows], BlockHead(last, mixed, rows)
         self._bins = np.empty((2, rows), np.int64).T
         self._offset_bin, self._velocity_bin = self._bins.T
         self._first_bins = np.arange(rows)[:, None] * (OFFSET_BINS + VELOCITY_BINS) + (0, OFFSET_BINS)

@@ -35,7 +35,7 @@ class Stepper:
     them to `fed` before each step. The others, the static inputs, are multiplied by their weights for all steps at
     unexpanded (`project`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
-    blocks: products in blocks of four rows, see blocks.py; the batch is a multiple of that.
+    blocks: products in blocks of four rows, see blocks.py.
     """
 
     def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False, blocks: bool = False):
@@ -58,9 +58,8 @@ class Stepper:
         return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
 
     def top_in_blocks(self) -> Array:
-        """Where `step` puts its result: (block, 4, hidden)."""
-        inputs = self._cells[-1].inputs
-        return inputs.reshape(-1, ROWS, inputs.shape[1])[:, :, -self._hidden :]
+        """Where `step` puts its result, filled up: (block, 4, hidden)."""
+        return self._cells[-1].filled_up[:, :, -self._hidden :]
 
     def state(self) -> LstmState:
         """The state after the steps so far: (c, h) of each layer, each (batch, hidden)."""
@@ -168,12 +167,12 @@ class Head:
 
 
 class BlockHead:
-    """A Head whose inputs keep their place, (batch, n) in blocks of four rows: (block, 4, n), see blocks.py."""
+    """A Head whose inputs keep their place, (batch, n) filled up to blocks of four rows: (block, 4, n)."""
 
-    def __init__(self, weights: Tensor, inputs: Array):
+    def __init__(self, weights: Tensor, inputs: Array, rows: int):
         self._inputs, self._weights = inputs, weights.numpy()
         self._result = np.empty((len(inputs), ROWS, weights.shape[1]), np.float32)
-        self.out: Array = self._result.reshape(-1, weights.shape[1])
+        self.out: Array = self._result.reshape(-1, weights.shape[1])[:rows]
 
     def __call__(self, bias: Array) -> Array:
         """bias (batch, m) -> inputs·weights + bias: (batch, m)."""
@@ -195,11 +194,12 @@ class _Cell:
 
     def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor, *, blocks: bool):
         batch, n = h.shape
-        inputs, gates = torch.zeros(batch, len(weights)), torch.empty(batch, 4 * n)
-        self.bias, self.top, self.inputs = bias, inputs[:, -n:], inputs.numpy()
+        rows = batch + -batch % ROWS if blocks else batch
+        inputs, gates = torch.zeros(rows, len(weights)), torch.empty(rows, 4 * n)
+        self.bias, self.top, self.inputs = bias, inputs[:batch, -n:], inputs.numpy()[:batch]
         self._weights, self._inputs, self._gates = weights, inputs, gates
-        self._for_one = weights.numpy() if batch == 1 and weights.dtype == torch.float32 else None
-        self._all = gates.numpy()
+        self._for_one = weights.numpy() if rows == 1 and weights.dtype == torch.float32 else None
+        self._all = gates.numpy()[:batch]
         self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
         self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
@@ -207,6 +207,7 @@ class _Cell:
         if blocks:
             parts = inputs.view(-1, ROWS, len(weights))
             self._in_blocks = parts, weights.expand(len(parts), -1, -1), gates.view(len(parts), ROWS, -1)
+            self.filled_up: Array = parts.numpy()
 
     def state(self) -> tuple[Tensor, Tensor]:
         """(c, h)."""

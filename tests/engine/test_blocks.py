@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engine.model import tasks
-from engine.model.blocks import ROWS, Laid, filled_up, in_blocks, product
+from engine.model.blocks import ROWS, Laid, in_blocks, product
 from engine.model.lstm import Lstm
 from engine.model.noise import Noise
 from engine.model.stepping import BlockHead, Stepper
@@ -73,10 +73,9 @@ def test_steps(order):
     lstm, head, rows = Lstm(6 + 5, 48), Laid(nn.Linear(48, 33)), torch.randn(len(order), STEPS, 6 + 5)
 
     def stepped(part):
-        part = part[filled_up(len(part))]
         state = [(torch.zeros(len(part), 48), torch.zeros(len(part), 48))]
         stepper, said = Stepper(lstm, 5, state, blocks=True), []
-        last, gates = BlockHead(head()[0], stepper.top_in_blocks()), torch.zeros(len(part), 4 * 48)
+        last, gates = BlockHead(head()[0], stepper.top_in_blocks(), len(part)), torch.zeros(len(part), 4 * 48)
         for step in range(STEPS):
             stepper.fed[...] = part[:, step, :5].numpy()
             stepper.step(gates)

@@ -4,11 +4,12 @@ Knows no command line: the flags of `vaebridge serve` are read from the fields h
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -31,6 +32,7 @@ ENVIRONMENT = "VAEBRIDGE_"
 NO_SETTINGS = ("VAEBRIDGE_TEST_", "VAEBRIDGE_DATA")
 """What the tests and the commands on data read from the environment."""
 FILE = "vaebridge.toml"
+LOCAL, RAY = "local", "ray://"
 PAGE_PORT = 8710
 """The TCP port of the page, by the name of the daemon's UDP port."""
 
@@ -88,6 +90,12 @@ class Config(BaseSettings):
         description="the folder of sound that /vae/audio/continue reads from and writes to; else it is refused",
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    engine: str = Field(
+        "local",
+        description="where the models live: local; ray://auto, on the Ray of this machine, started if need be; "
+        "ray://HOST:PORT, on that Ray, by its client port",
+    )
+    replicas: int = Field(1, ge=1, le=64, description="how many times the models are kept on Ray")
     models: Names = Field(
         ("trio_16bar", "drummer", "drums_16bar"),
         min_length=1,
@@ -111,6 +119,11 @@ class Config(BaseSettings):
             raise ConfigError("; ".join(_sentences(error))) from error
         except SettingsError as error:
             raise ConfigError(str(error)) from error
+
+    @property
+    def ray(self) -> str | None:
+        """auto or HOST:PORT, None where the models live in a process of ours."""
+        return None if self.engine == LOCAL else self.engine.removeprefix(RAY)
 
     @property
     def styles_folder(self) -> Path:
@@ -186,6 +199,22 @@ class Config(BaseSettings):
         if missing := [str(path) for path in folders if not path.is_dir()]:
             raise ValueError(f"there is no folder {missing[0]}")
         return folders
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, value: str) -> str:
+        if value != LOCAL and not re.fullmatch(
+            rf"{RAY}(auto|[^\s/:]+:\d{{1,5}}|\[[0-9a-fA-F:]+\]:\d{{1,5}})", value
+        ):
+            raise ValueError(f"takes local, ray://auto or ray://HOST:PORT, not {value!r}")
+        return value
+
+    @field_validator("replicas")
+    @classmethod
+    def _check_replicas(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("engine") == LOCAL:
+            raise ValueError("takes more than 1 only with --engine ray://…")
+        return value
 
     @field_validator("audio_folder")
     @classmethod

@@ -30,12 +30,12 @@ from bridge.playing.controls import Control
 from bridge.playing.ensemble import Ensemble, Stage
 from bridge.playing.slots import Slots
 from bridge.realtime import ask_for_realtime, spare_the_old, steady_interpreter
+from bridge.replicas.recipe import model_process
 from bridge.service.service import Service
 from bridge.service.session_verbs import About
 from bridge.worker.cards import Cards
 from bridge.worker.children import Children
-from bridge.worker.messages import CannotStart, Loaded, Recipe, Report
-from bridge.worker.process import ModelProcess
+from bridge.worker.messages import CannotStart, Loaded, Report
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,9 @@ STUMBLE_SECONDS = 0.01
 MIDI_PATIENCE_SECONDS = 2.0
 """How long the news that the models are there waits for the MIDI ports."""
 
-STOP_SECONDS = 1.2
+SPARE_SECONDS = 0.2
+"""How much longer the end of the children is waited for than they may take."""
+
 MOST_BATCHES = 16
 """Batches of datagrams taken in at a time: more than the kernel holds where nobody has given it more room."""
 
@@ -92,18 +94,7 @@ class Daemon:
         self._children = Children()
         self._midi = Connections(config, self._children, self._began)
         self._page = PageProcess(config, wire.port, self._children)
-        self._model = ModelProcess(
-            Recipe(
-                models=config.models,
-                weight_folders=config.weight_folders,
-                device=config.device,
-                drum_map=config.drum_map,
-                styles=config.styles_folder,
-                log_level=config.log_level,
-                generator=generator,
-            ),
-            self._children,
-        )
+        self._model = model_process(config, wire.port, generator, self._children)
         cards = Cards(config.weight_folders)
         about = About(
             version=version_of("vaebridge"),
@@ -117,6 +108,7 @@ class Daemon:
             styles=config.styles_folder,
             feels=Feels(config.feels_folder),
             sounds=config.audio_folder,
+            at_once=config.replicas,
         )
         slots, self._controls_file = Slots(), ControlsFile(config.controls)
         self._ensemble = Ensemble(
@@ -330,7 +322,7 @@ class Daemon:
         self._model.stop(now)
         self._page.stop(now)
         self._midi.close(now)
-        self._children.end_all(STOP_SECONDS)
+        self._children.end_all(self._model.stop_seconds + SPARE_SECONDS)
         logger.info(
             "stopped after %d requests, %d failed", self._service.counts.requests, self._service.counts.failed
         )

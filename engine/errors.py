@@ -11,6 +11,7 @@
     │   ├── KeptError       what a user has made, which cannot be read or written here
     │   ├── DataError       a corpus that cannot be read
     │   └── TrainingError   a run that cannot start or go on
+    ├── GpuFailedError      a GPU that has no memory left, or fails in the middle
     └── BridgeError         (bridge/errors.py)
 
 A bug raises what it raises.
@@ -59,3 +60,11 @@ class DataError(EngineError):
 
 class TrainingError(EngineError):
     """A training run that cannot start or go on."""
+
+
+class GpuFailedError(VaebridgeError):
+    """A GPU that fails in the middle; where it is merely out of memory it can be tried again."""
+
+    def __init__(self, text: str, *, out_of_memory: bool = False):
+        super().__init__(text)
+        self.out_of_memory = out_of_memory

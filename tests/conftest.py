@@ -39,7 +39,14 @@ STARTERS = frozenset(
 SLOW = tuple(
     f"tests/{each}"
     for each in (
-        *("bridge/cli", "bridge/midi", "bridge/worker", "magenta", "max_devices/test_outside_live.py"),
+        *(
+            "bridge/cli",
+            "bridge/midi",
+            "bridge/worker",
+            "bridge/replicas",
+            "magenta",
+            "max_devices/test_outside_live.py",
+        ),
         *("bridge/test_daemon.py", "bridge/test_entry.py", "bridge/test_log.py", "bridge/test_realtime.py"),
         *("bridge/service/test_crowd.py", "bridge/service/test_state_machine.py"),
         *("bridge/playing/test_tempo_follower.py", "bridge/service/test_queue.py::test_128_clients"),

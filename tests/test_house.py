@@ -98,7 +98,19 @@ def test_only_the_daemon_composes_the_service() -> None:
 ROOMS = {
     "bridge": (
         *("entry", "errors", "escapes", "log", "realtime", "percentiles", "polynomials", "addresses", "kept"),
-        *("playing", "controls_file", "feels", "osc", "config", "worker", "welcome", "page", "service", "midi"),
+        *(
+            "playing",
+            "controls_file",
+            "feels",
+            "osc",
+            "config",
+            "worker",
+            "replicas",
+            "welcome",
+            "page",
+            "service",
+            "midi",
+        ),
         *("daemon", "autostart", "cli"),
     ),
     "engine": (
@@ -115,6 +127,8 @@ ROOMS = {
             "model",
             "requests",
             "weights",
+            "devices",
+            "placing",
             "styles",
             "registry",
         ),

@@ -51,7 +51,7 @@ def uninstall(
     from bridge.kept import kept_folder
 
     kept, left, found = kept_folder(), False, False
-    for place, remove in (*_autostart(), *_devices(to), *(_kept(kept) if purge else ())):
+    for place, remove in (*_autostart(), *_devices(to), *_measured(), *(_kept(kept) if purge else ())):
         found = True
         try:
             remove()
@@ -94,6 +94,15 @@ def _devices(to: Path | None) -> Iterator[Thing]:
     library = to or user_library()
     places = [place_of(device, library) for device in DEVICES] if library else []
     yield from ((str(place), place.unlink) for place in places if place.is_file())
+
+
+def _measured() -> Iterator[Thing]:
+    """The file that says which device is fastest, and its folder."""
+    from engine.devices import devices_file
+
+    folder = devices_file().parent
+    if folder.is_dir():
+        yield str(folder), lambda: shutil.rmtree(folder)
 
 
 def _kept(folder: Path) -> Iterator[Thing]:

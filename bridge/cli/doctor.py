@@ -24,6 +24,7 @@ from engine.weights import Library
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from engine.devices import Devices
 
 OLDEST_PYTHON = (3, 10)
 State = Literal["ok", "note", "broken"]
@@ -43,6 +44,7 @@ def examine(config: "Config") -> Iterator[Finding]:
     """Everything that was found, in the order in which it matters."""
     yield find_python()
     yield find_torch()
+    yield from find_devices(config)
     yield from find_weights(config)
     yield find_daemon(config)
     yield find_midi(config.midi_api)
@@ -114,6 +116,22 @@ def find_torch() -> Finding:
     if torch.cuda.is_available():
         return Finding("torch", "ok", f"{torch.__version__}, {torch.cuda.get_device_name(0)}")
     return Finding("torch", "ok", f"{torch.__version__}, on the CPU with {torch.get_num_threads()} threads")
+
+
+def find_devices(config: "Config", here: "Devices | None" = None) -> Iterator[Finding]:
+    """Where each model runs, and why. here: the devices of this machine."""
+    from engine.devices import devices_here, shown
+
+    if config.device != "auto":
+        yield Finding("device", "ok", f"{config.device} for all models, as the settings say")
+        return
+    devices = here or devices_here()
+    if not devices.gpus:
+        yield Finding("device", "ok", "cpu for all models: there is no GPU, so nothing is measured")
+        return
+    for measured in devices.measured():
+        yield Finding("device", "ok", f"{measured.fastest} for {measured.model}: {shown(measured)}")
+    yield Finding("device", "ok", f"a model that is new here is measured when it is loaded; kept in {devices.kept}")
 
 
 def find_weights(config: "Config") -> Iterator[Finding]:

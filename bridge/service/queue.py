@@ -75,12 +75,15 @@ class EngineQueue:
 
     The clients take turns: the one served longest ago, also in who goes together.
 
+    at_once: where fewer requests run than that, another is handed over: there are so many engines.
+
     own_numbers: ids for jobs that are no client's request, those of LiveEntry and NeededEntry. together: how many
     requests were handed over last, most_together at most so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self._waiting: list[Entry] = []
+        self._at_once = at_once
         self._served: OrderedDict[Address, int] = OrderedDict()
         self._services = itertools.count(1)
         self._under_way: dict[int, UnderWay] = {}
@@ -144,17 +147,21 @@ class EngineQueue:
         A request that names a model which is not resident has it loaded and waits for it; others go before it.
         fits: whether a request can go together with others that can.
         """
-        kinds = self._kinds
         for entry in sorted(self._waiting, key=lambda each: self._served_at(each.client)):
             if _names_none_of(resident, entry):
                 if not self.is_loading:
                     return self.begin_loading(str(entry.job.request.model), now)  # type: ignore[union-attr]
-            elif type(entry.job) not in kinds:
+            elif self._has_room(type(entry.job)):
                 self._leave(entry)
                 if not isinstance(entry.job, Run):
                     return self.begin(entry, now)
                 return self._begin_together([entry, *self._companions(entry, resident, fits)], now)
         return None
+
+    def _has_room(self, kind: type[Job]) -> bool:
+        """Whether one more job of a kind can begin."""
+        under_way = sum(each.kind is kind for each in self._under_way.values())
+        return under_way < (self._at_once if kind is Run else 1)
 
     def _companions(
         self, first: Entry, resident: tuple[str, ...], fits: Callable[[Request], bool]

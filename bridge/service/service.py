@@ -58,7 +58,7 @@ class Service:
     def __init__(self, about: About, slots: Slots, ensemble: Ensemble, ports: Ports, now: float):
         self.about, self.engine = about, Engine(started=now)
         self.counts, self.outbox, self.slots = Counts(), Outbox(about.bytes_per_second), slots
-        clients, queue = Clients(), EngineQueue()
+        clients, queue = Clients(), EngineQueue(about.at_once)
         self.reception = Reception(Guests(about.allow), about.own_port, clients, self.counts, self.outbox)
         self._tickets = Tickets(clients, self.outbox, self.counts)
         slots.on_gone = self._tell_gone

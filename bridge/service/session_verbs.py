@@ -28,6 +28,7 @@ class About:
 
     look_at_cards gives the models that there are now, by name; why_not says why one is not there. allow are the
     addresses and networks beyond this machine that are answered, each of which is sent at most bytes_per_second.
+    at_once: see EngineQueue.
     """
 
     version: str
@@ -41,6 +42,7 @@ class About:
     styles: Path | None = None
     feels: Feels = field(default_factory=lambda: Feels(None))
     sounds: Path | None = None
+    at_once: int = 1
 
 
 @dataclass(slots=True)

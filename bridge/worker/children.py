@@ -108,7 +108,7 @@ class Children:
         """Kill whoever had time enough to end."""
         for process, deadline in self._leaving:
             if now >= deadline:
-                process.kill()
+                _kill(process)
         self._leaving = [each for each in self._leaving if each[0].poll() is None]
 
     def next_due(self, now: float) -> float:
@@ -127,15 +127,39 @@ class Children:
                 process.wait(KILLED_SECONDS)
 
 
+def end_group() -> None:
+    """In the process itself: end at once, and with it what it has started."""
+    if sys.platform != "win32":
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process of ours that has not been waited for, and what it has started, which may outlive it."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 class Restarted:
     """A process of ours that is started again after it has ended, each time later until it does well.
 
     next_start: when one is due, inf while there is one. first_pause_seconds: the pause before the first restart; it
-    doubles, up to LONGEST_PAUSE_SECONDS.
+    doubles, up to LONGEST_PAUSE_SECONDS. stop_seconds: how long it may take to end once it is told to.
     """
 
-    def __init__(self, module: str, children: Children, first_pause_seconds: float, next_start: float):
+    def __init__(
+        self,
+        module: str,
+        children: Children,
+        first_pause_seconds: float,
+        next_start: float,
+        stop_seconds: float = STOP_SECONDS,
+    ):
         self._module, self._children, self._first_pause_seconds = module, children, first_pause_seconds
+        self.stop_seconds = stop_seconds
         self._pause_seconds, self.next_start = first_pause_seconds, next_start
         self._child: Child | None = None
 
@@ -146,7 +170,7 @@ class Restarted:
 
     def stop(self, now: float) -> None:
         """Let the process end for good: its channel closes; it is killed if that does not do."""
-        self._let_go(now, STOP_SECONDS)
+        self._let_go(now, self.stop_seconds)
         self.next_start = math.inf
 
     def _start(self, recipe: object, now: float) -> Child | None:

@@ -66,7 +66,7 @@ def work(recipe: Recipe, channel: Channel) -> None:
         return
     gc.collect()
     steady_interpreter()
-    Worker(recipe, channel, generator).work(Ready(str(generator.device), generator.loaded, problems))
+    Worker(recipe, channel, generator).work(ready_with(generator, problems))
 
 
 class Worker:
@@ -82,7 +82,10 @@ class Worker:
     def work(self, ready: Ready) -> None:
         """Say that it is ready; returns when the other end is gone."""
         self._tell(ready)
+        told = problems_of(self._generator)
         while not self._is_alone:
+            if told != (told := problems_of(self._generator)):
+                self._tell(ready_with(self._generator, ready.problems))
             if self._first:
                 self._tell(answer(self._generator, self._first.popleft()))
             elif self._waiting:
@@ -139,6 +142,16 @@ class Worker:
         thread.start()
         if isinstance(job, Sound):  # one at a time: those before it have ended
             self._sounds = {job.number: (thread, given_up)}
+
+
+def ready_with(generator: Any, problems: tuple[str, ...]) -> Ready:
+    """What the generator has now, and what has become of its GPU. problems: of its start."""
+    return Ready("; ".join((str(generator.device), *problems_of(generator))), generator.loaded, problems)
+
+
+def problems_of(generator: Any) -> tuple[str, ...]:
+    """What it has met since it started, such as a GPU that failed."""
+    return tuple(getattr(generator, "problems", ()))
 
 
 class Teller:

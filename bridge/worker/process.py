@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from bridge.worker.children import Children, Restarted
+from bridge.worker.children import STOP_SECONDS, Children, Restarted
 from bridge.worker.messages import CannotStart, Drop, Job, Ready, Recipe, Report, Together
 
 logger = logging.getLogger(__name__)
@@ -12,10 +12,20 @@ FIRST_PAUSE_SECONDS = 0.1
 
 
 class ModelProcess(Restarted):
-    """The process as the daemon sees it. It does well once it is ready."""
+    """The process as the daemon sees it. It does well once it is ready.
 
-    def __init__(self, recipe: Recipe, children: Children):
-        super().__init__("bridge.worker.main", children, FIRST_PAUSE_SECONDS, 0.0)
+    module: its inside. stop_seconds: how long it may take to end.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        children: Children,
+        *,
+        module: str = "bridge.worker.main",
+        stop_seconds: float = STOP_SECONDS,
+    ):
+        super().__init__(module, children, FIRST_PAUSE_SECONDS, 0.0, stop_seconds)
         self._recipe = recipe
 
     def start_if_due(self, now: float) -> None:

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.model.blocks import Laid, in_blocks
-from engine.model.lstm import InitialState, Lstm, unexpanded
+from engine.model.captured.drummer import SubsetSteps
+from engine.model.captured.runner import Kept, bucket, is_captured
+from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run
@@ -43,7 +45,7 @@ class PatternDecoder(nn.Module):
         self.lstm = Lstm(2 * CLASSES + z + PLAN_DEPTH + 2 * context, hidden)
         self.output = nn.Linear(hidden, SUBSETS)
         self.dropout = nn.Dropout(dropout)
-        self.laid = Laid(self.output)
+        self.laid, self._captured = Laid(self.output), Kept()
         self._empty_context: tuple[object, Tensor] | None = None
 
     def loss(self, z: Tensor, target: Tensor, given: Given) -> Tensor:
@@ -72,11 +74,21 @@ class PatternDecoder(nn.Module):
         one_z = unexpanded(z)
         planned = in_blocks(lambda part: self._planned(part.expand(-1, steps, -1)), one_z)
         rest = torch.cat([planned, self._context_in_blocks(given)], dim=-1)
-        lstm = Stepper(self.lstm, 2 * CLASSES, self.initial_state(z[:, 0], blocks=True), blocks=True)
+        state, gates = self.initial_state(z[:, 0], blocks=True), projected(self.lstm, 2 * CLASSES, one_z, rest)
+        if is_captured(z.device):
+            return self._decode_captured(state, gates, biases.transpose(0, 1), bar)
+        lstm = Stepper(self.lstm, 2 * CLASSES, state, blocks=True)
         past = np.zeros((batch, bar + steps, CLASSES), np.float32)  # a bar of rests comes before the first
-        gates = projected(self.lstm, 2 * CLASSES, one_z, rest)
-        hits = run(_Subset(self, lstm, bar), State(lstm, past, bar), gates, by_step(biases))
+        hits = run(_Subset(self, lstm, bar), State(lstm, past, bar), gates.cpu().numpy(), by_step(biases))
         return torch.from_numpy(np.stack(hits, axis=1)).to(given.groove.device)
+
+    def _decode_captured(self, state: LstmState, gates: Tensor, biases: Tensor, bar: int) -> Tensor:
+        """The hits (batch, step, 9), on the device; gates (step, batch, n), biases (step, batch, 512)."""
+        steps, batch = gates.shape[:2]
+        size = bucket(bar + steps), bar
+        captured = self._captured.get(self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0], *size))
+        now = torch.arange(steps, device=gates.device)[:, None, None].expand(-1, batch, 1)
+        return captured.run(state[0], (gates, biases, now)).transpose(0, 1)
 
     def static(self, z: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The inputs that do not depend on earlier steps: z, and plan and context (batch, step, 24 + 2·context)."""

@@ -6,8 +6,6 @@ velocity from 32 bins over 0..1 given the offset. Feeding predicted means back d
 samples, so temperature 0 uses a separate regressor, expectation.py.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.model.blocks import ROWS, Laid, in_blocks, product
+from engine.model.captured.drummer import HitSteps
+from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
@@ -90,6 +90,7 @@ class Performer(nn.Module):
         self.velocity = nn.Linear(hidden // 2, VELOCITY_BINS)
         self.dropout = nn.Dropout(dropout)
         self.laid_mean = Laid(hidden_of_mean), Laid(mean)
+        self._captured = Kept()
         self.laid_heads = Laid(self.offset, self.velocity_hidden), Laid(self.velocity)
         self.expectation = Expectation(CONTEXT_DEPTH, z, context, dropout=dropout)
 
@@ -190,39 +191,59 @@ class Performer(nn.Module):
         played = _or_given(path, given, torch.nan)
         errors = F.pad(torch.nan_to_num(played - mean), (0, 0, 1, 0))
         gates = projected(self.lstm, PAST, mean, path.gap(before), ahead)
-        state, first = self.initial_state(z[:, 0], blocks=True), given_prefix(played)
+        state = self.initial_state(z[:, 0], blocks=True)
+        first = 0 if is_captured(z.device) else given_prefix(played)
         if first:
             state = self._after(state, gates[:first], past(errors, before[:, :first]))
         of_row = torch.arange(len(hit_noise), device=z.device) // draws
-        lstm = Stepper(self.lstm, PAST, [(c[of_row], h[of_row]) for c, h in state], blocks=True)
+        state = [(c[of_row], h[of_row]) for c, h in state]
         before, mean, to_sample = (each[of_row, first:] for each in (before, mean, played))
         gumbel, values = _bins_of(to_sample, hit_noise[:, first:])
-        places = torch.arange(len(hit_noise), device=z.device)[:, None, None] * errors[0].numel()
         of_bins = torch.cat([each - mean[..., k : k + 1] for k, each in enumerate(values)], dim=-1)
-        known = zip(
-            spread(gates[first:], of_row.cpu().numpy()), by_step(before + places), by_step(of_bins), strict=True
-        )
         chance = self._biases(gumbel)
-        bins = run(_Hit(self, lstm), State(lstm, errors[of_row].cpu().numpy(), 1 + first), known, chance)
-        chosen = torch.from_numpy(np.stack(bins, axis=1)).to(z.device)
+        if is_captured(z.device):
+            chosen = self._choose_captured(state, gates[:, of_row], of_bins, chance, before)
+        else:
+            places = torch.arange(len(of_row), device=z.device)[:, None, None] * errors[0].numel()
+            its_gates = spread(gates[first:], of_row.cpu().numpy())
+            known = zip(its_gates, by_step(before + places), by_step(of_bins), strict=True)
+            lstm = Stepper(self.lstm, PAST, state, blocks=True)
+            begun = State(lstm, errors[of_row].cpu().numpy(), 1 + first)
+            bins = run(_Hit(self, lstm), begun, known, zip(*map(by_step, chance), strict=True))
+            chosen = torch.from_numpy(np.stack(bins, axis=1)).to(z.device)
         sampled = torch.cat([each.gather(2, chosen[..., k, None]) for k, each in enumerate(values)], dim=2)
         return torch.cat([played[of_row, :first], sampled], dim=1)
 
-    def _after(self, state: LstmState, gates: Array, fed: Tensor) -> LstmState:
+    def _choose_captured(
+        self, state: LstmState, gates: Tensor, of_bins: Tensor, chance: Pair, before: Tensor
+    ) -> Tensor:
+        """The bins of all hits (batch, hit, 2), on the device; gates (hit, batch, n), else (batch, hit, n)."""
+        hits, batch = gates.shape[:2]
+        places = bucket(1 + hits)
+        heads, last = (laid()[0] for laid in self.laid_heads)
+        drawn = self.offset_drawn.weight
+        captured = self._captured.get(
+            self.lstm, places, lambda: HitSteps(self.lstm, heads, last, drawn, places, PAST)
+        )
+        now = torch.arange(1, 1 + hits, device=gates.device)[:, None, None].expand(-1, batch, 1)
+        others = (each.transpose(0, 1) for each in (of_bins, *chance, before))
+        return captured.run(state[0], (gates, *others, now)).transpose(0, 1)
+
+    def _after(self, state: LstmState, gates: Tensor, fed: Tensor) -> LstmState:
         """The state after some hits: gates (hit, batch, 4·hidden), fed (batch, hit, 22)."""
         lstm = Stepper(self.lstm, PAST, state, blocks=True)
-        for its_gates, its_fed in zip(gates, by_step(fed), strict=True):
+        for its_gates, its_fed in zip(gates.cpu().numpy(), by_step(fed), strict=True):
             look()
             lstm.fed[...] = its_fed
             lstm.step(its_gates)
         return [(c.to(fed.device), h.to(fed.device)) for c, h in lstm.state()]
 
-    def _biases(self, gumbel: Pair) -> Iterable[Chance]:
-        """The chance of each hit, see _Hit; gumbel (batch, hit, 33), (batch, hit, 32)."""
+    def _biases(self, gumbel: Pair) -> Pair:
+        """The chance of all hits, see _Hit; gumbel (batch, hit, 33), (batch, hit, 32)."""
         bias = torch.cat([self.offset.bias, self.velocity_hidden.bias])
         offset = bias + F.pad(gumbel[0], (0, self.velocity_hidden.out_features))
         velocity = gumbel[1] + self.velocity.bias
-        return zip(by_step(offset), by_step(velocity), strict=True)
+        return offset, velocity
 
     def _seen(self, path: Walk, hidden_share: float | None) -> Tensor:
         """Which hits are visible to those after them, drawn at random in training: (batch, hit)."""

@@ -82,17 +82,17 @@ class Stepper:
             cell.take(rows)
 
 
-def projected(lstm: Lstm, fed: int, *parts: Tensor) -> Array:
+def projected(lstm: Lstm, fed: int, *parts: Tensor) -> Tensor:
     """As Stepper.project, in blocks, for any number of rows: (step, batch, 4·hidden)."""
     static, bias, _ = lstm.prepared(fed, blocks=True)
     steps = max(part.shape[1] for part in parts)
     inputs = torch.cat([part.expand(-1, steps, -1).transpose(0, 1) for part in parts], dim=-1)
-    gates: Array = product(inputs, static, bias).cpu().numpy()
-    return gates
+    return product(inputs, static, bias)
 
 
-def spread(steps: Array, rows: NDArray[np.int64]) -> Iterable[Array]:
-    """Of each step (row, n) these rows."""
+def spread(gates: Tensor, rows: NDArray[np.int64]) -> Iterable[Array]:
+    """Of each step (row, n) these rows, on the CPU."""
+    steps: Array = gates.cpu().numpy()
     if np.array_equal(rows, np.arange(steps.shape[1])):
         return steps
     return (step.take(rows, axis=0) for step in steps)

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +12,12 @@ import torch
 
 from engine.asking import Asking, alone, together
 from engine.clip import Clip, Note
-from engine.errors import ClipError, ModelError
+from engine.devices import Devices
+from engine.errors import ClipError, GpuFailedError, ModelError
 from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
+from engine.placing import Placing
 from engine.representation.band import PARTS
 from engine.representation.band_clip import has_voices
 from engine.representation.drum_map import GENERAL_MIDI, read_drum_map
@@ -69,14 +70,23 @@ class Generator:
     """Several models in memory, on one device; runs one request at a time, and may load a model meanwhile.
 
     device is auto, cpu, cuda or cuda:N. drum_map is a .toml of instrument = [pitches], else General MIDI. own: the
-    folder of the user's styles.
+    folder of the user's styles. devices: those that auto chooses from, else this machine's.
     """
 
     def __init__(
-        self, library: Library, *, device: str = "auto", drum_map: Path | None = None, own: Path | None = None
+        self,
+        library: Library,
+        *,
+        device: str = "auto",
+        drum_map: Path | None = None,
+        own: Path | None = None,
+        devices: Devices | None = None,
     ):
         self.library, self.own = library, own
-        self.device = _device(device)
+        self._placing = Placing[AnyResident](
+            device, lambda *which: load_resident(self.library, *which), self._warm_up, devices
+        )
+        self.problems = self._placing.problems
         self.drum_map = GENERAL_MIDI if drum_map is None else read_drum_map(drum_map)
         self._residents: dict[str, AnyResident] = {}
         self._change = threading.Lock()
@@ -87,6 +97,11 @@ class Generator:
     def loaded(self) -> tuple[str, ...]:
         """The names of the resident models, the default first."""
         return tuple(reversed(self._residents))
+
+    @property
+    def device(self) -> torch.device:
+        """That of the default model."""
+        return self._residents[self.default].device if self._residents else self._placing.device
 
     @property
     def default(self) -> str:
@@ -105,7 +120,7 @@ class Generator:
         """
         resident, card = self._residents.get(name), self.library.card(name)
         if resident is None or resident.card != card:
-            resident = load_resident(self.library, name, self.device)
+            resident = self._placing.place(card)
             if warm:
                 self._warm_up(resident)
         self._keep(resident, default=default)
@@ -172,14 +187,10 @@ class Generator:
         began = time.perf_counter()
         resident = self._resident_for(request)
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
-        try:
-            played = yield from self._played(request, resident, seed)
-        except torch.OutOfMemoryError:
-            resident = self._move_to_cpu(resident)
-            played = yield from self._played(request, resident, seed)
-            played = replace(played, remarks=(*played.remarks, "the GPU is out of memory: played on the CPU"))
+        told, ask = len(self.problems), partial(self._played, request, seed=seed)
+        resident, played = yield from self._placing.asking(ask, resident, self._after)
         clips = tuple(in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
-        remarks = (*played.remarks, *of_silence(clips, request))
+        remarks = (*played.remarks, *self.problems[told:], *of_silence(clips, request))
         ms = (time.perf_counter() - began) * 1000
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
         name = resident.card.name
@@ -253,17 +264,16 @@ class Generator:
         ]
         return able[-1] if able else None
 
-    def _move_to_cpu(self, resident: AnyResident) -> AnyResident:
-        logger.warning("%s: the GPU is out of memory, going on with the CPU", resident.card.name)
-        moved = load_resident(self.library, resident.card.name, torch.device("cpu"))
-        self._keep(moved, default=resident.card.name == self.default)
-        torch.cuda.empty_cache()
-        return moved
+    def _after(self, error: GpuFailedError, resident: AnyResident, tries: int) -> AnyResident:
+        """The model with which a request goes on after the GPU has failed."""
+        for moved in self._placing.move(error, resident, tries, self._residents.values()):
+            self._keep(moved, default=False)
+        return self._residents[resident.card.name]
 
     def _play(self, request: Request, resident: AnyResident, seed: int) -> None:
-        alone(self._played(request, resident, seed))
+        alone(self._played(request, resident, seed=seed))
 
-    def _played(self, request: Request, resident: AnyResident, seed: int) -> Asking[Played]:
+    def _played(self, request: Request, resident: AnyResident, *, seed: int) -> Asking[Played]:
         # a step of a small model is too small to share, and beside a busy DAW threads wait for each other
         torch.set_num_threads(self._cores if resident.weights_bytes > LARGE_BYTES else 1)
         noise = Noise(seed, shared=isinstance(request, Interpolate), device=resident.device)
@@ -385,14 +395,3 @@ def _has_encoder(resident: AnyResident) -> bool:
 def _listed(words: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device must be auto, cpu, cuda or cuda:N and present, not {name!r}") from error
-    return device

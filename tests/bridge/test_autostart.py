@@ -16,6 +16,7 @@ from bridge import autostart as module
 from bridge.autostart import LABEL, Launchd, RunKey, Systemd, autostart, serve_command
 from bridge.cli.main import app
 from bridge.errors import BridgeError
+from engine.devices import devices_file
 
 
 class Programs:
@@ -159,9 +160,13 @@ def test_the_command_turns_it_on_and_off_and_uninstall_takes_it_away(
     told("devices", "install", "--to", str(library))
     kept.mkdir(parents=True)
     (kept / "controls.toml").write_text("version = 1\n")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    devices_file().parent.mkdir(parents=True)
+    devices_file().write_text("version = 1\n")
     first = told("uninstall", "--to", str(library))
     assert "vaebridge.service" in first
     assert "--purge removes it too" in first
+    assert not devices_file().exists()
     assert not [path for path in library.rglob("*") if path.is_file()]
     assert "pip uninstall vaebridge" in first
     assert (kept / "controls.toml").exists()

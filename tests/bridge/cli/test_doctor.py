@@ -7,6 +7,7 @@ import pytest
 from bridge.cli import doctor
 from bridge.config import Config
 from engine.audio import soundfont
+from engine.devices import Devices
 from engine.requests import VERBS
 from engine.weights import Card, Library, write_weights
 from tests.bridge.jack import Jack
@@ -145,3 +146,19 @@ def test_the_page_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor.find_page()
     assert finding.state == "note"
     assert "vaebridge[page]" in finding.text
+
+
+def test_where_models_run_is_told_with_what_was_measured(tmp_path: Path) -> None:
+    card, clock = model(tmp_path, ("sample",)), iter(range(10**6))
+    devices = Devices(["cuda"], "here", tmp_path / "devices.toml", clock=lambda: next(clock) / 1000)
+    devices.choose(card, lambda device: lambda: next(clock) if device == "cpu" else None)
+    chosen, others = doctor.find_devices(config(tmp_path), devices)
+    assert chosen.text == "cuda for m: cpu 2.0 ms, cuda 1.0 ms"
+    assert str(tmp_path / "devices.toml") in others.text
+
+
+def test_without_a_gpu_or_where_a_device_is_named_nothing_is_measured(tmp_path: Path) -> None:
+    (here,) = doctor.find_devices(config(tmp_path), Devices([], "here", tmp_path / "devices.toml"))
+    assert "no GPU" in here.text
+    (named,) = doctor.find_devices(config(tmp_path, device="cuda:1"))
+    assert named.text.startswith("cuda:1")

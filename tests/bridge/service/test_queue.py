@@ -262,3 +262,15 @@ def test_short_requests_to_a_drummer_fit(request_: Request, fits: bool) -> None:
 
 def test_a_groove_takes_the_place_of_several() -> None:
     assert share(Humanize(clip=CLIP)) < share(Groove(clip=CLIP, feel=CLIP)) < TOGETHER
+
+
+def test_where_there_are_several_engines_so_many_requests_run_at_once() -> None:
+    crowd = Crowd(EngineQueue(at_once=2))
+    for number in range(3):
+        crowd.ask(client(number))
+    first, second = (crowd.queue.begin_next(0.0, ("m",)) for _ in range(2))
+    assert isinstance(first, Run)
+    assert isinstance(second, Run)
+    assert crowd.queue.begin_next(0.0, ("m",)) is None
+    assert crowd.queue.take_ended(first.number) is not None
+    assert isinstance(crowd.queue.begin_next(0.0, ("m",)), Run)

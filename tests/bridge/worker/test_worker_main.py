@@ -83,6 +83,16 @@ class Patient(Fake):
         raise ClipError("given up")
 
 
+class OnAGpuThatFails(Fake):
+    """Its GPU fails in the first request, which the CPU answers."""
+
+    problems: tuple[str, ...] = ()
+
+    def run(self, request: Request) -> Results:
+        self.device, self.problems = "cpu", ("the GPU has failed",)
+        return super().run(request)
+
+
 class Pausing(Fake):
     """Runs requests until one in a hurry has been run."""
 
@@ -109,8 +119,8 @@ def wait_for(happens: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def worked(recipe: Recipe, *jobs: object) -> list[object]:
-    """What comes out of the process for these jobs, each as it was answered; then the daemon goes."""
+def worked(recipe: Recipe, *jobs: object, more: int = 0) -> list[object]:
+    """What comes out of the process for these jobs, each as it was answered, and more; then the daemon goes."""
     ours, theirs = socket.socketpair()
     ours.settimeout(10)
     daemon, process = Channel(ours), threading.Thread(target=work, args=(recipe, Channel(theirs)))
@@ -118,7 +128,7 @@ def worked(recipe: Recipe, *jobs: object) -> list[object]:
     for job in jobs:
         daemon.put(job)
     reports: list[object] = []
-    expected = 1 + sum(0 if isinstance(job, Drop) else len(getattr(job, "runs", "1")) for job in jobs)
+    expected = 1 + more + sum(0 if isinstance(job, Drop) else len(getattr(job, "runs", "1")) for job in jobs)
     while sum(not isinstance(each, HaveBegun) for each in reports) < expected:
         reports += daemon.read()
     ours.shutdown(socket.SHUT_WR)
@@ -133,6 +143,14 @@ def test_it_says_ready_then_answers_jobs_until_the_daemon_is_gone() -> None:
     assert ready == Ready("auto", ("b", "a"), ("broken is damaged",))
     assert isinstance(finished, Finished)
     assert (finished.number, finished.about.model) == (1, "b")
+
+
+def test_a_gpu_that_fails_is_told_once() -> None:
+    recipe = replace(RECIPE, generator=f"{__name__}:OnAGpuThatFails")
+    ready, finished, again, last = worked(recipe, Run(1, Sample()), Run(2, Sample()), more=1)
+    assert isinstance(finished, Finished)
+    assert again == replace(ready, device="cpu; the GPU has failed")  # type: ignore[type-var]
+    assert isinstance(last, Finished)
 
 
 def test_a_model_is_loaded_as_the_default() -> None:

@@ -372,18 +372,6 @@ def test_the_newest_model_with_the_verb_is_its_default(weights_folder):
     assert generator.run(Sample()).model == "drummer"
 
 
-def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(generator, monkeypatch):
-    asking, failures = Player.asking, [torch.OutOfMemoryError("CUDA out of memory")]
-
-    def full_at_first(self, request):
-        if failures:
-            raise failures.pop()
-        return asking(self, request)
-
-    monkeypatch.setattr(Player, "asking", full_at_first)
-    assert "the GPU is out of memory: played on the CPU" in generator.run(Sample()).remarks
-
-
 def test_a_device_that_is_not_there_is_refused_in_words(library):
     with pytest.raises(ModelError, match="device must be auto, cpu, cuda or cuda:N and present, not 'tpu'"):
         Generator(library, device="tpu")

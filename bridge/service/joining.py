@@ -1,4 +1,4 @@
-"""Which requests go through the networks together: those of drummers that are short. Pure."""
+"""Which requests go through the networks together: those of drummers that are short and drawn. Pure."""
 
 from collections.abc import Callable, Iterable
 
@@ -44,7 +44,7 @@ def fitting(cards: Iterable[Card]) -> Callable[[Request], bool]:
     in_memory = {card.name: card for card in cards}
 
     def fits(request: Request) -> bool:
-        if not isinstance(request, OF_DRUMMERS) or share(request) > MOST_RESULTS:
+        if not isinstance(request, OF_DRUMMERS) or share(request) > MOST_RESULTS or request.temperature == 0:
             return False
         bars = max([getattr(request, "bars", None) or 1, *(clip.bars for clip in clips_of(request))])
         named = in_memory.values() if request.model is None else filter(None, [in_memory.get(request.model)])

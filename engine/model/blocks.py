@@ -1,10 +1,13 @@
 """Networks and products in blocks of as many rows: the numbers of a row are the same bits alone and in any company.
 
 A product of another number of rows may be computed in another order, and rounded otherwise. So that never happens
-here: a block is filled up where rows are lacking, and each block is a product of its own.
+here: a block is filled up where rows are lacking, and each block is a product of its own. What never has company is
+computed whole, which is faster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +25,30 @@ AT_ONCE = 16
 """Blocks of one call, after which it is looked whether somebody is in a hurry."""
 
 
+_whole = ContextVar("whole", default=False)
+
+
+@contextmanager
+def whole(is_so: bool) -> Iterator[None]:
+    """Meanwhile all rows are one block, or blocks have four again."""
+    before = _whole.set(is_so)
+    try:
+        yield
+    finally:
+        _whole.reset(before)
+
+
+def rows_of_block(rows: int) -> int:
+    """How many a block of so many rows has now."""
+    return rows if _whole.get() else ROWS
+
+
 def in_blocks(network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """What a network says of its inputs (row, …), four rows at a time: (row, …)."""
+    """What a network says of its inputs (row, …), block after block: (row, …)."""
     rows = len(inputs[0])
-    said = []
-    for first in range(0, rows, ROWS):
-        said.append(network(*(_block(each, first) for each in inputs)))
+    said, block = [], rows_of_block(rows)
+    for first in range(0, rows, block):
+        said.append(network(*(_block(each, first, block) for each in inputs)))
         look()
     return said[0][:rows] if len(said) == 1 else torch.cat(said)[:rows]
 
@@ -35,6 +56,8 @@ def in_blocks(network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 def product(inputs: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """inputs (…, n)·weights (n, m) + bias (m,), in blocks of sixteen rows: (…, m)."""
     flat = inputs.reshape(-1, inputs.shape[-1])
+    if _whole.get():
+        return torch.addmm(bias, flat, weights).view(*inputs.shape[:-1], -1)
     blocks = F.pad(flat, (0, 0, 0, -len(flat) % ROWS_OF_MANY)).view(-1, ROWS_OF_MANY, flat.shape[1])
     result = torch.empty(len(blocks), ROWS_OF_MANY, weights.shape[1], dtype=flat.dtype, device=flat.device)
     for first in range(0, len(blocks), AT_ONCE):
@@ -61,7 +84,7 @@ class Laid:
         return self._kept[1]
 
 
-def _block(rows: Tensor, first: int) -> Tensor:
-    """Four rows, the last of them repeated where some lack."""
-    part = rows[first : first + ROWS]
-    return part if len(part) == ROWS else torch.cat([part, part[-1:].expand(ROWS - len(part), *part.shape[1:])])
+def _block(rows: Tensor, first: int, count: int) -> Tensor:
+    """So many rows, the last of them repeated where some lack."""
+    part = rows[first : first + count]
+    return part if len(part) == count else torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])

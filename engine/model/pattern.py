@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import Laid, in_blocks
+from engine.model.blocks import Laid, in_blocks, whole
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
@@ -105,7 +105,8 @@ class PatternDecoder(nn.Module):
             return in_blocks(lambda part: self.context(part)[0], said)
         key = (given.position.shape[1], given.steps_per_bar, float(tempo_bpm), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
-            self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
+            with whole(False):
+                self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
         return self._empty_context[1].expand(len(said), -1, -1)
 
     def _impossible(self, given: Given) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import ROWS, Laid, in_blocks, product
+from engine.model.blocks import Laid, in_blocks, product
 from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
@@ -294,7 +294,7 @@ class _Hit:
         both = self._offset_and_hidden.out
         self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
-        mixed = np.zeros((len(top), ROWS, len(last)), np.float32)
+        mixed = np.zeros((*top.shape[:2], len(last)), np.float32)
         self._mix, self._velocity = mixed.reshape(-1, len(last))[:rows], BlockHead(last, mixed, rows)
         self._bins = np.empty((2, rows), np.int64).T
         self._offset_bin, self._velocity_bin = self._bins.T

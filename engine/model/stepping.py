@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.model.blocks import ROWS, product
+from engine.model.blocks import product, rows_of_block
 from engine.model.lstm import Lstm, LstmState, has_bf16
 from engine.pausing import look
 
@@ -35,7 +35,7 @@ class Stepper:
     them to `fed` before each step. The others, the static inputs, are multiplied by their weights for all steps at
     unexpanded (`project`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
-    blocks: products in blocks of four rows, see blocks.py.
+    blocks: products in blocks of rows, see blocks.py.
     """
 
     def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False, blocks: bool = False):
@@ -58,7 +58,7 @@ class Stepper:
         return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
 
     def top_in_blocks(self) -> Array:
-        """Where `step` puts its result, filled up: (block, 4, hidden)."""
+        """Where `step` puts its result, filled up: (block, row, hidden)."""
         return self._cells[-1].filled_up[:, :, -self._hidden :]
 
     def state(self) -> LstmState:
@@ -167,11 +167,11 @@ class Head:
 
 
 class BlockHead:
-    """A Head whose inputs keep their place, (batch, n) filled up to blocks of four rows: (block, 4, n)."""
+    """A Head whose inputs keep their place, (batch, n) filled up to blocks: (block, row, n)."""
 
     def __init__(self, weights: Tensor, inputs: Array, rows: int):
         self._inputs, self._weights = inputs, weights.numpy()
-        self._result = np.empty((len(inputs), ROWS, weights.shape[1]), np.float32)
+        self._result = np.empty((*inputs.shape[:2], weights.shape[1]), np.float32)
         self.out: Array = self._result.reshape(-1, weights.shape[1])[:rows]
 
     def __call__(self, bias: Array) -> Array:
@@ -194,7 +194,8 @@ class _Cell:
 
     def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor, *, blocks: bool):
         batch, n = h.shape
-        rows = batch + -batch % ROWS if blocks else batch
+        block = rows_of_block(batch) if blocks else batch
+        rows = batch + -batch % block
         inputs, gates = torch.zeros(rows, len(weights)), torch.empty(rows, 4 * n)
         self.bias, self.top, self.inputs = bias, inputs[:batch, -n:], inputs.numpy()[:batch]
         self._weights, self._inputs, self._gates = weights, inputs, gates
@@ -205,9 +206,10 @@ class _Cell:
         self._h[...] = h.numpy()
         self._in_blocks = None
         if blocks:
-            parts = inputs.view(-1, ROWS, len(weights))
-            self._in_blocks = parts, weights.expand(len(parts), -1, -1), gates.view(len(parts), ROWS, -1)
+            parts = inputs.view(-1, block, len(weights))
             self.filled_up: Array = parts.numpy()
+            if rows > 1:
+                self._in_blocks = parts, weights.expand(len(parts), -1, -1), gates.view(len(parts), block, -1)
 
     def state(self) -> tuple[Tensor, Tensor]:
         """(c, h)."""

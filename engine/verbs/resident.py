@@ -16,7 +16,7 @@ from engine.model.band.decoder import PartDecoder, Score
 from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
-from engine.model.blocks import in_blocks
+from engine.model.blocks import in_blocks, whole
 from engine.model.constraint import MOVERS, Mover
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
@@ -33,6 +33,9 @@ from engine.representation.tokens import STEPS_PER_BAR
 from engine.weights import Card, Library, learns_again
 
 logger = logging.getLogger(__name__)
+
+MOST_JOINED_STEPS = 64
+"""What is longer gains little from company, and is faster without blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ class GrooveResident(Resident):
         """Whether what it says of a row does not depend on the rows beside it: see engine/model/blocks.py."""
         return self.model.shape.decoder == "drummer"
 
+    def joins(self, steps: int, temperature: float) -> bool:
+        """Whether what is asked of so many steps is answered together with others: what is short, and drawn."""
+        return self.in_blocks and steps <= MOST_JOINED_STEPS and temperature > 0
+
     def decode(
         self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
     ) -> Tensor:
@@ -137,10 +144,13 @@ class Encoding:
     @property
     def kind(self) -> Hashable:
         """Those of as many steps, read the same way, go together."""
-        if not self.resident.in_blocks:
+        if not self._joins:
             return id(self)
-        how = self.steps_per_bar, self.hits_given, self.temperature == 0
-        return "encode", id(self.resident.model), self.encoder_input.shape[1], *how
+        return "encode", id(self.resident.model), self.encoder_input.shape[1], self.steps_per_bar, self.hits_given
+
+    @property
+    def _joins(self) -> bool:
+        return self.resident.joins(self.encoder_input.shape[1], self.temperature)
 
     @property
     def size(self) -> int:
@@ -150,13 +160,14 @@ class Encoding:
     def answers(self, asks: Sequence["Encoding"]) -> Sequence[Tensor]:
         """(batch, window, z) for each."""
         rows = [len(each.encoder_input) for each in asks]
-        z = self.resident.encode(
-            torch.cat([each.encoder_input for each in asks]),
-            steps_per_bar=self.steps_per_bar,
-            hits_given=self.hits_given,
-            temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
-            noise=Noise.together([each.noise for each in asks], rows),
-        )
+        with whole(not self._joins):
+            z = self.resident.encode(
+                torch.cat([each.encoder_input for each in asks]),
+                steps_per_bar=self.steps_per_bar,
+                hits_given=self.hits_given,
+                temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
+                noise=Noise.together([each.noise for each in asks], rows),
+            )
         return torch.split(z, rows)
 
 
@@ -175,10 +186,14 @@ class Decoding:
     @property
     def kind(self) -> Hashable:
         """Those of as many steps, of which as much is drawn, go together."""
-        if not self.resident.in_blocks:
+        if not self._joins:
             return id(self)
-        how = self.given.steps_per_bar, self.temperature == 0, self.draws, self.hits_given
+        how = self.given.steps_per_bar, self.draws, self.hits_given
         return "decode", id(self.resident.model), self.given.groove.shape[1], self.z.shape[1], *how
+
+    @property
+    def _joins(self) -> bool:
+        return self.resident.joins(self.given.groove.shape[1], self.temperature)
 
     @property
     def size(self) -> int:
@@ -188,13 +203,14 @@ class Decoding:
     def answers(self, asks: Sequence["Decoding"]) -> Sequence[Tensor]:
         """Grooves (batch·draws, step, 27) for each."""
         rows = [len(each.z) for each in asks]
-        grooves = self.resident.decode(
-            torch.cat([each.z for each in asks]),
-            Given.together([each.given for each in asks]),
-            temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
-            noise=Noise.together([each.noise for each in asks], rows),
-            draws=self.draws,
-        )
+        with whole(not self._joins):
+            grooves = self.resident.decode(
+                torch.cat([each.z for each in asks]),
+                Given.together([each.given for each in asks]),
+                temperature=_of_rows([each.temperature for each in asks], rows, self.resident.device),
+                noise=Noise.together([each.noise for each in asks], rows),
+                draws=self.draws,
+            )
         return torch.split(grooves, [self.draws * each for each in rows])
 
 

@@ -246,6 +246,7 @@ PHRASES = card("theirs", "drums_16bar", "sample")
         (Humanize(clip=CLIP, model="ours"), True),
         (Humanize(clip=CLIP, model="nobody"), False),
         (Humanize(clip=LONG), False),
+        (Humanize(clip=CLIP, temperature=0.0), False),
         (Humanize(clip=CLIP, count=MOST_RESULTS), True),
         (Humanize(clip=CLIP, count=MOST_RESULTS + 1), False),
         (Sample(), False),

@@ -42,6 +42,8 @@ def clip(bars, every=1, tempo_bpm=120.0, beats_per_bar=4.0):
 
 def requests():
     one, two, sparse, three_four = clip(1), clip(2), clip(2, 3, 97.0), clip(2, 2, 140.0, 3.0)
+    yield Humanize(clip=clip(6), seed=1)
+    yield Sample(bars=6, seed=1)
     for seed, each in enumerate((one, two, sparse, three_four, two)):
         yield Humanize(clip=each, seed=seed)
         yield Humanize(clip=each, seed=seed, count=3, temperature=0.5 + seed / 10)
@@ -55,6 +57,7 @@ def requests():
         yield Vary(clip=each, seed=seed, keep=(42,))
         yield Interpolate(clips=(each, two), seed=seed)
         yield Encode(clip=each)
+        yield Sample(seed=seed, bars=2, temperature=0.0)
         yield Sample(seed=seed, bars=1 + seed % 2, count=1 + seed)
         yield Decode(z=(0.1 * seed,) * 128, seed=seed)
         yield Decode(z=(0.1 * seed,) * 128, clip=each, seed=seed)

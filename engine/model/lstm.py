@@ -36,14 +36,17 @@ class Lstm(nn.LSTM):
         outputs, (h, c) = self(inputs, (h, c))
         return outputs, list(zip(c, h, strict=True))
 
-    def prepared(self, fed: int, *, half: bool = False, blocks: bool = False) -> "Prepared":
+    def prepared(self, fed: int | tuple[int, ...], *, half: bool = False, blocks: bool = False) -> "Prepared":
         """The weights as a Stepper needs them; cached, rebuilt when the weights' version or device changes.
 
         fed: see Stepper; half: in bf16; blocks: the static ones (n, 4·hidden), as blocks.product needs them.
         """
         key = (fed, half, blocks, self.weight_hh_l0._version, self.weight_hh_l0.device)
         if self._prepared is None or self._prepared[0] not in (key, KEPT):
-            from_below = [self.weight_ih_l0[:, :fed]]
+            inputs = range(self.input_size)
+            columns = list(inputs[:fed] if isinstance(fed, int) else fed)
+            others = sorted(set(inputs) - set(columns))
+            from_below = [self.weight_ih_l0[:, columns]]
             from_below += [getattr(self, f"weight_ih_l{k}") for k in range(1, self.num_layers)]
             own = [getattr(self, f"weight_hh_l{k}") for k in range(self.num_layers)]
             biases = [
@@ -55,7 +58,7 @@ class Lstm(nn.LSTM):
                 weights = [weight.t().to(torch.bfloat16).contiguous().t() for weight in stepped]
             else:
                 weights = [weight.contiguous() for weight in stepped]
-            static = _reordered(self.weight_ih_l0[:, fed:].t())
+            static = _reordered(self.weight_ih_l0[:, others].t())
             static = static.contiguous() if blocks else static.t().contiguous()
             layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
             self._prepared = key, (static, biases[0], layers)

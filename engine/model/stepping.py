@@ -31,31 +31,44 @@ class Stepper:
     """Runs a stack one step at a time, in preallocated buffers, on the CPU: a step is too small for a GPU.
 
     torch multiplies, numpy does the rest in the same memory: its calls cost a third of torch's, and for one row its
-    product half. Of the first layer's input only the first `fed` columns depend on earlier steps: the caller writes
-    them to `fed` before each step. The others, the static inputs, are multiplied by their weights for all steps at
-    unexpanded (`project`).
+    product half. Of the first layer's input only the first `fed` columns, or those that it names, depend on earlier
+    steps: the caller writes them to `fed` before each step. The others, the static inputs, are multiplied by their
+    weights for all steps at once (`project`), or those that are known bar by bar for a bar (`weights_of`).
     half: products in bf16, where the processor has them; with many rows several times as fast, and less exact.
     blocks: products in blocks of rows, see blocks.py.
     """
 
-    def __init__(self, lstm: Lstm, fed: int, state: LstmState, *, half: bool = False, blocks: bool = False):
+    def __init__(
+        self,
+        lstm: Lstm,
+        fed: int | tuple[int, ...],
+        state: LstmState,
+        *,
+        half: bool = False,
+        blocks: bool = False,
+    ):
         prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")), blocks=blocks)
         self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
         self._cells = [
             _Cell(weights, bias, c.cpu(), h.cpu(), blocks=blocks)
             for (weights, bias), (c, h) in zip(layers, state, strict=True)
         ]
-        self.fed = self._cells[0].inputs[:, :fed]
+        self.fed = self._cells[0].inputs[:, : fed if isinstance(fed, int) else len(fed)]
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
 
     def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
         """The static inputs' share of the first layer's gates: a tensor (batch, 4·hidden) for each step.
 
-        parts are the static columns in order, each (batch, step, n), or (batch, 1, n) if all steps have the same.
+        parts are the last static columns in order, each (batch, step, n), or (batch, 1, n) where all steps have the
+        same.
         """
         steps = max(part.shape[1] for part in parts)
         inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
-        return F.linear(inputs, self._static, self._bias).cpu().unbind(1)
+        return F.linear(inputs, self._static[:, -inputs.shape[-1] :], self._bias).cpu().unbind(1)
+
+    def weights_of(self, first: int, count: int) -> Array:
+        """Of some of the static columns, for the CPU: (n, 4·hidden)."""
+        return self._static[:, first : first + count].t().contiguous().cpu().numpy()
 
     def top_in_blocks(self) -> Array:
         """Where `step` puts its result, filled up: (block, row, hidden)."""

@@ -198,6 +198,27 @@ def at_positions(steps_per_bar: int) -> Tensor:
     return F.one_hot(positions(steps_per_bar, steps_per_bar), POSITIONS).float()
 
 
+class Context(nn.LSTM):
+    """Reads what is given of phrases, in both directions; what it says of nothing is kept."""
+
+    def __init__(self, hidden: int):
+        super().__init__(2 * CLASSES + 2 + POSITIONS, hidden, batch_first=True, bidirectional=True)
+        self._of_nothing: dict[object, Tensor] = {}
+
+    def read(self, condition: Condition) -> Tensor:
+        """What it says at each step: (batch, step, 2·hidden)."""
+        parts = condition.given_hits, condition.hits_given, condition.taps, positions_of(condition)
+        if torch.is_grad_enabled() or any(bool(part.any()) for part in parts[1:3]):
+            said: Tensor = self(torch.cat(parts, dim=-1))[0]
+            return said
+        weights, (rows, steps, _) = self.weight_hh_l0, condition.hits.shape
+        key = steps, condition.steps_per_bar, weights._version, weights.device
+        if key not in self._of_nothing:
+            first = torch.cat([part[:1] for part in parts], dim=-1)
+            self._of_nothing = {key: self(first)[0]}
+        return self._of_nothing[key].expand(rows, -1, -1)
+
+
 class Conductor(nn.Module):
     """Plans a bar at a time: it reads z, what is given of the bar, and the hits of the bar before."""
 
@@ -247,7 +268,7 @@ class PhraseDecoder(nn.Module):
         super().__init__()
         self.style = nn.Embedding(styles + 1, STYLE_DEPTH)
         self.bar_number = nn.Embedding(BAR_NUMBERS + 1, BAR_NUMBER_DEPTH)
-        self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
+        self.context = Context(context)
         self.conductor = Conductor(z, bar_z, conductor, plan)
         self.initial_state = InitialState(z + CONDITION_DEPTH, hidden)
         self.fed = (len(BEFORE) + 2) * CLASSES + 2 * len(BEFORE) + plan
@@ -289,9 +310,7 @@ class PhraseDecoder(nn.Module):
         """The inputs of each step that depend on no step before, as parts (batch, step, n)."""
         after, _ = looks_after(condition)
         position = positions_of(condition)
-        context, _ = self.context(
-            torch.cat([condition.given_hits, condition.hits_given, condition.taps, position], dim=-1)
-        )
+        context = self.context.read(condition)
         of_bar = self.of_bar(condition).repeat_interleave(condition.steps_per_bar, dim=1)
         ideas = idea[:, None].expand(-1, condition.hits.shape[1], -1)
         return context, ideas, of_bar, position, after.flatten(2), known

@@ -51,6 +51,13 @@ class Known:
     known: Array
 
 
+LOOKED = (len(BEFORE) + 1) * CLASSES
+FLAGS = range(CLASSES + LOOKED, CLASSES + LOOKED + 2 * len(BEFORE))
+STEPPED = (*range(CLASSES), *FLAGS[::2])
+"""Of what a decoder is fed, the columns that change within a bar: the hits of the step before, and whether the bar
+so far is as others. The rest is known as a bar begins, and multiplied by its weights for all of its steps."""
+
+
 class PhraseStep:
     """A stepping.Step: chance (batch, 512 + copy) is added to the output layer, a choice is a subset a row.
 
@@ -61,6 +68,7 @@ class PhraseStep:
     def __init__(
         self,
         decoder: PhraseDecoder,
+        lstm: Stepper,
         conductor: Stepper,
         subsets: Integers,
         steps_per_bar: int,
@@ -74,10 +82,13 @@ class PhraseStep:
         cpu = torch.device("cpu")
         self._signs, self._bits = signs(cpu).contiguous().numpy(), drums_of_subsets(cpu).numpy()
         self._at_position = at_positions(steps_per_bar).t().contiguous().numpy()
-        self._back = np.array([1, steps_per_bar - 1, *(k * steps_per_bar for k in BEFORE)])
-        self._past_subset, self._back_bars = subsets, self._back[2:]
-        self._hits = (len(BEFORE) + 2) * CLASSES
-        self._flags = self._hits + 2 * len(BEFORE)
+        self._past_subset, self._back_bars = subsets, np.array([k * steps_per_bar for k in BEFORE])
+        back = np.concatenate([[steps_per_bar - 1], self._back_bars])
+        self._places = np.arange(steps_per_bar)[:, None] - back
+        of_bar = len(BEFORE) + decoder.fed - FLAGS.stop
+        self._looked_weights, self._bar_weights = lstm.weights_of(0, LOOKED), lstm.weights_of(LOOKED, of_bar)
+        self._gates = np.empty((rows, steps_per_bar, self._bar_weights.shape[1]), np.float32)
+        self._looked = np.empty((rows, steps_per_bar, len(back), CLASSES), np.float32)
         self._signed = np.zeros((rows, LOOKS, CLASSES), np.float32)
         self._subset = np.zeros((rows, LOOKS), np.int64)
         self._logits = np.empty((rows, SUBSETS), np.float32)
@@ -86,14 +97,16 @@ class PhraseStep:
 
     def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
         """See stepping.Step."""
-        fed, looked = state.lstm.fed, state.past.take(state.now - self._back, axis=1)
+        step = (state.now - PAST_BARS * self._bar) % self._bar
         if known.plan is not None:
-            fed[:, self._flags :] = self._plan(state, known, known.plan)
-            fed[:, self._hits + 1 : self._flags : 2] = self._same_before
-        fed[:, : self._hits] = looked.reshape(len(looked), -1)
-        fed[:, self._hits : self._flags : 2] = self._same
-        back = looked[:, 2:]
-        output = self._head(state.lstm.step(known.gates), chance)
+            self._open(state, known, known.plan)
+        fed = state.lstm.fed
+        fed[:, :CLASSES], fed[:, CLASSES:] = state.before(1), self._same
+        gates = known.gates.numpy() + self._gates[:, step]
+        if step == self._bar - 1:  # what follows a bar before is the first step of this
+            gates += state.before(self._bar - 1) @ self._looked_weights[:CLASSES]
+        back = self._looked[:, step, 1:]
+        output = self._head(state.lstm.step(gates), chance)
         choice = self._with_copies(output, back, known, state).argmax(axis=1)
         self._same *= self._subset[:, : len(BEFORE)] == choice[:, None]
         self._past_subset[:, state.now] = choice
@@ -107,6 +120,15 @@ class PhraseStep:
         self._same[...] = self._same[rows]
         for each in (state.lstm, self._conductor):
             each.take(rows)
+
+    def _open(self, state: State, known: Known, plan: Tensor) -> None:
+        """Begin a bar: what is known of all of its steps, as shares of their gates (batch, step, 4·hidden)."""
+        planned = self._plan(state, known, plan)
+        self._looked = state.past.take(state.now + self._places, axis=1)
+        self._looked[:, -1, 0] = 0
+        rows = len(planned)
+        np.matmul(self._looked.reshape(rows, self._bar, -1), self._looked_weights, out=self._gates)
+        self._gates += (np.concatenate([self._same_before, planned], axis=1) @ self._bar_weights)[:, None]
 
     def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
         """The conductor's plan of the bar that begins, (batch, plan), when it has read the one before."""
@@ -162,7 +184,7 @@ def draw_hits(
     """
     rows, bar, steps = len(z), condition.steps_per_bar, condition.hits.shape[1]
     idea = decoder.idea(z, condition)
-    lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
+    lstm = Stepper(decoder.lstm, STEPPED, decoder.initial_state(idea))
     conductor = decoder.conductor.stepper(idea)
     after, after_known = looks_after(condition)
     before_known = known_before(condition)
@@ -184,7 +206,7 @@ def draw_hits(
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
     heard = torch.cat([past, condition.given_hits], dim=1).cpu()
     memory, subsets = heard.numpy().copy(), subset_of(heard).numpy()
-    step = PhraseStep(decoder, conductor, subsets, bar, reads_after=bool(after_known.any()), lean=lean)
+    step = PhraseStep(decoder, lstm, conductor, subsets, bar, reads_after=bool(after_known.any()), lean=lean)
     state, chances = State(lstm, memory, past.shape[1]), chance.cpu().unbind(1)
     for number in range(steps // bar):
         run(step, state, islice(knowns, bar), chances[number * bar : (number + 1) * bar])

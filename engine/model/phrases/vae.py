@@ -9,6 +9,7 @@ Sources: MusicVAE's conductor, Roberts et al. 2018, arXiv 1803.05428; pointers t
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from engine.model.phrases.decoder import (
     CONDITION_DEPTH,
     STYLE_DEPTH,
     Condition,
+    Context,
     PhraseDecoder,
     positions_of,
     read_bars,
@@ -87,7 +89,7 @@ class PhrasePrior(nn.Module):
         super().__init__()
         self.z = z
         self.style = nn.Embedding(styles + 1, STYLE_DEPTH)
-        self.context = nn.LSTM(2 * CLASSES + 2 + POSITIONS, context, batch_first=True, bidirectional=True)
+        self.context: nn.LSTM = Context(context)
         reads = CONDITION_DEPTH + 2 * len(BAR_ATTRIBUTES) + 4 * context
         self.condition = nn.Sequential(nn.Linear(reads, hidden), nn.Tanh(), nn.Dropout(0.1))
         self.base = nn.Linear(hidden, 2 * z)
@@ -126,10 +128,7 @@ class PhrasePrior(nn.Module):
         return x
 
     def _read(self, condition: Condition) -> Tensor:
-        given = torch.cat(
-            [condition.given_hits, condition.hits_given, condition.taps, positions_of(condition)], dim=-1
-        )
-        outputs, _ = self.context(given)
+        outputs = cast(Context, self.context).read(condition)
         of_phrase = torch.cat(
             [self.style(condition.style), condition.tempo, condition.attributes.mean(dim=1)], dim=-1
         )

@@ -161,3 +161,9 @@ def test_no_room_holds_more_files_than_a_newcomer_reads(package: str) -> None:
 
 def test_the_model_process_knows_nothing_of_the_protocol() -> None:
     assert not {name for name in reached("bridge.worker.main") if name.startswith(("bridge.osc", "bridge.service"))}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest takes one for the other."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -2,7 +2,8 @@
 // moment. A bar that is told again takes the place of what has not sounded of it.
 
 const ELSEWHERE_SECONDS = 0.25;  // by more than this the song has moved, by less its message has come late
-const MOST_SHIFT_SECONDS = 0.005, LEAN_EARLIER = 0.3, LEAN_LATER = 0.02;  // how a line follows what is told all the same
+const STALLED_SECONDS = 0.05;    // by more than this the audio clock has stood still, by less it has been read late
+const MOST_SHIFT_SECONDS = 0.005, LEAN_EARLIER = 0.3, LEAN_LATER = 0.02;  // how what is expected follows what is seen
 const SAME_TEMPO = 0.0005;
 const SOON_SECONDS = 0.004;   // what is to sound within this is left as it is
 const KEPT_BARS = 3, TOO_LATE_SECONDS = 0.05;
@@ -16,6 +17,14 @@ export function moments(bar) {
   });
 }
 
+// What is seen of a clock or a line comes late, never early; what is expected leans towards it by a little, and earlier
+// sooner than later. Beyond `most` it is what is seen.
+function followed(expected, seen, most) {
+  const error = seen - expected;
+  if (!(Math.abs(error) <= most)) return seen;
+  return expected + Math.max(-MOST_SHIFT_SECONDS, Math.min(MOST_SHIFT_SECONDS, error * (error < 0 ? LEAN_EARLIER : LEAN_LATER)));
+}
+
 export class Player extends EventTarget {
   constructor(makeSound) {
     super();
@@ -24,6 +33,7 @@ export class Player extends EventTarget {
     this.muted = false;
     this.latencySeconds = 0;   // how late what sounds is heard, beyond what the browser knows
     this.cuts = 0;             // notes that came too late to be sounded
+    this.lag = NaN;            // the audio clock's zero in seconds of performance.now(); it is read in steps of a block
   }
 
   // From a click or a key on, as browsers want it.
@@ -57,10 +67,7 @@ export class Player extends EventTarget {
   lineOf({ start, at, tempo }, before, last) {
     const told = at / 1000 + start, known = before || last;
     if (!known || Math.abs(known.tempo / tempo - 1) > SAME_TEMPO) return told;
-    const expected = before ? before.line : last.line + last.beats * 60 / last.tempo, error = told - expected;
-    if (Math.abs(error) > ELSEWHERE_SECONDS) return told;
-    const shift = error * (error < 0 ? LEAN_EARLIER : LEAN_LATER);
-    return expected + Math.max(-MOST_SHIFT_SECONDS, Math.min(MOST_SHIFT_SECONDS, shift));
+    return followed(before ? before.line : last.line + last.beats * 60 / last.tempo, told, ELSEWHERE_SECONDS);
   }
 
   // Take back what has not sounded of a bar; what has.
@@ -72,7 +79,8 @@ export class Player extends EventTarget {
   }
 
   schedule(bar, sounded) {
-    const zero = bar.line + this.context.currentTime - this.now();
+    this.lag = followed(this.lag, this.now() - this.context.currentTime, STALLED_SECONDS);
+    const zero = bar.line - this.lag;
     const has = new Set(sounded.map((each) => each.key));
     bar.voices = sounded;
     for (const { when, seconds, channel, note } of moments(bar)) {

@@ -8,20 +8,26 @@ computed whole, which is faster.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.pausing import look
 
+Array = NDArray[np.float32]
+
 ROWS = 4
-"""Of a block. One row costs twice what it costs as a product with a vector, 64 half as much again as in one."""
+"""Of a block. One row costs twice what it costs as a product with a vector, 64 no more than in one product."""
 
-ROWS_OF_MANY = 16
-"""Of a block of `product`, whose rows are many: the hits of a clip, say."""
+QUICK = 1_000_000
+"""OpenBLAS multiplies a block by weights as they lie while row·n·m is no more (with AVX-512); else it copies them
+first, and takes three times as long. So larger weights are cut into columns."""
 
-AT_ONCE = 16
+AT_ONCE = 64
 """Blocks of one call, after which it is looked whether somebody is in a hurry."""
 
 
@@ -53,18 +59,42 @@ def in_blocks(network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     return said[0][:rows] if len(said) == 1 else torch.cat(said)[:rows]
 
 
-def product(inputs: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """inputs (…, n)·weights (n, m) + bias (m,), in blocks of sixteen rows: (…, m)."""
+class Matrix:
+    """Weights (…, n, m) by which blocks are multiplied; reads: n, says: m."""
+
+    def __init__(self, weights: Tensor):
+        self.reads, self.says = n, m = weights.shape[-2:]
+        columns = next((k for k in range(1, m + 1) if m % k == 0 and ROWS * n * m <= k * QUICK), 1)
+        self._cut = weights.unflatten(-1, (columns, -1)).transpose(-2, -3).contiguous()[..., None, :, :, :]
+
+    def whole(self) -> Tensor:
+        """(…, n, m)."""
+        return self._cut[..., 0, :, :, :].transpose(-2, -3).flatten(-2)
+
+    def ready(self, blocks: Array, out: Array) -> Callable[[], Array]:
+        """What multiplies blocks (…, block, row, n), as they are when it is called, into out (…, block, row, m)."""
+        apart = out.reshape(*out.shape[:-1], self._cut.shape[-3], -1).swapaxes(-2, -3)
+        return partial(np.matmul, blocks[..., None, :, :], self._cut.numpy(), out=apart)
+
+    def multiply(self, blocks: Tensor, out: Tensor) -> None:
+        """The same now, on any device."""
+        if blocks.device.type == "cpu":
+            self.ready(blocks.numpy(), out.numpy())()
+        else:
+            torch.matmul(blocks, self.whole(), out=out)
+
+
+def product(inputs: Tensor, weights: Matrix, bias: Tensor) -> Tensor:
+    """inputs (…, n)·weights (n, m) + bias (m,), in blocks: (…, m)."""
     flat = inputs.reshape(-1, inputs.shape[-1])
-    if _whole.get():
-        return torch.addmm(bias, flat, weights).view(*inputs.shape[:-1], -1)
-    blocks = F.pad(flat, (0, 0, 0, -len(flat) % ROWS_OF_MANY)).view(-1, ROWS_OF_MANY, flat.shape[1])
-    result = torch.empty(len(blocks), ROWS_OF_MANY, weights.shape[1], dtype=flat.dtype, device=flat.device)
+    block = rows_of_block(len(flat))
+    blocks = F.pad(flat, (0, 0, 0, -len(flat) % block)).view(-1, block, flat.shape[1])
+    result = flat.new_empty(*blocks.shape[:2], len(bias))
     for first in range(0, len(blocks), AT_ONCE):
-        part, said = blocks[first : first + AT_ONCE], result[first : first + AT_ONCE]
-        torch.bmm(part, weights.expand(len(part), -1, -1), out=said)
-        said += bias
+        part = blocks[first : first + AT_ONCE]
+        weights.multiply(part, result[first : first + AT_ONCE])
         look()
+    result += bias
     return result.flatten(0, 1)[: len(flat)].view(*inputs.shape[:-1], -1)
 
 
@@ -73,14 +103,14 @@ class Laid:
 
     def __init__(self, *layers: nn.Linear):
         self._layers = layers
-        self._kept: tuple[object, tuple[Tensor, Tensor]] | None = None
+        self._kept: tuple[object, tuple[Matrix, Tensor]] | None = None
 
-    def __call__(self) -> tuple[Tensor, Tensor]:
+    def __call__(self) -> tuple[Matrix, Tensor]:
         """(n, m) and the bias (m,); kept until a weight or its device changes."""
         key = [(id(each.weight), each.weight._version, each.weight.device) for each in self._layers]
         if self._kept is None or self._kept[0] != key:
             weights = torch.cat([each.weight for each in self._layers]).t().contiguous()
-            self._kept = key, (weights, torch.cat([each.bias for each in self._layers]))
+            self._kept = key, (Matrix(weights.detach()), torch.cat([each.bias for each in self._layers]))
         return self._kept[1]
 
 

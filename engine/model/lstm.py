@@ -1,9 +1,11 @@
 """A stack of LSTM layers, trained over whole sequences; stepping.py runs it one step at a time."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.model.blocks import in_blocks
+from engine.model.blocks import Array, Matrix, in_blocks, product, rows_of_block
+from engine.pausing import look
 
 LstmState = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
@@ -28,6 +30,7 @@ class Lstm(nn.LSTM):
                 if name.startswith("bias_ih"):
                     nn.init.ones_(bias.data[hidden : 2 * hidden])
         self._prepared: tuple[object, Prepared] | None = None
+        self._in_blocks: tuple[object, InBlocks] | None = None
 
     def run(self, inputs: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """(batch, step, input) from a state -> the top layer's h (batch, step, hidden), and the state after it."""
@@ -36,12 +39,12 @@ class Lstm(nn.LSTM):
         outputs, (h, c) = self(inputs, (h, c))
         return outputs, list(zip(c, h, strict=True))
 
-    def prepared(self, fed: int | tuple[int, ...], *, half: bool = False, blocks: bool = False) -> "Prepared":
+    def prepared(self, fed: int | tuple[int, ...], *, half: bool = False) -> "Prepared":
         """The weights as a Stepper needs them; cached, rebuilt when the weights' version or device changes.
 
-        fed: see Stepper; half: in bf16; blocks: the static ones (n, 4·hidden), as blocks.product needs them.
+        fed: see Stepper; half: in bf16.
         """
-        key = (fed, half, blocks, self.weight_hh_l0._version, self.weight_hh_l0.device)
+        key = (fed, half, *version(self))
         if self._prepared is None or self._prepared[0] not in (key, KEPT):
             inputs = range(self.input_size)
             columns = list(inputs[:fed] if isinstance(fed, int) else fed)
@@ -58,11 +61,20 @@ class Lstm(nn.LSTM):
                 weights = [weight.t().to(torch.bfloat16).contiguous().t() for weight in stepped]
             else:
                 weights = [weight.contiguous() for weight in stepped]
-            static = _reordered(self.weight_ih_l0[:, others].t())
-            static = static.contiguous() if blocks else static.t().contiguous()
+            static = _reordered(self.weight_ih_l0[:, others].t()).t().contiguous()
             layers = [(weight, bias.cpu()) for weight, bias in zip(weights, biases, strict=True)]
             self._prepared = key, (static, biases[0], layers)
         return self._prepared[1]
+
+    def in_blocks(self, fed: int) -> "InBlocks":
+        """As prepared, of one layer, for products in blocks."""
+        key = (fed, *version(self))
+        if self._in_blocks is None or self._in_blocks[0] != key:
+            ahead, static = _reordered(self.weight_ih_l0.detach().t()).tensor_split([fed])
+            stepped = torch.cat([ahead, _reordered(self.weight_hh_l0.detach().t())])
+            bias = _reordered(self.bias_ih_l0 + self.bias_hh_l0)
+            self._in_blocks = key, (Matrix(static), bias, Matrix(stepped.cpu()))
+        return self._in_blocks[1]
 
     def keep_for_steps(self, fed: int, *, half: bool) -> None:
         """Keep the weights only as a Stepper needs them, which saves memory; it can be trained no more."""
@@ -77,6 +89,92 @@ KEPT = "for steps"
 Prepared = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
 """The first layer's weights and bias for its static inputs, and each layer's weights and bias for what changes from
 step to step: its fed inputs, or the h of the layer below, and its own h."""
+
+
+InBlocks = tuple[Matrix, Tensor, Matrix]
+"""Of a layer: the weights of its static inputs, its bias, and the weights of its fed inputs and its own h, which are
+on the CPU."""
+
+
+class Gates:
+    """What the gates of an LSTM (…, row, 4·hidden), in the order of _reordered, do to its c and h, in their places."""
+
+    def __init__(self, gates: Array, c: Array, h: Array):
+        n = c.shape[-1]
+        self._all, self._c, self._h = gates, c, h
+        self._i, self._f, self._o, self._g = (gates[..., k * n : (k + 1) * n] for k in range(4))
+        self._sigmoids = gates[..., : 3 * n]
+
+    def advance(self) -> Array:
+        """To the next c and h -> h (…, row, hidden)."""
+        np.tanh(self._all, out=self._all)
+        self._sigmoids *= HALF
+        self._sigmoids += HALF
+        c = self._c
+        c *= self._f
+        self._g *= self._i
+        c += self._g
+        np.tanh(c, out=self._h)
+        self._h *= self._o
+        return self._h
+
+
+HALF = np.array(0.5, np.float32)
+"""numpy takes longer to make an array of a number than to multiply by it."""
+
+
+class BothWays(nn.LSTM):
+    """An LSTM of one layer that is read from both ends."""
+
+    def __init__(self, input_size: int, hidden: int):
+        super().__init__(input_size, hidden, batch_first=True, bidirectional=True)
+        self._in_blocks: tuple[object, InBlocks] | None = None
+
+    def in_blocks(self, inputs: Tensor) -> Tensor:
+        """What it says of (batch, step, n), in blocks, without gradients: (batch, step, 2·hidden)."""
+        if inputs.device.type != "cpu":
+            return in_blocks(lambda part: self(part)[0], inputs)
+        (batch, steps, _), hidden, (static, bias, own) = inputs.shape, self.hidden_size, self._prepared()
+        ahead = product(inputs, static, bias).numpy().reshape(batch, steps, 2, -1)
+        block = rows_of_block(batch)
+        blocks = -(-batch // block)
+        rows = blocks * block
+        known = np.zeros((steps, 2, rows, 4 * hidden), np.float32)
+        known[:, 0, :batch], known[:, 1, :batch] = (
+            each.swapaxes(0, 1) for each in (ahead[:, :, 0], ahead[:, ::-1, 1])
+        )
+        said = np.empty((steps, 2, rows, hidden), np.float32)
+        c, h = np.zeros((2, 2, rows, hidden), np.float32)
+        all_gates = np.empty_like(known[0])
+        multiply = own.ready(h.reshape(2, blocks, block, -1), all_gates.reshape(2, blocks, block, -1))
+        gates = Gates(all_gates, c, h)
+        for its_known, its_said in zip(known, said, strict=True):
+            look()
+            multiply()
+            all_gates += its_known
+            its_said[...] = gates.advance()
+        ways = said[:, 0, :batch], said[::-1, 1, :batch]
+        return torch.from_numpy(np.concatenate(ways, axis=-1).swapaxes(0, 1))
+
+    def _prepared(self) -> "InBlocks":
+        """The weights of the inputs of both directions side by side, their biases, and those of h, one by one."""
+        key = version(self)
+        if self._in_blocks is None or self._in_blocks[0] != key:
+            weights = [[getattr(self, f"{name}_l0{way}") for way in ("", "_reverse")] for name in OF_LAYER]
+            inputs, own = ([_reordered(each.detach().t()) for each in pair] for pair in weights[:2])
+            bias = torch.cat([_reordered(one + other) for one, other in zip(*weights[2:], strict=True)])
+            self._in_blocks = key, (Matrix(torch.cat(inputs, dim=1)), bias.detach(), Matrix(torch.stack(own)))
+        return self._in_blocks[1]
+
+
+OF_LAYER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""What torch calls the weights of a layer."""
+
+
+def version(lstm: nn.LSTM) -> tuple[object, ...]:
+    """Another one when the weights, or their device, have changed."""
+    weight = lstm.weight_hh_l0
+    return id(weight), weight._version, weight.device
 
 
 def _reordered(gates: Tensor) -> Tensor:

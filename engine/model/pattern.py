@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from engine.model.blocks import Laid, in_blocks, whole
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
-from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
+from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run
@@ -38,7 +38,7 @@ class PatternDecoder(nn.Module):
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.context = nn.LSTM(GIVEN_DEPTH, context, batch_first=True, bidirectional=True)
+        self.context = BothWays(GIVEN_DEPTH, context)
         self.initial_state = InitialState(z, hidden)
         self.plan = Plan(z, PLAN_STEPS, PLAN_DEPTH)
         self.planned_hits = nn.Linear(PLAN_DEPTH, CLASSES)
@@ -86,7 +86,7 @@ class PatternDecoder(nn.Module):
         """The hits (batch, step, 9), on the device; gates (step, batch, n), biases (step, batch, 512)."""
         steps, batch = gates.shape[:2]
         size = bucket(bar + steps), bar
-        captured = self._captured.get(self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0], *size))
+        captured = self._captured.get(self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0].whole(), *size))
         now = torch.arange(steps, device=gates.device)[:, None, None].expand(-1, batch, 1)
         return captured.run(state[0], (gates, biases, now)).transpose(0, 1)
 
@@ -102,11 +102,11 @@ class PatternDecoder(nn.Module):
         """What is given, as the bidirectional LSTM encodes it; kept where that is nothing, at one tempo."""
         tempo_bpm, said = given.tempo_bpm[:1], _said(given)
         if bool(given.hits_given.any() | given.taps.any() | (given.tempo_bpm != tempo_bpm).any()):
-            return in_blocks(lambda part: self.context(part)[0], said)
+            return self.context.in_blocks(said)
         key = (given.position.shape[1], given.steps_per_bar, float(tempo_bpm), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
             with whole(False):
-                self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
+                self._empty_context = key, self.context.in_blocks(said[:1])
         return self._empty_context[1].expand(len(said), -1, -1)
 
     def _impossible(self, given: Given) -> Tensor:
@@ -129,7 +129,7 @@ class _Subset:
 
     def __init__(self, decoder: PatternDecoder, lstm: Stepper, steps_per_bar: int):
         self._logits, self._bar = (
-            BlockHead(decoder.laid()[0].cpu(), lstm.top_in_blocks(), len(lstm.fed)),
+            BlockHead(decoder.laid()[0], lstm.top_in_blocks(), len(lstm.fed)),
             steps_per_bar,
         )
         self._bits = drums_of_subsets(torch.device("cpu")).numpy()

@@ -17,7 +17,7 @@ from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
+from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
 from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run, spread
@@ -77,7 +77,7 @@ class Performer(nn.Module):
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.context = nn.LSTM(CONTEXT_DEPTH, context, batch_first=True, bidirectional=True)
+        self.context = BothWays(CONTEXT_DEPTH, context)
         self.template = Plan(z, POSITIONS, TEMPLATE)
         static = CLASSES + z + TEMPLATE + 2 * context
         hidden_of_mean, mean = nn.Linear(static, hidden), nn.Linear(hidden, 2)
@@ -220,7 +220,7 @@ class Performer(nn.Module):
         """The bins of all hits (batch, hit, 2), on the device; gates (hit, batch, n), else (batch, hit, n)."""
         hits, batch = gates.shape[:2]
         places = bucket(1 + hits)
-        heads, last = (laid()[0] for laid in self.laid_heads)
+        heads, last = (laid()[0].whole() for laid in self.laid_heads)
         drawn = self.offset_drawn.weight
         captured = self._captured.get(
             self.lstm, places, lambda: HitSteps(self.lstm, heads, last, drawn, places, PAST)
@@ -263,12 +263,14 @@ class Performer(nn.Module):
         2·context). blocks: see blocks.py.
         """
 
-        def at_steps(features: Tensor, z: Tensor) -> Tensor:
-            template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
-            return torch.cat([template, self.context(features)[0]], dim=-1)
+        def template(z: Tensor) -> Tensor:
+            return self.template(z.expand(-1, hits.shape[1], -1), given.position[0])  # type: ignore[no-any-return]
 
         features = step_features(hits, given)
-        rest = in_blocks(at_steps, features, z) if blocks else at_steps(features, z)
+        if blocks:
+            rest = torch.cat([in_blocks(template, z), self.context.in_blocks(features)], dim=-1)
+        else:
+            rest = torch.cat([template(z), self.context(features)[0]], dim=-1)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
         return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 
@@ -288,14 +290,14 @@ class _Hit:
     """
 
     def __init__(self, performer: Performer, lstm: Stepper):
-        heads, last = (laid()[0].cpu() for laid in performer.laid_heads)
+        heads, last = (laid()[0] for laid in performer.laid_heads)
         top, rows = lstm.top_in_blocks(), len(lstm.fed)
         self._offset_and_hidden = BlockHead(heads, top, rows)
         both = self._offset_and_hidden.out
         self._offset_logits, self._hidden = both[:, :OFFSET_BINS], both[:, OFFSET_BINS:]
         self._offset_drawn = performer.offset_drawn.weight.cpu().numpy()
-        mixed = np.zeros((*top.shape[:2], len(last)), np.float32)
-        self._mix, self._velocity = mixed.reshape(-1, len(last))[:rows], BlockHead(last, mixed, rows)
+        mixed = np.zeros((*top.shape[:2], last.reads), np.float32)
+        self._mix, self._velocity = mixed.reshape(-1, last.reads)[:rows], BlockHead(last, mixed, rows)
         self._bins = np.empty((2, rows), np.int64).T
         self._offset_bin, self._velocity_bin = self._bins.T
         self._first_bins = np.arange(rows)[:, None] * (OFFSET_BINS + VELOCITY_BINS) + (0, OFFSET_BINS)

@@ -6,6 +6,7 @@ autoregressive decoder is a small class of that form, beside its network; patter
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,17 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.model.blocks import product, rows_of_block
-from engine.model.lstm import Lstm, LstmState, has_bf16
+from engine.model.blocks import Array, Matrix, product, rows_of_block
+from engine.model.lstm import Gates, Lstm, LstmState, has_bf16
 from engine.pausing import look
 
-Array = NDArray[np.float32]
 Known = TypeVar("Known")
 Chance = TypeVar("Chance")
 Choice = TypeVar("Choice")
-
-HALF = np.array(0.5, np.float32)
-"""numpy takes longer to make an array of a number than to multiply by it."""
 
 
 class Stepper:
@@ -47,11 +44,17 @@ class Stepper:
         half: bool = False,
         blocks: bool = False,
     ):
-        prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")), blocks=blocks)
-        self._hidden, (self._static, self._bias, layers) = lstm.hidden_size, prepared
+        self._hidden, layers = lstm.hidden_size, list[tuple[Matrix | Tensor, Tensor]]()
+        if blocks:
+            assert isinstance(fed, int)
+            _, bias, own = lstm.in_blocks(fed)
+            layers.append((own, bias))
+        else:
+            prepared = lstm.prepared(fed, half=half and has_bf16(torch.device("cpu")))
+            self._static, self._bias, of_layers = prepared
+            layers += of_layers
         self._cells = [
-            _Cell(weights, bias, c.cpu(), h.cpu(), blocks=blocks)
-            for (weights, bias), (c, h) in zip(layers, state, strict=True)
+            _Cell(weights, bias, c.cpu(), h.cpu()) for (weights, bias), (c, h) in zip(layers, state, strict=True)
         ]
         self.fed = self._cells[0].inputs[:, : fed if isinstance(fed, int) else len(fed)]
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
@@ -97,7 +100,7 @@ class Stepper:
 
 def projected(lstm: Lstm, fed: int, *parts: Tensor) -> Tensor:
     """As Stepper.project, in blocks, for any number of rows: (step, batch, 4·hidden)."""
-    static, bias, _ = lstm.prepared(fed, blocks=True)
+    static, bias, _ = lstm.in_blocks(fed)
     steps = max(part.shape[1] for part in parts)
     inputs = torch.cat([part.expand(-1, steps, -1).transpose(0, 1) for part in parts], dim=-1)
     return product(inputs, static, bias)
@@ -182,14 +185,13 @@ class Head:
 class BlockHead:
     """A Head whose inputs keep their place, (batch, n) filled up to blocks: (block, row, n)."""
 
-    def __init__(self, weights: Tensor, inputs: Array, rows: int):
-        self._inputs, self._weights = inputs, weights.numpy()
-        self._result = np.empty((*inputs.shape[:2], weights.shape[1]), np.float32)
-        self.out: Array = self._result.reshape(-1, weights.shape[1])[:rows]
+    def __init__(self, weights: Matrix, inputs: Array, rows: int):
+        result = np.empty((*inputs.shape[:2], weights.says), np.float32)
+        self._multiply, self.out = weights.ready(inputs, result), result.reshape(-1, weights.says)[:rows]
 
     def __call__(self, bias: Array) -> Array:
         """bias (batch, m) -> inputs·weights + bias: (batch, m)."""
-        np.matmul(self._inputs, self._weights, out=self._result)
+        self._multiply()
         self.out += bias
         return self.out
 
@@ -203,26 +205,27 @@ def _tensor(values: Tensor | Array) -> Tensor:
 
 
 class _Cell:
-    """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h."""
+    """One layer. inputs (batch, fed or hidden of the layer below + hidden); the last columns are its own h.
 
-    def __init__(self, weights: Tensor, bias: Tensor, c: Tensor, h: Tensor, *, blocks: bool):
+    A Matrix multiplies blocks.
+    """
+
+    def __init__(self, weights: Tensor | Matrix, bias: Tensor, c: Tensor, h: Tensor):
         batch, n = h.shape
-        block = rows_of_block(batch) if blocks else batch
-        rows = batch + -batch % block
-        inputs, gates = torch.zeros(rows, len(weights)), torch.empty(rows, 4 * n)
-        self.bias, self.top, self.inputs = bias, inputs[:batch, -n:], inputs.numpy()[:batch]
-        self._weights, self._inputs, self._gates = weights, inputs, gates
-        self._for_one = weights.numpy() if rows == 1 and weights.dtype == torch.float32 else None
-        self._all = gates.numpy()[:batch]
-        self._i, self._f, self._o, self._g = (self._all[:, k * n : (k + 1) * n] for k in range(4))
-        self._sigmoids, self._c, self._h = self._all[:, : 3 * n], c.numpy().copy(), self.inputs[:, -n:]
+        self.bias = bias
+        block = rows_of_block(batch) if isinstance(weights, Matrix) else batch
+        rows, reads = batch + -batch % block, weights.reads if isinstance(weights, Matrix) else len(weights)
+        inputs, gates = torch.zeros(rows, reads), torch.empty(rows, 4 * n)
+        self.top, self.inputs = inputs[:batch, -n:], inputs.numpy()[:batch]
+        self._weights, self._inputs, self._result = weights, inputs, gates
+        self._all, self._c, self._h = gates.numpy()[:batch], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
-        self._in_blocks = None
-        if blocks:
-            parts = inputs.view(-1, block, len(weights))
-            self.filled_up: Array = parts.numpy()
-            if rows > 1:
-                self._in_blocks = parts, weights.expand(len(parts), -1, -1), gates.view(len(parts), block, -1)
+        self._gates, self._multiply = Gates(self._all, self._c, self._h), None
+        if isinstance(weights, Matrix):
+            self.filled_up: Array = inputs.numpy().reshape(-1, block, reads)
+            self._multiply = weights.ready(self.filled_up, gates.numpy().reshape(-1, block, 4 * n))
+        elif rows == 1 and weights.dtype == torch.float32:
+            self._multiply = partial(np.dot, self.inputs, weights.numpy(), out=self._all)
 
     def state(self) -> tuple[Tensor, Tensor]:
         """(c, h)."""
@@ -230,27 +233,14 @@ class _Cell:
 
     def step(self, gates: Tensor | Array) -> Array:
         """Advance by one step; gates (batch, 4·hidden), as far as computed before -> h (batch, hidden)."""
-        if self._in_blocks is not None:
-            inputs, weights, result = self._in_blocks
-            torch.bmm(inputs, weights, out=result)
-            self._all += _array(gates)
-        elif self._for_one is not None:
-            np.dot(self.inputs, self._for_one, out=self._all)
+        if self._multiply is not None:
+            self._multiply()
             self._all += _array(gates)
         elif self._weights.dtype == torch.bfloat16:
-            torch.add(_tensor(gates), self._inputs.to(torch.bfloat16) @ self._weights, out=self._gates)
+            torch.add(_tensor(gates), self._inputs.to(torch.bfloat16) @ self._weights, out=self._result)
         else:
-            torch.addmm(_tensor(gates), self._inputs, self._weights, out=self._gates)
-        np.tanh(self._all, out=self._all)
-        self._sigmoids *= HALF
-        self._sigmoids += HALF
-        c = self._c
-        c *= self._f
-        self._g *= self._i
-        c += self._g
-        np.tanh(c, out=self._h)
-        self._h *= self._o
-        return self._h
+            torch.addmm(_tensor(gates), self._inputs, self._weights, out=self._result)
+        return self._gates.advance()
 
     def take(self, rows: NDArray[np.int64]) -> None:
         """See Stepper."""

@@ -17,8 +17,7 @@ class _Buffers:
     def __init__(self, lstm: Lstm, fed: int, places: int, depth: int, inputs: tuple[int, ...]):
         device = lstm.weight_hh_l0.device
         self._dtype = torch.bfloat16 if device.type == "cuda" and has_bf16(device) else torch.float32
-        ((weights, _),) = lstm.prepared(fed, blocks=True)[2]
-        self._weights = weights.to(device, self._dtype)
+        self._weights = lstm.in_blocks(fed)[2].whole().to(device, self._dtype)
         self.c, self.h = (torch.zeros(ROWS, lstm.hidden_size, device=device) for _ in range(2))
         self.past = torch.zeros(ROWS, places, depth, device=device)
         self.gates = torch.zeros(STEPS, ROWS, 4 * lstm.hidden_size, device=device)

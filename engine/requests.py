@@ -7,10 +7,11 @@ all of that here. Knows no wire and no model.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from engine.clip import Clip
 from engine.errors import ClipError
@@ -334,11 +335,15 @@ def settings_of(kind: type[Request]) -> list[Field[Any]]:
     return [each for each in fields(kind) if "text" in each.metadata and each.name not in without]
 
 
-def clip_fields(kind: type[Request]) -> list[Field[Any]]:
+def clip_fields(kind: type[Request]) -> tuple[Field[Any], ...]:
     """The fields that hold clips, those that may be left out last."""
-    return sorted(
-        (each for each in fields(kind) if each.name in CLIP_FIELDS), key=lambda each: each.default is not MISSING
-    )
+    return _clip_fields(cast(Hashable, kind))
+
+
+@cache
+def _clip_fields(kind: Hashable) -> tuple[Field[Any], ...]:
+    held = (each for each in fields(cast(type[Request], kind)) if each.name in CLIP_FIELDS)
+    return tuple(sorted(held, key=lambda each: each.default is not MISSING))
 
 
 def clips_of(request: Request) -> tuple[Clip, ...]:

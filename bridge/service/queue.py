@@ -159,9 +159,15 @@ class EngineQueue:
         return None
 
     def _has_room(self, kind: type[Job]) -> bool:
-        """Whether one more job of a kind can begin."""
-        under_way = sum(each.kind is kind for each in self._under_way.values())
-        return under_way < (self._at_once if kind is Run else 1)
+        """Whether one more job of a kind can be handed over.
+
+        When half of those that run together are done, the next are, so that the engine need not wait for them.
+        """
+        under_way = [each for each in self._under_way.values() if each.kind is kind]
+        if len(under_way) < (self._at_once if kind is Run else 1):
+            return True
+        are_ending = 2 * len(under_way) <= self.together and all(each.has_begun for each in under_way)
+        return kind is Run and self._at_once == 1 and are_ending
 
     def _companions(
         self, first: Entry, resident: tuple[str, ...], fits: Callable[[Request], bool]
@@ -192,8 +198,10 @@ class EngineQueue:
     def _begin_together(self, entries: list[Entry], now: float) -> Job | Together:
         self.together = len(entries)
         self.most_together = max(self.together, self.most_together)
-        jobs = [self.begin(entry, now, has_begun=len(entries) == 1) for entry in entries]
-        return jobs[0] if len(jobs) == 1 else Together(tuple(job for job in jobs if isinstance(job, Run)))
+        runs = sum(each.kind is Run for each in self._under_way.values())
+        alone = len(entries) == 1 and runs < self._at_once
+        jobs = [self.begin(entry, now, has_begun=alone) for entry in entries]
+        return jobs[0] if alone else Together(tuple(job for job in jobs if isinstance(job, Run)))
 
     def begin_loading(self, name: str, now: float) -> Job:
         """Load a model that a request needs; the default stays."""

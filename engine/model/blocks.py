@@ -65,11 +65,11 @@ class Matrix:
     def __init__(self, weights: Tensor):
         self.reads, self.says = n, m = weights.shape[-2:]
         columns = next((k for k in range(1, m + 1) if m % k == 0 and ROWS * n * m <= k * QUICK), 1)
-        self._cut = weights.unflatten(-1, (columns, -1)).transpose(-2, -3).contiguous()[..., None, :, :, :]
+        self._cut = torch.unflatten(weights, -1, (columns, -1)).transpose(-2, -3).contiguous()[..., None, :, :, :]
 
     def whole(self) -> Tensor:
         """(…, n, m)."""
-        return self._cut[..., 0, :, :, :].transpose(-2, -3).flatten(-2)
+        return torch.flatten(self._cut[..., 0, :, :, :].transpose(-2, -3), -2)
 
     def ready(self, blocks: Array, out: Array) -> Callable[[], Array]:
         """What multiplies blocks (…, block, row, n), as they are when it is called, into out (…, block, row, m)."""

@@ -92,12 +92,11 @@ step to step: its fed inputs, or the h of the layer below, and its own h."""
 
 
 InBlocks = tuple[Matrix, Tensor, Matrix]
-"""Of a layer: the weights of its static inputs, its bias, and the weights of its fed inputs and its own h, which are
-on the CPU."""
+"""Of a layer: the weights of its static inputs, its bias, and the weights of its fed inputs and of its own h."""
 
 
 class Gates:
-    """What the gates of an LSTM (…, row, 4·hidden), in the order of _reordered, do to its c and h, in their places."""
+    """What the gates (…, row, 4·hidden) of an LSTM do to its c and h, which keep their place; see _reordered."""
 
     def __init__(self, gates: Array, c: Array, h: Array):
         n = c.shape[-1]
@@ -135,26 +134,21 @@ class BothWays(nn.LSTM):
         if inputs.device.type != "cpu":
             return in_blocks(lambda part: self(part)[0], inputs)
         (batch, steps, _), hidden, (static, bias, own) = inputs.shape, self.hidden_size, self._prepared()
-        ahead = product(inputs, static, bias).numpy().reshape(batch, steps, 2, -1)
+        ahead = product(inputs.transpose(0, 1), static, bias).numpy().reshape(steps, batch, 2, -1).swapaxes(1, 2)
         block = rows_of_block(batch)
         blocks = -(-batch // block)
-        rows = blocks * block
-        known = np.zeros((steps, 2, rows, 4 * hidden), np.float32)
-        known[:, 0, :batch], known[:, 1, :batch] = (
-            each.swapaxes(0, 1) for each in (ahead[:, :, 0], ahead[:, ::-1, 1])
-        )
-        said = np.empty((steps, 2, rows, hidden), np.float32)
-        c, h = np.zeros((2, 2, rows, hidden), np.float32)
-        all_gates = np.empty_like(known[0])
-        multiply = own.ready(h.reshape(2, blocks, block, -1), all_gates.reshape(2, blocks, block, -1))
-        gates = Gates(all_gates, c, h)
-        for its_known, its_said in zip(known, said, strict=True):
+        said, c = np.empty((steps, 2, batch, hidden), np.float32), np.zeros((2, batch, hidden), np.float32)
+        h, result = (np.zeros((2, blocks * block, n), np.float32) for n in (hidden, 4 * hidden))
+        multiply = own.ready(*(each.reshape(2, blocks, block, -1) for each in (h, result)))
+        gates, result = Gates(result[:, :batch], c, h[:, :batch]), result[:, :batch]
+        forth, back = result
+        for step in range(steps):
             look()
             multiply()
-            all_gates += its_known
-            its_said[...] = gates.advance()
-        ways = said[:, 0, :batch], said[::-1, 1, :batch]
-        return torch.from_numpy(np.concatenate(ways, axis=-1).swapaxes(0, 1))
+            forth += ahead[step, 0]
+            back += ahead[-1 - step, 1]
+            said[step, 0], said[-1 - step, 1] = gates.advance()
+        return torch.from_numpy(np.concatenate([said[:, 0], said[:, 1]], axis=-1).swapaxes(0, 1))
 
     def _prepared(self) -> "InBlocks":
         """The weights of the inputs of both directions side by side, their biases, and those of h, one by one."""

@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import Laid, in_blocks, whole
+from engine.model.blocks import Array, Laid, in_blocks, whole
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
-from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run
+from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
 from engine.representation.drum_map import CLASSES
@@ -86,7 +86,9 @@ class PatternDecoder(nn.Module):
         """The hits (batch, step, 9), on the device; gates (step, batch, n), biases (step, batch, 512)."""
         steps, batch = gates.shape[:2]
         size = bucket(bar + steps), bar
-        captured = self._captured.get(self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0].whole(), *size))
+        captured = self._captured.get(
+            self.lstm, size, lambda: SubsetSteps(self.lstm, self.laid()[0].whole(), *size)
+        )
         now = torch.arange(steps, device=gates.device)[:, None, None].expand(-1, batch, 1)
         return captured.run(state[0], (gates, biases, now)).transpose(0, 1)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import Laid, in_blocks, product
+from engine.model.blocks import Array, Laid, in_blocks, product
 from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
@@ -20,7 +20,7 @@ from engine.model.expectation import Expectation
 from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
-from engine.model.stepping import Array, BlockHead, State, Stepper, by_step, projected, run, spread
+from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run, spread
 from engine.model.tasks import Given
 from engine.model.walk import PAST, Walk, given_prefix, past, walk
 from engine.pausing import look

@@ -217,14 +217,17 @@ class _Cell:
         rows, reads = batch + -batch % block, weights.reads if isinstance(weights, Matrix) else len(weights)
         inputs, gates = torch.zeros(rows, reads), torch.empty(rows, 4 * n)
         self.top, self.inputs = inputs[:batch, -n:], inputs.numpy()[:batch]
-        self._weights, self._inputs, self._result = weights, inputs, gates
+        self._inputs, self._result = inputs, gates
         self._all, self._c, self._h = gates.numpy()[:batch], c.numpy().copy(), self.inputs[:, -n:]
         self._h[...] = h.numpy()
-        self._gates, self._multiply = Gates(self._all, self._c, self._h), None
+        self._gates = Gates(self._all, self._c, self._h)
+        self._multiply: Callable[[], Array] | None = None
         if isinstance(weights, Matrix):
             self.filled_up: Array = inputs.numpy().reshape(-1, block, reads)
             self._multiply = weights.ready(self.filled_up, gates.numpy().reshape(-1, block, 4 * n))
-        elif rows == 1 and weights.dtype == torch.float32:
+            return
+        self._tensor = weights
+        if rows == 1 and weights.dtype == torch.float32:
             self._multiply = partial(np.dot, self.inputs, weights.numpy(), out=self._all)
 
     def state(self) -> tuple[Tensor, Tensor]:
@@ -236,10 +239,10 @@ class _Cell:
         if self._multiply is not None:
             self._multiply()
             self._all += _array(gates)
-        elif self._weights.dtype == torch.bfloat16:
-            torch.add(_tensor(gates), self._inputs.to(torch.bfloat16) @ self._weights, out=self._result)
+        elif self._tensor.dtype == torch.bfloat16:
+            torch.add(_tensor(gates), self._inputs.to(torch.bfloat16) @ self._tensor, out=self._result)
         else:
-            torch.addmm(_tensor(gates), self._inputs, self._weights, out=self._result)
+            torch.addmm(_tensor(gates), self._inputs, self._tensor, out=self._result)
         return self._gates.advance()
 
     def take(self, rows: NDArray[np.int64]) -> None:

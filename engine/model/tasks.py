@@ -73,9 +73,8 @@ def positions(steps: int, steps_per_bar: int = 16) -> Tensor:
 def nothing_given(groove: Tensor, tempo_bpm: Tensor, steps_per_bar: int = 16) -> Given:
     """A Given with only length, meter and tempo; groove is the target of the task, and hidden by the masks."""
     batch, steps, _ = groove.shape
-    none = torch.zeros_like(groove[..., HITS])
     position = positions(steps, steps_per_bar).to(groove.device)
-    taps = groove.new_zeros(batch, steps, 6)
+    none, taps = groove.new_zeros(batch, steps, CLASSES), groove.new_zeros(batch, steps, 6)
     return Given(groove, none, none, taps, position.expand(batch, steps), tempo_bpm, steps_per_bar)
 
 

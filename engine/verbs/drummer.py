@@ -160,10 +160,10 @@ class Drummer(RunsVerbs):
         for first in range(0, len(z), at_once):
             part = slice(first, first + at_once)
             noise = self.noise.again() if self.noise.is_shared else self.noise
-            own = given.rows(part)
+            own = given if at_once >= len(z) else given.rows(part)
             decoding = Decoding(self.resident, z[part], own, temperature, noise, draws, hits_given)
             grooves.append((yield decoding))
-        return torch.cat(grooves)
+        return grooves[0] if len(grooves) == 1 else torch.cat(grooves)
 
     def _clips(
         self,

@@ -223,8 +223,11 @@ class Generator:
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
             fitting = (_takes, _hears, _can_keep, _can_fill, self._steers, _suits)
-            fit = sorted(able, key=lambda each: tuple(fits(each, request) for fits in fitting))
-            return self._checked(request, fit[-1])
+            for fits in fitting:
+                if len(able) > 1:
+                    how_well = [fits(each, request) for each in able]
+                    able = [each for each, well in zip(able, how_well, strict=True) if well == max(how_well)]
+            return self._checked(request, able[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)
         resident = self._residents[request.model]
@@ -238,8 +241,8 @@ class Generator:
     def _checked(self, request: Request, resident: AnyResident) -> AnyResident:
         """The model, if it takes what the request says, of attributes as well."""
         resident = _checked(request, resident)
-        known = self._attributes(resident)
-        if lacks := lacking(getattr(request, "asked", {}), known):
+        asked = getattr(request, "asked", {})
+        if asked and (lacks := lacking(asked, known := self._attributes(resident))):
             has = f"it has {', '.join(known)}" if known else f"it has none{_how_to_learn(resident)}"
             raise ClipError(f"{resident.card.name} has no {lacks[0]} to be asked for: {has}")
         return resident

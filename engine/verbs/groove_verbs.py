@@ -89,6 +89,8 @@ class Player(Drummer):
             return (yield from self._decode(z, example.given, request.temperature, draws))
 
         played = yield from self._play_notes(request, play, only=request.only)
+        if not chosen:
+            return played
         said = [
             f"played as {each}, for {PROGRAMMED[each].told}; style none leaves it to the hits" for each in chosen
         ]

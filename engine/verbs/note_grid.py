@@ -96,15 +96,13 @@ class Cells:
 
 def cut_cells(clip: Clip, drum_map: DrumMap, *, as_taps: bool, stays: frozenset[int] = frozenset()) -> Cells:
     """The cells of a clip; as_taps puts all notes of a step in one. stays: the indices of the notes that stay."""
-    heard = [(index, note) for index, note in enumerate(clip.notes) if not note.mute]
-    start_beats = np.array([note.start_beats for _, note in heard], dtype=np.float64)
-    velocity = np.array([note.velocity for _, note in heard], dtype=np.float64)
-    pitch = np.array([note.pitch for _, note in heard], dtype=np.int64)
+    heard = [(n, each.start_beats, each.velocity, each.pitch) for n, each in enumerate(clip.notes) if not each.mute]
+    numbers, start_beats, velocity, pitches = np.array(heard, np.float64).reshape(-1, 4).T
+    note, pitch = numbers.astype(np.int64), pitches.astype(np.int64)
     drum = np.full(len(heard), TAP_DRUM) if as_taps else drum_map.class_of[pitch]
     step = nearest_step(start_beats)
     steps = max(steps_of(clip), int(step.max()) + 1 if len(step) else 0)
-    note = np.array([index for index, _ in heard], dtype=np.int64)
-    kept = np.array([index in stays for index, _ in heard], dtype=np.bool_)
+    kept = np.isin(note, list(stays)) if stays else np.zeros(len(note), np.bool_)
     anchor = _anchors(step * CLASSES + drum, velocity, kept)
     return Cells(
         note, start_beats, velocity, step, drum, _places(start_beats), anchor, kept[anchor], steps, as_taps
@@ -170,7 +168,9 @@ def play_clip(
     off_places: the offsets are from the places of the notes, see Cells.off_places.
     """
     step, drum = cells.step, cells.drum
-    moves = ~cells.held & np.array([not only or clip.notes[i].pitch in only for i in cells.note], dtype=np.bool_)
+    moves = ~cells.held
+    if only:
+        moves &= np.array([clip.notes[i].pitch in only for i in cells.note], dtype=np.bool_)
     how_far, how_loud = (np.broadcast_to(each, CLASSES)[drum] for each in (timing, velocity))
     offset = groove[step, 2 * CLASSES + drum].astype(np.float64)
     there = cells.place_beats - offset / 2 / STEPS_PER_BEAT if off_places else _played_beats(cells, groove)

@@ -48,6 +48,8 @@ class RunsVerbs:
         if not isinstance(played, Played):
             played = yield from played
         facts, remarks = tuple(self.knobs.facts()), tuple(self.knobs.remarks())
+        if not (facts or remarks):
+            return played
         return replace(played, facts=(*played.facts, *facts), remarks=(*played.remarks, *remarks))
 
 

@@ -27,7 +27,7 @@ QUICK = 1_000_000
 """OpenBLAS multiplies a block by weights as they lie while row·n·m is no more (with AVX-512); else it copies them
 first, and takes three times as long. So larger weights are cut into columns."""
 
-AT_ONCE = 64
+AT_ONCE = 32
 """Blocks of one call, after which it is looked whether somebody is in a hurry."""
 
 
@@ -65,16 +65,16 @@ class Matrix:
     def __init__(self, weights: Tensor):
         self.reads, self.says = n, m = weights.shape[-2:]
         columns = next((k for k in range(1, m + 1) if m % k == 0 and ROWS * n * m <= k * QUICK), 1)
-        self._cut = torch.unflatten(weights, -1, (columns, -1)).transpose(-2, -3).contiguous()[..., None, :, :, :]
+        self._cut = torch.unflatten(weights, -1, (columns, -1)).transpose(-2, -3).contiguous()[..., None, :, :]
 
     def whole(self) -> Tensor:
         """(…, n, m)."""
-        return torch.flatten(self._cut[..., 0, :, :, :].transpose(-2, -3), -2)
+        return torch.flatten(self._cut[..., 0, :, :].transpose(-2, -3), -2)
 
     def ready(self, blocks: Array, out: Array) -> Callable[[], Array]:
         """What multiplies blocks (…, block, row, n), as they are when it is called, into out (…, block, row, m)."""
-        apart = out.reshape(*out.shape[:-1], self._cut.shape[-3], -1).swapaxes(-2, -3)
-        return partial(np.matmul, blocks[..., None, :, :], self._cut.numpy(), out=apart)
+        apart = np.moveaxis(out.reshape(*out.shape[:-1], self._cut.shape[-4], -1), -2, -4)
+        return partial(np.matmul, blocks[..., None, :, :, :], self._cut.numpy(), out=apart)
 
     def multiply(self, blocks: Tensor, out: Tensor) -> None:
         """The same now, on any device."""
@@ -91,10 +91,10 @@ def product(inputs: Tensor, weights: Matrix, bias: Tensor) -> Tensor:
     blocks = F.pad(flat, (0, 0, 0, -len(flat) % block)).view(-1, block, flat.shape[1])
     result = flat.new_empty(*blocks.shape[:2], len(bias))
     for first in range(0, len(blocks), AT_ONCE):
-        part = blocks[first : first + AT_ONCE]
-        weights.multiply(part, result[first : first + AT_ONCE])
+        part, said = blocks[first : first + AT_ONCE], result[first : first + AT_ONCE]
+        weights.multiply(part, said)
+        said += bias
         look()
-    result += bias
     return result.flatten(0, 1)[: len(flat)].view(*inputs.shape[:-1], -1)
 
 

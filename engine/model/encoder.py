@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from engine.model.blocks import Laid, in_blocks, product
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import DEPTH, HITS
 
@@ -106,10 +107,10 @@ class DrummerEncoder(nn.Module):
     def __init__(self, hidden: int, pattern: int, feel: int):
         super().__init__()
         self.pattern = BidirectionalEncoder(DEPTH, hidden, pattern)
-        self.feel = nn.Sequential(
-            nn.Linear((POSITIONS + 1) * DEPTH, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
-        )
+        first, second = nn.Linear((POSITIONS + 1) * DEPTH, hidden), nn.Linear(hidden, hidden)
+        self.feel = nn.Sequential(first, nn.Tanh(), second, nn.Tanh())
         self.mu, self.sigma = nn.Linear(hidden, feel), nn.Linear(hidden, feel)
+        self._laid = Laid(first), Laid(second), Laid(self.mu, self.sigma)
 
     def forward(self, encoder_input: Tensor, position: Tensor, *, hits_given: bool) -> Posterior:
         """encoder_input (batch, step, 27), position (step,) in the bar -> posterior: (batch, pattern + feel).
@@ -117,13 +118,31 @@ class DrummerEncoder(nn.Module):
         hits_given: all hits are given, so the pattern is not needed: its part of the posterior is the prior.
         """
         read = self.feel(_template(encoder_input, position))
-        mu, sigma = self.mu(read), F.softplus(self.sigma(read)) + 1e-6
-        if hits_given:
-            zeros = mu.new_zeros(len(mu), self.pattern.mu.out_features)
+        feel = Posterior(self.mu(read), F.softplus(self.sigma(read)) + 1e-6)
+        return self._with_feel(None if hits_given else self.pattern(encoder_input), feel)
+
+    def in_blocks(self, encoder_input: Tensor, position: Tensor, *, hits_given: bool) -> Posterior:
+        """The same in blocks, without gradients: see blocks.py."""
+        first, second, last = (laid() for laid in self._laid)
+        hidden = torch.tanh(product(_template(encoder_input, position), *first))
+        mu, sigma = product(torch.tanh(product(hidden, *second)), *last).chunk(2, dim=-1)
+        pattern = None
+        if not hits_given:
+            both = in_blocks(lambda part: _stacked(self.pattern(part)), encoder_input)
+            pattern = Posterior(*both.unbind(1))
+        return self._with_feel(pattern, Posterior(mu, F.softplus(sigma) + 1e-6))
+
+    def _with_feel(self, pattern: Posterior | None, feel: Posterior) -> Posterior:
+        """Both parts of the posterior; without a pattern its part is the prior."""
+        if pattern is None:
+            zeros = feel.mu.new_zeros(len(feel.mu), self.pattern.mu.out_features)
             pattern = Posterior(zeros, torch.ones_like(zeros))
-        else:
-            pattern = self.pattern(encoder_input)
-        return Posterior(torch.cat([pattern.mu, mu], dim=-1), torch.cat([pattern.sigma, sigma], dim=-1))
+        return Posterior(torch.cat([pattern.mu, feel.mu], dim=-1), torch.cat([pattern.sigma, feel.sigma], dim=-1))
+
+
+def _stacked(posterior: Posterior) -> Tensor:
+    """(batch, 2, z)."""
+    return torch.stack([posterior.mu, posterior.sigma], dim=1)
 
 
 def is_played(encoder_input: Tensor) -> Tensor:
@@ -136,8 +155,10 @@ def _template(groove: Tensor, position: Tensor) -> Tensor:
 
     (batch, 17·27): 16 positions, then overall.
     """
-    bars = F.one_hot(position, POSITIONS).to(groove)
-    sums = torch.cat([bars.t() @ groove, groove.sum(dim=1, keepdim=True)], dim=1)
-    rate = sums[..., HITS] / torch.cat([bars.sum(dim=0), bars.sum()[None]])[:, None].clamp(min=1)
+    sums = groove.new_zeros(len(groove), POSITIONS, groove.shape[-1]).index_add_(1, position, groove)
+    sums = torch.cat([sums, sums.sum(dim=1, keepdim=True)], dim=1)
+    steps = torch.bincount(position, minlength=POSITIONS + 1).clamp(min=1)
+    steps[POSITIONS] = len(position)
+    rate = sums[..., HITS] / steps[:, None]
     played = sums[..., CLASSES:] / sums[..., HITS].repeat(1, 1, 2).clamp(min=1)
     return torch.cat([rate, played], dim=-1).flatten(1)

@@ -1,11 +1,9 @@
 """A stack of LSTM layers, trained over whole sequences; stepping.py runs it one step at a time."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.model.blocks import Array, Matrix, in_blocks, product, rows_of_block
-from engine.pausing import look
+from engine.model.blocks import Matrix, in_blocks
 
 LstmState = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
@@ -93,76 +91,6 @@ step to step: its fed inputs, or the h of the layer below, and its own h."""
 
 InBlocks = tuple[Matrix, Tensor, Matrix]
 """Of a layer: the weights of its static inputs, its bias, and the weights of its fed inputs and of its own h."""
-
-
-class Gates:
-    """What the gates (…, row, 4·hidden) of an LSTM do to its c and h, which keep their place; see _reordered."""
-
-    def __init__(self, gates: Array, c: Array, h: Array):
-        n = c.shape[-1]
-        self._all, self._c, self._h = gates, c, h
-        self._i, self._f, self._o, self._g = (gates[..., k * n : (k + 1) * n] for k in range(4))
-        self._sigmoids = gates[..., : 3 * n]
-
-    def advance(self) -> Array:
-        """To the next c and h -> h (…, row, hidden)."""
-        np.tanh(self._all, out=self._all)
-        self._sigmoids *= HALF
-        self._sigmoids += HALF
-        c = self._c
-        c *= self._f
-        self._g *= self._i
-        c += self._g
-        np.tanh(c, out=self._h)
-        self._h *= self._o
-        return self._h
-
-
-HALF = np.array(0.5, np.float32)
-"""numpy takes longer to make an array of a number than to multiply by it."""
-
-
-class BothWays(nn.LSTM):
-    """An LSTM of one layer that is read from both ends."""
-
-    def __init__(self, input_size: int, hidden: int):
-        super().__init__(input_size, hidden, batch_first=True, bidirectional=True)
-        self._in_blocks: tuple[object, InBlocks] | None = None
-
-    def in_blocks(self, inputs: Tensor) -> Tensor:
-        """What it says of (batch, step, n), in blocks, without gradients: (batch, step, 2·hidden)."""
-        if inputs.device.type != "cpu":
-            return in_blocks(lambda part: self(part)[0], inputs)
-        (batch, steps, _), hidden, (static, bias, own) = inputs.shape, self.hidden_size, self._prepared()
-        ahead = product(inputs.transpose(0, 1), static, bias).numpy().reshape(steps, batch, 2, -1).swapaxes(1, 2)
-        block = rows_of_block(batch)
-        blocks = -(-batch // block)
-        said, c = np.empty((steps, 2, batch, hidden), np.float32), np.zeros((2, batch, hidden), np.float32)
-        h, result = (np.zeros((2, blocks * block, n), np.float32) for n in (hidden, 4 * hidden))
-        multiply = own.ready(*(each.reshape(2, blocks, block, -1) for each in (h, result)))
-        gates, result = Gates(result[:, :batch], c, h[:, :batch]), result[:, :batch]
-        forth, back = result
-        for step in range(steps):
-            look()
-            multiply()
-            forth += ahead[step, 0]
-            back += ahead[-1 - step, 1]
-            said[step, 0], said[-1 - step, 1] = gates.advance()
-        return torch.from_numpy(np.concatenate([said[:, 0], said[:, 1]], axis=-1).swapaxes(0, 1))
-
-    def _prepared(self) -> "InBlocks":
-        """The weights of the inputs of both directions side by side, their biases, and those of h, one by one."""
-        key = version(self)
-        if self._in_blocks is None or self._in_blocks[0] != key:
-            weights = [[getattr(self, f"{name}_l0{way}") for way in ("", "_reverse")] for name in OF_LAYER]
-            inputs, own = ([_reordered(each.detach().t()) for each in pair] for pair in weights[:2])
-            bias = torch.cat([_reordered(one + other) for one, other in zip(*weights[2:], strict=True)])
-            self._in_blocks = key, (Matrix(torch.cat(inputs, dim=1)), bias.detach(), Matrix(torch.stack(own)))
-        return self._in_blocks[1]
-
-
-OF_LAYER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-"""What torch calls the weights of a layer."""
 
 
 def version(lstm: nn.LSTM) -> tuple[object, ...]:

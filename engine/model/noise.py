@@ -43,11 +43,11 @@ class Noise:
 
     def uniform(self, batch: int, *shape: int) -> Tensor:
         """(batch, *shape), uniform in 0..1."""
-        return self._draw(lambda source, rows: source.random(rows, dtype=np.float32), batch, shape)
+        return self._draw(lambda source, out: source.random(dtype=np.float32, out=out), batch, shape)
 
     def normal(self, batch: int, *shape: int) -> Tensor:
         """(batch, *shape), standard normal."""
-        return self._draw(lambda source, rows: source.standard_normal(rows, dtype=np.float32), batch, shape)
+        return self._draw(lambda source, out: source.standard_normal(dtype=np.float32, out=out), batch, shape)
 
     def gumbel(self, batch: int, *shape: int, wanted: Callable[[Tensor], Tensor] = lambda each: each) -> Tensor:
         """(batch, *shape): argmax(logits + temperature·gumbel) is a sample of softmax(logits / temperature).
@@ -55,9 +55,9 @@ class Noise:
         With the same numbers similar logits mostly give the same sample, which keeps an interpolation smooth.
         wanted selects the numbers that are needed, before the logarithms are taken.
         """
-        numbers = wanted(self.uniform(batch, *shape)).clamp(min=1e-30)
+        numbers = wanted(self.uniform(batch, *shape))
         for part in torch.split(numbers, ROWS_AT_ONCE):
-            part.log_().neg_().log_().neg_()
+            part.clamp_(min=1e-30).log_().neg_().log_().neg_()
             look()
         return numbers
 
@@ -71,18 +71,20 @@ class Noise:
         return any(source.shared for source in self._sources)
 
     def _draw(
-        self, draw: Callable[[np.random.Generator, tuple[int, ...]], Array], batch: int, shape: tuple[int, ...]
+        self, draw: Callable[[np.random.Generator, Array], Array], batch: int, shape: tuple[int, ...]
     ) -> Tensor:
         """The rows of each source, one after the other: (batch, *shape)."""
         times, rest = divmod(batch, sum(source.rows for source in self._sources))
         assert not rest, f"a batch of {batch} rows, not of so many for each of {len(self._sources)} seeds"
-        parts = []
+        numbers, first = np.empty((batch, *shape), np.float32), 0
         for source in self._sources:
             look()
-            rows = times * source.rows
-            part = torch.from_numpy(draw(source.numbers, (1 if source.shared else rows, *shape)))
-            parts.append(part.to(self._device).expand(rows, *shape))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            rows = numbers[first : first + times * source.rows]
+            draw(source.numbers, rows[:1] if source.shared else rows)
+            if source.shared:
+                rows[1:] = rows[0]
+            first += len(rows)
+        return torch.from_numpy(numbers).to(self._device)
 
 
 @dataclass(frozen=True, slots=True)

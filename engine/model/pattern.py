@@ -8,12 +8,13 @@ from torch.nn import functional as F
 from engine.model.blocks import Array, Laid, in_blocks, whole
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
-from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
-from engine.model.noise import Noise
+from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
+from engine.model.noise import ROWS_AT_ONCE, Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import Given
+from engine.pausing import look
 from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS
 
@@ -38,7 +39,7 @@ class PatternDecoder(nn.Module):
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.context = BothWays(GIVEN_DEPTH, context)
+        self.context = nn.LSTM(GIVEN_DEPTH, context, batch_first=True, bidirectional=True)
         self.initial_state = InitialState(z, hidden)
         self.plan = Plan(z, PLAN_STEPS, PLAN_DEPTH)
         self.planned_hits = nn.Linear(PLAN_DEPTH, CLASSES)
@@ -70,7 +71,7 @@ class PatternDecoder(nn.Module):
         """z (batch, step, z), temperature one for all or (batch, 1, 1) -> hits (batch, step, 9)."""
         batch, steps, _ = z.shape
         bar = given.steps_per_bar
-        biases = self._impossible(given) + self.output.bias + temperature * noise.gumbel(batch, steps, SUBSETS)
+        biases = self._biases(given, temperature, noise.gumbel(batch, steps, SUBSETS))
         one_z = unexpanded(z)
         planned = in_blocks(lambda part: self._planned(part.expand(-1, steps, -1)), one_z)
         rest = torch.cat([planned, self._context_in_blocks(given)], dim=-1)
@@ -104,12 +105,25 @@ class PatternDecoder(nn.Module):
         """What is given, as the bidirectional LSTM encodes it; kept where that is nothing, at one tempo."""
         tempo_bpm, said = given.tempo_bpm[:1], _said(given)
         if bool(given.hits_given.any() | given.taps.any() | (given.tempo_bpm != tempo_bpm).any()):
-            return self.context.in_blocks(said)
+            return in_blocks(lambda part: self.context(part)[0], said)
         key = (given.position.shape[1], given.steps_per_bar, float(tempo_bpm), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
             with whole(False):
-                self._empty_context = key, self.context.in_blocks(said[:1])
+                self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
         return self._empty_context[1].expand(len(said), -1, -1)
+
+    def _biases(self, given: Given, temperature: float | Tensor, gumbel: Tensor) -> Tensor:
+        """What is added to the logits of the subsets, in the place of the noise: (batch, step, 512)."""
+        free = not bool(given.hits_given.any() | given.taps[..., 0].any())
+        for first in range(0, len(gumbel), ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            part = gumbel[rows]
+            part *= temperature[rows] if isinstance(temperature, Tensor) else temperature
+            part += self.output.bias
+            if not free:
+                part += self._impossible(given.rows(rows))
+            look()
+        return gumbel
 
     def _impossible(self, given: Given) -> Tensor:
         return impossible(given.groove[..., HITS], given.hits_given, given.taps[..., 0])

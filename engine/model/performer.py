@@ -17,7 +17,7 @@ from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import BothWays, InitialState, Lstm, LstmState, unexpanded
+from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
 from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run, spread
@@ -77,7 +77,7 @@ class Performer(nn.Module):
 
     def __init__(self, z: int, hidden: int, context: int, *, dropout: float):
         super().__init__()
-        self.context = BothWays(CONTEXT_DEPTH, context)
+        self.context = nn.LSTM(CONTEXT_DEPTH, context, batch_first=True, bidirectional=True)
         self.template = Plan(z, POSITIONS, TEMPLATE)
         static = CLASSES + z + TEMPLATE + 2 * context
         hidden_of_mean, mean = nn.Linear(static, hidden), nn.Linear(hidden, 2)
@@ -263,14 +263,12 @@ class Performer(nn.Module):
         2·context). blocks: see blocks.py.
         """
 
-        def template(z: Tensor) -> Tensor:
-            return self.template(z.expand(-1, hits.shape[1], -1), given.position[0])  # type: ignore[no-any-return]
+        def at_steps(features: Tensor, z: Tensor) -> Tensor:
+            template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
+            return torch.cat([template, self.context(features)[0]], dim=-1)
 
         features = step_features(hits, given)
-        if blocks:
-            rest = torch.cat([in_blocks(template, z), self.context.in_blocks(features)], dim=-1)
-        else:
-            rest = torch.cat([template(z), self.context(features)[0]], dim=-1)
+        rest = in_blocks(at_steps, features, z) if blocks else at_steps(features, z)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
         return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 

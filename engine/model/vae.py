@@ -113,12 +113,17 @@ class Vae(nn.Module):
         kept[:, -self.shape.feel :] = is_played(encoder_input)[:, None]
         return posterior.mu * kept
 
-    def encode(self, encoder_input: Tensor, position: Tensor, *, hits_given: bool = False) -> Posterior:
+    def encode(
+        self, encoder_input: Tensor, position: Tensor, *, hits_given: bool = False, blocks: bool = False
+    ) -> Posterior:
         """encoder_input (batch, step, 27), position (step,) in the bar -> posterior over z: (batch, z).
 
-        hits_given: all hits are given to the decoder, so only the feel part is encoded, where z has one.
+        hits_given: all hits are given to the decoder, so only the feel part is encoded, where z has one. blocks: of
+        a drummer, without gradients, see blocks.py.
         """
         if isinstance(self.encoder, DrummerEncoder):
+            if blocks:
+                return self.encoder.in_blocks(encoder_input, position, hits_given=hits_given)
             return self.encoder(encoder_input, position, hits_given=hits_given)  # type: ignore[no-any-return]
         return self.encoder(encoder_input)  # type: ignore[no-any-return]
 

@@ -73,11 +73,12 @@ class Player(Drummer):
         chosen = list[str]()
 
         def play(cells: Cells) -> Asking[Tensor]:
-            given = self._given(cells.groove(), request.clip, request.count, cells.timing_given())
+            groove = cells.groove()
+            given = self._given(groove, request.clip, request.count, cells.timing_given())
             example = tasks.humanize(given.groove, given)
             if "partial" in self.resident.config.recipe.tasks:
                 example = tasks.with_some_timing(example.given)
-            style = request.style or self._recognised(request, cells)
+            style = request.style or self._recognised(request, cells, groove)
             chosen.extend([style] if style and not request.style else [])
             if style and style != NONE:
                 z = self._prior(request.count, style, temperature=request.temperature)
@@ -97,14 +98,14 @@ class Player(Drummer):
         facts = tuple(("style", each) for each in chosen)
         return replace(played, facts=facts, remarks=(*played.remarks, *said))
 
-    def _recognised(self, request: Humanize, cells: Cells) -> str:
+    def _recognised(self, request: Humanize, cells: Cells, groove: Array) -> str:
         """The style that a clip of drums is of, of those that nobody in the data plays; else nothing.
 
         Pitches that stay are part of what it is; where keep_clip names notes one by one, the rest goes with these.
         """
         if request.keep_clip or cells.taps or not self.resident.card.feels:
             return ""
-        return recognised(cells.groove(), bar_of(request.clip), request.clip.tempo_bpm)
+        return recognised(groove, bar_of(request.clip), request.clip.tempo_bpm)
 
     def groove(self, request: Groove) -> Asking[Played]:
         """The clip's own notes, moved to where the model plays their cells after it has played the other clip's."""

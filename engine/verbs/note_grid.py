@@ -171,7 +171,9 @@ def play_clip(
     moves = ~cells.held
     if only:
         moves &= np.array([clip.notes[i].pitch in only for i in cells.note], dtype=np.bool_)
-    how_far, how_loud = (np.broadcast_to(each, CLASSES)[drum] for each in (timing, velocity))
+    how_far, how_loud = (
+        np.broadcast_to(np.asarray(each, np.float64), CLASSES)[drum] for each in (timing, velocity)
+    )
     offset = groove[step, 2 * CLASSES + drum].astype(np.float64)
     there = cells.place_beats - offset / 2 / STEPS_PER_BEAT if off_places else _played_beats(cells, groove)
     shift = how_far * (there - cells.start_beats)[cells.anchor]

@@ -1,9 +1,8 @@
 """A model in memory: its verified weights and its prior, on a device."""
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from engine.model.band.decoder import PartDecoder, Score
 from engine.model.band.steps import Choose as ChooseOfPart
 from engine.model.band.steps import draw_part
 from engine.model.band.vae import BandShape, BandVae
-from engine.model.blocks import in_blocks, whole
+from engine.model.blocks import whole
 from engine.model.constraint import MOVERS, Mover
 from engine.model.musicvae import MusicVae, SequenceShape
 from engine.model.noise import Noise
@@ -93,21 +92,19 @@ class GrooveResident(Resident):
         hits_given: nothing but the feel is wanted, where z has one. temperature: one for all, or (batch, 1, 1), of
         which none is 0.
         """
-        device, run = encoder_input.device, in_blocks if self.in_blocks else _at_once
-        position = torch.split(positions(encoder_input.shape[1], steps_per_bar).to(device), self.window_steps)
-        said = []
-        for window, its_position in zip(
-            torch.split(encoder_input, self.window_steps, dim=1), position, strict=True
-        ):
-            said.append(run(partial(self._hear, its_position, hits_given), window))
+        position = positions(encoder_input.shape[1], steps_per_bar).to(encoder_input.device)
+        windows = (
+            torch.split(each, self.window_steps, dim=-1) for each in (encoder_input.transpose(1, 2), position)
+        )
+        said = [self._hear(window.transpose(1, 2), its, hits_given) for window, its in zip(*windows, strict=True)]
         mu, sigma, expected = torch.stack(said, dim=1).unbind(2)
         if not isinstance(temperature, Tensor) and temperature == 0:
             return expected
         return mu + temperature * sigma * noise.normal(len(mu), 1, mu.shape[-1])
 
-    def _hear(self, position: Tensor, hits_given: bool, window: Tensor) -> Tensor:
+    def _hear(self, window: Tensor, position: Tensor, hits_given: bool) -> Tensor:
         """mu, sigma and the z of temperature 0: (batch, step, 27) -> (batch, 3, z)."""
-        posterior = self.model.encode(window, position, hits_given=hits_given)
+        posterior = self.model.encode(window, position, hits_given=hits_given, blocks=self.in_blocks)
         return torch.stack([posterior.mu, posterior.sigma, self.model.expected_z(posterior, window)], dim=1)
 
     @property
@@ -115,9 +112,9 @@ class GrooveResident(Resident):
         """Whether what it says of a row does not depend on the rows beside it: see engine/model/blocks.py."""
         return self.model.shape.decoder == "drummer"
 
-    def joins(self, steps: int, temperature: float) -> bool:
-        """Whether what is asked of so many steps is answered together with others: what is short, and drawn."""
-        return self.in_blocks and steps <= MOST_JOINED_STEPS and temperature > 0
+    def joins(self, steps: int) -> bool:
+        """Whether what is asked of so many steps is answered together with others: what is short."""
+        return self.in_blocks and steps <= MOST_JOINED_STEPS
 
     def decode(
         self, z: Tensor, given: Given, *, temperature: float | Tensor, noise: Noise, draws: int = 1
@@ -143,14 +140,15 @@ class Encoding:
 
     @property
     def kind(self) -> Hashable:
-        """Those of as many steps, read the same way, go together."""
+        """Those of as many steps, read the same way, go together, those of temperature 0 among themselves."""
         if not self._joins:
             return id(self)
-        return "encode", id(self.resident.model), self.encoder_input.shape[1], self.steps_per_bar, self.hits_given
+        how = self.encoder_input.shape[1], self.steps_per_bar, self.hits_given, self.temperature == 0
+        return "encode", id(self.resident.model), *how
 
     @property
     def _joins(self) -> bool:
-        return self.resident.joins(self.encoder_input.shape[1], self.temperature)
+        return self.resident.joins(self.encoder_input.shape[1])
 
     @property
     def size(self) -> int:
@@ -193,7 +191,7 @@ class Decoding:
 
     @property
     def _joins(self) -> bool:
-        return self.resident.joins(self.given.groove.shape[1], self.temperature)
+        return self.resident.joins(self.given.groove.shape[1]) and self.temperature > 0
 
     @property
     def size(self) -> int:
@@ -219,10 +217,6 @@ def _of_rows(values: Sequence[float], rows: Sequence[int], device: torch.device)
     if len(set(values)) == 1:
         return values[0]
     return torch.tensor(values).repeat_interleave(torch.tensor(rows)).to(device)[:, None, None]
-
-
-def _at_once(network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    return network(inputs)
 
 
 @dataclass(frozen=True, slots=True)

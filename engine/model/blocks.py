@@ -27,8 +27,8 @@ QUICK = 1_000_000
 """OpenBLAS multiplies a block by weights as they lie while row·n·m is no more (with AVX-512); else it copies them
 first, and takes three times as long. So larger weights are cut into columns."""
 
-AT_ONCE = 32
-"""Blocks of one call, after which it is looked whether somebody is in a hurry."""
+AT_ONCE, STEPS_AT_ONCE = 128, 256
+"""Rows of one product, and rows × steps of one network, after which it is looked whether somebody is in a hurry."""
 
 
 _whole = ContextVar("whole", default=False)
@@ -52,7 +52,7 @@ def rows_of_block(rows: int) -> int:
 def in_blocks(network: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """What a network says of its inputs (row, …), block after block: (row, …)."""
     rows = len(inputs[0])
-    said, block = [], rows_of_block(rows)
+    said, block = [], min(rows_of_block(rows), max(ROWS, STEPS_AT_ONCE // inputs[0].shape[1]))
     for first in range(0, rows, block):
         said.append(network(*(_block(each, first, block) for each in inputs)))
         look()
@@ -87,15 +87,14 @@ class Matrix:
 def product(inputs: Tensor, weights: Matrix, bias: Tensor) -> Tensor:
     """inputs (…, n)·weights (n, m) + bias (m,), in blocks: (…, m)."""
     flat = inputs.reshape(-1, inputs.shape[-1])
-    block = rows_of_block(len(flat))
-    blocks = F.pad(flat, (0, 0, 0, -len(flat) % block)).view(-1, block, flat.shape[1])
-    result = flat.new_empty(*blocks.shape[:2], len(bias))
-    for first in range(0, len(blocks), AT_ONCE):
-        part, said = blocks[first : first + AT_ONCE], result[first : first + AT_ONCE]
-        weights.multiply(part, said)
+    rows = flat if _whole.get() else F.pad(flat, (0, 0, 0, -len(flat) % ROWS))
+    result = rows.new_empty(len(rows), len(bias))
+    for part, said in zip(torch.split(rows, AT_ONCE), torch.split(result, AT_ONCE), strict=True):
+        block = rows_of_block(len(part))
+        weights.multiply(*(each.view(-1, block, each.shape[1]) for each in (part, said)))
         said += bias
         look()
-    return result.flatten(0, 1)[: len(flat)].view(*inputs.shape[:-1], -1)
+    return result[: len(flat)].view(*inputs.shape[:-1], -1)
 
 
 class Laid:

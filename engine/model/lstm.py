@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from engine.model.blocks import Matrix, in_blocks
+from engine.model.blocks import STEPS_AT_ONCE, Matrix, in_blocks
+from engine.pausing import look
 
 LstmState = list[tuple[Tensor, Tensor]]
 """(c, h) of each layer, each (batch, hidden)."""
@@ -97,6 +98,26 @@ def version(lstm: nn.LSTM) -> tuple[object, ...]:
     """Another one when the weights, or their device, have changed."""
     weight = lstm.weight_hh_l0
     return id(weight), weight._version, weight.device
+
+
+def heard(lstm: nn.LSTM, inputs: Tensor) -> Tensor:
+    """What an LSTM of one layer that reads both ways says of (batch, step, n): (batch, step, 2·hidden).
+
+    Without gradients; between stretches it is looked whether somebody is in a hurry.
+    """
+    batch, steps, _ = inputs.shape
+    stretch = max(1, STEPS_AT_ONCE // batch)
+    if steps <= stretch:
+        return lstm(inputs)[0]  # type: ignore[no-any-return]
+    ways = list[Tensor]()
+    for way, read in zip(lstm.all_weights, (inputs, inputs.flip(1)), strict=True):
+        state, said = [inputs.new_zeros(1, batch, lstm.hidden_size)] * 2, []
+        for part in torch.split(read, stretch, dim=1):
+            outputs, *state = torch.lstm(part, state, list(way), True, 1, 0.0, False, False, True)
+            said.append(outputs)
+            look()
+        ways.append(torch.cat(said, dim=1))
+    return torch.cat([ways[0], ways[1].flip(1)], dim=-1)
 
 
 def _reordered(gates: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from engine.pausing import look
 
 Array = NDArray[np.float32]
 
-ROWS_AT_ONCE = 8
-"""Of how many the logarithms are taken before it is looked whether somebody is in a hurry."""
+AT_ONCE = 1 << 16
+"""How many numbers are made, or changed, before it is looked whether somebody is in a hurry."""
 
 
 class Noise:
@@ -55,8 +55,8 @@ class Noise:
         With the same numbers similar logits mostly give the same sample, which keeps an interpolation smooth.
         wanted selects the numbers that are needed, before the logarithms are taken.
         """
-        numbers = wanted(self.uniform(batch, *shape))
-        for part in torch.split(numbers, ROWS_AT_ONCE):
+        numbers = wanted(self.uniform(batch, *shape)).contiguous()
+        for part in torch.split(numbers.view(-1), AT_ONCE):
             part.clamp_(min=1e-30).log_().neg_().log_().neg_()
             look()
         return numbers
@@ -78,9 +78,11 @@ class Noise:
         assert not rest, f"a batch of {batch} rows, not of so many for each of {len(self._sources)} seeds"
         numbers, first = np.empty((batch, *shape), np.float32), 0
         for source in self._sources:
-            look()
             rows = numbers[first : first + times * source.rows]
-            draw(source.numbers, rows[:1] if source.shared else rows)
+            own = (rows[:1] if source.shared else rows).reshape(-1)
+            for begin in range(0, own.size, AT_ONCE):
+                look()
+                draw(source.numbers, own[begin : begin + AT_ONCE])
             if source.shared:
                 rows[1:] = rows[0]
             first += len(rows)

@@ -1,15 +1,17 @@
 """Which drums are hit on each step: a categorical over the 512 subsets of the nine drums."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.model.blocks import Array, Laid, in_blocks, whole
+from engine.model.blocks import ROWS, Array, Laid, in_blocks, whole
 from engine.model.captured.drummer import SubsetSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
-from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
-from engine.model.noise import ROWS_AT_ONCE, Noise
+from engine.model.lstm import InitialState, Lstm, LstmState, heard, unexpanded
+from engine.model.noise import Noise
 from engine.model.plan import Plan, keep_some, later
 from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
@@ -105,18 +107,18 @@ class PatternDecoder(nn.Module):
         """What is given, as the bidirectional LSTM encodes it; kept where that is nothing, at one tempo."""
         tempo_bpm, said = given.tempo_bpm[:1], _said(given)
         if bool(given.hits_given.any() | given.taps.any() | (given.tempo_bpm != tempo_bpm).any()):
-            return in_blocks(lambda part: self.context(part)[0], said)
+            return in_blocks(partial(heard, self.context), said)
         key = (given.position.shape[1], given.steps_per_bar, float(tempo_bpm), self.output.weight._version)
         if self._empty_context is None or self._empty_context[0] != key:
             with whole(False):
-                self._empty_context = key, in_blocks(lambda part: self.context(part)[0], said[:1])
+                self._empty_context = key, in_blocks(partial(heard, self.context), said[:1])
         return self._empty_context[1].expand(len(said), -1, -1)
 
     def _biases(self, given: Given, temperature: float | Tensor, gumbel: Tensor) -> Tensor:
         """What is added to the logits of the subsets, in the place of the noise: (batch, step, 512)."""
         free = not bool(given.hits_given.any() | given.taps[..., 0].any())
-        for first in range(0, len(gumbel), ROWS_AT_ONCE):
-            rows = slice(first, first + ROWS_AT_ONCE)
+        for first in range(0, len(gumbel), ROWS):
+            rows = slice(first, first + ROWS)
             part = gumbel[rows]
             part *= temperature[rows] if isinstance(temperature, Tensor) else temperature
             part += self.output.bias

@@ -6,6 +6,8 @@ velocity from 32 bins over 0..1 given the offset. Feeding predicted means back d
 samples, so temperature 0 uses a separate regressor, expectation.py.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from engine.model.captured.drummer import HitSteps
 from engine.model.captured.runner import Kept, bucket, is_captured
 from engine.model.encoder import POSITIONS
 from engine.model.expectation import Expectation
-from engine.model.lstm import InitialState, Lstm, LstmState, unexpanded
+from engine.model.lstm import InitialState, Lstm, LstmState, heard, unexpanded
 from engine.model.noise import Noise
 from engine.model.plan import Plan
 from engine.model.stepping import BlockHead, State, Stepper, by_step, projected, run, spread
@@ -263,12 +265,15 @@ class Performer(nn.Module):
         2·context). blocks: see blocks.py.
         """
 
-        def at_steps(features: Tensor, z: Tensor) -> Tensor:
-            template = self.template(z.expand(-1, hits.shape[1], -1), given.position[0])
-            return torch.cat([template, self.context(features)[0]], dim=-1)
+        def template(z: Tensor) -> Tensor:
+            return self.template(z.expand(-1, hits.shape[1], -1), given.position[0])  # type: ignore[no-any-return]
 
         features = step_features(hits, given)
-        rest = in_blocks(at_steps, features, z) if blocks else at_steps(features, z)
+        if blocks:
+            ways = in_blocks(template, z), in_blocks(partial(heard, self.context), features)
+        else:
+            ways = template(z), self.context(features)[0]
+        rest = torch.cat(ways, dim=-1)
         at_hit = [part if part.shape[1] == 1 < hits.shape[1] else path.from_steps(part) for part in (z, rest)]
         return F.one_hot(path.drum, CLASSES).to(hits), at_hit[0], at_hit[1]
 

@@ -5,6 +5,7 @@ bars 1, 2, 4, 8 before and, where they are given, 1, 2, 4 after: the more a subs
 drum or as a whole, the likelier the LSTM may make it. So repetition is learnt as likelihood, and a repeat is exact.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
@@ -90,8 +91,15 @@ class Condition:
 
     def times(self, draws: int) -> "Condition":
         """The same with each row so many times, next to each other."""
-        tensors = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "steps_per_bar"}
-        return replace(self, **{name: each.repeat_interleave(draws, dim=0) for name, each in tensors.items()})
+        return self._of(lambda each: each.repeat_interleave(draws, dim=0))
+
+    def row(self, row: int) -> "Condition":
+        """One row of the batch."""
+        return self._of(lambda each: each[row : row + 1])
+
+    def _of(self, change: Callable[[Tensor], Tensor]) -> "Condition":
+        names = [each.name for each in fields(self) if each.name != "steps_per_bar"]
+        return Condition(**{name: change(getattr(self, name)) for name in names}, steps_per_bar=self.steps_per_bar)
 
     def with_drawn(self, first: int, hits: Tensor) -> "Condition":
         """The same when the hits (batch, step, 9) from the bar `first` on are drawn: they are given from now on."""

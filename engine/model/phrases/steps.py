@@ -23,6 +23,7 @@ from engine.model.phrases.decoder import (
 )
 from engine.model.stepping import Head, State, Stepper, by_step, run
 from engine.model.subsets import SUBSETS, drums_of_subsets, subset_of
+from engine.pausing import look
 from engine.representation.drum_map import CLASSES
 
 Array = NDArray[np.float32]
@@ -195,14 +196,11 @@ def draw_hits(
     each = zip(gates, *arrays, strict=True)
     knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
     colder = torch.where(before_known[..., :1] > 0, temperature, temperature * opening)
-    gumbel = colder * noise.gumbel(rows, steps, SUBSETS)
-    chance = torch.cat(
-        [
-            decoder.of_subsets(condition) + decoder.output.bias + gumbel,
-            decoder.copy.bias.expand(rows, steps, -1),
-        ],
-        dim=2,
-    )
+    gumbel, bias = noise.gumbel(rows, steps, SUBSETS), torch.cat([decoder.output.bias, decoder.copy.bias])
+    chance = bias.expand(rows, steps, -1).contiguous()
+    for row, numbers in enumerate(torch.split(gumbel, 1)):
+        look()
+        chance[row, :, :SUBSETS] += (colder[row] * numbers + decoder.of_subsets(condition.row(row)))[0]
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
     heard = torch.cat([past, condition.given_hits], dim=1).cpu()
     memory, subsets = heard.numpy().copy(), subset_of(heard).numpy()

@@ -1,8 +1,11 @@
 """Work that takes a while looks now and then whether somebody is in a hurry, and lets them go first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
+
+One = TypeVar("One")
 
 _serve: ContextVar[Callable[[], None] | None] = ContextVar("serve", default=None)
 
@@ -15,6 +18,13 @@ def letting_first(serve: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _serve.reset(before)
+
+
+def looking(each: Iterable[One]) -> Iterator[One]:
+    """Each, when it has been looked."""
+    for one in each:
+        look()
+        yield one
 
 
 def look() -> None:

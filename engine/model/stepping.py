@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.model.blocks import Array, Matrix, product, rows_of_block
+from engine.model.blocks import STEPS_AT_ONCE, Array, Matrix, product, rows_of_block
 from engine.model.lstm import Lstm, LstmState, has_bf16
-from engine.pausing import look
+from engine.pausing import look, looking
 
 Known = TypeVar("Known")
 Chance = TypeVar("Chance")
@@ -71,7 +71,8 @@ class Stepper:
         """
         steps = max(part.shape[1] for part in parts)
         inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
-        return F.linear(inputs, self._static[:, -inputs.shape[-1] :], self._bias).cpu().unbind(1)
+        weights, rows = self._static[:, -inputs.shape[-1] :], torch.split(inputs, max(1, STEPS_AT_ONCE // steps))
+        return torch.cat([F.linear(each, weights, self._bias).cpu() for each in looking(rows)]).unbind(1)
 
     def weights_of(self, first: int, count: int) -> Array:
         """Of some of the static columns, for the CPU: (n, 4·hidden)."""

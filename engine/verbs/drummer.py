@@ -13,6 +13,7 @@ from engine.clip import Clip
 from engine.model import tasks
 from engine.model.noise import Noise
 from engine.model.tasks import Example, Given
+from engine.pausing import looking
 from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import (
     HITS,
@@ -29,8 +30,8 @@ from engine.verbs.running import RunsVerbs
 from engine.verbs.steering.knobs import Place
 from engine.verbs.steering.styles import Chosen, choose, drawn
 
-STEPS_AT_ONCE = 16 * 1024
-"""Rows × steps of one request that are decoded together: 16 results of 64 bars. More would take gigabytes."""
+STEPS_AT_ONCE = 2048
+"""Rows × steps of one request that are decoded together: 8 results of 16 bars. More are hardly faster each."""
 
 DRAWS_OF_KNOBS, STEPS_OF_KNOBS = 8, 512
 """Of how many draws the nearest to the attributes is moved, of at most so many steps together."""
@@ -180,7 +181,7 @@ class Drummer(RunsVerbs):
         rows = self._steered(rows, Place(free, steps_per_bar(beats_per_bar), np.array(each, np.float32)))
         return [
             groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
-            for row, tempo in zip(rows, each, strict=True)
+            for row, tempo in looking(zip(rows, each, strict=True))
         ]
 
 

@@ -17,6 +17,7 @@ from engine.errors import ClipError, GpuFailedError, ModelError
 from engine.model.band.vae import BandShape
 from engine.model.noise import Noise
 from engine.model.phrases.vae import PhraseShape
+from engine.pausing import looking
 from engine.placing import Placing
 from engine.representation.band import PARTS
 from engine.representation.band_clip import has_voices
@@ -189,11 +190,11 @@ class Generator:
         seed = int(self._seeds.integers(MAX_SEED + 1)) if request.seed is None else request.seed
         told, ask = len(self.problems), partial(self._played, request, seed=seed)
         resident, played = yield from self._placing.asking(ask, resident, self._after)
-        clips = tuple(in_meter(clip.apart(but=_own_notes(request, resident)), request) for clip in played.clips)
+        stay = _own_notes(request, resident)
+        clips = tuple(in_meter(clip.apart(but=stay), request) for clip in looking(played.clips))
         remarks = (*played.remarks, *self.problems[told:], *of_silence(clips, request))
-        ms = (time.perf_counter() - began) * 1000
+        ms, name = (time.perf_counter() - began) * 1000, resident.card.name
         meter = clips[0].meter if clips and clips[0].beat_unit != 4 else ""
-        name = resident.card.name
         return Results(clips, name, seed, ms, played.as_taps, remarks, played.latent, meter, played.facts)
 
     @torch.inference_mode()
@@ -222,11 +223,10 @@ class Generator:
                 others = [name for name, card in self.library.cards.items() if verb in card.verbs]
                 instead = f"; {_listed(others)} can: load one, or name it as the model" if others else ""
                 raise ModelError(f"no loaded model can {verb}{instead}")
-            fitting = (_takes, _hears, _can_keep, _can_fill, self._steers, _suits)
-            for fits in fitting:
+            for fits in (_takes, _hears, _can_keep, _can_fill, self._steers, _suits):
                 if len(able) > 1:
-                    how_well = [fits(each, request) for each in able]
-                    able = [each for each, well in zip(able, how_well, strict=True) if well == max(how_well)]
+                    best = max(fits(each, request) for each in able)
+                    able = [each for each in able if fits(each, request) == best]
             return self._checked(request, able[-1])
         if request.model not in residents:
             self.load(request.model, default=not residents)

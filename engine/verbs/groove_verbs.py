@@ -12,6 +12,7 @@ from engine.asking import Asking
 from engine.clip import Clip
 from engine.errors import ClipError, TooLongError
 from engine.model import tasks
+from engine.pausing import looking
 from engine.representation.drum_map import CLASSES, INSTRUMENTS
 from engine.representation.groove import (
     DEPTH,
@@ -34,7 +35,7 @@ from engine.requests import (
     Vary,
 )
 from engine.styles import NONE, PROGRAMMED
-from engine.verbs.drummer import STEPS_AT_ONCE, Drummer, bar_of
+from engine.verbs.drummer import Drummer, bar_of
 from engine.verbs.follow_feel import feel_distance
 from engine.verbs.latent import plane, slerp
 from engine.verbs.mark import all_marked, kept_notes
@@ -48,6 +49,9 @@ from engine.verbs.stretches import beside, stretches
 
 DRAWS_OF_FEEL = 16
 """Of how many draws groove chooses: r of lateness with the other clip is .29 with one, .65 with 8, .73 with 16."""
+
+STEPS_OF_FEEL = 64 * 1024
+"""Draws × steps of one request among which groove chooses."""
 
 SAMPLED_BARS = 2
 """What sample makes where nothing is said."""
@@ -243,7 +247,7 @@ class Player(Drummer):
             if asks:
                 played = self.knobs.steer(cells.off_places(played), self.resident.scales, place, draws)
             how = partial(play_clip, timing=timing, velocity=velocity, accents=request.accents, only=only)
-            clips = [how(clip, cells, groove, off_places=asks) for groove in played]
+            clips = [how(clip, cells, groove, off_places=asks) for groove in looking(played)]
             if asks:
                 self.knobs.hear(np.stack([cells.as_played(each) for each in clips]), self.resident.scales, place)
         return Played(clips, as_taps, () if as_taps else outside(pitches, drum_map))
@@ -284,4 +288,4 @@ class Player(Drummer):
         if request.temperature == 0 or self.resident.model.shape.decoder == "groove":
             return 1
         longest = max(steps, 4 * at_once)
-        return max(1, min(DRAWS_OF_FEEL, 4 * STEPS_AT_ONCE // (request.count * longest)))
+        return max(1, min(DRAWS_OF_FEEL, STEPS_OF_FEEL // (request.count * longest)))

@@ -15,6 +15,7 @@ from engine.clip import Clip
 from engine.errors import ClipError
 from engine.model.noise import Noise
 from engine.model.phrases.decoder import BAR_NUMBERS, Condition, unconditioned
+from engine.pausing import looking
 from engine.representation.drum_map import CLASSES, DrumMap
 from engine.representation.groove import (
     DEPTH,
@@ -278,7 +279,7 @@ class PhraseDrawing(RunsVerbs):
         each = list(tempos) * len(grooves) if len(tempos) == 1 else tempos
         return [
             groove_to_clip(row, drum_map, beats_per_bar=beats_per_bar, tempo_bpm=tempo)
-            for row, tempo in zip(grooves, each, strict=True)
+            for row, tempo in looking(zip(grooves, each, strict=True))
         ]
 
     def _remarks(self) -> tuple[str, ...]:

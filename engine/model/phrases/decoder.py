@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.model.encoder import POSITIONS
-from engine.model.lstm import InitialState, Lstm
+from engine.model.lstm import InitialState, Lstm, heard
 from engine.model.stepping import Stepper
 from engine.model.subsets import SUBSETS, drums_of_subsets, impossible, subset_of
 from engine.model.tasks import positions
@@ -216,9 +216,10 @@ class Context(nn.LSTM):
     def read(self, condition: Condition) -> Tensor:
         """What it says at each step: (batch, step, 2·hidden)."""
         parts = condition.given_hits, condition.hits_given, condition.taps, positions_of(condition)
-        if torch.is_grad_enabled() or any(bool(part.any()) for part in parts[1:3]):
-            said: Tensor = self(torch.cat(parts, dim=-1))[0]
-            return said
+        if torch.is_grad_enabled():
+            return self(torch.cat(parts, dim=-1))[0]  # type: ignore[no-any-return]
+        if any(bool(part.any()) for part in parts[1:3]):
+            return heard(self, torch.cat(parts, dim=-1))
         weights, (rows, steps, _) = self.weight_hh_l0, condition.hits.shape
         key = steps, condition.steps_per_bar, id(weights), weights._version, weights.device
         if key not in self._of_nothing:

@@ -8,6 +8,7 @@ import torch
 from engine.asking import MOST, alone, together
 from engine.clip import Clip, Note
 from engine.errors import ClipError, GpuFailedError, ModelError
+from engine.pausing import letting_first
 from engine.requests import (
     Decode,
     Drumify,
@@ -155,3 +156,19 @@ def test_alone_raises():
 
     with pytest.raises(ClipError):
         alone(refuses())
+
+
+@pytest.mark.parametrize(
+    ("request_", "looks"),
+    [
+        (Humanize(clip=clip(64), temperature=0.0), 24 + 64),  # three networks, eight windows of each at a time
+        (Humanize(clip=clip(16), count=16), 16 * 16 * 16 // 8),
+        (Vary(clip=clip(64)), 64 * 16 * 2),
+        (Encode(clip=clip(4)), 2),
+    ],
+)
+def test_what_runs_long_looks_often_whether_somebody_is_in_a_hurry(generator, request_, looks):
+    seen = []
+    with letting_first(lambda: seen.append(1)):
+        generator.run(request_)
+    assert len(seen) >= looks

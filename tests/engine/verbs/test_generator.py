@@ -12,7 +12,7 @@ from engine.representation.drum_map import CLASSES
 from engine.representation.groove import HITS, OFFSETS, VELOCITIES
 from engine.requests import Decode, Drumify, Encode, Fill, Groove, Humanize, Interpolate, Sample, Vary, verb_of
 from engine.verbs.generator import Generator
-from engine.verbs.groove_verbs import STEPS_AT_ONCE, Player
+from engine.verbs.groove_verbs import STEPS_OF_FEEL, Player
 from engine.verbs.resident import GrooveResident
 from engine.weights import Library, shipped_folder
 from tests.engine.untrained import write_random_weights
@@ -287,7 +287,7 @@ def test_of_a_long_bar_no_more_is_drawn_at_once_than_of_a_short_one(generator, m
 
     monkeypatch.setattr(GrooveResident, "decode", spy)
     generator.run(Groove(clip=Clip((Note(36, 0.0, 0.25, 90),), 64.0, 64.0), feel=beat(), count=16))
-    assert max(at_once) <= STEPS_AT_ONCE
+    assert max(at_once) <= STEPS_OF_FEEL // 4
 
 
 def test_a_feel_without_a_note_is_refused(generator):

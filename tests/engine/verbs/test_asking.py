@@ -161,7 +161,7 @@ def test_alone_raises():
 @pytest.mark.parametrize(
     ("request_", "looks"),
     [
-        (Humanize(clip=clip(64), temperature=0.0), 24 + 64),  # three networks, eight windows of each at a time
+        (Humanize(clip=clip(64), temperature=0.0), 72),  # three networks, eight windows of each at a time
         (Humanize(clip=clip(16), count=16), 16 * 16 * 16 // 8),
         (Vary(clip=clip(64)), 64 * 16 * 2),
         (Encode(clip=clip(4)), 2),

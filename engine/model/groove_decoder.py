@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.model.blocks import Array
 from engine.model.lstm import InitialState, Lstm
 from engine.model.noise import Noise
 from engine.model.stepping import State, Stepper, run
@@ -75,7 +76,7 @@ class _Played:
         self._weights, self._bias = decoder.output.weight.t().cpu(), decoder.output.bias.cpu()
         self._temperature = temperature or 1
 
-    def __call__(self, state: State, known: tuple[Tensor, Tensor, Tensor, Tensor], threshold: Tensor) -> Tensor:
+    def __call__(self, state: State, known: tuple[Array, Tensor, Tensor, Tensor], threshold: Tensor) -> Tensor:
         gates, groove, hits_given, timing_given = known
         logits = torch.addmm(self._bias, state.lstm.step(gates), self._weights)
         hits = (torch.sigmoid(logits[:, HITS] / self._temperature) > threshold).float()

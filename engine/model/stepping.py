@@ -63,8 +63,8 @@ class Stepper:
         self.fed = self._cells[0].inputs[:, : fed if isinstance(fed, int) else len(fed)]
         self._below = [cell.inputs[:, : self._hidden] for cell in self._cells[1:]]
 
-    def project(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """The static inputs' share of the first layer's gates: a tensor (batch, 4·hidden) for each step.
+    def project(self, *parts: Tensor) -> Array:
+        """The static inputs' share of the first layer's gates, on the CPU: (step, batch, 4·hidden).
 
         parts are the last static columns in order, each (batch, step, n), or (batch, 1, n) where all steps have the
         same.
@@ -72,7 +72,9 @@ class Stepper:
         steps = max(part.shape[1] for part in parts)
         inputs = torch.cat([part.expand(-1, steps, -1) for part in parts], dim=-1)
         weights, rows = self._static[:, -inputs.shape[-1] :], torch.split(inputs, max(1, STEPS_AT_ONCE // steps))
-        return torch.cat([F.linear(each, weights, self._bias).cpu() for each in looking(rows)]).unbind(1)
+        return (
+            torch.cat([F.linear(each, weights, self._bias).cpu() for each in looking(rows)]).transpose(0, 1).numpy()
+        )
 
     def weights_of(self, first: int, count: int) -> Array:
         """Of some of the static columns, for the CPU: (n, 4·hidden)."""
@@ -177,13 +179,13 @@ class Head:
         self.out: Array = self._result.numpy()
         self._for_one = weights.numpy() if rows == 1 else None
 
-    def __call__(self, inputs: Tensor, bias: Tensor) -> Array:
+    def __call__(self, inputs: Tensor | Array, bias: Array) -> Array:
         """inputs (batch, n), bias (batch, m) -> inputs·weights + bias: (batch, m)."""
         if self._for_one is None:
-            torch.addmm(bias, inputs, self._weights, out=self._result)
+            torch.addmm(torch.from_numpy(bias), _tensor(inputs), self._weights, out=self._result)
         else:
             np.dot(_array(inputs), self._for_one, out=self.out)
-            self.out += bias.numpy()
+            self.out += bias
         return self.out
 
 

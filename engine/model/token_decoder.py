@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.model.blocks import Array
 from engine.model.lstm import InitialState, Lstm
 from engine.model.nade import Nade, to_bits, to_sets
 from engine.model.plan import Plan, keep_some
@@ -97,7 +98,10 @@ class LstmDecoder(nn.Module):
         lstm = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
         lstm.fed[...] = self.vectors(first).cpu().numpy()
         static, chance = self._static(z, control), logit_noise.cpu().unbind(1)
-        gates = lstm.project(z[:, None], static) if static.shape[-1] else lstm.project(z[:, None]) * len(chance)
+        if static.shape[-1]:
+            gates = lstm.project(z[:, None], static)
+        else:
+            gates = lstm.project(z[:, None]).repeat(len(chance), axis=0)
         return torch.stack(run(_Tokens(self), State(lstm), gates, chance), dim=1).to(z.device)
 
     def vectors(self, tokens: Tensor) -> Tensor:
@@ -145,7 +149,7 @@ class _Tokens:
         self._weights, self._bias = decoder.output.weight.t().cpu(), decoder.output.bias.cpu()
         self._decoder = decoder
 
-    def __call__(self, state: State, gates: Tensor, logit_noise: Tensor) -> Tensor:
+    def __call__(self, state: State, gates: Array, logit_noise: Tensor) -> Tensor:
         logits = torch.addmm(self._bias, state.lstm.step(gates), self._weights)
         tokens = self._decoder.draw(logits, logit_noise)
         state.lstm.fed[...] = self._decoder.vectors(tokens).numpy()

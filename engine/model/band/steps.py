@@ -30,18 +30,14 @@ PAST = max(BEFORE) * BAR
 class Known:
     """What is known of a step.
 
-    gates (batch, 4·hidden): see Stepper.project. opens: whether a bar begins. after (batch, 3): the tokens 1, 2, 4
-    bars after; known (batch, 7): which looks are. own, given (batch,): the state that is given, and whether it is;
-    all_given: whether all are. against (row or 1, token): added to the logits of notes, or None.
+    own, given (batch,): the state that is given, and whether it is; all_given, any_given: whether all are, or any.
+    against (row or 1, token): added to the logits of notes, or None.
     """
 
-    gates: Tensor
-    opens: bool
-    after: Integers
-    known: Array
     own: Integers
     given: NDArray[np.bool_]
     all_given: bool
+    any_given: bool
     against: Array | None
 
 
@@ -51,46 +47,73 @@ def some_looks(decoder: PartDecoder, of_copies: Tensor, looks: int) -> Tensor:
     return torch.cat([of_copies[:looks], of_copies[LOOKS : LOOKS + looks * aspects]])
 
 
+def stepped(decoder: PartDecoder) -> tuple[int, ...]:
+    """Of what a decoder is fed, the columns that change within a bar.
+
+    The features of the step before, and whether the bar so far is as others. The rest is known as a bar begins, and
+    multiplied by its weights for all of its steps.
+    """
+    return *range(decoder.flags // (len(BEFORE) + 2)), *range(decoder.flags, decoder.fed, 2)
+
+
 class PartStep:
     """A stepping.Step: chance (batch, token + copy) is added to the output layer, a choice is a state a row.
 
-    State.past holds the features of what was drawn, after eight bars of nothing.
+    State.past holds the features of what was drawn, after eight bars of nothing. gates: see Stepper.project. known
+    (batch, step, look): which looks are; after (batch, step, 3): the tokens 1, 2, 4 bars after.
     """
 
-    def __init__(self, decoder: PartDecoder, rows: int, steps: int, looks: int):
-        self._part, self._flags, self._size = decoder.part, decoder.flags, SIZES[decoder.part]
-        self._looks = looks
+    def __init__(self, decoder: PartDecoder, lstm: Stepper, gates: Array, known: Array, after: Integers):
+        self._part, self._size, (rows, steps, looks) = decoder.part, SIZES[decoder.part], known.shape
+        self._looks, self._of_steps, self._known, self._after = looks, gates, known, after
         weights = torch.cat([decoder.output.weight, some_looks(decoder, decoder.copy.weight, looks)])
         self._head = Head(weights.t().cpu().contiguous(), rows)
         self._table = decoder.alphabets.features(decoder.part).cpu().numpy()
         self._signs = decoder.alphabets.signs(decoder.part).cpu().numpy()
         self._from_signs = np.ascontiguousarray(self._signs.T)
-        self._back = np.array([1, BAR - 1, *(k * BAR for k in BEFORE)])
+        self._depth = self._table.shape[1]
+        looked = decoder.flags - self._depth
+        self._looked_weights, self._same_weights = lstm.weights_of(0, looked), lstm.weights_of(looked, len(BEFORE))
+        self._back = np.array([BAR - 1, *(k * BAR for k in BEFORE)])
         self._states = np.zeros((rows, PAST + steps), np.int64)
         self._drawn = np.zeros_like(self._states)
-        self._tokens = np.zeros((rows, looks), np.int64)
         self._logits = np.empty((rows, self._size), np.float32)
-        self._first, self._flat = np.arange(rows)[:, None] * self._size, self._logits.reshape(-1)
+        self._first, self._flat = np.arange(rows)[:, None, None] * self._size, self._logits.reshape(-1)
         self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
 
-    def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
+    def __call__(self, state: State, known: Known, chance: Array) -> Integers:
         """See stepping.Step."""
-        fed, count = state.lstm.fed, len(BEFORE)
-        if known.opens:
-            self._same_before[...], self._same[...] = self._same, known.known[:, :count]
-            fed[:, self._flags + 1 :: 2] = self._same_before
-        fed[:, : self._flags] = state.past[:, state.now - self._back].reshape(len(fed), -1)
-        fed[:, self._flags :: 2] = self._same
-        places = state.now - self._back[2:]
-        back = self._states[:, places]
-        self._tokens[:, :count] = self._drawn[:, places]
-        hidden = state.lstm.step(known.gates)
+        step = (state.now - PAST) % BAR
+        if step == 0:
+            self._open(state)
+        fed = state.lstm.fed
+        fed[:, : self._depth], fed[:, self._depth :] = state.before(1), self._same
+        gates = self._gates[step]
+        if step == BAR - 1:  # what follows a bar before is the first step of this
+            gates += state.before(BAR - 1) @ self._looked_weights[: self._depth]
+        hidden = state.lstm.step(gates)
         choice = known.own if known.all_given else self._drawn_by(hidden, chance, state, known)
-        token = choice if self._part == DRUMS else token_of(choice)
-        self._same *= back == choice[:, None]
+        token = choice if self._part == DRUMS else TOKENS[choice]
+        self._same *= self._before[:, step] == choice[:, None]
         self._states[:, state.now], self._drawn[:, state.now] = choice, token
         state.remember(self._table[choice])
         return choice
+
+    def _open(self, state: State) -> None:
+        """Begin a bar: what is known of all of its steps."""
+        first, count = state.now - PAST, len(BEFORE)
+        bar = slice(first, min(first + BAR, self._known.shape[1]))
+        known, places = self._known[:, bar], state.now + np.arange(bar.stop - first)[:, None] - self._back
+        self._same_before[...], self._same[...] = self._same, known[:, 0, :count]
+        looked = state.past.take(places, axis=1)
+        looked[:, BAR - 1 :, 0] = 0
+        self._gates = (looked.reshape(*known.shape[:2], -1) @ self._looked_weights).swapaxes(0, 1)
+        self._gates += self._same_before @ self._same_weights
+        self._gates += self._of_steps[bar]
+        self._before = self._states.take(places[:, 1:], axis=1)
+        tokens = np.concatenate([self._drawn.take(places[:, 1:], axis=1), self._after[:, bar]], axis=2)
+        tokens = tokens[..., : self._looks]
+        self._signed, self._cells = self._signs[tokens] * known[..., None], tokens + self._first
 
     def states(self, first: int, count: int) -> Integers:
         """The states of some steps, as they were drawn: (batch, step)."""
@@ -103,26 +126,24 @@ class PartStep:
         self._same[...] = self._same[rows]
         state.lstm.take(rows)
 
-    def _drawn_by(self, hidden: Tensor, chance: Tensor, state: State, known: Known) -> Integers:
+    def _drawn_by(self, hidden: Tensor, chance: Array, state: State, known: Known) -> Integers:
         """The states (batch,) that are drawn, or given in some rows."""
-        logits = self._with_copies(self._head(hidden, chance), known)
+        logits = self._with_copies(self._head(hidden, chance), state)
         if known.against is not None:
             _turn_against(logits[:, FIRST_NOTE_ON:], known.against[:, FIRST_NOTE_ON:])
         token: Integers = logits.argmax(axis=1)
-        drawn = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
-        return np.where(known.given, known.own, drawn)
+        drawn: Integers = token if self._part == DRUMS else NEXT_STATES[self._states[:, state.now - 1], token]
+        return np.where(known.given, known.own, drawn) if known.any_given else drawn
 
-    def _with_copies(self, output: Array, known: Known) -> Array:
+    def _with_copies(self, output: Array, state: State) -> Array:
         """The logits, with what is added for tokens like those of other bars: (batch, token)."""
-        size, tokens, looks = self._size, self._tokens, self._looks
-        if looks > len(BEFORE):
-            tokens[:, len(BEFORE) :] = known.after
+        size, looks, now = self._size, self._looks, state.now - PAST
         whole, aspects = output[:, size : size + looks], output[:, size + looks :]
-        signed = self._signs[tokens] * known.known[..., None]
+        signed = self._signed[:, now % BAR]
         pull = (aspects.reshape(signed.shape) * signed).sum(axis=1)
         np.matmul(pull, self._from_signs, out=self._logits)
         self._logits += output[:, :size]
-        np.add.at(self._flat, tokens + self._first, whole * known.known)
+        np.add.at(self._flat, self._cells[:, now % BAR], whole * self._known[:, now])
         return self._logits
 
 
@@ -145,6 +166,8 @@ def _next_states() -> Integers:
 
 
 NEXT_STATES = _next_states()
+TOKENS = token_of(np.arange(VOICE_STATES))
+"""The token of each state of a voice."""
 
 
 def draw_part(
@@ -165,31 +188,26 @@ def draw_part(
     """
     rows, steps, part = len(z), score.states.shape[1], decoder.part
     idea = decoder.idea(z, score)
-    lstm = Stepper(decoder.lstm, decoder.fed, decoder.initial_state(idea))
+    lstm = Stepper(decoder.lstm, stepped(decoder), decoder.initial_state(idea))
     looked = known_looks(score, part)
     looks = LOOKS if bool(looked[..., len(BEFORE) :].any()) else len(BEFORE)
     own, given = score.states[..., part].cpu().numpy(), score.given[..., part].cpu().numpy() > 0
     padded = np.pad(np.where(given, own, 0), ((0, 0), (0, max(AFTER) * BAR)))
     tokens = padded if part == DRUMS else token_of(padded)
     after = np.stack([tokens[:, k * BAR :][:, :steps] for k in AFTER], axis=2)
-    gates, known, everything = (
-        lstm.project(decoder.static(idea, score)),
-        by_step(looked[..., :looks]),
-        np.asarray(given.all(axis=0)),
-    )
+    all_given, any_given = (np.asarray(each(given, axis=0)) for each in (np.all, np.any))
     aside = [None] * steps if against is None else list(against.transpose(0, 1).cpu().numpy())
-    knowns = (
-        Known(gates[k], k % BAR == 0, after[:, k], known[k], own[:, k], given[:, k], bool(everything[k]), aside[k])
-        for k in range(steps)
-    )
+    knowns = (Known(own[:, k], given[:, k], bool(all_given[k]), bool(any_given[k]), aside[k]) for k in range(steps))
     colder = torch.where(looked[..., :1] > 0, temperature, temperature * opening)
     fixed = decoder.of_tokens(score) + decoder.output.bias + colder * noise.gumbel(rows, steps, SIZES[part])
     copies = some_looks(decoder, decoder.copy.bias, looks).expand(rows, steps, -1)
     chance = torch.cat([fixed, copies], dim=2)
     memory = np.zeros((rows, PAST + steps, decoder.alphabets.features(part).shape[1]), np.float32)
-    free = np.flatnonzero(~given.all(axis=0))
+    free = np.flatnonzero(~all_given)
     until = int(free[-1]) + 1 if len(free) else 0
-    step, chances = PartStep(decoder, rows, steps, looks), chance[:, :until].cpu().unbind(1)
+    gates = lstm.project(decoder.static(idea, score))
+    step = PartStep(decoder, lstm, gates, looked[..., :looks].cpu().numpy(), after)
+    chances = by_step(chance[:, :until])
     state = State(lstm, memory, PAST)
     for first in range(0, until, BAR):
         count = min(BAR, until - first)

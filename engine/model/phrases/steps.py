@@ -40,13 +40,12 @@ LOOKS = len(BEFORE) + len(AFTER)
 class Known:
     """What is given of a step.
 
-    gates (batch, 4·hidden): see Stepper.project. plan: the conductor's gates, at the first step of a bar.
+    plan: the conductor's gates, see Stepper.project, at the first step of a bar.
     after (batch, 3, 9): 1 a hit, -1 none, 0 unknown, of the bars 1, 2, 4 after, and after_subset (batch, 3). known
     (batch, 7): which looks are.
     """
 
-    gates: Tensor
-    plan: Tensor | None
+    plan: Array | None
     after: Array
     after_subset: Integers
     known: Array
@@ -71,6 +70,7 @@ class PhraseStep:
         decoder: PhraseDecoder,
         lstm: Stepper,
         conductor: Stepper,
+        gates: Array,
         subsets: Integers,
         steps_per_bar: int,
         *,
@@ -88,7 +88,7 @@ class PhraseStep:
         self._places = np.arange(steps_per_bar)[:, None] - back
         of_bar = len(BEFORE) + decoder.fed - FLAGS.stop
         self._looked_weights, self._bar_weights = lstm.weights_of(0, LOOKED), lstm.weights_of(LOOKED, of_bar)
-        self._gates = np.empty((rows, steps_per_bar, self._bar_weights.shape[1]), np.float32)
+        self._of_steps = gates
         self._looked = np.empty((rows, steps_per_bar, len(back), CLASSES), np.float32)
         self._signed = np.zeros((rows, LOOKS, CLASSES), np.float32)
         self._subset = np.zeros((rows, LOOKS), np.int64)
@@ -96,14 +96,14 @@ class PhraseStep:
         self._first, self._flat = np.arange(rows)[:, None] * SUBSETS, self._logits.reshape(-1)
         self._same, self._same_before = np.zeros((2, rows, len(BEFORE)), np.float32)
 
-    def __call__(self, state: State, known: Known, chance: Tensor) -> Integers:
+    def __call__(self, state: State, known: Known, chance: Array) -> Integers:
         """See stepping.Step."""
         step = (state.now - PAST_BARS * self._bar) % self._bar
         if known.plan is not None:
             self._open(state, known, known.plan)
         fed = state.lstm.fed
         fed[:, :CLASSES], fed[:, CLASSES:] = state.before(1), self._same
-        gates = known.gates.numpy() + self._gates[:, step]
+        gates = self._gates[step]
         if step == self._bar - 1:  # what follows a bar before is the first step of this
             gates += state.before(self._bar - 1) @ self._looked_weights[:CLASSES]
         back = self._looked[:, step, 1:]
@@ -122,16 +122,18 @@ class PhraseStep:
         for each in (state.lstm, self._conductor):
             each.take(rows)
 
-    def _open(self, state: State, known: Known, plan: Tensor) -> None:
-        """Begin a bar: what is known of all of its steps, as shares of their gates (batch, step, 4·hidden)."""
+    def _open(self, state: State, known: Known, plan: Array) -> None:
+        """Begin a bar: what is known of all of its steps, as their gates (step, batch, 4·hidden)."""
         planned = self._plan(state, known, plan)
         self._looked = state.past.take(state.now + self._places, axis=1)
         self._looked[:, -1, 0] = 0
-        rows = len(planned)
-        np.matmul(self._looked.reshape(rows, self._bar, -1), self._looked_weights, out=self._gates)
-        self._gates += (np.concatenate([self._same_before, planned], axis=1) @ self._bar_weights)[:, None]
+        gates = self._looked.reshape(len(planned), self._bar, -1) @ self._looked_weights
+        self._gates = gates.swapaxes(0, 1)
+        self._gates += np.concatenate([self._same_before, planned], axis=1) @ self._bar_weights
+        first = state.now - PAST_BARS * self._bar
+        self._gates += self._of_steps[first : first + self._bar]
 
-    def _plan(self, state: State, known: Known, gates: Tensor) -> Array:
+    def _plan(self, state: State, known: Known, gates: Array) -> Array:
         """The conductor's plan of the bar that begins, (batch, plan), when it has read the one before."""
         self._same_before[...], self._same[...] = self._same, known.known[:, : len(BEFORE)]
         before = np.minimum(self._at_position @ state.past[:, state.now - self._bar : state.now], 1)
@@ -193,8 +195,8 @@ def draw_hits(
     plans = conductor.project(idea[:, None], decoder.of_bar(condition))
     gates = lstm.project(*decoder.static(idea, condition, known))
     arrays = (by_step((2 * after - 1) * after_known[..., None]), by_step(subset_of(after)), by_step(known))
-    each = zip(gates, *arrays, strict=True)
-    knowns = (Known(own, None if k % bar else plans[k // bar], *rest) for k, (own, *rest) in enumerate(each))
+    each = zip(*arrays, strict=True)
+    knowns = (Known(None if k % bar else plans[k // bar], *rest) for k, rest in enumerate(each))
     colder = torch.where(before_known[..., :1] > 0, temperature, temperature * opening)
     gumbel, bias = noise.gumbel(rows, steps, SUBSETS), torch.cat([decoder.output.bias, decoder.copy.bias])
     chance = bias.expand(rows, steps, -1).contiguous()
@@ -204,8 +206,8 @@ def draw_hits(
     past = condition.past * condition.past_given.repeat_interleave(bar, dim=1)[..., None]
     heard = torch.cat([past, condition.given_hits], dim=1).cpu()
     memory, subsets = heard.numpy().copy(), subset_of(heard).numpy()
-    step = PhraseStep(decoder, lstm, conductor, subsets, bar, reads_after=bool(after_known.any()), lean=lean)
-    state, chances = State(lstm, memory, past.shape[1]), chance.cpu().unbind(1)
+    step = PhraseStep(decoder, lstm, conductor, gates, subsets, bar, reads_after=bool(after_known.any()), lean=lean)
+    state, chances = State(lstm, memory, past.shape[1]), by_step(chance)
     for number in range(steps // bar):
         run(step, state, islice(knowns, bar), chances[number * bar : (number + 1) * bar])
         if choose:

@@ -219,6 +219,31 @@ def test_what_has_not_begun_when_the_engine_goes_down_waits_for_the_next() -> No
     assert not len(crowd.queue)
 
 
+def test_the_next_are_handed_over_while_those_before_end() -> None:
+    crowd = Crowd()
+    entries = [put(crowd, client(number), Humanize(clip=CLIP)) for number in range(4)]
+    crowd.queue.begin_next(0.0, ("m",), fits)
+    crowd.queue.have_begun((1, 2, 3, 4), 0.0)
+    late = put(crowd, client(9), Humanize(clip=CLIP))
+    for number in (1, 2):
+        assert crowd.queue.begin_next(0.0, ("m",), fits) is None, "more than half of them are under way"
+        crowd.queue.take_ended(number)
+    assert crowd.queue.begin_next(0.0, ("m",), fits) == Together((late.job,))
+    put(crowd, client(1), Humanize(clip=CLIP))
+    assert crowd.queue.begin_next(0.0, ("m",), fits) is None, "one has not begun"
+    assert crowd.queue.take_under_way() == entries[2:]
+    again = numbers(crowd.queue.begin_next(0.0, ("m",), fits))
+    assert sorted(again) == [5, 6], "what had not begun waits for the next engine"
+
+
+def test_nothing_is_handed_over_while_one_runs_alone() -> None:
+    crowd = Crowd()
+    for number in range(2):
+        put(crowd, client(number), Sample())
+    assert isinstance(crowd.queue.begin_next(0.0, ("m",), fits), Run)
+    assert crowd.queue.begin_next(0.0, ("m",), fits) is None
+
+
 def test_time_counts_from_when_they_have_begun() -> None:
     crowd = Crowd()
     for number in range(2):

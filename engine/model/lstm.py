@@ -103,11 +103,11 @@ def version(lstm: nn.LSTM) -> tuple[object, ...]:
 def heard(lstm: nn.LSTM, inputs: Tensor) -> Tensor:
     """What an LSTM of one layer that reads both ways says of (batch, step, n): (batch, step, 2·hidden).
 
-    Without gradients; between stretches it is looked whether somebody is in a hurry.
+    Without gradients; on the CPU it is looked between stretches whether somebody is in a hurry.
     """
     batch, steps, _ = inputs.shape
     stretch = max(1, STEPS_AT_ONCE // batch)
-    if steps <= stretch:
+    if steps <= stretch or inputs.is_cuda:
         return lstm(inputs)[0]  # type: ignore[no-any-return]
     ways = list[Tensor]()
     for way, read in zip(lstm.all_weights, (inputs, inputs.flip(1)), strict=True):

@@ -9,10 +9,11 @@ from torch import nn
 
 from engine.model import tasks
 from engine.model.blocks import ROWS, Laid, in_blocks, product
-from engine.model.lstm import Lstm
+from engine.model.lstm import Lstm, heard
 from engine.model.noise import Noise
 from engine.model.stepping import BlockHead, Stepper
 from engine.model.vae import Vae
+from engine.pausing import letting_first
 from engine.registry import CONFIGS
 
 STEPS = 20
@@ -40,7 +41,7 @@ orders = st.integers(1, 19).flatmap(lambda rows: st.permutations(range(rows)))
 
 
 @settings(max_examples=40, deadline=None)
-@given(sizes, st.sampled_from([3, 32, 129, 512]), orders)
+@given(sizes, st.sampled_from([3, 32, 129, 512, 1024]), orders)  # the largest is cut into columns
 def test_a_product(read, said, order):
     torch.manual_seed(len(order))
     layer, rows = nn.Linear(read, said), torch.randn(len(order), read)
@@ -85,6 +86,16 @@ def test_steps(order):
     together = stepped(rows[list(order)])
     for place, row in enumerate(order):
         assert same_bits(stepped(rows[row : row + 1])[0], together[place])
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(1, 700), (3, 300), (2, 5)])
+def test_a_long_sequence_is_heard_in_stretches_as_at_once(rows, steps):
+    torch.manual_seed(rows)
+    lstm, inputs, looks = nn.LSTM(9, 32, batch_first=True, bidirectional=True), torch.randn(rows, steps, 9), []
+    with letting_first(lambda: looks.append(1)):
+        said = heard(lstm, inputs)
+    torch.testing.assert_close(said, lstm(inputs)[0])
+    assert len(looks) >= 2 * (rows * steps // 256)
 
 
 def groove(rows):

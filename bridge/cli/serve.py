@@ -98,7 +98,10 @@ def send(
     ctx: typer.Context,
     verb: Annotated[str, typer.Argument(help="a verb of the protocol: humanize, clip/get, status, …")],
 ) -> None:
-    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid timing 0.8`."""
+    """Ask a running daemon: `send humanize slot a timing 0.8`, or on files: `send humanize in.mid timing 0.8`.
+
+    On files -o names the one to write; `vaebridge humanize --help` tells what humanize takes, and so on.
+    """
     from bridge.cli.show import console
     from bridge.config import Config
     from bridge.osc.remote import atom

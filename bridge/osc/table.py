@@ -199,7 +199,12 @@ TABLE: dict[str, Verb] = {
         Verb("ping", "are you there, and ready?", while_warming_up=True),
         Verb("status", "what the daemon is doing", while_warming_up=True),
         Verb("sync", "done when all earlier requests of this client have ended"),
-        Verb("cancel", "end a request", keys=(_need("target", "i", "the id of the request"),)),
+        Verb(
+            "cancel",
+            "end a request",
+            keys=(_need("target", "i", "the id of the request"),),
+            while_warming_up=True,
+        ),
         Verb(
             "verbs",
             "the verbs of this daemon, but for those that none of its models can do",

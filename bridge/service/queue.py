@@ -147,11 +147,12 @@ class EngineQueue:
         A request that names a model which is not resident has it loaded and waits for it; others go before it.
         fits: whether a request can go together with others that can.
         """
+        room = {kind: self._has_room(kind) for kind in (Run, Load, Sound)}
         for entry in sorted(self._waiting, key=lambda each: self._served_at(each.client)):
             if _names_none_of(resident, entry):
                 if not self.is_loading:
                     return self.begin_loading(str(entry.job.request.model), now)  # type: ignore[union-attr]
-            elif self._has_room(type(entry.job)):
+            elif room[type(entry.job)]:
                 self._leave(entry)
                 if not isinstance(entry.job, Run):
                     return self.begin(entry, now)

@@ -445,4 +445,4 @@ def test_a_drum_map_beside_a_daemon_is_told_to_be_for_the_picture(
 
 def test_the_help_of_send_lists_what_can_be_asked() -> None:
     output = CliRunner().invoke(cli.app, ["send", "--help"]).output
-    assert all(verb in output for verb in ("humanize", "clip/list", "status", "steer"))
+    assert all(told in output for told in ("humanize", "clip/list", "status", "steer", "-o", "humanize --help"))

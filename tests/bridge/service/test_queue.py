@@ -1,5 +1,6 @@
 """Whose turn it is, in simulated time: an engine that takes a while, clients that ask and ask again."""
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -300,3 +301,16 @@ def test_where_there_are_several_engines_so_many_requests_run_at_once() -> None:
     assert crowd.queue.begin_next(0.0, ("m",)) is None
     assert crowd.queue.take_ended(first.number) is not None
     assert isinstance(crowd.queue.begin_next(0.0, ("m",)), Run)
+
+
+def test_whether_there_is_room_costs_little_however_many_wait_and_run() -> None:
+    crowd, calls = Crowd(), Counter[str]()
+    for number in range(TOGETHER + MAX_WAITING):
+        put(crowd, client(number), Humanize(clip=CLIP))
+        if number == TOGETHER - 1:
+            assert len(numbers(crowd.queue.begin_next(0.0, ("m",), fits))) == TOGETHER
+    sys.setprofile(lambda _, event, __: calls.update([event]))
+    began = crowd.queue.begin_next(0.0, ("m",), fits)
+    sys.setprofile(None)
+    assert began is None
+    assert calls["call"] < 10 * MAX_WAITING

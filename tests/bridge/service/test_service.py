@@ -182,7 +182,8 @@ def test_what_waits_outlives_the_engine_unless_that_stays_away(studio: Studio) -
     studio.service.engine_verbs.engine_went_down("it died again", studio.now, for_good=True)
     assert ends(studio.said()) == [(2, "engine_down"), (3, "engine_down")]
     studio.send("sample", 4)
-    assert ends(studio.said()) == [(4, "engine_down")]
+    studio.send("cancel", 5, "target", 4)
+    assert ends(studio.said()) == [(4, "engine_down"), (5, "cancel")]
 
 
 def test_a_request_that_runs_too_long_times_out(studio: Studio) -> None:

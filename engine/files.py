@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
     return content
 
 
+LEFT_SECONDS = 60.0
+"""A file that is being written has been changed since."""
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of path in the end; where that fails, what was there stays.
@@ -53,6 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
+    _clear(path.parent)
     beside = path.with_name(f".{os.getpid()}{path.suffix}.part")
     try:
         yield beside
@@ -62,3 +68,24 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed processes of this machine left half written, but on Windows, which does not tell them."""
+    if sys.platform == "win32":
+        return
+    for part in folder.glob(".*.part"):
+        number = part.name[1:].partition(".")[0]
+        with contextlib.suppress(OSError):
+            if number.isdecimal() and not _runs(int(number)) and part.stat().st_mtime < time.time() - LEFT_SECONDS:
+                part.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another's
+        return True
+    return True

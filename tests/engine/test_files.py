@@ -1,5 +1,6 @@
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,22 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell which processes run")
+def test_what_a_killed_process_left_is_removed_and_what_others_write_stays(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    parts = {name: tmp_path / f".{name}.wav.part" for name in (gone.pid, os.getppid(), "mine")}
+    fresh = tmp_path / f".{gone.pid}.mid.part"
+    for part in (*parts.values(), fresh):
+        part.write_text("half")
+    for part in parts.values():
+        os.utime(part, (0, 0))
+    with replacing(tmp_path / "a.txt") as beside:
+        beside.write_text("whole")
+    left = {each.name for each in tmp_path.iterdir()}
+    assert left == {"a.txt", fresh.name, *(parts[name].name for name in (os.getppid(), "mine"))}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -4,6 +4,8 @@ Each draws its share of every batch, with random numbers of its own; PyTorch's D
 gradients, so that all have the same weights after each step. The first validates, and writes what is written.
 """
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +68,9 @@ def peers(device: torch.device) -> Iterator[Peers]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Peers()
         return
+    atexit.register(
+        gc.collect
+    )  # what averages gradients is in a cycle: left until the very end it aborts the process
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
         yield Peers(distributed.get_world_size(), distributed.get_rank())

@@ -68,9 +68,8 @@ def peers(device: torch.device) -> Iterator[Peers]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Peers()
         return
-    atexit.register(
-        gc.collect
-    )  # what averages gradients is in a cycle: left until the very end it aborts the process
+    # what averages gradients is in a cycle, and would abort a process in which it is left until the very end
+    atexit.register(gc.collect)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
         yield Peers(distributed.get_world_size(), distributed.get_rank())

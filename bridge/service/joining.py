@@ -19,7 +19,7 @@ from engine.requests import (
 from engine.weights import Card
 
 TOGETHER = 32
-"""Results that are made together at most: they take some 50 ms, for which whoever comes then has to wait."""
+"""Results that are made together at most: they take some 65 ms, for which whoever comes then has to wait."""
 
 MOST_RESULTS = 8
 """Of a request that goes together with others."""

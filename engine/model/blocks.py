@@ -74,7 +74,7 @@ class Matrix:
     def ready(self, blocks: Array, out: Array) -> Callable[[], Array]:
         """What multiplies blocks (…, block, row, n), as they are when it is called, into out (…, block, row, m)."""
         apart = np.moveaxis(out.reshape(*out.shape[:-1], self._cut.shape[-4], -1), -2, -4)
-        return partial(np.matmul, blocks[..., None, :, :, :], self._cut.numpy(), out=apart)
+        return partial(np.matmul, blocks[..., None, :, :, :], self._cut.cpu().numpy(), out=apart)
 
     def multiply(self, blocks: Tensor, out: Tensor) -> None:
         """The same now, on any device."""

@@ -98,10 +98,9 @@ class LstmDecoder(nn.Module):
         lstm = Stepper(self.lstm, self.choices, self.initial_state(z), half=self.in_half)
         lstm.fed[...] = self.vectors(first).cpu().numpy()
         static, chance = self._static(z, control), logit_noise.cpu().unbind(1)
-        if static.shape[-1]:
-            gates = lstm.project(z[:, None], static)
-        else:
-            gates = lstm.project(z[:, None]).repeat(len(chance), axis=0)
+        told = (z[:, None], static) if static.shape[-1] else (z[:, None],)
+        gates = list(lstm.project(*told))
+        gates *= len(chance) // len(gates)  # where all steps have the same, it is there once
         return torch.stack(run(_Tokens(self), State(lstm), gates, chance), dim=1).to(z.device)
 
     def vectors(self, tokens: Tensor) -> Tensor:
